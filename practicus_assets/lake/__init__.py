@@ -1,0 +1,1 @@
+"""Delta Lake without an orchestrator: scopes, contracts, snapshots and transactions."""

@@ -1,0 +1,199 @@
+"""Audits: the run of a contract on staged rows, before anybody can see them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from practicus_assets.errors import DataRefused
+from practicus_assets.lake.contract import Check, Contract, Severity, rows_parameter
+from practicus_assets.lake.conversion import read_as
+from practicus_assets.lake.fingerprint import Hashes, hash_rows
+
+_SAMPLE_ROWS = 5
+
+class AuditFailed(DataRefused):
+    """A blocking rule of the contract failed on the staged rows; `results` has every rule's result."""
+
+    def __init__(self, results: Sequence["AuditResult"]) -> None:
+        failures = "; ".join(
+            f"{r.name} ({r.description}): {r.found}" + (f", e.g. {r.sample[0]}" if r.sample else "")
+            for r in results
+            if r.blocks
+        )
+        super().__init__(f"the contract is broken. {failures}.", "Mend the data or the contract.")
+        self.results = list(results)
+
+
+Rescan = Callable[[Sequence[str] | None], pa.RecordBatchReader]
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What one rule found.
+
+    Attributes:
+        bad_rows: how many rows break the rule (partitions, for a row count).
+        sample: the first few of them.
+        found: what was found, in words.
+
+    """
+
+    name: str
+    passed: bool
+    severity: Severity
+    description: str
+    bad_rows: int = 0
+    sample: list[dict[str, Any]] = field(default_factory=list)
+    found: str = ""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the transaction ends here."""
+        return not self.passed and self.severity == "ERROR"
+
+
+class Audit:
+    """Runs a contract's rules: those on rows as batches pass, the others when all rows are staged."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._row_checks = [c for c in contract.checks if c.kind not in {"schema", "unique", "row_count", "table"}]
+        self._bad = {c.name: 0 for c in self._row_checks}
+        self._samples: dict[str, list[dict[str, Any]]] = {c.name: [] for c in self._row_checks}
+        self._unique_checks = [c for c in contract.checks if c.kind == "unique"]
+        self._keys: dict[str, list[Hashes]] = {c.name: [] for c in self._unique_checks}
+
+    def observe(self, batch: pa.RecordBatch) -> None:
+        """Run the rules on rows, and remember the unique keys (8 bytes a row and key)."""
+        for check in self._row_checks:
+            bad = _bad_rows(check, batch)
+            count = pc.sum(bad).as_py() or 0
+            self._bad[check.name] += count
+            room = _SAMPLE_ROWS - len(self._samples[check.name])
+            if count and room:
+                self._samples[check.name] += batch.filter(bad).slice(0, room).to_pylist()
+        for check in self._unique_checks:
+            self._keys[check.name].append(hash_rows(batch, check.columns))
+
+    def observe_existing(self, scan: Rescan) -> None:
+        """Remember the unique keys of rows that are in the scope already and stay there."""
+        for check in self._unique_checks:
+            for batch in scan(check.columns):
+                self._keys[check.name].append(hash_rows(batch, check.columns))
+
+    def finish(self, rescans: Sequence[Rescan], rows: Mapping[str, int]) -> list[AuditResult]:
+        """Run the remaining rules and return every result, in the order of declaration.
+
+        Args:
+            rescans: stream rows once more, only the given columns: the staged ones first, then those whose
+                keys were observed besides.
+            rows: the number of rows of each partition, by key.
+
+        """
+        return [self._result(check, rescans, rows) for check in self._contract.checks]
+
+    def _result(self, check: Check, rescans: Sequence[Rescan], rows: Mapping[str, int]) -> AuditResult:
+        if check.kind == "schema":
+            return _outcome(check, 0)  # the transaction refused the schema before the first row otherwise
+        if check.kind == "unique":
+            return self._unique(check, rescans)
+        if check.kind == "row_count":
+            low, high = check.argument
+            bad = {
+                key: n for key, n in rows.items() if (low is not None and n < low) or (high is not None and n > high)
+            }
+            sample = [{"partition": key, "rows": n} for key, n in list(bad.items())[:_SAMPLE_ROWS]]
+            return _outcome(check, len(bad), sample)
+        if check.kind == "table":
+            return _outcome(check, *_run_table_rule(check, rescans[0]))
+        return _outcome(check, self._bad[check.name], self._samples[check.name])
+
+    def _unique(self, check: Check, rescans: Sequence[Rescan]) -> AuditResult:
+        """Find hashes that appear twice; only where there are any, compare the keys themselves."""
+        hashes = np.concatenate(self._keys[check.name] or [np.empty(0, dtype=np.uint64)])
+        hashes.sort()
+        suspects = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+        if not len(suspects):
+            return _outcome(check, 0)
+        rows = [
+            batch.filter(pa.array(np.isin(hash_rows(batch, check.columns), suspects)))
+            for rescan in rescans
+            for batch in rescan(check.columns)
+        ]
+        keys = pa.Table.from_batches(rows)
+        if any(pa.types.is_nested(f.type) for f in keys.schema):
+            keys = pa.table({name: pa.array(map(repr, keys[name].to_pylist())) for name in keys.column_names})
+        counts = keys.append_column("rows", pa.array(np.ones(keys.num_rows, np.int64)))
+        counts = counts.group_by(list(check.columns), use_threads=False).aggregate([("rows", "sum")])
+        twice = counts.filter(pc.greater(counts["rows_sum"], 1)).rename_columns([*check.columns, "rows"])
+        surplus = (pc.sum(twice["rows"]).as_py() or 0) - twice.num_rows
+        return _outcome(check, surplus, twice.slice(0, _SAMPLE_ROWS).to_pylist())
+
+
+def schema_failure(contract: Contract, error: DataRefused) -> list[AuditResult]:
+    """Return the results of an audit that ended at the schema: its check failed, the others did not run."""
+    return [_outcome(check, 1, found=str(error.found)) for check in contract.checks if check.kind == "schema"]
+
+
+def _outcome(
+    check: Check, bad_rows: int, sample: list[dict[str, Any]] | None = None, found: str = ""
+) -> AuditResult:
+    what = "partitions" if check.kind == "row_count" else "rows"
+    found = found or (f"{bad_rows:,} bad {what}" if bad_rows else "")
+    return AuditResult(check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], found)
+
+
+def _bad_rows(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
+    """Return which rows break a rule; nulls break only not_null."""
+    if check.kind == "row":
+        return _run_row_rule(check, batch)
+    column = batch.column(check.columns[0])
+    if check.kind == "not_null":
+        return column.is_null()
+    if check.kind == "minimum":
+        bad = pc.less(column, pa.scalar(check.argument, column.type))
+        if pa.types.is_floating(column.type):
+            bad = pc.or_(bad, pc.is_nan(column))
+    elif check.kind == "maximum":
+        bad = pc.greater(column, pa.scalar(check.argument, column.type))
+        if pa.types.is_floating(column.type):
+            bad = pc.or_(bad, pc.is_nan(column))
+    elif check.kind == "allowed":
+        bad = pc.and_(pc.invert(pc.is_in(column, pa.array(check.argument, column.type))), column.is_valid())
+    else:
+        bad = pc.invert(pc.match_substring_regex(column, f"^(?:{check.argument})$"))
+    return pc.fill_null(bad, False)  # noqa: FBT003 a fill value
+
+
+def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
+    annotation = rows_parameter(check.argument) or pa.Table
+    rows = read_as(pa.Table.from_batches([batch]).to_reader(), annotation)
+    answer = check.argument(rows)
+    if isinstance(answer, pa.ChunkedArray):
+        answer = answer.combine_chunks()
+    if not isinstance(answer, pa.Array):
+        answer = pa.array(pd.array(np.asarray(answer)) if not hasattr(answer, "__arrow_array__") else answer)
+    if not pa.types.is_boolean(answer.type) or len(answer) != batch.num_rows:
+        raise DataRefused(
+            f"row rule {check.name!r} returned {len(answer)} values of type {answer.type} for {batch.num_rows} rows.",
+            "Return one boolean a row.",
+        )
+    return pc.invert(pc.fill_null(answer, True))  # noqa: FBT003 a fill value
+
+
+def _run_table_rule(check: Check, rescan: Rescan) -> tuple[int, list[dict[str, Any]], str]:
+    answer = check.argument(read_as(rescan(None), rows_parameter(check.argument)))
+    if isinstance(answer, (bool, np.bool_)):
+        return (0 if answer else 1), [], "" if answer else "the rule does not hold"
+    if isinstance(answer, (int, np.integer)):
+        return int(answer), [], ""
+    raise DataRefused(
+        f"table rule {check.name!r} returned {type(answer).__qualname__}.", "Return a bool or a number of bad rows."
+    )
+
+

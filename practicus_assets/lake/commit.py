@@ -1,0 +1,271 @@
+"""Commits: compare and swap on the newest version of a table."""
+
+import json
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures, write_deltalake
+from deltalake import Transaction as AppTransaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import RemoveAction, create_table_with_add_actions
+
+from practicus_assets.errors import CommitConflict, CommitStateUnknown, OutOfScope
+from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
+from practicus_assets.lake.log import RECORD, entries
+from practicus_assets.lake.partitions import Bounds, Mode, Scope, serialized, split
+from practicus_assets.lake.provenance import Commit, Provenance
+from practicus_assets.lake.snapshot import Snapshot, arrow_schema
+from practicus_assets.lake.staging import Staging
+from practicus_assets.lake.storage import Table
+
+_LONGEST_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True)
+class Committer:
+    """Lands staged files in one commit, if nobody has committed the same scope since the attempt began.
+
+    Attributes:
+        table: the table.
+        began: the table when the attempt began; None if it did not exist.
+        scope, bounds: what is replaced; files outside it are never removed.
+        mode: "append" removes nothing, the others replace the scope.
+        partition_by: the table's partition columns.
+        provenance: who commits.
+        alone: whether even another append to the scope is a conflict.
+        contract_digest: of the contract that the rows passed.
+        attempt_id: tells this attempt's commit from every other.
+
+    """
+
+    table: Table
+    began: DeltaTable | None
+    scope: Scope
+    bounds: Bounds
+    mode: Mode
+    partition_by: Sequence[str]
+    provenance: Provenance
+    alone: bool
+    contract_digest: str
+    attempt_id: str
+
+    def land(self, staging: Staging, schema: pa.Schema, result: Commit, *, unless_equal: bool) -> Commit:
+        """Commit the staged files, and return the result with its version.
+
+        Args:
+            staging: the files.
+            schema: the table's columns after the commit.
+            result: what was staged.
+            unless_equal: whether to commit nothing if the scope already holds the same rows.
+
+        Raises:
+            CommitConflict: if the scope was committed by somebody else since the attempt began.
+            CommitStateUnknown: if the store does not say whether the commit landed.
+            OutOfScope: if the commit would remove a file outside the scope.
+
+        """
+        tries = 0
+        while True:
+            handle = self.table.open_if_exists()
+            version = handle.version() + 1 if handle is not None else 0
+            if handle is not None:
+                own = self._compare(handle)
+                if own is not None:
+                    return replace(result, version=own)
+                if unless_equal and self._is_equal(handle, staging, schema):
+                    staging.discard()
+                    result = replace(result, version=handle.version(), changed=False)
+                    if self.provenance.attempt == 1:
+                        return result
+                    # an empty commit in this attempt's name: an earlier attempt that wakes up is refused
+            result = replace(result, version=version)
+            try:
+                with self.table.redacted():
+                    self._swap(handle, staging, schema, result)
+            except CommitFailedError:
+                pass  # somebody else committed this version: look again
+            except (DeltaError, OSError) as error:
+                self._find_out(version, error)
+            else:
+                return result
+            tries += 1
+            time.sleep(random.uniform(0, min(0.01 * 2**tries, _LONGEST_PAUSE_S)))  # noqa: S311 not cryptographic
+
+    def _compare(self, handle: DeltaTable) -> int | None:
+        """Return the version of this attempt's own commit, None if the way is free, or raise."""
+        before = self.began.version() if self.began is not None else -1
+        missing = set(range(before + 1, handle.version() + 1))
+        for entry in entries(self.table, handle.version(), before + 1):
+            missing.discard(entry.version)
+            record = entry.record
+            if record is not None and record["attempt_id"] == self.attempt_id:
+                return entry.version
+            if record is not None and self._is_superseded_by(record):
+                raise CommitConflict(
+                    f"run {record['run_id']}, step {record['step']!r}, attempt {record['attempt']} committed "
+                    f"the same scope as version {entry.version}, after this attempt began at version {before}.",
+                    "Run again on fresh inputs.",
+                )
+            if record is None and self._replaces and any(map(self.bounds.touches, entry.changes)):
+                raise CommitConflict(
+                    f"another writer changed the same scope in version {entry.version} "
+                    f"({entry.info.get('operation', 'unnamed operation')}, "
+                    f"{entry.info.get('engineInfo', 'unnamed engine')}), "
+                    f"after this attempt began at version {before}.",
+                    "Run again on fresh inputs.",
+                )
+        if missing:
+            raise CommitConflict(
+                f"the log no longer says who committed versions {min(missing)} to {max(missing)}, "
+                f"after this attempt began.",
+                "Run again on fresh inputs.",
+            )
+        return None
+
+    @property
+    def _replaces(self) -> bool:
+        """Whether the rows depend on what the scope held when the attempt began."""
+        return self.alone or self.mode != "append"
+
+    def _is_superseded_by(self, record: Mapping[str, Any]) -> bool:
+        if (record["run_id"], record["step"]) == (self.provenance.run_id, self.provenance.step):
+            return True
+        return self._replaces and self.bounds.overlaps(record["scope"])
+
+    def _is_equal(self, handle: DeltaTable, staging: Staging, schema: pa.Schema) -> bool:
+        """Whether the scope already holds the staged rows."""
+        counts = [row.get("num_records") for row in self._files(handle)]
+        staged = sum(file.rows for file in staging.files)
+        if self.mode == "append":
+            return not staged
+        if None in counts or sum(counts) != staged or not schema.equals(arrow_schema(handle)):
+            return False
+        found: dict[tuple[Any, ...], Fingerprint] = {}
+        for batch in Snapshot(self.table, handle, self.scope).scan():
+            for values, rows in split(batch, self.partition_by):
+                found.setdefault(values, Fingerprint()).add(hash_rows(rows, schema.names))
+        return {k: str(v) for k, v in found.items()} == {k: str(v) for k, v in staging.fingerprints.items()}
+
+    def _swap(self, handle: DeltaTable | None, staging: Staging, schema: pa.Schema, result: Commit) -> None:
+        """Commit at exactly the version after the handle's, or raise CommitFailedError."""
+        adds = [file.action(self.partition_by) for file in staging.files]
+        properties = self._properties(result)
+        if handle is None:
+            create_table_with_add_actions(
+                self.table.uri,
+                Schema.from_arrow(schema),
+                adds,
+                mode="error",
+                partition_by=list(self.partition_by),
+                storage_options=dict(self.table.storage_options),
+                commit_properties=properties,
+            )
+            return
+        current = arrow_schema(handle)
+        after = self._joined(schema, current)
+        removes = self._files(handle) if result.changed and self.mode != "append" else []
+        if after.equals(current):
+            gone = [self._removal(row) for row in removes]
+            handle.create_write_transaction(
+                [*adds, *gone], "append", after, list(self.partition_by), commit_properties=properties
+            )
+        elif self.mode == "append" and not self.partition_by:
+            # a commit of staged files can change the schema only where it replaces: delta-rs writes them again
+            write_deltalake(
+                handle, staging.scan(), mode="append", schema_mode="merge", commit_properties=properties
+            )
+            staging.discard()
+        else:
+            self._allow_naive_times(handle, after)
+            handle.create_write_transaction(
+                adds,
+                "overwrite",
+                after,
+                list(self.partition_by),
+                self._filters(handle, removes),
+                commit_properties=properties,
+            )
+
+    def _removal(self, file: Mapping[str, Any]) -> RemoveAction:
+        """Return the Delta action that takes a file out of the table; `path` is URL-encoded in the log."""
+        return RemoveAction(unquote(file["path"]), True, int(time.time() * 1000))  # noqa: FBT003 dataChange
+
+    def _allow_naive_times(self, handle: DeltaTable, schema: pa.Schema) -> None:
+        """Switch on the table feature that a first column of times without zone needs, before it is there."""
+        features = handle.protocol().writer_features or []
+        naive = any("timestamp_ntz" in f.to_json() for f in Schema.from_arrow(schema).fields)
+        if naive and "timestampNtz" not in features:
+            handle.alter.add_feature(
+                TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True
+            )
+            raise CommitFailedError("the protocol was raised: commit on top of it")
+
+    def _joined(self, schema: pa.Schema, current: pa.Schema) -> pa.Schema:
+        """Return the schema with the columns that others added since the attempt began."""
+        before = arrow_schema(self.began) if self.began is not None else pa.schema([])
+        for column in current:
+            known = before.field(column.name).type if column.name in before.names else None
+            if column.name in schema.names and column.type not in (known, schema.field(column.name).type):
+                raise CommitConflict(
+                    f"another writer made column {column.name!r} a {column.type}, after this attempt began.",
+                    "Run again on fresh inputs.",
+                )
+        return pa.schema([*schema, *(f for f in current if f.name not in {*schema.names, *before.names})])
+
+    def _filters(
+        self, handle: DeltaTable, removes: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[str, str, list[str]]] | None:
+        """Return the partition filters that select exactly the files to remove, for an overwrite."""
+        if self.mode == "append":
+            return [(self.partition_by[0], "in", [])]  # selects nothing
+        if not self.bounds.columns:
+            return None
+        filters = [
+            (column, "in", sorted({serialized(row[f"partition.{column}"]) for row in removes}))
+            for column in self.bounds.columns
+        ]
+        selected = len(handle.file_uris(file_pruning_predicate=filters)) if removes else 0
+        if selected != len(removes):
+            raise OutOfScope(
+                f"the commit would remove {selected} files, and {len(removes)} are inside the scope.",
+                "While columns change, run partitions that form a full grid, or each in a run of its own.",
+            )
+        return filters
+
+    def _files(self, handle: DeltaTable) -> list[Mapping[str, Any]]:
+        """Return path, row count and partition values of the files inside the scope."""
+        actions = pa.table(handle.get_add_actions(flatten=True))
+        names = {"path", "num_records", *(f"partition.{c}" for c in self.bounds.columns)}
+        rows = actions.select([name for name in actions.column_names if name in names]).to_pylist()
+        inside = [f"partition.{c}" for c in self.bounds.columns]
+        return [row for row in rows if self.bounds.part_of([row[name] for name in inside]) is not None]
+
+    def _find_out(self, version: int, error: Exception) -> None:
+        """After an unclear answer: return if that version exists, for the next look tells whose it is."""
+        handle = self.table.open_if_exists()
+        if handle is None or handle.version() < version:
+            raise CommitStateUnknown(
+                f"the commit of version {version} ended with {type(error).__name__}: {error}.",
+                "Staged files are kept. Run again: the next attempt finds the commit if it landed.",
+            ) from error
+
+    def _properties(self, result: Commit) -> CommitProperties:
+        audits = [{**asdict(audit), "sample": []} for audit in result.audits]
+        record = {
+            **asdict(self.provenance),
+            "attempt_id": self.attempt_id,
+            "mode": self.mode,
+            "scope": self.bounds.record(),
+            "contract": self.contract_digest,
+            "commit": {**asdict(result), "audits": audits},
+        }
+        return CommitProperties(
+            custom_metadata={RECORD: json.dumps(record)},
+            max_commit_retries=0,  # makes the commit a compare-and-set on the table's version
+            app_transactions=[AppTransaction(self.provenance.app_id, result.version)],
+        )

@@ -1,0 +1,91 @@
+"""Fingerprints of rows: 64 bits a row, added up so that the order of rows does not matter."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+
+_NULL = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
+_SECOND_LANE = np.uint64(0xA0761D6478BD642F)
+_LIMIT = 1 << 64
+
+
+def hash_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Hashes:
+    """Return one hash a row, of these columns' values; the order of columns does not matter."""
+    total = np.zeros(batch.num_rows, dtype=np.uint64)
+    for column in columns:
+        seed = pd.util.hash_array(np.array([column], dtype=object))[0]
+        total += _mixed(_hash_values(batch.column(column)) ^ seed)
+    return _mixed(total)
+
+
+def _mixed(hashes: Hashes) -> Hashes:
+    """Spread each bit over all others (a multiply-xorshift round, twice)."""
+    for _ in range(2):
+        hashes = (hashes ^ (hashes >> np.uint64(32))) * _MULTIPLIER
+    return hashes ^ (hashes >> np.uint64(32))
+
+
+def _hash_values(array: pa.Array) -> Hashes:
+    type_ = array.type
+    if pa.types.is_null(type_):
+        return np.full(len(array), _NULL)
+    if pa.types.is_dictionary(type_):
+        array = array.dictionary_decode()
+        type_ = array.type
+    if pa.types.is_floating(type_):
+        array = pc.if_else(pc.is_nan(array), pa.scalar(float("nan"), type_), array)
+        values = pc.fill_null(array, 0).cast(pa.float64()).to_numpy(zero_copy_only=False).view(np.uint64)
+    elif pa.types.is_boolean(type_):
+        values = pc.fill_null(array, False).cast(pa.uint8()).to_numpy().astype(np.uint64)  # noqa: FBT003 a fill value
+    elif pa.types.is_integer(type_):
+        values = pc.fill_null(array, 0).to_numpy().astype(np.int64, copy=False).view(np.uint64)
+    elif pa.types.is_date(type_):
+        values = pc.fill_null(array.cast(pa.int32()), 0).to_numpy().astype(np.int64).view(np.uint64)
+    elif pa.types.is_timestamp(type_):
+        values = pc.fill_null(array.cast(pa.int64()), 0).to_numpy().view(np.uint64)
+    else:
+        values = _as_objects(array)
+    hashes: Hashes = pd.util.hash_array(values)
+    return np.where(array.is_null().to_numpy(zero_copy_only=False), _NULL, hashes) if array.null_count else hashes
+
+
+def _as_objects(array: pa.Array) -> Any:
+    """Return values as text or bytes; nested ones by what Python writes for them."""
+    if pa.types.is_decimal(array.type):
+        array = array.cast(pa.string())
+    elif pa.types.is_nested(array.type):
+        return np.array([repr(value) for value in array.to_pylist()], dtype=object)
+    elif pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
+        return np.array([repr(value) for value in array.to_pylist()], dtype=object)
+    return array.to_numpy(zero_copy_only=False)
+
+
+class Fingerprint:
+    """A running fingerprint of a set of rows: how many, and two sums of their hashes."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._first = 0
+        self._second = 0
+
+    def add(self, hashes: Hashes) -> None:
+        """Add rows by their hashes."""
+        self.rows += len(hashes)
+        self._first = (self._first + int(hashes.sum(dtype=np.uint64))) % _LIMIT
+        self._second = (self._second + int(_mixed(hashes ^ _SECOND_LANE).sum(dtype=np.uint64))) % _LIMIT
+
+    def merge(self, other: "Fingerprint") -> None:
+        """Add the rows that another fingerprint has seen."""
+        self.rows += other.rows
+        self._first = (self._first + other._first) % _LIMIT
+        self._second = (self._second + other._second) % _LIMIT
+
+    def __str__(self) -> str:
+        return f"{self.rows:x}-{self._first:016x}{self._second:016x}"

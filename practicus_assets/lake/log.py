@@ -1,0 +1,57 @@
+"""The Delta log as it is stored: single commits, by version (Delta protocol, "Delta Log Entries").
+
+delta-rs's `history()` labels commits by counting back from the newest one, so it is wrong on a handle
+that another writer has overtaken; the entries themselves are not.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from practicus_assets.lake.storage import Table
+
+RECORD = "practicus_assets"  # the key of our record in a commit's metadata
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One commit.
+
+    Attributes:
+        version: the version that it made.
+        info: its `commitInfo`; empty where the writer left it out.
+        changes: the partition values, as text, of each file that it added or removed, without those
+            that only moved rows from file to file.
+        timestamp_ms: when it was committed, by its writer's clock, else by the store's.
+
+    """
+
+    version: int
+    info: Mapping[str, Any]
+    changes: tuple[Mapping[str, str | None], ...]
+    timestamp_ms: float
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """What a transaction of this package wrote about itself; None for other writers."""
+        return json.loads(self.info[RECORD]) if RECORD in self.info else None
+
+
+def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
+    """Yield commits from the newest to the oldest; ends early where the log was cleaned up."""
+    filesystem = table.filesystem()
+    for version in range(newest, oldest - 1, -1):
+        path = f"_delta_log/{version:020}.json"
+        try:
+            with table.redacted(), filesystem.open_input_stream(path) as stream:
+                actions = [json.loads(line) for line in stream.read().splitlines() if line.strip()]
+        except FileNotFoundError:
+            return
+        info = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
+        moved = [a.get("add") or a.get("remove") for a in actions]
+        changes = tuple(m.get("partitionValues") or {} for m in moved if m and m.get("dataChange", True))
+        timestamp = info.get("timestamp")
+        if timestamp is None:
+            timestamp = (filesystem.get_file_info(path).mtime_ns or 0) / 1e6
+        yield LogEntry(version, info, changes, timestamp)

@@ -1,0 +1,71 @@
+"""Merges: an upsert as the rows that replace a scope, its old rows without a successor and the new ones."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from practicus_assets.errors import DataRefused, DeclarationError, SchemaMismatch
+from practicus_assets.lake.snapshot import Snapshot
+
+_CHUNK_ROWS = 1 << 20
+
+
+class Merge:
+    """Passes new rows on and remembers their keys, then streams the old rows that they do not replace.
+
+    Args:
+        keys: the columns that tell which old row a new one replaces.
+
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        if not keys:
+            raise DeclarationError('mode="merge" needs merge_keys.', "Name the columns that identify a row.")
+        self._columns = list(keys)
+        self._seen: list[pa.Table] = []
+
+    def observe(self, batch: pa.RecordBatch) -> None:
+        """Remember the keys of new rows."""
+        missing = [name for name in self._columns if name not in batch.schema.names]
+        if missing:
+            raise SchemaMismatch(f"the output lacks the merge keys {missing}.", "Return them.")
+        keys = pa.table(batch.select(self._columns))
+        empty = [name for name in self._columns if keys[name].null_count]
+        if empty:
+            raise DataRefused(f"merge keys {empty} have nulls, which match no row.", "Fill or drop these rows.")
+        self._seen.append(keys)
+
+    def refuse_duplicates(self) -> None:
+        """Raise DataRefused if two new rows have the same keys: either could be the successor."""
+        if not self._seen:
+            return
+        counts = pa.concat_tables(self._seen).group_by(self._columns).aggregate([([], "count_all")])
+        twice = counts.filter(pc.greater(counts["count_all"], 1))
+        if twice.num_rows:
+            raise DataRefused(
+                f"{twice.num_rows:,} merge keys appear more than once, e.g. {twice.slice(0, 3).to_pylist()}.",
+                "Keep one row a key.",
+            )
+
+    def kept(self, target: Snapshot) -> Iterator[pa.RecordBatch]:
+        """Stream the old rows whose keys no new row has."""
+        if not self._seen:
+            yield from target.scan()
+            return
+        keys = pa.concat_tables(self._seen).combine_chunks()
+        waiting: list[pa.RecordBatch] = []
+        for batch in target.scan():
+            waiting.append(batch)
+            if sum(b.num_rows for b in waiting) >= _CHUNK_ROWS:
+                yield from self._without(waiting, keys)
+                waiting = []
+        if waiting:
+            yield from self._without(waiting, keys)
+
+    def _without(self, batches: list[pa.RecordBatch], keys: pa.Table) -> list[pa.RecordBatch]:
+        rows = pa.Table.from_batches(batches)
+        row = "_row" + "_" * max(map(len, self._columns))
+        numbered = rows.select(self._columns).append_column(row, pa.array(range(rows.num_rows), pa.int64()))
+        left = numbered.join(keys, self._columns, join_type="left anti")[row].combine_chunks()
+        return list(rows.take(left.sort()).to_batches())

@@ -1,0 +1,388 @@
+"""Scopes: which rows of a table one transaction replaces, and how partition values are written down."""
+
+import datetime as dt
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from practicus_assets.errors import DeclarationError, OutOfScope
+
+_MAX_NAME_BYTES = 255  # of one folder name, on every common file system
+_PLAIN = re.compile(r"[A-Za-z0-9_-]")
+
+Value = str | int | bool | dt.date | dt.datetime
+
+
+@dataclass(frozen=True)
+class Key:
+    """One partition key: the column equals it."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """One time window, half open: start <= column < end. Both ends carry their time zone."""
+
+    key: str
+    start: dt.datetime
+    end: dt.datetime
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What one transaction replaces: the whole table, or a set of partitions.
+
+    Attributes:
+        columns: the columns that tell partitions apart; none for the whole table.
+        parts: for each partition, one condition a column.
+        keys: the partitions' names, e.g. `2013-07-04` or `2013-07-04|JFK`.
+
+    """
+
+    columns: tuple[str, ...] = ()
+    parts: tuple[tuple[Key | Window, ...], ...] = ()
+    keys: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a scope that could be taken for the whole table."""
+        if self.columns and not self.parts:
+            raise DeclarationError("a scope of partitions needs at least one partition.")
+        if any(len(part) != len(self.columns) for part in self.parts):
+            raise DeclarationError(f"each partition needs a condition for each of {list(self.columns)}.")
+        if not self.keys:
+            names = tuple("|".join(condition.key for condition in part) for part in self.parts)
+            object.__setattr__(self, "keys", names)
+
+    @property
+    def is_whole_table(self) -> bool:
+        """Whether the transaction replaces everything."""
+        return not self.columns
+
+    def __str__(self) -> str:
+        keys = self.keys
+        return ", ".join(keys) if len(keys) <= 3 else f"{keys[0]} … {keys[-1]}, {len(keys)} partitions"  # noqa: PLR2004 three keys are still read at a glance
+
+    def on(self, schema: pa.Schema) -> "Bounds":
+        """Return the scope's conditions on columns of these types.
+
+        Raises:
+            OutOfScope: where a partition cannot be expressed on its column's type.
+
+        """
+        types = tuple(schema.field(column).type for column in self.columns)
+        parts = []
+        for part in self.parts:
+            pairs = zip(part, types, self.columns, strict=True)
+            parts.append(tuple(_condition(condition, type_, column) for condition, type_, column in pairs))
+        return Bounds(self.columns, types, tuple(parts))
+
+
+@dataclass(frozen=True)
+class Range:
+    """Values from `low`, included, to `high`, excluded."""
+
+    low: Any
+    high: Any
+
+
+Condition = Value | Range
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A scope on typed columns: tells whether a row or a file is inside, in Python, SQL or JSON."""
+
+    columns: tuple[str, ...]
+    types: tuple[pa.DataType, ...]
+    parts: tuple[tuple[Condition, ...], ...] = field(repr=False)
+
+    def part_of(self, values: Sequence[Value | None]) -> int | None:
+        """Return the number of the partition that holds these column values; None if outside."""
+        if not self.columns:
+            return 0
+        conditions = []
+        for lookup, value in zip(self._lookups, values, strict=True):
+            condition = lookup.find(value)
+            if condition is None:
+                return None
+            conditions.append(condition)
+        return self._numbers.get(tuple(conditions))
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[Condition, ...], int]:
+        return {part: number for number, part in enumerate(self.parts)}
+
+    @cached_property
+    def _lookups(self) -> tuple["_Lookup", ...]:
+        return tuple(
+            _Lookup({part[i] for part in self.parts}, column) for i, column in enumerate(self.columns)
+        )
+
+    def constants(self) -> dict[str, pa.Scalar]:
+        """Return the columns for which the scope has one value, with that value."""
+        found: dict[str, pa.Scalar] = {}
+        for i, (column, type_) in enumerate(zip(self.columns, self.types, strict=True)):
+            values = {part[i] for part in self.parts}
+            only = values.pop() if len(values) == 1 else None
+            if isinstance(only, Range) and pa.types.is_date(type_) and only.high - only.low == dt.timedelta(1):
+                only = only.low
+            if only is not None and not isinstance(only, Range):
+                found[column] = pa.scalar(only, type_)
+        return found
+
+    def predicate(self) -> str | None:
+        """Return the scope as a SQL predicate; None for the whole table."""
+        if not self.columns:
+            return None
+        by_rest: dict[tuple[Condition, ...], list[Condition]] = {}
+        for first, *rest in self._merged:
+            by_rest.setdefault(tuple(rest), []).append(first)
+        alternatives = []
+        for rest, firsts in by_rest.items():
+            terms = [_sql(self.columns[0], self.types[0], firsts)]
+            pairs = zip(self.columns[1:], self.types[1:], rest, strict=True)
+            terms += [_sql(column, type_, [condition]) for column, type_, condition in pairs]
+            alternatives.append(f"({' AND '.join(terms)})")
+        return "(" + " OR ".join(alternatives) + ")"
+
+    def record(self) -> dict[str, Any]:
+        """Return the scope as JSON, for a commit's metadata."""
+        return {
+            "columns": list(self.columns),
+            "parts": [[_recorded(condition) for condition in part] for part in self._merged],
+        }
+
+    def touches(self, change: Mapping[str, str | None]) -> bool:
+        """Return whether a file with these partition values, as the log has them, may be inside."""
+        try:
+            values = [
+                deserialized(change.get(column) or "", type_)
+                for column, type_ in zip(self.columns, self.types, strict=True)
+            ]
+        except ValueError:
+            return False  # null or not of the column's type: in no partition of the scope
+        return self.part_of(values) is not None
+
+    def overlaps(self, record: Mapping[str, Any]) -> bool:
+        """Return whether a scope that `record` wrote down shares any possible row with this one."""
+        if not self.columns or list(self.columns) != list(record["columns"]):
+            return True
+        mine = self.record()["parts"]
+        theirs = record["parts"]
+        if {str(part) for part in mine} & {str(part) for part in theirs}:
+            return True
+        if all(isinstance(c, str) for part in (*mine, *theirs) for c in part):
+            return False
+        return any(
+            all(_meet(a, b) for a, b in zip(one, other, strict=True)) for one in mine for other in theirs
+        )
+
+    @cached_property
+    def _merged(self) -> list[tuple[Condition, ...]]:
+        """The partitions, adjacent windows of a single column made one."""
+        if len(self.columns) != 1:
+            return list(self.parts)
+        merged: list[tuple[Condition, ...]] = [p for p in self.parts if not isinstance(p[0], Range)]
+        open_range: Range | None = None
+        for following in _in_order(part[0] for part in self.parts):
+            if open_range is not None and open_range.high == following.low:
+                open_range = Range(open_range.low, following.high)
+                continue
+            if open_range is not None:
+                merged.append((open_range,))
+            open_range = following
+        return [*merged, (open_range,)] if open_range is not None else merged
+
+
+class _Lookup:
+    """Finds the condition on one column that a value satisfies."""
+
+    def __init__(self, conditions: set[Condition], column: str) -> None:
+        self.equal = {c for c in conditions if not isinstance(c, Range)}
+        self.ranges = _in_order(conditions)
+        self.lows: list[Any] = [r.low for r in self.ranges]
+        if any(a.high > low for a, low in zip(self.ranges, self.lows[1:], strict=False)):
+            raise OutOfScope(f"the scope's time windows on column {column!r} overlap.")
+
+    def find(self, value: Value | None) -> Condition | None:
+        if value is None or value in self.equal:
+            return value
+        position = bisect_right(self.lows, value) - 1
+        inside = position >= 0 and value < self.ranges[position].high
+        return self.ranges[position] if inside else None
+
+
+def _in_order(conditions: Iterable[Condition]) -> list[Range]:
+    return sorted((c for c in conditions if isinstance(c, Range)), key=lambda found: found.low)
+
+
+def _condition(condition: Key | Window, type_: pa.DataType, column: str) -> Condition:
+    """Return what a partition means on a column's type."""
+    try:
+        if isinstance(condition, Key):
+            return _parsed(condition.key, type_)
+        if pa.types.is_date(type_):
+            return _date_range(condition)
+        if pa.types.is_timestamp(type_):
+            return _timestamp_range(condition, zoned=type_.tz is not None)
+        return _parsed(condition.key, type_)
+    except (ValueError, OverflowError) as error:
+        raise OutOfScope(
+            f"partition {condition.key!r} cannot be expressed on column {column!r} of type {type_}: {error}",
+            "Partition by a column of another type, or change partitions_def.",
+        ) from error
+
+
+def _parsed(key: str, type_: pa.DataType) -> Value:
+    if not key:
+        raise ValueError("an empty key would be stored as null")
+    if pa.types.is_string(type_):
+        return key
+    if pa.types.is_integer(type_):
+        if not re.fullmatch(r"-?[0-9]+", key):
+            raise ValueError("it is not an integer")
+        pa.scalar(int(key), type_)
+        return int(key)
+    if pa.types.is_boolean(type_):
+        if key.lower() not in {"true", "false"}:
+            raise ValueError("it is neither true nor false")
+        return key.lower() == "true"
+    if pa.types.is_date(type_):
+        return dt.date.fromisoformat(key)
+    if pa.types.is_timestamp(type_):
+        moment = dt.datetime.fromisoformat(key)
+        if (moment.tzinfo is None) != (type_.tz is None):
+            raise ValueError("one of both has a time zone and the other has none")
+        return moment if type_.tz is None else moment.astimezone(dt.UTC)
+    raise ValueError("Delta partitions here are strings, integers, booleans, dates or timestamps")
+
+
+def _date_range(window: Window) -> Range:
+    if window.start.time() != dt.time() or window.end.time() != dt.time():
+        raise ValueError("its window does not begin and end at midnight, a date cannot tell its rows apart")
+    return Range(window.start.date(), window.end.date())
+
+
+def _timestamp_range(window: Window, *, zoned: bool) -> Range:
+    if zoned:
+        return Range(window.start.astimezone(dt.UTC), window.end.astimezone(dt.UTC))
+    for moment in (window.start, window.end):
+        if moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset():
+            raise ValueError(
+                f"{moment.isoformat()} is a wall time that a change of clocks repeats or skips, "
+                "and the column has no time zone"
+            )
+    return Range(window.start.replace(tzinfo=None), window.end.replace(tzinfo=None))
+
+
+def serialized(value: Value) -> str:
+    """Return a partition value as the Delta protocol writes it ("Partition Value Serialization")."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dt.datetime):
+        value = value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
+        return value.isoformat(sep=" ", timespec="microseconds" if value.microsecond else "seconds")
+    return value.isoformat() if isinstance(value, dt.date) else str(value)
+
+
+def deserialized(text: str, type_: pa.DataType) -> Value:
+    """Return the value that a partition value in the log stands for.
+
+    Raises:
+        ValueError: if it is none of the type.
+
+    """
+    if pa.types.is_timestamp(type_):
+        moment = dt.datetime.fromisoformat(text)
+        if type_.tz is None:
+            return moment.replace(tzinfo=None)
+        return moment.replace(tzinfo=moment.tzinfo or dt.UTC).astimezone(dt.UTC)
+    return _parsed(text, type_)
+
+
+def folder(column: str, value: Value) -> str:
+    """Return the name of a partition's folder, as Hive and Delta writers name it: `day=2013-07-04`.
+
+    Raises:
+        OutOfScope: if the name would be longer than a file system takes.
+
+    """
+    name = f"{_escaped(column)}={_escaped(serialized(value))}"
+    if len(name) > _MAX_NAME_BYTES:
+        raise OutOfScope(
+            f"the value {str(value)[:40]!r}… of partition column {column!r} makes a folder name of {len(name)} "
+            f"bytes, and file systems take {_MAX_NAME_BYTES}.",
+            "Partition by a shorter value.",
+        )
+    return name
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if _PLAIN.match(c) else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
+
+
+def split(batch: pa.RecordBatch, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pa.RecordBatch]]:
+    """Yield the rows of each distinct combination of partition values, in their order."""
+    if not columns:
+        yield (), batch
+        return
+    names = [str(i) for i in range(len(columns))]
+    arrays = [*(batch.column(column) for column in columns), pa.array(range(batch.num_rows), pa.int64())]
+    rows = pa.table(arrays, names=[*names, "rows"])
+    groups = rows.group_by(names, use_threads=False).aggregate([("rows", "list")])
+    for i in range(groups.num_rows):
+        values = tuple(groups[name][i].as_py() for name in names)
+        yield values, batch if groups.num_rows == 1 else batch.take(groups["rows_list"][i].values)
+
+
+def identifier(column: str) -> str:
+    """Return a column's name quoted for SQL."""
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _literal(value: Value, type_: pa.DataType) -> str:
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, dt.datetime):
+        cast = "arrow_cast('{}', 'Timestamp(Microsecond, {})')"
+        zone = 'Some("UTC")' if type_.tz else "None"
+        return cast.format(value.replace(tzinfo=None).isoformat(), zone)
+    if isinstance(value, dt.date):
+        return f"DATE '{value.isoformat()}'"
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _sql(column: str, type_: pa.DataType, conditions: Sequence[Condition]) -> str:
+    name = identifier(column)
+    equal = [_literal(c, type_) for c in conditions if not isinstance(c, Range)]
+    terms = [f"{name} IN ({', '.join(equal)})"] if equal else []
+    terms += [
+        f"({name} >= {_literal(c.low, type_)} AND {name} < {_literal(c.high, type_)})"
+        for c in conditions
+        if isinstance(c, Range)
+    ]
+    return terms[0] if len(terms) == 1 else f"({' OR '.join(terms)})"
+
+
+def _recorded(condition: Condition) -> str | list[str]:
+    if isinstance(condition, Range):
+        return [serialized(condition.low), serialized(condition.high)]
+    return serialized(condition)
+
+
+def _meet(one: str | list[str], other: str | list[str]) -> bool:
+    """Whether two recorded conditions share a value; dates and times in ISO form order as text does."""
+    low_1, high_1 = one if isinstance(one, list) else (one, one + "\0")
+    low_2, high_2 = other if isinstance(other, list) else (other, other + "\0")
+    return low_1 < high_2 and low_2 < high_1
+
+
+Mode = Literal["replace", "append", "merge"]

@@ -1,0 +1,78 @@
+"""Provenance: who committed what from which inputs, and the record of it that each commit carries."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deltalake import DeltaTable
+
+from practicus_assets.errors import UnsupportedTable
+from practicus_assets.lake.audit import AuditResult
+from practicus_assets.lake.log import RECORD, entries
+from practicus_assets.lake.storage import Table
+
+@dataclass(frozen=True)
+class Provenance:
+    """Who commits, and from what; written into the commit, so without secrets.
+
+    Attributes:
+        run_id, step: identify the work; every attempt at it has the same.
+        attempt: 1 for the first.
+        asset_key, code_version: of the asset.
+        inputs: the version of each table that was read.
+
+    """
+
+    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    step: str = ""
+    attempt: int = 1
+    asset_key: str = ""
+    code_version: str = ""
+    inputs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def app_id(self) -> str:
+        """The application id of the Delta transaction: one for each piece of work, the same on a retry."""
+        return f"{RECORD}/{self.run_id}/{self.step}"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a transaction left behind.
+
+    Attributes:
+        version: the table's version that holds the scope.
+        rows, files, bytes: of what was staged; bytes are those of Parquet files.
+        seconds: from the first row to the commit.
+        partition_rows: rows of each partition of the scope, by key.
+        fingerprints: of each partition's content, by key.
+        fingerprint: of the scope's content.
+        audits: the result of each rule.
+        changed: False if the table already held the same rows and nothing was committed.
+        recovered: True if an earlier attempt had landed and nothing was written again.
+
+    """
+
+    version: int
+    rows: int
+    files: int
+    bytes: int
+    seconds: float
+    partition_rows: Mapping[str, int]
+    fingerprints: Mapping[str, str]
+    fingerprint: str
+    audits: Sequence[AuditResult] = ()
+    changed: bool = True
+    recovered: bool = False
+
+
+def landed(table: Table, handle: DeltaTable, provenance: Provenance) -> Commit | None:
+    """Return the commit in which an earlier attempt at this work landed; None if there is none."""
+    version = handle.transaction_version(provenance.app_id)
+    if version is None:
+        return None
+    record = next(iter(entries(table, version, version))).record
+    if record is None:
+        raise UnsupportedTable(f"version {version} carries this run's name and none of its records.")
+    audits = [AuditResult(**audit) for audit in record["commit"].pop("audits")]
+    return Commit(**{**record["commit"], "version": version, "audits": audits, "recovered": True})

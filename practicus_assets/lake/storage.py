@@ -1,0 +1,120 @@
+"""Where a table lives: its URI, the options of its object store, and how it is opened."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow.fs
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+
+from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound, VersionGone
+
+_SECRET = re.compile(r"secret|key|token|password|sas|credential|client", re.IGNORECASE)
+_UNSAFE_PART = re.compile(r"[/\\\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Delta table's place in a lake; the table itself need not exist.
+
+    Attributes:
+        name: how people call it, e.g. `sales/orders`.
+        uri: a folder or an object store prefix.
+        storage_options: delta-rs's own, e.g. `AWS_REGION`; never shown.
+
+    """
+
+    name: str
+    uri: str
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False, hash=False)
+
+    @classmethod
+    def at(
+        cls, root_uri: str, key: Sequence[str], storage_options: Mapping[str, str] | None = None
+    ) -> "Table":
+        """Return the table of an asset key: `root_uri` and the key's parts, joined by `/`.
+
+        Raises:
+            DeclarationError: for a part that would leave the root or hide in another table's log,
+                or a root that carries credentials.
+
+        """
+        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/]*@", root_uri):
+            shown = re.sub(r"//[^/]*@", "//***@", root_uri)
+            raise DeclarationError(
+                f"the lake's root {shown} carries credentials.", "Pass them in storage_options."
+            )
+        if not root_uri or not key:
+            raise DeclarationError("a table needs a root and a key.", "Set root_uri of the DeltaIOManager.")
+        for part in key:
+            if not part or part in {".", ".."} or part.startswith("_delta_log") or _UNSAFE_PART.search(part):
+                raise DeclarationError(
+                    f"asset key part {part!r} cannot name a folder of the lake.",
+                    "Use letters, digits, '-', '_' and '.'.",
+                )
+        return cls("/".join(key), "/".join([root_uri.rstrip("/"), *key]), dict(storage_options or {}))
+
+    @property
+    def local_path(self) -> Path | None:
+        """The table's folder, where it is one on this machine."""
+        if "://" not in self.uri:
+            return Path(self.uri)
+        return Path(self.uri.removeprefix("file://")) if self.uri.startswith("file://") else None
+
+    def open(self, version: int | None = None) -> DeltaTable:
+        """Open the newest version, or the given one.
+
+        Raises:
+            TableNotFound: if there is no table.
+            VersionGone: if the log no longer reaches that version.
+
+        """
+        try:
+            with self.redacted():
+                return DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options))
+        except DeltaTableNotFoundError:
+            raise TableNotFound(
+                f"there is no Delta table at {self.uri}.", f"Materialize {self.name} first."
+            ) from None
+        except DeltaError as error:
+            if version is None:
+                raise
+            raise VersionGone(
+                f"version {version} at {self.uri} cannot be opened: {error}",
+                "Its log has expired, or it never was. Run again to read the newest version.",
+            ) from error
+
+    def open_if_exists(self) -> DeltaTable | None:
+        """Open the newest version, or return None where there is no table."""
+        try:
+            return self.open()
+        except TableNotFound:
+            return None
+
+    def filesystem(self) -> pyarrow.fs.FileSystem:
+        """Return the table's folder as a pyarrow file system, for data files."""
+        if self.local_path is not None:
+            self.local_path.mkdir(parents=True, exist_ok=True)
+        with self.redacted():
+            return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
+
+    @contextmanager
+    def redacted(self) -> Iterator[None]:
+        """Keep the values of secret options out of the errors of delta-rs and pyarrow."""
+        try:
+            yield
+        except PracticusAssetsError:
+            raise
+        except Exception as error:
+            text = clean = str(error)
+            for name, value in self.storage_options.items():
+                if value and _SECRET.search(name):
+                    clean = clean.replace(value, "***")
+            if clean != text:
+                raise type(error)(clean) from None
+            raise

@@ -1,0 +1,203 @@
+"""`@table_asset`: a Dagster asset whose value is a Delta table, committed inside the step."""
+
+import ast
+import hashlib
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, get_type_hints, overload
+
+import dagster as dg
+
+from practicus_assets.errors import DeclarationError, SchemaMismatch
+from practicus_assets.io_manager import DeltaIOManager
+from practicus_assets.lake.audit import AuditFailed, schema_failure
+from practicus_assets.lake.contract import Contract
+from practicus_assets.lake.partitions import Mode
+from practicus_assets.lake.schema import SchemaChange
+from practicus_assets.lake.transaction import WHOLE_TABLE
+from practicus_assets.report import (
+    check_results,
+    check_specs,
+    commit_metadata,
+    data_version,
+    partition_metadata,
+    table_schema,
+)
+from practicus_assets.settings import PartitionBy, TableSettings
+
+_CONTEXT_NAMES = {"context", "_context", "context_", "_"}
+
+Function = Callable[..., Any]
+
+
+@overload
+def table_asset(compute_fn: Function) -> dg.AssetsDefinition: ...
+
+
+@overload
+def table_asset(
+    *,
+    partition_by: PartitionBy | None = ...,
+    contract: Any = ...,
+    mode: Mode = ...,
+    merge_keys: Sequence[str] = ...,
+    delete_unmatched: bool = ...,
+    on_schema_change: SchemaChange = ...,
+    **asset_options: Any,
+) -> Callable[[Function], dg.AssetsDefinition]: ...
+
+
+def table_asset(
+    compute_fn: Function | None = None,
+    *,
+    partition_by: PartitionBy | None = None,
+    contract: Any = None,
+    mode: Mode = "replace",
+    merge_keys: Sequence[str] = (),
+    delete_unmatched: bool = False,
+    on_schema_change: SchemaChange = "add",
+    **asset_options: Any,
+) -> dg.AssetsDefinition | Callable[[Function], dg.AssetsDefinition]:
+    """Make a function that returns rows a Dagster asset that is a Delta table.
+
+    The function returns a DataFrame, a `pyarrow.Table`, any object with `__arrow_c_stream__`, or a generator
+    of record batches; its parameters are those of a `dg.asset`. The table is audited and committed in one
+    transaction inside the step.
+
+    Args:
+        compute_fn: the author's function.
+        partition_by: the table's partition columns. Of a partitioned asset the first holds the partition
+            key; of several dimensions, a mapping from each dimension to its column.
+        contract: what the table promises, a `Contract` or a pandera model; each rule is an asset check.
+        mode: "replace" the run's partitions (or the table), "append" to them, or "merge" by `merge_keys`.
+        merge_keys: the columns that identify a row, for "merge".
+        delete_unmatched: for "merge": delete old rows in scope that no new row matches.
+        on_schema_change: "add" new columns, "refuse" them, or "replace" the schema of a whole table.
+        asset_options: everything that `dg.asset` takes. `code_version` is by default one derived from the
+            function's source, `kinds` gets "deltalake", and `io_manager_key` names the `DeltaIOManager`.
+
+    Raises:
+        DeclarationError: if the settings contradict each other.
+
+    """
+    settings = TableSettings(partition_by, mode, merge_keys, delete_unmatched, on_schema_change)
+    promised = Contract.of(contract)
+
+    def decorate(function: Function) -> dg.AssetsDefinition:
+        options = dict(asset_options)
+        io_manager_key = options.setdefault("io_manager_key", "io_manager")
+        if options.get("partitions_def") is not None:
+            settings.columns_of(options["partitions_def"])
+        options["kinds"] = {"deltalake", *(options.get("kinds") or ())}
+        options["metadata"] = {
+            **({"dagster/column_schema": table_schema(promised.schema, promised)} if promised and promised.schema else {}),
+            **settings.metadata(),
+            **(options.get("metadata") or {}),
+        }
+        options.setdefault("code_version", _code_version(function))
+        key = _key(function, options)
+        options["check_specs"] = [*check_specs(promised, key), *(options.get("check_specs") or ())]
+        return dg.asset(**options)(_Step(function, settings, promised, io_manager_key).compute())
+
+    return decorate if compute_fn is None else decorate(compute_fn)
+
+
+class _Step:
+    """What one step of a table asset does."""
+
+    def __init__(
+        self, function: Function, settings: TableSettings, contract: Contract | None, io_manager_key: str
+    ) -> None:
+        self._function = function
+        self._settings = settings
+        self._contract = contract
+        self._io_manager_key = io_manager_key
+
+    def compute(self) -> Function:
+        """Return the function that Dagster runs, with the parameters of the author's."""
+        hints = get_type_hints(self._function, include_extras=True)
+        parameters = [
+            parameter.replace(
+                annotation=hints.get(name, inspect.Parameter.empty), kind=inspect.Parameter.POSITIONAL_OR_KEYWORD
+            )
+            for name, parameter in inspect.signature(self._function).parameters.items()
+        ]
+        takes_context = bool(parameters) and parameters[0].name in _CONTEXT_NAMES
+        inputs = parameters[1:] if takes_context else parameters
+
+        def compute(context: dg.AssetExecutionContext, **values: Any) -> Iterator[Any]:
+            arguments = (context,) if takes_context else ()
+            yield from self._run(context, lambda: self._function(*arguments, **values))
+
+        compute.__name__ = self._function.__name__
+        compute.__doc__ = self._function.__doc__
+        compute.__module__ = self._function.__module__
+        context = inspect.Parameter(
+            "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=dg.AssetExecutionContext
+        )
+        compute.__signature__ = inspect.Signature([context, *inputs])  # type: ignore[attr-defined]
+        compute.__annotations__ = {
+            p.name: p.annotation for p in (context, *inputs) if p.annotation is not inspect.Parameter.empty
+        }
+        return compute
+
+    def _run(self, context: dg.AssetExecutionContext, rows: Callable[[], Any]) -> Iterator[Any]:
+        lake = getattr(context.resources, self._io_manager_key)
+        if not isinstance(lake, DeltaIOManager):
+            raise DeclarationError(
+                f"the resource {self._io_manager_key!r} is a {type(lake).__qualname__}.",
+                "Give table assets a DeltaIOManager.",
+            )
+        key = context.asset_key
+        table = lake.table(key)
+        partitions_def = context.assets_def.partitions_def
+        scope = self._settings.scope(
+            partitions_def, context.partition_keys if partitions_def is not None else []
+        )
+        code_version = context.assets_def.get_asset_spec(key).code_version
+        provenance = lake.provenance(context, key, code_version)
+        transaction = lake.begin(table, scope, self._settings, self._contract, provenance)
+        try:
+            commit = transaction.landed or transaction.write(rows())
+        except AuditFailed as error:
+            yield from check_results(error.results, key, scope)
+            raise
+        except SchemaMismatch as error:
+            if self._contract is not None:
+                yield from check_results(schema_failure(self._contract, error), key, scope)
+            raise
+        for partition in commit.fingerprints:
+            context.add_asset_metadata(
+                partition_metadata(commit, partition), key, None if partition == WHOLE_TABLE else partition
+            )
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata=commit_metadata(
+                table, scope, commit, self._contract, provenance.inputs, lake.preview_rows
+            ),
+            data_version=data_version(context.instance, key, commit, self._settings.mode),
+            check_results=check_results(commit.audits, key, scope),
+        )
+
+
+def _key(function: Function, options: dict[str, Any]) -> dg.AssetKey:
+    """Return the asset key that `dg.asset` will give the function."""
+    if options.get("key") is not None:
+        return dg.AssetKey.from_coercible(options["key"])
+    prefix = options.get("key_prefix") or []
+    return dg.AssetKey([*([prefix] if isinstance(prefix, str) else prefix), options.get("name") or function.__name__])
+
+
+def _code_version(function: Function) -> str | None:
+    """Return a hash of a function's source without comments, layout and docstring; None if there is none."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    node = tree.body[0]
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    code = [ast.dump(node.args), *map(ast.dump, body)]
+    return hashlib.sha256("\n".join(code).encode()).hexdigest()[:12]
