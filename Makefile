@@ -1,0 +1,53 @@
+PYTHON ?= python3
+BIN := .venv/bin
+LAKE := $(CURDIR)/.demo/lake
+
+.PHONY: demo ui test check acceptance lock clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
+	@$(BIN)/python -W ignore -m pipelines.demo
+
+ui: .venv/demo.ready  ## open Dagster on the demo's lake, at http://localhost:3000
+	@mkdir -p .demo/dagster
+	@DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dagster dev
+
+test: .venv/dev.ready  ## run the tests, but for those that need a browser
+	@$(BIN)/python -m pytest --ignore=tests/acceptance
+
+acceptance: .venv/dev.ready  ## run the tests that need Chromium
+	@$(BIN)/python -m pytest tests/acceptance
+
+check: .venv/dev.ready  ## lint, format, types, import rules, definitions
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -W ignore -m dagster definitions validate -m pipelines --log-level error
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check defs
+
+lock:  ## write the lock files anew, with the newest versions that pyproject.toml allows
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
+		--python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
+		--python-version 3.11 --all-extras --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean:  ## remove the environment and the demo's lake
+	@rm -rf .venv .demo
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Python's venv is needed, e.g. apt install python3-venv"; exit 1; }
+
+.venv/demo.ready: requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing what the demo needs (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev.ready: requirements-dev.lock pyproject.toml | .venv/bin/python
+	@echo "Installing what the tests need (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

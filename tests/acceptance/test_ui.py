@@ -1,0 +1,128 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+DAYS = "2013-07-04...2013-07-05"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The webserver on an instance in which two days were materialized."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+    env = {**os.environ, "DAGSTER_HOME": str(home), "PRACTICUS_LAKE": str(home / "lake")}
+    module = ["-m", "pipelines"]
+    dagster = [sys.executable, "-W", "ignore", "-m", "dagster"]
+    subprocess.run(
+        [*dagster, "asset", "materialize", "--select", "*", *module, "--partition-range", DAYS],
+        cwd=ROOT,
+        env=env,
+        check=True,
+        capture_output=True,
+    )
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    log = (home / "webserver.log").open("w")
+    server = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "dagster_webserver", *module, "-h", "127.0.0.1", "-p", str(port)],
+        cwd=ROOT,
+        env=env,
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/server_info", timeout=5).read()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, (home / "webserver.log").read_text()
+                time.sleep(0.5)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def page(url: str) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield browser.new_page(viewport={"width": 1600, "height": 1000})
+        browser.close()
+
+
+def ask(url: str, query: str) -> Any:
+    request = urllib.request.Request(
+        f"{url}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+    )
+    answer = json.loads(urllib.request.urlopen(request, timeout=60).read())
+    assert "errors" not in answer, answer
+    return answer["data"]
+
+
+def test_lineage_leads_from_the_four_sources_to_the_final_table(url: str) -> None:
+    nodes = ask(url, "{ assetNodes { assetKey { path } dependencyKeys { path } isMaterializable } }")["assetNodes"]
+    parents = {n["assetKey"]["path"][0]: sorted(d["path"][0] for d in n["dependencyKeys"]) for n in nodes}
+    assert parents == {
+        "table1": [],
+        "table2": [],
+        "table3": [],
+        "table4": [],
+        "table1_new": ["table1"],
+        "table2_new": ["table2"],
+        "final_table": ["table1_new", "table2_new", "table3", "table4"],
+    }
+    assert [n["assetKey"]["path"][0] for n in nodes if not n["isMaterializable"]] == [
+        f"table{i}" for i in range(1, 5)
+    ]
+
+
+def test_the_lineage_page_shows_every_table(page: Page, url: str, tmp_path: Path) -> None:
+    page.goto(f"{url}/assets/final_table?view=lineage&lineageScope=upstream&lineageDepth=5")
+    for name in ("table1", "table2", "table3", "table4", "table1_new", "table2_new", "final_table"):
+        page.get_by_text(name, exact=True).first.wait_for(timeout=60_000)
+    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/lineage.png")
+
+
+def test_the_table_page_shows_rows_columns_and_descriptions(page: Page, url: str, tmp_path: Path) -> None:
+    page.goto(f"{url}/assets/final_table?view=overview")
+    page.get_by_text("name of the carrier").first.wait_for(timeout=60_000)
+    page.get_by_text("Row count").first.wait_for(timeout=60_000)
+    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/table.png", full_page=True)
+
+
+def test_the_checks_page_shows_each_rule_of_the_contract(page: Page, url: str, tmp_path: Path) -> None:
+    page.goto(f"{url}/assets/table1_new?view=checks")
+    for name in ("day_carrier_flight_origin_unique", "row_count", "tailnum_pattern", "few_cancelled"):
+        page.get_by_placeholder("Filter checks").fill(name)
+        page.get_by_text(name).first.wait_for(timeout=60_000)
+    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/checks.png")
+
+
+def test_the_materialization_shows_version_size_and_a_preview(page: Page, url: str, tmp_path: Path) -> None:
+    page.goto(f"{url}/assets/final_table?view=partitions&partition=2013-07-04")
+    page.get_by_text("delta/version").first.wait_for(timeout=60_000)
+    page.get_by_text("preview").first.wait_for(timeout=60_000)
+    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/partition.png")
