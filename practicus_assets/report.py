@@ -27,6 +27,7 @@ def commit_metadata(
     commit: Commit,
     contract: Contract | None,
     inputs: Mapping[str, int],
+    *,
     preview_rows: int,
 ) -> dict[str, Any]:
     """Return the metadata of a materialization.
@@ -54,6 +55,8 @@ def commit_metadata(
     }
     if snapshot.row_count is not None:
         metadata["dagster/row_count"] = snapshot.row_count
+    if scope.is_whole_table:
+        metadata[FINGERPRINT] = commit.fingerprint
     if inputs:
         metadata["delta/input_versions"] = dict(inputs)
     if preview_rows:
@@ -62,7 +65,7 @@ def commit_metadata(
 
 
 def partition_metadata(commit: Commit, key: str) -> dict[str, Any]:
-    """Return what is told of one partition, or of a table without partitions."""
+    """Return what is told of one partition of a commit."""
     return {"dagster/partition_row_count": commit.partition_rows[key], FINGERPRINT: commit.fingerprints[key]}
 
 
@@ -72,9 +75,7 @@ def check_specs(contract: Contract | None, key: dg.AssetKey) -> list[dg.AssetChe
     return [dg.AssetCheckSpec(check.name, asset=key, description=check.description) for check in checks]
 
 
-def check_results(
-    audits: Sequence[AuditResult], key: dg.AssetKey, scope: Scope
-) -> list[dg.AssetCheckResult]:
+def check_results(audits: Sequence[AuditResult], key: dg.AssetKey, scope: Scope) -> list[dg.AssetCheckResult]:
     """Return the result of each rule, with the number of bad rows and a sample of them."""
     found = []
     for audit in audits:
@@ -107,15 +108,10 @@ def data_version(
     if mode == "append" and commit.changed:
         return dg.DataVersion(f"{commit.fingerprint}@{commit.version}")
     recorded = _recorded(instance, key, [k for k in commit.fingerprints if k != WHOLE_TABLE])
-    versions = {
-        version
-        for partition, print_ in commit.fingerprints.items()
-        for known, version in [recorded.get(partition, ("", ""))]
-        if known == print_ or mode == "append"
-    }
-    covered = all(recorded.get(k, ("",))[0] == v or mode == "append" for k, v in commit.fingerprints.items())
-    only = versions.pop() if covered and len(versions) == 1 else ""
-    return dg.DataVersion(only or commit.fingerprint)
+    known = [(recorded.get(k, ("", "")), print_) for k, print_ in commit.fingerprints.items()]
+    versions = {version for (_, version), _ in known}
+    equal = mode == "append" or all(before == print_ for (before, _), print_ in known)
+    return dg.DataVersion((versions.pop() if equal and len(versions) == 1 else "") or commit.fingerprint)
 
 
 def _recorded(
@@ -132,7 +128,8 @@ def _recorded(
             if event is not None:
                 print_ = event.metadata.get(FINGERPRINT)
                 version = (event.tags or {}).get(_DATA_VERSION_TAG, "")
-                found.setdefault(event.partition or WHOLE_TABLE, (str(print_.value) if print_ else "", version))
+                latest = (str(print_.value) if print_ else "", version)
+                found.setdefault(event.partition or WHOLE_TABLE, latest)
         if not page.has_more:
             break
         cursor = page.cursor

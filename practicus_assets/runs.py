@@ -1,11 +1,11 @@
 """Runs: who is at work in a step, and at which version a run reads a table."""
 
 import uuid
-from datetime import UTC, datetime
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterInvariantViolationError  # to be told from errors of the author's code
 
 from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.provenance import Provenance
@@ -14,8 +14,12 @@ from practicus_assets.lake.storage import Table
 from practicus_assets.report import VERSION
 
 _PAGE = 500
+_CLOCK_SKEW = timedelta(minutes=10)  # between the database that creates runs and the workers that report
 
 Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext
+
+# by run and step, for inputs may come through other IO managers than the one that takes the output
+_versions_read: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
 
 
 def step_of(context: Context) -> Any:
@@ -23,31 +27,49 @@ def step_of(context: Context) -> Any:
     try:
         if isinstance(context, dg.AssetExecutionContext):
             return context.get_step_execution_context()
-        return context.step_context
-    except (DagsterInvariantViolationError, AttributeError):
+        return context.step_context  # noqa: TRY300 an else block would move it out of the try
+    except dg.DagsterError:
         return None
 
 
-def provenance_of(context: Context, **details: Any) -> Provenance:
-    """Return who commits: run, step and attempt, the same for each attempt at a step but for the attempt.
+def provenance_of(
+    context: Context, key: dg.AssetKey, code_version: str | None = None, *, once: bool = False
+) -> Provenance:
+    """Return who commits an asset, the same for each attempt at a step but for the attempt.
 
     Args:
         context: of the step.
-        details: further attributes of `Provenance`.
+        key: of the asset.
+        code_version: of the asset.
+        once: whether a run that retries another continues that run's work where it did not report the
+            asset: what landed is then found and not written twice. Otherwise each run is work of its own.
 
     """
+    asset_key = key.to_user_string()
     step = step_of(context)
     if step is None:
-        return Provenance(run_id=f"no-run-{uuid.uuid4()}", **details)
+        nobody = f"no-run-{uuid.uuid4()}"
+        return Provenance(run_id=nobody, asset_key=asset_key, code_version=code_version or "")
     return Provenance(
-        run_id=step.run_id, step=step.step.key, attempt=step.previous_attempt_count + 1, **details
+        run_id=_work_of(step, key) if once else step.run_id,
+        step=step.step.key,
+        attempt=step.previous_attempt_count + 1,
+        asset_key=asset_key,
+        code_version=code_version or "",
+        inputs=dict(_versions_read[step.run_id, step.step.key]),
     )
 
 
-def pinned(context: dg.InputContext, table: Table, scope: Scope) -> Snapshot:
+def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snapshot] = Snapshot) -> Snapshot:
     """Return an input's snapshot: the version that this run made, else the newest when the run began.
 
-    Outside of a run it is the newest.
+    Outside of a run it is the newest. `provenance_of` the step names the version.
+
+    Args:
+        context: of the input.
+        table: what to read.
+        scope: the partitions to read.
+        kind: the class of the snapshot.
 
     Raises:
         TableNotFound: if there is no such version.
@@ -57,26 +79,39 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope) -> Snapshot:
     step = step_of(context)
     record = step.instance.get_run_record_by_id(step.run_id) if step is not None else None
     if record is None:
-        return Snapshot.open(table, scope=scope)
-    made = _made_by_run(step.instance, step.run_id, context.asset_key, record.create_timestamp)
+        return kind.open(table, scope=scope)
+    made = _made_by(record, step.instance, context.asset_key)
     if made is not None:
-        return Snapshot.open(table, made, scope)
-    began = record.start_time or record.create_timestamp.timestamp()
-    return Snapshot.at(table, datetime.fromtimestamp(began, UTC), scope)
+        snapshot = kind.open(table, made, scope)
+    else:
+        began = record.start_time or record.create_timestamp.timestamp()
+        snapshot = kind.at(table, datetime.fromtimestamp(began, UTC), scope)
+    _versions_read[step.run_id, step.step.key][table.name] = snapshot.version
+    return snapshot
 
 
-def _made_by_run(
-    instance: dg.DagsterInstance, run_id: str, key: dg.AssetKey, created: datetime
-) -> int | None:
+def _made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:
     """Return the table version of the newest materialization that a run reported."""
-    records = dg.AssetRecordsFilter(asset_key=key, after_timestamp=created.timestamp() - 1)
+    since = (run.create_timestamp - _CLOCK_SKEW).timestamp()
+    records = dg.AssetRecordsFilter(asset_key=key, after_timestamp=since)
     cursor = None
     while True:
         page = instance.fetch_materializations(records, limit=_PAGE, cursor=cursor)
         for record in page.records:
             event = record.asset_materialization
-            if record.run_id == run_id and event is not None and VERSION in event.metadata:
+            if record.run_id == run.dagster_run.run_id and event is not None and VERSION in event.metadata:
                 return int(str(event.metadata[VERSION].value))
         if not page.has_more:
             return None
         cursor = page.cursor
+
+
+def _work_of(step: Any, key: dg.AssetKey) -> str:
+    """Return the first of the runs that tried this work: the run, or one that it retries."""
+    run = step.dagster_run
+    while run.parent_run_id is not None:
+        parent = step.instance.get_run_record_by_id(run.parent_run_id)
+        if parent is None or _made_by(parent, step.instance, key) is not None:
+            break
+        run = parent.dagster_run
+    return str(run.run_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, get_args
 
 import dagster as dg
@@ -12,7 +13,8 @@ from practicus_assets.lake.schema import SchemaChange
 
 PartitionBy = str | Sequence[str] | Mapping[str, str]
 
-_MODES = {**{mode: mode for mode in get_args(Mode)}, "overwrite": "replace"}
+_MODES: dict[str, Mode] = {"replace": "replace", "append": "append", "merge": "merge", "overwrite": "replace"}
+_OPTIONAL = ("mode", "merge_keys", "delete_unmatched", "on_schema_change")
 
 
 @dataclass(frozen=True)
@@ -40,27 +42,40 @@ class TableSettings:
             DeclarationError: naming the setting.
 
         """
+        by = self.partition_by
+        columns = self.columns if by is None or isinstance(by, str | Sequence | Mapping) else (by,)
+        if not all(isinstance(c, str) and c for c in columns) or len(set(columns)) < len(columns):
+            raise DeclarationError(
+                f"partition_by is {by!r}.", 'Name each partition column once, e.g. partition_by="day".'
+            )
         if self.mode not in _MODES:
             raise DeclarationError(f"mode {self.mode!r} is unknown.", f"Use one of {get_args(Mode)}.")
         object.__setattr__(self, "mode", _MODES[self.mode])
         if self.on_schema_change not in get_args(SchemaChange):
             raise DeclarationError(
-                f"on_schema_change {self.on_schema_change!r} is unknown.", f"Use one of {get_args(SchemaChange)}."
+                f"on_schema_change {self.on_schema_change!r} is unknown.",
+                f"Use one of {get_args(SchemaChange)}.",
             )
         if isinstance(self.merge_keys, str):
             raise DeclarationError("merge_keys is a text.", f"Write merge_keys=[{self.merge_keys!r}].")
-        if (self.mode == "merge") != bool(self.merge_keys) or (self.delete_unmatched and self.mode != "merge"):
+        merges = self.mode == "merge"
+        if merges != bool(self.merge_keys) or (self.delete_unmatched and not merges):
             raise DeclarationError('mode="merge" and merge_keys go together, and delete_unmatched with them.')
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> "TableSettings":
-        """Read the settings of an asset from its definition metadata; `partition_expr` is Dagster's own key."""
-        plain = {key: getattr(value, "value", value) for key, value in metadata.items()}
-        given = {
-            "partition_by": plain.get("partition_by", plain.get("partition_expr")),
-            **{key: plain[key] for key in ("mode", "merge_keys", "delete_unmatched", "on_schema_change") if key in plain},
-        }
-        return cls(**given)
+        """Return the settings that an asset's definition metadata declare.
+
+        Args:
+            metadata: as `metadata()` writes it, or with Dagster's own key `partition_expr`.
+
+        Raises:
+            DeclarationError: as for the settings themselves.
+
+        """
+        plain: dict[str, Any] = {key: getattr(value, "value", value) for key, value in metadata.items()}
+        given = {key: plain[key] for key in _OPTIONAL if key in plain}
+        return cls(plain.get("partition_by", plain.get("partition_expr")), **given)
 
     def metadata(self) -> dict[str, Any]:
         """Return the definition metadata from which `from_metadata` makes these settings."""
@@ -80,11 +95,12 @@ class TableSettings:
     @property
     def columns(self) -> tuple[str, ...]:
         """The table's partition columns, in order."""
-        if self.partition_by is None:
+        by = self.partition_by
+        if by is None:
             return ()
-        if isinstance(self.partition_by, str):
-            return (self.partition_by,)
-        return tuple(self.partition_by.values() if isinstance(self.partition_by, Mapping) else self.partition_by)
+        if isinstance(by, str):
+            return (by,)
+        return tuple(by.values() if isinstance(by, Mapping) else by)
 
     def scope(self, partitions_def: dg.PartitionsDefinition[Any] | None, keys: Sequence[str]) -> Scope:
         """Return what a run of these partitions replaces.
@@ -100,16 +116,18 @@ class TableSettings:
         if partitions_def is None:
             return Scope()
         columns = self.columns_of(partitions_def)
+        # Dagster gives sets of keys in any order, and equal runs are to be told equal
+        by_time = isinstance(partitions_def, dg.TimeWindowPartitionsDefinition)
+        ordered = list(keys) if by_time else sorted(keys)
+        parts: list[tuple[Key | Window, ...]]
         if isinstance(partitions_def, dg.MultiPartitionsDefinition):
             dimensions = {d.name: d.partitions_def for d in partitions_def.partitions_defs}
-            parts = []
-            ordered = sorted(keys)
-            for key in ordered:
-                by_dimension = partitions_def.get_partition_key_from_str(key).keys_by_dimension
-                parts.append(tuple(_condition(dimensions[name], by_dimension[name]) for name in columns))
-            return Scope(tuple(columns.values()), tuple(parts), tuple(map(str, ordered)))
-        ordered = keys if isinstance(partitions_def, dg.TimeWindowPartitionsDefinition) else sorted(keys)
-        return Scope(tuple(columns.values()), tuple((_condition(partitions_def, key),) for key in ordered))
+            conditions = {name: cache(partial(_condition, found)) for name, found in dimensions.items()}
+            split = [partitions_def.get_partition_key_from_str(key).keys_by_dimension for key in ordered]
+            parts = [tuple(conditions[name](key[name]) for name in columns) for key in split]
+        else:
+            parts = [(_condition(partitions_def, key),) for key in ordered]
+        return Scope(tuple(columns.values()), tuple(parts), tuple(map(str, ordered)))
 
     def columns_of(self, partitions_def: dg.PartitionsDefinition[Any]) -> dict[str, str]:
         """Return the column of each dimension of the partitions; the one of a single dimension is unnamed.
@@ -123,7 +141,7 @@ class TableSettings:
             if not isinstance(self.partition_by, Mapping) or set(self.partition_by) != set(names):
                 example = {name: name for name in names}
                 raise DeclarationError(
-                    f"the asset has the partition dimensions {names}, and partition_by is {self.partition_by!r}.",
+                    f"the asset has the dimensions {names}, and partition_by is {self.partition_by!r}.",
                     f"Name the column of each dimension, e.g. partition_by={example}.",
                 )
             return dict(self.partition_by)

@@ -5,17 +5,16 @@ import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, get_type_hints, overload
+from typing import Any, cast, get_type_hints, overload
 
 import dagster as dg
 
-from practicus_assets.errors import DeclarationError, SchemaMismatch
-from practicus_assets.io_manager import DeltaIOManager
+from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatch
+from practicus_assets.io_manager import DeltaIOManager, begin
 from practicus_assets.lake.audit import AuditFailed, schema_failure
 from practicus_assets.lake.contract import Contract
 from practicus_assets.lake.partitions import Mode
 from practicus_assets.lake.schema import SchemaChange
-from practicus_assets.lake.transaction import WHOLE_TABLE
 from practicus_assets.report import (
     check_results,
     check_specs,
@@ -24,9 +23,14 @@ from practicus_assets.report import (
     partition_metadata,
     table_schema,
 )
+from practicus_assets.runs import provenance_of
 from practicus_assets.settings import PartitionBy, TableSettings
 
-_CONTEXT_NAMES = {"context", "_context", "context_", "_"}
+_CONTEXT_NAMES = {"context", "_context", "context_", "_"}  # those that Dagster knows
+_NOT_TAKEN = {
+    "check_specs": "Declare rules in the contract, or write a @dg.asset_check.",
+    "io_manager_def": "Give the DeltaIOManager as a resource, and its name as io_manager_key.",
+}
 
 Function = Callable[..., Any]
 
@@ -74,8 +78,9 @@ def table_asset(
         merge_keys: the columns that identify a row, for "merge".
         delete_unmatched: for "merge": delete old rows in scope that no new row matches.
         on_schema_change: "add" new columns, "refuse" them, or "replace" the schema of a whole table.
-        asset_options: everything that `dg.asset` takes. `code_version` is by default one derived from the
-            function's source, `kinds` gets "deltalake", and `io_manager_key` names the `DeltaIOManager`.
+        asset_options: what `dg.asset` takes, except `check_specs` and `io_manager_def`. `code_version` is by
+            default one derived from the function's source, `kinds` gets "deltalake", and `io_manager_key`
+            names the `DeltaIOManager`.
 
     Raises:
         DeclarationError: if the settings contradict each other.
@@ -85,20 +90,20 @@ def table_asset(
     promised = Contract.of(contract)
 
     def decorate(function: Function) -> dg.AssetsDefinition:
+        _refuse(function, asset_options)
         options = dict(asset_options)
         io_manager_key = options.setdefault("io_manager_key", "io_manager")
         if options.get("partitions_def") is not None:
             settings.columns_of(options["partitions_def"])
-        options["kinds"] = {"deltalake", *(options.get("kinds") or ())}
-        options["metadata"] = {
-            **({"dagster/column_schema": table_schema(promised.schema, promised)} if promised and promised.schema else {}),
-            **settings.metadata(),
-            **(options.get("metadata") or {}),
-        }
+        if "compute_kind" not in options:
+            options["kinds"] = {"deltalake", *(options.get("kinds") or ())}
+        declared = promised.schema if promised is not None else None
+        schema = {"dagster/column_schema": table_schema(declared, promised)} if declared is not None else {}
+        options["metadata"] = {**schema, **settings.metadata(), **(options.get("metadata") or {})}
         options.setdefault("code_version", _code_version(function))
-        key = _key(function, options)
-        options["check_specs"] = [*check_specs(promised, key), *(options.get("check_specs") or ())]
-        return dg.asset(**options)(_Step(function, settings, promised, io_manager_key).compute())
+        options["check_specs"] = check_specs(promised, _key(function, options))
+        compute = _Step(function, settings, promised, io_manager_key).compute()
+        return cast("dg.AssetsDefinition", dg.asset(**options)(compute))
 
     return decorate if compute_fn is None else decorate(compute_fn)
 
@@ -116,29 +121,32 @@ class _Step:
 
     def compute(self) -> Function:
         """Return the function that Dagster runs, with the parameters of the author's."""
-        hints = get_type_hints(self._function, include_extras=True)
+        try:
+            hints = get_type_hints(self._function, include_extras=True)
+        except NameError as error:
+            raise DeclarationError(
+                f"an annotation of {self._function.__qualname__} cannot be resolved: {error}.",
+                "Import the name at run time, not only for type checking.",
+            ) from error
         parameters = [
-            parameter.replace(
-                annotation=hints.get(name, inspect.Parameter.empty), kind=inspect.Parameter.POSITIONAL_OR_KEYWORD
-            )
+            parameter.replace(annotation=hints.get(name, parameter.empty), kind=_named(parameter.kind))
             for name, parameter in inspect.signature(self._function).parameters.items()
         ]
         takes_context = bool(parameters) and parameters[0].name in _CONTEXT_NAMES
-        inputs = parameters[1:] if takes_context else parameters
+        own = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        context, inputs = (parameters[0], parameters[1:]) if takes_context else (own, parameters)
+        signature = inspect.Signature([context.replace(name="context"), *inputs])
 
-        def compute(context: dg.AssetExecutionContext, **values: Any) -> Iterator[Any]:
+        def compute(context: Any, **values: Any) -> Iterator[Any]:
             arguments = (context,) if takes_context else ()
-            yield from self._run(context, lambda: self._function(*arguments, **values))
+            yield from self._run(_asset_context(context), lambda: self._function(*arguments, **values))
 
         compute.__name__ = self._function.__name__
         compute.__doc__ = self._function.__doc__
         compute.__module__ = self._function.__module__
-        context = inspect.Parameter(
-            "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=dg.AssetExecutionContext
-        )
-        compute.__signature__ = inspect.Signature([context, *inputs])  # type: ignore[attr-defined]
+        compute.__signature__ = signature  # type: ignore[attr-defined] # what inspect.signature reads
         compute.__annotations__ = {
-            p.name: p.annotation for p in (context, *inputs) if p.annotation is not inspect.Parameter.empty
+            p.name: p.annotation for p in signature.parameters.values() if p.annotation is not p.empty
         }
         return compute
 
@@ -156,29 +164,47 @@ class _Step:
             partitions_def, context.partition_keys if partitions_def is not None else []
         )
         code_version = context.assets_def.get_asset_spec(key).code_version
-        provenance = lake.provenance(context, key, code_version)
-        transaction = lake.begin(table, scope, self._settings, self._contract, provenance)
-        try:
-            commit = transaction.landed or transaction.write(rows())
-        except AuditFailed as error:
-            yield from check_results(error.results, key, scope)
-            raise
-        except SchemaMismatch as error:
-            if self._contract is not None:
-                yield from check_results(schema_failure(self._contract, error), key, scope)
-            raise
-        for partition in commit.fingerprints:
-            context.add_asset_metadata(
-                partition_metadata(commit, partition), key, None if partition == WHOLE_TABLE else partition
-            )
+        provenance = provenance_of(context, key, code_version, once=self._settings.mode == "append")
+        transaction = begin(table, scope, self._settings, self._contract, provenance)
+        commit = transaction.landed
+        if commit is None:
+            data = rows()
+            try:
+                commit = transaction.write(data)
+            except AuditFailed as error:
+                yield from check_results(error.results, key, scope)
+                raise
+            except (SchemaMismatch, LossyValues) as error:
+                if self._contract is not None:
+                    yield from check_results(schema_failure(self._contract, error), key, scope)
+                raise
+        metadata = commit_metadata(
+            table, scope, commit, self._contract, provenance.inputs, preview_rows=lake.preview_rows
+        )
+        for partition in scope.keys:
+            context.add_asset_metadata(partition_metadata(commit, partition), key, partition)
         yield dg.MaterializeResult(
             asset_key=key,
-            metadata=commit_metadata(
-                table, scope, commit, self._contract, provenance.inputs, lake.preview_rows
-            ),
+            metadata=metadata,
             data_version=data_version(context.instance, key, commit, self._settings.mode),
             check_results=check_results(commit.audits, key, scope),
         )
+
+
+def _refuse(function: Function, options: dict[str, Any]) -> None:
+    """Raise DeclarationError for what a table asset cannot be made of."""
+    for option, advice in _NOT_TAKEN.items():
+        if options.get(option):
+            raise DeclarationError(f"a table asset takes no {option}.", advice)
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise DeclarationError(
+            f"{function.__qualname__} is asynchronous.", "Run what it awaits inside, with asyncio.run."
+        )
+
+
+def _named(kind: Any) -> Any:
+    """Return a kind of parameter that Dagster takes for an input; `**kwargs` stay what they are."""
+    return kind if kind is inspect.Parameter.VAR_KEYWORD else inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
 def _key(function: Function, options: dict[str, Any]) -> dg.AssetKey:
@@ -186,18 +212,24 @@ def _key(function: Function, options: dict[str, Any]) -> dg.AssetKey:
     if options.get("key") is not None:
         return dg.AssetKey.from_coercible(options["key"])
     prefix = options.get("key_prefix") or []
-    return dg.AssetKey([*([prefix] if isinstance(prefix, str) else prefix), options.get("name") or function.__name__])
+    parts = [prefix] if isinstance(prefix, str) else prefix
+    return dg.AssetKey([*parts, options.get("name") or function.__name__])
 
 
 def _code_version(function: Function) -> str | None:
-    """Return a hash of a function's source without comments, layout and docstring; None if there is none."""
+    """Return a hash of a function's code without comments, layout and docstring; None if there is none."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):
         return None
     node = tree.body[0]
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
-    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-    code = [ast.dump(node.args), *map(ast.dump, body)]
-    return hashlib.sha256("\n".join(code).encode()).hexdigest()[:12]
+    code = ast.unparse(tree)
+    if isinstance(node, ast.FunctionDef):
+        body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+        code = "\n".join([ast.unparse(node.args), *map(ast.unparse, body)])
+    return hashlib.sha256(code.encode()).hexdigest()[:12]
+
+
+def _asset_context(context: Any) -> dg.AssetExecutionContext:
+    """Return a step's own context, also where the author asked for an `OpExecutionContext`."""
+    return context if isinstance(context, dg.AssetExecutionContext) else dg.AssetExecutionContext.get()

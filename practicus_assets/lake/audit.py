@@ -16,6 +16,7 @@ from practicus_assets.lake.fingerprint import Hashes, hash_rows
 
 _SAMPLE_ROWS = 5
 
+
 class AuditFailed(DataRefused):
     """A blocking rule of the contract failed on the staged rows; `results` has every rule's result."""
 
@@ -115,7 +116,7 @@ class Audit:
 
     def _unique(self, check: Check, rescans: Sequence[Rescan]) -> AuditResult:
         """Find hashes that appear twice; only where there are any, compare the keys themselves."""
-        hashes = np.concatenate(self._keys[check.name] or [np.empty(0, dtype=np.uint64)])
+        hashes = np.concatenate([np.empty(0, dtype=np.uint64), *self._keys.pop(check.name)])
         hashes.sort()
         suspects = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
         if not len(suspects):
@@ -128,11 +129,11 @@ class Audit:
         keys = pa.Table.from_batches(rows)
         if any(pa.types.is_nested(f.type) for f in keys.schema):
             keys = pa.table({name: pa.array(map(repr, keys[name].to_pylist())) for name in keys.column_names})
-        counts = keys.append_column("rows", pa.array(np.ones(keys.num_rows, np.int64)))
-        counts = counts.group_by(list(check.columns), use_threads=False).aggregate([("rows", "sum")])
-        twice = counts.filter(pc.greater(counts["rows_sum"], 1)).rename_columns([*check.columns, "rows"])
-        surplus = (pc.sum(twice["rows"]).as_py() or 0) - twice.num_rows
-        return _outcome(check, surplus, twice.slice(0, _SAMPLE_ROWS).to_pylist())
+        counts = keys.group_by(list(check.columns), use_threads=False).aggregate([([], "count_all")])
+        times = counts.columns[-1]
+        twice = counts.filter(pc.greater(times, 1))
+        surplus = (pc.sum(times).as_py() or 0) - counts.num_rows
+        return _outcome(check, surplus, twice.slice(0, _SAMPLE_ROWS).select(range(len(check.columns))).to_pylist())
 
 
 def schema_failure(contract: Contract, error: DataRefused) -> list[AuditResult]:
@@ -166,7 +167,7 @@ def _bad_rows(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
     elif check.kind == "allowed":
         bad = pc.and_(pc.invert(pc.is_in(column, pa.array(check.argument, column.type))), column.is_valid())
     else:
-        bad = pc.invert(pc.match_substring_regex(column, f"^(?:{check.argument})$"))
+        bad = pc.invert(pc.match_substring_regex(column, rf"\A(?:{check.argument})\z"))
     return pc.fill_null(bad, False)  # noqa: FBT003 a fill value
 
 
@@ -177,10 +178,12 @@ def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
     if isinstance(answer, pa.ChunkedArray):
         answer = answer.combine_chunks()
     if not isinstance(answer, pa.Array):
-        answer = pa.array(pd.array(np.asarray(answer)) if not hasattr(answer, "__arrow_array__") else answer)
+        arrow = hasattr(answer, "__arrow_array__")
+        answer = pa.array(answer if arrow else pd.array(np.atleast_1d(np.asarray(answer))), from_pandas=True)
     if not pa.types.is_boolean(answer.type) or len(answer) != batch.num_rows:
         raise DataRefused(
-            f"row rule {check.name!r} returned {len(answer)} values of type {answer.type} for {batch.num_rows} rows.",
+            f"row rule {check.name!r} returned {len(answer)} values of type {answer.type} "
+            f"for {batch.num_rows} rows.",
             "Return one boolean a row.",
         )
     return pc.invert(pc.fill_null(answer, True))  # noqa: FBT003 a fill value
@@ -195,5 +198,3 @@ def _run_table_rule(check: Check, rescan: Rescan) -> tuple[int, list[dict[str, A
     raise DataRefused(
         f"table rule {check.name!r} returned {type(answer).__qualname__}.", "Return a bool or a number of bad rows."
     )
-
-

@@ -1,5 +1,6 @@
 """Commits: compare and swap on the newest version of a table."""
 
+import itertools
 import json
 import random
 import time
@@ -14,10 +15,12 @@ from deltalake import Transaction as AppTransaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import RemoveAction, create_table_with_add_actions
 
-from practicus_assets.errors import CommitConflict, CommitStateUnknown, OutOfScope
+from practicus_assets.errors import CommitConflict, CommitStateUnknown, OutOfScope, PracticusAssetsError
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
-from practicus_assets.lake.log import RECORD, entries
-from practicus_assets.lake.partitions import Bounds, Mode, Scope, serialized, split
+from practicus_assets.lake.log import RECORD, LogEntry, entries
+from practicus_assets.lake.partition_values import serialized, split
+from practicus_assets.lake.partitions import Bounds, Mode, Scope
+from practicus_assets.lake.protocol import refuse_unsupported
 from practicus_assets.lake.provenance import Commit, Provenance
 from practicus_assets.lake.snapshot import Snapshot, arrow_schema
 from practicus_assets.lake.staging import Staging
@@ -55,7 +58,7 @@ class Committer:
     attempt_id: str
 
     def land(self, staging: Staging, schema: pa.Schema, result: Commit, *, unless_equal: bool) -> Commit:
-        """Commit the staged files, and return the result with its version.
+        """Commit the staged files, and return the result with its version; without a commit, delete them.
 
         Args:
             staging: the files.
@@ -69,63 +72,81 @@ class Committer:
             OutOfScope: if the commit would remove a file outside the scope.
 
         """
-        tries = 0
-        while True:
-            handle = self.table.open_if_exists()
-            version = handle.version() + 1 if handle is not None else 0
-            if handle is not None:
-                own = self._compare(handle)
-                if own is not None:
-                    return replace(result, version=own)
-                if unless_equal and self._is_equal(handle, staging, schema):
+        equal: bool | None = None
+        in_doubt = False  # whether the staged files may belong to the table already
+        try:
+            for tries in itertools.count():
+                handle = self.table.open_if_exists()
+                since = self._since_began(handle, in_doubt=in_doubt)
+                own = [entry.version for entry in since if self._is_own(entry)]
+                if own:
+                    return replace(result, version=own[0])
+                in_doubt = False
+                self._refuse_superseded(since)
+                version = handle.version() + 1 if handle is not None else 0
+                if equal is None and handle is not None:
+                    equal = unless_equal and self._is_equal(handle, staging, schema)
+                if equal:
                     staging.discard()
-                    result = replace(result, version=handle.version(), changed=False)
+                    result = replace(result, changed=False)
                     if self.provenance.attempt == 1:
-                        return result
+                        return replace(result, version=version - 1)
                     # an empty commit in this attempt's name: an earlier attempt that wakes up is refused
-            result = replace(result, version=version)
-            try:
-                with self.table.redacted():
-                    self._swap(handle, staging, schema, result)
-            except CommitFailedError:
-                pass  # somebody else committed this version: look again
-            except (DeltaError, OSError) as error:
-                self._find_out(version, error)
-            else:
-                return result
-            tries += 1
-            time.sleep(random.uniform(0, min(0.01 * 2**tries, _LONGEST_PAUSE_S)))  # noqa: S311 not cryptographic
+                result = replace(result, version=version)
+                in_doubt = True
+                try:
+                    with self.table.redacted():
+                        self._swap(handle, staging, schema, result)
+                except (DeltaError, OSError) as error:
+                    self._refuse_unknown(version, error)
+                else:
+                    return result
+                time.sleep(random.uniform(0, min(0.01 * 2 ** min(tries, 10), _LONGEST_PAUSE_S)))  # noqa: S311
+        except BaseException as error:
+            if not in_doubt:
+                staging.discard()
+                if isinstance(error, PracticusAssetsError):
+                    error.nothing_written = True
+            raise
 
-    def _compare(self, handle: DeltaTable) -> int | None:
-        """Return the version of this attempt's own commit, None if the way is free, or raise."""
+    def _since_began(self, handle: DeltaTable | None, *, in_doubt: bool) -> list[LogEntry]:
+        """Return the commits since the attempt began; raise if they cannot all be known."""
         before = self.began.version() if self.began is not None else -1
-        missing = set(range(before + 1, handle.version() + 1))
-        for entry in entries(self.table, handle.version(), before + 1):
-            missing.discard(entry.version)
+        newest = handle.version() if handle is not None else -1
+        other = handle is not None and self.began is not None and handle.metadata().id != self.began.metadata().id
+        found = [] if other else list(entries(self.table, newest, before + 1))
+        if not other and len(found) == newest - before:
+            if handle is not None and found:
+                refuse_unsupported(handle, self.partition_by)
+            return found
+        kind = CommitStateUnknown if in_doubt else CommitConflict
+        raise kind(
+            f"the table's log no longer says who committed what after version {before}, where this attempt began.",
+            "Run again on fresh inputs.",
+        )
+
+    def _is_own(self, entry: LogEntry) -> bool:
+        return entry.record is not None and entry.record["attempt_id"] == self.attempt_id
+
+    def _refuse_superseded(self, since: Sequence[LogEntry]) -> None:
+        """Raise CommitConflict if somebody has committed the scope since the attempt began."""
+        for entry in since:
             record = entry.record
-            if record is not None and record["attempt_id"] == self.attempt_id:
-                return entry.version
             if record is not None and self._is_superseded_by(record):
-                raise CommitConflict(
-                    f"run {record['run_id']}, step {record['step']!r}, attempt {record['attempt']} committed "
-                    f"the same scope as version {entry.version}, after this attempt began at version {before}.",
-                    "Run again on fresh inputs.",
-                )
-            if record is None and self._replaces and any(map(self.bounds.touches, entry.changes)):
-                raise CommitConflict(
-                    f"another writer changed the same scope in version {entry.version} "
-                    f"({entry.info.get('operation', 'unnamed operation')}, "
-                    f"{entry.info.get('engineInfo', 'unnamed engine')}), "
-                    f"after this attempt began at version {before}.",
-                    "Run again on fresh inputs.",
-                )
-        if missing:
+                who = f"run {record['run_id']}, step {record['step']!r}, attempt {record['attempt']}"
+            elif record is None and (self._replaces or entry.removes) and self._touches(entry):
+                operation = entry.info.get("operation", "unnamed operation")
+                who = f"another writer ({operation}, {entry.info.get('engineInfo', 'unnamed engine')})"
+            else:
+                continue
             raise CommitConflict(
-                f"the log no longer says who committed versions {min(missing)} to {max(missing)}, "
-                f"after this attempt began.",
+                f"{who} committed the same scope as version {entry.version}, after this attempt began"
+                + (f" at version {self.began.version()}." if self.began is not None else "."),
                 "Run again on fresh inputs.",
             )
-        return None
+
+    def _touches(self, entry: LogEntry) -> bool:
+        return any(map(self.bounds.touches, entry.changes))
 
     @property
     def _replaces(self) -> bool:
@@ -133,17 +154,20 @@ class Committer:
         return self.alone or self.mode != "append"
 
     def _is_superseded_by(self, record: Mapping[str, Any]) -> bool:
-        if (record["run_id"], record["step"]) == (self.provenance.run_id, self.provenance.step):
+        if record["work"] == self.provenance.app_id(self.scope):
             return True
-        return self._replaces and self.bounds.overlaps(record["scope"])
+        return (self._replaces or record["mode"] != "append") and self.bounds.overlaps(record["scope"])
 
     def _is_equal(self, handle: DeltaTable, staging: Staging, schema: pa.Schema) -> bool:
-        """Whether the scope already holds the staged rows."""
-        counts = [row.get("num_records") for row in self._files(handle)]
+        """Whether the table already holds the staged rows, and nothing would change."""
+        current = arrow_schema(handle)
+        if not self._joined(schema, current).equals(current):
+            return False
         staged = sum(file.rows for file in staging.files)
         if self.mode == "append":
             return not staged
-        if None in counts or sum(counts) != staged or not schema.equals(arrow_schema(handle)):
+        counts = [row.get("num_records") for row in self._files(handle)]
+        if None in counts or sum(counts) != staged or schema.names != current.names:
             return False
         found: dict[tuple[Any, ...], Fingerprint] = {}
         for batch in Snapshot(self.table, handle, self.scope).scan():
@@ -208,14 +232,19 @@ class Committer:
     def _joined(self, schema: pa.Schema, current: pa.Schema) -> pa.Schema:
         """Return the schema with the columns that others added since the attempt began."""
         before = arrow_schema(self.began) if self.began is not None else pa.schema([])
-        for column in current:
-            known = before.field(column.name).type if column.name in before.names else None
-            if column.name in schema.names and column.type not in (known, schema.field(column.name).type):
-                raise CommitConflict(
-                    f"another writer made column {column.name!r} a {column.type}, after this attempt began.",
-                    "Run again on fresh inputs.",
-                )
-        return pa.schema([*schema, *(f for f in current if f.name not in {*schema.names, *before.names})])
+        added = [f for f in current if f.name not in {*schema.names, *before.names}]
+        changed = [f.name for f in added if not f.nullable]
+        for name in schema.names:
+            now = current.field(name) if name in current.names else None
+            then = before.field(name) if name in before.names else None
+            if now != then and now != schema.field(name):
+                changed.append(name)
+        if changed:
+            raise CommitConflict(
+                f"another writer changed the columns {changed} after this attempt began.",
+                "Run again on fresh inputs.",
+            )
+        return pa.schema([*schema, *added])
 
     def _filters(
         self, handle: DeltaTable, removes: Sequence[Mapping[str, Any]]
@@ -245,9 +274,12 @@ class Committer:
         inside = [f"partition.{c}" for c in self.bounds.columns]
         return [row for row in rows if self.bounds.part_of([row[name] for name in inside]) is not None]
 
-    def _find_out(self, version: int, error: Exception) -> None:
-        """After an unclear answer: return if that version exists, for the next look tells whose it is."""
-        handle = self.table.open_if_exists()
+    def _refuse_unknown(self, version: int, error: Exception) -> None:
+        """Raise CommitStateUnknown unless that version exists: then the log tells whose it is."""
+        try:
+            handle = self.table.open_if_exists()
+        except (DeltaError, OSError):
+            handle = None
         if handle is None or handle.version() < version:
             raise CommitStateUnknown(
                 f"the commit of version {version} ended with {type(error).__name__}: {error}.",
@@ -259,6 +291,7 @@ class Committer:
         record = {
             **asdict(self.provenance),
             "attempt_id": self.attempt_id,
+            "work": self.provenance.app_id(self.scope),
             "mode": self.mode,
             "scope": self.bounds.record(),
             "contract": self.contract_digest,
@@ -267,5 +300,5 @@ class Committer:
         return CommitProperties(
             custom_metadata={RECORD: json.dumps(record)},
             max_commit_retries=0,  # makes the commit a compare-and-set on the table's version
-            app_transactions=[AppTransaction(self.provenance.app_id, result.version)],
+            app_transactions=[AppTransaction(self.provenance.app_id(self.scope), result.version)],
         )

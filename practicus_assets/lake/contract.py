@@ -7,16 +7,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, SchemaMismatch
+from practicus_assets.lake.casting import stored_type
 from practicus_assets.lake.conversion import annotated
 
 Severity = Literal["ERROR", "WARN"]
 
-_CHECK_NAME = re.compile(r"^[A-Za-z0-9_]+$")  # what Dagster takes as the name of an asset check
+_CHECK_NAME = re.compile(r"[A-Za-z0-9_]+")  # what Dagster takes as the name of an asset check
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class Contract:
     Attributes:
         columns: the promised columns; further ones are allowed unless `closed`.
         unique: sets of columns whose values tell each row apart, within the scope of a transaction.
-        rows: the least and the most rows of each partition (of the table, if it has none); None is no bound.
+        rows: the least and the most rows that a transaction brings to each partition (to the table, if it
+            has none); None is no bound.
         rules: further conditions.
         closed: whether undeclared columns are refused.
 
@@ -139,7 +142,8 @@ class Contract:
         """
         if declaration is None or isinstance(declaration, cls):
             return declaration
-        if any("pandera" in c.__module__ for c in (*getattr(declaration, "__mro__", ()), type(declaration))):
+        classes = (*getattr(declaration, "__mro__", ()), *type(declaration).__mro__)
+        if any(c.__module__.startswith("pandera.") for c in classes):
             return importlib.import_module("practicus_assets.lake.pandera_schema").contract_of(declaration)
         raise DeclarationError(
             f"{declaration!r} is no contract.", "Declare a Contract, a pandera DataFrameModel or DataFrameSchema."
@@ -166,7 +170,8 @@ class Contract:
         if self.rows != (None, None):
             found.append(Check("row_count", "row_count", (), _rows_sentence(self.rows), "ERROR", self.rows))
         for rule in self.rules:
-            if not _CHECK_NAME.match(rule.name):
+            _validate_severity(rule.name, rule.severity)
+            if not _CHECK_NAME.fullmatch(rule.name):
                 raise DeclarationError(
                     f"rule name {rule.name!r} cannot name an asset check.", "Use letters, digits and '_'."
                 )
@@ -222,17 +227,30 @@ def _column_checks(name: str, column: Column) -> list[Check]:
 
 def _validate(name: str, column: Column) -> None:
     try:
-        type_ = column.arrow_type
+        type_ = stored_type(column.arrow_type, name)
         for value in (column.minimum, column.maximum, *(column.allowed or ())):
             pa.scalar(value, type_)
+        for bound in (column.minimum, column.maximum):
+            if bound is not None:
+                pc.less(pa.scalar(bound, type_), pa.scalar(bound, type_))
         if column.pattern is not None:
-            pa.compute.match_substring_regex(pa.array([""], type_), column.pattern)
+            pc.match_substring_regex(pa.array([""], type_), column.pattern)
+        if isinstance(column.allowed, str):
+            raise TypeError(f"allowed={column.allowed!r} is a text and no list")  # noqa: TRY301 one message for all
+    except SchemaMismatch as error:
+        raise DeclarationError(f"the contract: {error.found}", "Declare a type that Delta Lake has.") from error
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise DeclarationError(
             f"column {name!r} of the contract: {error}.", "Bounds and allowed values are of the column's type."
         ) from error
+    _validate_severity(name, column.severity)
     if column.minimum is not None and column.maximum is not None and column.minimum > column.maximum:
         raise DeclarationError(f"column {name!r} of the contract: its minimum is above its maximum.")
+
+
+def _validate_severity(name: str, severity: str) -> None:
+    if severity not in get_args(Severity):
+        raise DeclarationError(f"{name!r} of the contract has the severity {severity!r}.", "Use ERROR or WARN.")
 
 
 def _check_name(text: str) -> str:
@@ -260,7 +278,8 @@ def _source(argument: Any) -> str:
     try:
         return inspect.getsource(argument)
     except (OSError, TypeError):
-        return getattr(argument, "__qualname__", repr(argument))
+        name = getattr(argument, "__qualname__", None)
+        return name or (str(argument) if type(argument).__str__ is not object.__str__ else type(argument).__qualname__)
 
 
 def rows_parameter(check: Callable[[Any], Any]) -> Any:

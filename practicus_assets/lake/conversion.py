@@ -1,9 +1,11 @@
 """Python values to streams of record batches, and back: what authors return, and what they are given."""
 
+import datetime as dt
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_type_hints
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -41,7 +43,10 @@ def _reader(value: Any) -> pa.RecordBatchReader:
     if isinstance(value, pa.Table):
         return value.to_reader(max_chunksize=BATCH_ROWS)
     if hasattr(value, "__arrow_c_stream__"):
-        return pa.RecordBatchReader.from_stream(value)
+        try:
+            return pa.RecordBatchReader.from_stream(value)
+        except pa.ArrowInvalid as error:
+            raise SchemaMismatch(f"the function returned no table: {error}.", "Return all its columns.") from error
     if value is None:
         raise SchemaMismatch("the function returned None.", "Return a table, or one without rows.")
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict)):
@@ -56,6 +61,11 @@ def _reader(value: Any) -> pa.RecordBatchReader:
 def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     """Return a DataFrame as Arrow; levels of the index become columns if they are named."""
     unnamed = [i for i, name in enumerate(frame.index.names) if name is None]
+    taken = [name for name in frame.index.names if name is not None and name in frame.columns]
+    if taken:
+        raise SchemaMismatch(
+            f"{taken} name levels of the index and columns, too.", "Rename one, or drop the level (reset_index)."
+        )
     if len(unnamed) < frame.index.nlevels:
         frame = frame.reset_index(level=[i for i in range(frame.index.nlevels) if i not in unnamed])
     odd = [label for label in frame.columns if not isinstance(label, str)]
@@ -67,13 +77,41 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     arrays = []
     for name in frame.columns:
         try:
-            arrays.append(pa.array(frame[name], from_pandas=True))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            array = pa.array(frame[name], from_pandas=True)
+            if frame[name].dtype == object:
+                _refuse_mixed(frame[name], array.type)
+            arrays.append(array)
+        except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
             raise SchemaMismatch(
                 f"column {name!r} of dtype {frame[name].dtype} is no Arrow column: {error}.",
                 "Give all its values one type.",
             ) from error
     return pa.table(arrays, names=list(frame.columns))
+
+
+def _refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:
+    """Raise ValueError for Python objects that pyarrow would change in silence to fit the type it chose."""
+    is_date, is_timestamp = pa.types.is_date(type_), pa.types.is_timestamp(type_)
+    if not (is_date or is_timestamp or pa.types.is_floating(type_) or pa.types.is_binary(type_) or pa.types.is_nested(type_)):
+        return
+    for value in values:
+        if value is None or value is pd.NaT:
+            continue
+        if is_date and isinstance(value, dt.datetime):
+            raise ValueError(f"{value!r} is among dates")
+        if is_timestamp and isinstance(value, dt.datetime) and (value.tzinfo is None) != (type_.tz is None):
+            raise ValueError(f"{value!r} is among times of type {type_}")
+        if is_timestamp and getattr(value, "nanosecond", 0):
+            raise ValueError(f"{value!r} is finer than microseconds")
+        if pa.types.is_binary(type_) and isinstance(value, str):
+            raise ValueError(f"{value!r} is among bytes")
+        if pa.types.is_floating(type_) and isinstance(value, bool | np.bool_):
+            raise ValueError(f"{value!r} is among numbers")  # noqa: TRY004 as for the other kinds of mixture
+        if isinstance(value, Mapping) and pa.types.is_struct(type_):
+            for item in type_:
+                _refuse_mixed([value.get(item.name)], item.type)
+        elif pa.types.is_list(type_) and getattr(value, "dtype", object) == object:
+            _refuse_mixed(value, type_.value_type)
 
 
 def _from_iterable(batches: Iterable[Any]) -> pa.RecordBatchReader:

@@ -23,6 +23,7 @@ class LogEntry:
         info: its `commitInfo`; empty where the writer left it out.
         changes: the partition values, as text, of each file that it added or removed, without those
             that only moved rows from file to file.
+        removes: whether it took rows away.
         timestamp_ms: when it was committed, by its writer's clock, else by the store's.
 
     """
@@ -30,6 +31,7 @@ class LogEntry:
     version: int
     info: Mapping[str, Any]
     changes: tuple[Mapping[str, str | None], ...]
+    removes: bool
     timestamp_ms: float
 
     @property
@@ -49,9 +51,10 @@ def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
         except FileNotFoundError:
             return
         info = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
-        moved = [a.get("add") or a.get("remove") for a in actions]
-        changes = tuple(m.get("partitionValues") or {} for m in moved if m and m.get("dataChange", True))
+        added = [a["add"] for a in actions if "add" in a and a["add"].get("dataChange", True)]
+        removed = [a["remove"] for a in actions if "remove" in a and a["remove"].get("dataChange", True)]
+        changes = tuple(file.get("partitionValues") or {} for file in (*added, *removed))
         timestamp = info.get("timestamp")
         if timestamp is None:
             timestamp = (filesystem.get_file_info(path).mtime_ns or 0) / 1e6
-        yield LogEntry(version, info, changes, timestamp)
+        yield LogEntry(version, info, changes, bool(removed), timestamp)

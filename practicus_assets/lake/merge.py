@@ -1,12 +1,12 @@
 """Merges: an upsert as the rows that replace a scope, its old rows without a successor and the new ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import DataRefused, DeclarationError, SchemaMismatch
-from practicus_assets.lake.snapshot import Snapshot
 
 _CHUNK_ROWS = 1 << 20
 
@@ -20,7 +20,7 @@ class Merge:
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
-        if not keys:
+        if not keys or isinstance(keys, str):
             raise DeclarationError('mode="merge" needs merge_keys.', "Name the columns that identify a row.")
         self._columns = list(keys)
         self._seen: list[pa.Table] = []
@@ -31,6 +31,9 @@ class Merge:
         if missing:
             raise SchemaMismatch(f"the output lacks the merge keys {missing}.", "Return them.")
         keys = pa.table(batch.select(self._columns))
+        odd = [f"{f.name} ({f.type})" for f in keys.schema if pa.types.is_nested(f.type) or pa.types.is_floating(f.type)]
+        if odd:
+            raise SchemaMismatch(f"merge keys {odd} cannot be compared exactly.", "Merge by other columns.")
         empty = [name for name in self._columns if keys[name].null_count]
         if empty:
             raise DataRefused(f"merge keys {empty} have nulls, which match no row.", "Fill or drop these rows.")
@@ -48,14 +51,14 @@ class Merge:
                 "Keep one row a key.",
             )
 
-    def kept(self, target: Snapshot) -> Iterator[pa.RecordBatch]:
-        """Stream the old rows whose keys no new row has."""
+    def kept(self, old: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Stream the old rows whose keys no new row has; both have the same columns and types."""
         if not self._seen:
-            yield from target.scan()
+            yield from old
             return
         keys = pa.concat_tables(self._seen).combine_chunks()
         waiting: list[pa.RecordBatch] = []
-        for batch in target.scan():
+        for batch in old:
             waiting.append(batch)
             if sum(b.num_rows for b in waiting) >= _CHUNK_ROWS:
                 yield from self._without(waiting, keys)
@@ -63,9 +66,13 @@ class Merge:
         if waiting:
             yield from self._without(waiting, keys)
 
-    def _without(self, batches: list[pa.RecordBatch], keys: pa.Table) -> list[pa.RecordBatch]:
+    def _without(self, batches: list[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.RecordBatch]:
         rows = pa.Table.from_batches(batches)
         row = "_row" + "_" * max(map(len, self._columns))
-        numbered = rows.select(self._columns).append_column(row, pa.array(range(rows.num_rows), pa.int64()))
-        left = numbered.join(keys, self._columns, join_type="left anti")[row].combine_chunks()
-        return list(rows.take(left.sort()).to_batches())
+        numbered = rows.select(self._columns).append_column(row, pa.array(np.arange(rows.num_rows)))
+        left = np.zeros(rows.num_rows, dtype=bool)
+        left[numbered.join(keys, self._columns, join_type="left anti")[row].to_numpy()] = True
+        first = 0
+        for batch in batches:
+            yield batch.filter(pa.array(left[first : first + batch.num_rows]))
+            first += batch.num_rows

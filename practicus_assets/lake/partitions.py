@@ -1,9 +1,8 @@
 """Scopes: which rows of a table one transaction replaces, and how partition values are written down."""
 
 import datetime as dt
-import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -11,11 +10,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, OutOfScope
+from practicus_assets.lake.partition_values import Value, deserialized, identifier, literal, parsed, serialized
 
-_MAX_NAME_BYTES = 255  # of one folder name, on every common file system
-_PLAIN = re.compile(r"[A-Za-z0-9_-]")
-
-Value = str | int | bool | dt.date | dt.datetime
+Mode = Literal["replace", "append", "merge"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,8 @@ class Scope:
         if not self.keys:
             names = tuple("|".join(condition.key for condition in part) for part in self.parts)
             object.__setattr__(self, "keys", names)
+        if len(self.keys) != len(self.parts) or len(set(self.keys)) != len(self.keys):
+            raise DeclarationError(f"a scope needs one key of its own for each partition, not {list(self.keys)[:5]}.")
 
     @property
     def is_whole_table(self) -> bool:
@@ -72,14 +71,27 @@ class Scope:
         """Return the scope's conditions on columns of these types.
 
         Raises:
-            OutOfScope: where a partition cannot be expressed on its column's type.
+            OutOfScope: where a partition cannot be expressed on its column's type, or two are the same there.
 
         """
+        unknown = [column for column in self.columns if column not in schema.names]
+        if unknown:
+            raise OutOfScope(
+                f"the scope is on the columns {unknown}, and the table has {schema.names}.",
+                "Partition the asset by columns that the table has.",
+            )
         types = tuple(schema.field(column).type for column in self.columns)
         parts = []
         for part in self.parts:
             pairs = zip(part, types, self.columns, strict=True)
             parts.append(tuple(_condition(condition, type_, column) for condition, type_, column in pairs))
+        if len(set(parts)) != len(parts):
+            [twice, *_] = [i for i, part in enumerate(parts) if part in parts[:i]]
+            same = self.keys[parts.index(parts[twice])], self.keys[twice]
+            raise OutOfScope(
+                f"partitions {same[0]!r} and {same[1]!r} are the same on columns of type {[str(t) for t in types]}.",
+                "Give each partition one key.",
+            )
         return Bounds(self.columns, types, tuple(parts))
 
 
@@ -160,6 +172,8 @@ class Bounds:
 
     def touches(self, change: Mapping[str, str | None]) -> bool:
         """Return whether a file with these partition values, as the log has them, may be inside."""
+        if any(column not in change for column in self.columns):
+            return True  # the log need not say where a removed file was
         try:
             values = [
                 deserialized(change.get(column) or "", type_)
@@ -225,42 +239,20 @@ def _in_order(conditions: Iterable[Condition]) -> list[Range]:
 def _condition(condition: Key | Window, type_: pa.DataType, column: str) -> Condition:
     """Return what a partition means on a column's type."""
     try:
+        if isinstance(condition, Window) and (condition.start.tzinfo is None or condition.end.tzinfo is None):
+            raise ValueError("its window has no time zone")
         if isinstance(condition, Key):
-            return _parsed(condition.key, type_)
+            return parsed(condition.key, type_)
         if pa.types.is_date(type_):
             return _date_range(condition)
         if pa.types.is_timestamp(type_):
             return _timestamp_range(condition, zoned=type_.tz is not None)
-        return _parsed(condition.key, type_)
+        return parsed(condition.key, type_)
     except (ValueError, OverflowError) as error:
         raise OutOfScope(
             f"partition {condition.key!r} cannot be expressed on column {column!r} of type {type_}: {error}",
             "Partition by a column of another type, or change partitions_def.",
         ) from error
-
-
-def _parsed(key: str, type_: pa.DataType) -> Value:
-    if not key:
-        raise ValueError("an empty key would be stored as null")
-    if pa.types.is_string(type_):
-        return key
-    if pa.types.is_integer(type_):
-        if not re.fullmatch(r"-?[0-9]+", key):
-            raise ValueError("it is not an integer")
-        pa.scalar(int(key), type_)
-        return int(key)
-    if pa.types.is_boolean(type_):
-        if key.lower() not in {"true", "false"}:
-            raise ValueError("it is neither true nor false")
-        return key.lower() == "true"
-    if pa.types.is_date(type_):
-        return dt.date.fromisoformat(key)
-    if pa.types.is_timestamp(type_):
-        moment = dt.datetime.fromisoformat(key)
-        if (moment.tzinfo is None) != (type_.tz is None):
-            raise ValueError("one of both has a time zone and the other has none")
-        return moment if type_.tz is None else moment.astimezone(dt.UTC)
-    raise ValueError("Delta partitions here are strings, integers, booleans, dates or timestamps")
 
 
 def _date_range(window: Window) -> Range:
@@ -281,91 +273,12 @@ def _timestamp_range(window: Window, *, zoned: bool) -> Range:
     return Range(window.start.replace(tzinfo=None), window.end.replace(tzinfo=None))
 
 
-def serialized(value: Value) -> str:
-    """Return a partition value as the Delta protocol writes it ("Partition Value Serialization")."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dt.datetime):
-        value = value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
-        return value.isoformat(sep=" ", timespec="microseconds" if value.microsecond else "seconds")
-    return value.isoformat() if isinstance(value, dt.date) else str(value)
-
-
-def deserialized(text: str, type_: pa.DataType) -> Value:
-    """Return the value that a partition value in the log stands for.
-
-    Raises:
-        ValueError: if it is none of the type.
-
-    """
-    if pa.types.is_timestamp(type_):
-        moment = dt.datetime.fromisoformat(text)
-        if type_.tz is None:
-            return moment.replace(tzinfo=None)
-        return moment.replace(tzinfo=moment.tzinfo or dt.UTC).astimezone(dt.UTC)
-    return _parsed(text, type_)
-
-
-def folder(column: str, value: Value) -> str:
-    """Return the name of a partition's folder, as Hive and Delta writers name it: `day=2013-07-04`.
-
-    Raises:
-        OutOfScope: if the name would be longer than a file system takes.
-
-    """
-    name = f"{_escaped(column)}={_escaped(serialized(value))}"
-    if len(name) > _MAX_NAME_BYTES:
-        raise OutOfScope(
-            f"the value {str(value)[:40]!r}… of partition column {column!r} makes a folder name of {len(name)} "
-            f"bytes, and file systems take {_MAX_NAME_BYTES}.",
-            "Partition by a shorter value.",
-        )
-    return name
-
-
-def _escaped(text: str) -> str:
-    return "".join(c if _PLAIN.match(c) else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
-
-
-def split(batch: pa.RecordBatch, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pa.RecordBatch]]:
-    """Yield the rows of each distinct combination of partition values, in their order."""
-    if not columns:
-        yield (), batch
-        return
-    names = [str(i) for i in range(len(columns))]
-    arrays = [*(batch.column(column) for column in columns), pa.array(range(batch.num_rows), pa.int64())]
-    rows = pa.table(arrays, names=[*names, "rows"])
-    groups = rows.group_by(names, use_threads=False).aggregate([("rows", "list")])
-    for i in range(groups.num_rows):
-        values = tuple(groups[name][i].as_py() for name in names)
-        yield values, batch if groups.num_rows == 1 else batch.take(groups["rows_list"][i].values)
-
-
-def identifier(column: str) -> str:
-    """Return a column's name quoted for SQL."""
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _literal(value: Value, type_: pa.DataType) -> str:
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, dt.datetime):
-        cast = "arrow_cast('{}', 'Timestamp(Microsecond, {})')"
-        zone = 'Some("UTC")' if type_.tz else "None"
-        return cast.format(value.replace(tzinfo=None).isoformat(), zone)
-    if isinstance(value, dt.date):
-        return f"DATE '{value.isoformat()}'"
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _sql(column: str, type_: pa.DataType, conditions: Sequence[Condition]) -> str:
     name = identifier(column)
-    equal = [_literal(c, type_) for c in conditions if not isinstance(c, Range)]
+    equal = [literal(c, type_) for c in conditions if not isinstance(c, Range)]
     terms = [f"{name} IN ({', '.join(equal)})"] if equal else []
     terms += [
-        f"({name} >= {_literal(c.low, type_)} AND {name} < {_literal(c.high, type_)})"
+        f"({name} >= {literal(c.low, type_)} AND {name} < {literal(c.high, type_)})"
         for c in conditions
         if isinstance(c, Range)
     ]
@@ -384,5 +297,3 @@ def _meet(one: str | list[str], other: str | list[str]) -> bool:
     low_2, high_2 = other if isinstance(other, list) else (other, other + "\0")
     return low_1 < high_2 and low_2 < high_1
 
-
-Mode = Literal["replace", "append", "merge"]

@@ -1,15 +1,19 @@
 """Provenance: who committed what from which inputs, and the record of it that each commit carries."""
 
+import hashlib
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deltalake import DeltaTable
 
-from practicus_assets.errors import UnsupportedTable
+from practicus_assets.errors import VersionGone
 from practicus_assets.lake.audit import AuditResult
 from practicus_assets.lake.log import RECORD, entries
+from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.storage import Table
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -30,10 +34,10 @@ class Provenance:
     code_version: str = ""
     inputs: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def app_id(self) -> str:
-        """The application id of the Delta transaction: one for each piece of work, the same on a retry."""
-        return f"{RECORD}/{self.run_id}/{self.step}"
+    def app_id(self, scope: Scope) -> str:
+        """Return the application id of the Delta transaction: one for each piece of work, the same on a retry."""
+        digest = hashlib.sha256(json.dumps([scope.columns, sorted(scope.keys)]).encode()).hexdigest()[:16]
+        return f"{RECORD}/{self.run_id}/{self.step}/{digest}"
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,21 @@ class Commit:
     recovered: bool = False
 
 
-def landed(table: Table, handle: DeltaTable, provenance: Provenance) -> Commit | None:
-    """Return the commit in which an earlier attempt at this work landed; None if there is none."""
-    version = handle.transaction_version(provenance.app_id)
+def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scope) -> Commit | None:
+    """Return the commit in which an earlier attempt at this work landed; None if there is none.
+
+    Raises:
+        VersionGone: if it landed, and the log no longer says what.
+
+    """
+    version = handle.transaction_version(provenance.app_id(scope))
     if version is None:
         return None
-    record = next(iter(entries(table, version, version))).record
+    record = next((entry.record for entry in entries(table, version, version)), None)
     if record is None:
-        raise UnsupportedTable(f"version {version} carries this run's name and none of its records.")
+        raise VersionGone(
+            f"an earlier attempt of run {provenance.run_id} landed as version {version}, whose log entry is gone.",
+            "Its rows are in the table: start a new run to write them again.",
+        )
     audits = [AuditResult(**audit) for audit in record["commit"].pop("audits")]
     return Commit(**{**record["commit"], "version": version, "audits": audits, "recovered": True})

@@ -11,7 +11,8 @@ from deltalake.exceptions import DeltaError
 
 from practicus_assets.errors import SchemaMismatch, TableNotFound, VersionGone
 from practicus_assets.lake.log import entries
-from practicus_assets.lake.partitions import Scope, identifier
+from practicus_assets.lake.partition_values import identifier
+from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.storage import Table
 
 _ALIAS = "snapshot"
@@ -98,6 +99,8 @@ class Snapshot:
 
         """
         names = list(columns) if columns is not None else self.schema.names
+        if not names or len(set(names)) != len(names):
+            raise SchemaMismatch(f"columns={names} is no selection.", "Name each column that is needed, once.")
         unknown = [name for name in names if name not in self.schema.names]
         if unknown:
             raise SchemaMismatch(

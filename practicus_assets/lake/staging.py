@@ -1,8 +1,8 @@
 """Staged files: Parquet beside the table's own, seen by nobody until a commit names them."""
 
+import contextlib
 import datetime as dt
 import json
-import math
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
-from practicus_assets.lake.partitions import Value, folder, serialized
+from practicus_assets.lake.partition_values import Value, folder, serialized
 from practicus_assets.lake.storage import Table
 
 _BUFFERED_BYTES = 256 << 20  # over all partitions, before the largest buffer is written
@@ -25,6 +26,7 @@ _ROW_GROUP_BYTES = 64 << 20
 _FILE_BYTES = 256 << 20  # a file that reached this is closed and another begun
 _OPEN_FILES = 64
 _INDEXED_COLUMNS = 32  # the default of delta.dataSkippingNumIndexedCols
+_BATCH_BYTES = 1024  # what a column of a waiting batch takes besides its values
 _LONGEST_BOUND = 64  # characters; longer minima and maxima would bloat the log
 
 Values = tuple[Value, ...]
@@ -94,12 +96,14 @@ class Staging:
     def discard(self) -> None:
         """Delete every staged file; nothing refers to them."""
         for file in self._open.values():
-            file.abandon()
+            with contextlib.suppress(OSError, pa.ArrowException, DeltaError):
+                file.abandon()
         self._open.clear()
+        self._buffered = 0
         for path in self._paths:
             try:
                 self._filesystem.delete_file(path)
-            except OSError:
+            except (OSError, DeltaError):
                 continue  # it was never finished, or the store is away: an orphan that vacuum removes
         if self._table.local_path is not None:
             _remove_empty(self._table.local_path, {path.rpartition("/")[0] for path in self._paths})
@@ -135,12 +139,15 @@ class Staging:
 
     def _flush(self, file: "_File") -> None:
         self._buffered -= file.buffered
-        file.flush()
+        with self._table.redacted():
+            file.flush()
 
     def _close(self, values: Values) -> None:
-        file = self._open.pop(values)
+        file = self._open[values]
         self._flush(file)
-        size, rows, statistics = file.close()
+        with self._table.redacted():
+            size, rows, statistics = file.close()
+        del self._open[values]  # not before: a file that failed to close is still to be abandoned
         self.files.append(StagedFile(file.path, size, rows, values, statistics))
 
 
@@ -164,8 +171,9 @@ class _File:
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
         self._rows += batch.num_rows
-        self.buffered += batch.nbytes
-        return int(batch.nbytes)
+        size = batch.nbytes + _BATCH_BYTES * batch.num_columns
+        self.buffered += size
+        return int(size)
 
     @property
     def is_row_group(self) -> bool:
@@ -225,7 +233,11 @@ class _Statistics:
                 self._bounded.discard(name)
                 continue
             low, high = pc.min_max(column).values()
-            low, high = low.as_py(), high.as_py()
+            try:
+                low, high = low.as_py(), high.as_py()
+            except (ValueError, OverflowError):  # a time that Python does not know, such as the year 10000
+                self._bounded.discard(name)
+                continue
             known = self._bounds.get(name)
             self._bounds[name] = (min(known[0], low), max(known[1], high)) if known else (low, high)
 
@@ -234,7 +246,7 @@ class _Statistics:
         high: dict[str, Any] = {}
         for name, bounds in self._bounds.items():
             if name in self._bounded and bounds is not None:
-                texts = _bound(bounds[0]), _bound(bounds[1])
+                texts = _bound(bounds[0], -0.0), _bound(bounds[1], 0.0)
                 if not any(isinstance(text, str) and len(text) > _LONGEST_BOUND for text in texts):
                     low[name], high[name] = texts
         return {"numRecords": rows, "minValues": low, "maxValues": high, "nullCount": self._nulls}
@@ -250,14 +262,15 @@ def _has_bounds(type_: pa.DataType) -> bool:
     )
 
 
-def _bound(value: Any) -> Any:
+def _bound(value: Any, zero: float) -> Any:
+    """Return a bound as JSON; of the two zeros the outer one, for some readers order them."""
     if isinstance(value, dt.datetime):
         text = value.replace(tzinfo=None).isoformat(timespec="microseconds")
         return text + "Z" if value.tzinfo else text
     if isinstance(value, dt.date):
         return value.isoformat()
     if isinstance(value, float) and value == 0:
-        return math.copysign(0.0, 1)
+        return zero
     return value
 
 
@@ -265,8 +278,9 @@ def _remove_empty(root: Any, folders: set[str]) -> None:
     """Remove the folders that held nothing but discarded files, and the table's own if it is empty."""
     for name in sorted(folders, key=len, reverse=True):
         path = root / name
-        while path != root and path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
-            path = path.parent
-    if root.is_dir() and not any(root.iterdir()):
+        with contextlib.suppress(OSError):  # it holds something, or another writer was faster
+            while path != root:
+                path.rmdir()
+                path = path.parent
+    with contextlib.suppress(OSError):
         root.rmdir()

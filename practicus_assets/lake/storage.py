@@ -6,16 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.fs
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
 from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound, VersionGone
 
-_SECRET = re.compile(r"secret|key|token|password|sas|credential|client", re.IGNORECASE)
-_UNSAFE_PART = re.compile(r"[/\\\x00-\x1f\x7f]")
+_SECRET = re.compile(
+    r"secret|key|token|password|sas|credential|client|auth|signature|connection_string|service_account", re.IGNORECASE
+)
+_UNSAFE_PART = re.compile(r"[/\\%?#*\x00-\x1f\x7f]")  # in a URI, `?` and `#` end the path and `%` escapes
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Table:
                 or a root that carries credentials.
 
         """
-        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/]*@", root_uri):
-            shown = re.sub(r"//[^/]*@", "//***@", root_uri)
+        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/]*@|[^?]*\?)", root_uri):
+            shown = re.sub(r"\?.*", "?***", re.sub(r"//[^/]*@", "//***@", root_uri))
             raise DeclarationError(
                 f"the lake's root {shown} carries credentials.", "Pass them in storage_options."
             )
@@ -115,6 +118,7 @@ class Table:
             for name, value in self.storage_options.items():
                 if value and _SECRET.search(name):
                     clean = clean.replace(value, "***")
-            if clean != text:
-                raise type(error)(clean) from None
-            raise
+            if clean == text:
+                raise
+            known = type(error) in (DeltaError, CommitFailedError, OSError, FileNotFoundError, pa.ArrowInvalid)
+            raise (type(error) if known else DeltaError)(clean) from None

@@ -3,28 +3,23 @@
 import time
 import uuid
 from collections.abc import Iterator, Sequence, Sized
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 
-from practicus_assets.errors import (
-    CommitConflict,
-    DataRefused,
-    DeclarationError,
-    OutOfScope,
-    SchemaMismatch,
-    naming,
-)
-from practicus_assets.lake.audit import Audit, AuditFailed, AuditResult
+from practicus_assets.errors import DataRefused, DeclarationError, OutOfScope, SchemaMismatch, naming
+from practicus_assets.lake.audit import Audit, AuditFailed, AuditResult, Rescan
+from practicus_assets.lake.casting import exact_cast
 from practicus_assets.lake.commit import Committer
 from practicus_assets.lake.contract import Contract
-from practicus_assets.lake.conversion import record_batches
+from practicus_assets.lake.conversion import BATCH_ROWS, record_batches
 from practicus_assets.lake.fingerprint import Fingerprint
 from practicus_assets.lake.merge import Merge
-from practicus_assets.lake.partitions import Bounds, Mode, Scope, split
+from practicus_assets.lake.partition_values import can_partition, is_null, split
+from practicus_assets.lake.partitions import Bounds, Mode, Scope
 from practicus_assets.lake.protocol import refuse_unsupported
 from practicus_assets.lake.provenance import Commit, Provenance, landed
-from practicus_assets.lake.schema import SchemaChange, exact_cast, reconcile
+from practicus_assets.lake.schema import SchemaChange, reconcile
 from practicus_assets.lake.snapshot import Snapshot, arrow_schema
 from practicus_assets.lake.staging import Staging
 from practicus_assets.lake.storage import Table
@@ -76,28 +71,32 @@ class Transaction:
         self._scope = scope or Scope()
         self._partition_by = tuple(partition_by)
         self._mode = mode
-        self._merge = Merge(merge_keys) if mode == "merge" else None
+        self._merge: Merge | None = None
         self._keeps_unmatched = mode == "merge" and not delete_unmatched
         self._contract = contract or Contract()
         self._change = on_schema_change
         self._provenance = provenance or Provenance()
         with naming(table.name, str(self._scope), nothing_written=True):
             unknown = [column for column in self._scope.columns if column not in self._partition_by]
-            if unknown:
+            if unknown or isinstance(partition_by, str) or len(set(partition_by)) != len(self._partition_by):
                 raise DeclarationError(
-                    f"the scope is on {unknown}, and the table is partitioned by {list(self._partition_by)}.",
-                    "Add them to partition_by.",
+                    f"the scope is on {list(self._scope.columns)}, and partition_by is {partition_by!r}.",
+                    "Write partition_by as a list of columns, those of the scope among them.",
                 )
+            if mode not in get_args(Mode) or on_schema_change not in get_args(SchemaChange):
+                raise DeclarationError(
+                    f"mode={mode!r} with on_schema_change={on_schema_change!r} is unknown.",
+                    f"Use one of {get_args(Mode)} with one of {get_args(SchemaChange)}.",
+                )
+            if mode == "merge":
+                self._merge = Merge(merge_keys)
+            elif merge_keys or delete_unmatched:
+                raise DeclarationError("merge_keys and delete_unmatched need mode='merge'.", "Set it, or drop them.")
             self._began = table.open_if_exists()
-            self.landed = None if self._began is None else landed(table, self._began, self._provenance)
+            self.landed = None
             if self._began is not None:
-                refuse_unsupported(self._began)
-                existing = self._began.metadata().partition_columns
-                if tuple(existing) != self._partition_by:
-                    raise DeclarationError(
-                        f"the table is partitioned by {existing}, and partition_by is {list(self._partition_by)}.",
-                        "Set partition_by as the table has it, or write to another table.",
-                    )
+                refuse_unsupported(self._began, self._partition_by)
+                self.landed = landed(table, self._began, self._provenance, self._scope)
 
     def write(self, data: Any) -> Commit:
         """Audit, stage and commit a table of rows.
@@ -138,12 +137,7 @@ class Transaction:
             attempt_id=str(uuid.uuid4()),
         )
         with naming(self._table.name, str(self._scope)):
-            try:
-                return committer.land(staging, schema, result, unless_equal=isinstance(data, Sized))
-            except (CommitConflict, DataRefused) as error:
-                error.nothing_written = True
-                staging.discard()
-                raise
+            return committer.land(staging, schema, result, unless_equal=isinstance(data, Sized))
 
     def _with_columns(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
         """Give an empty stream, which could not say its columns, those of the table or of the contract."""
@@ -166,10 +160,19 @@ class Transaction:
         filled = [column for column in self._scope.columns if column not in output.names]
         table = arrow_schema(self._began) if self._began is not None else None
         all_rows = self._scope.is_whole_table and self._mode != "append"
-        schema = reconcile(output, table, promised, filled, self._change, all_rows=all_rows)
-        lost = [column for column in self._partition_by if column not in schema.names]
+        schema = reconcile(
+            output, table, promised, filled, self._change, all_rows=all_rows, keeps_rows=self._mode == "merge"
+        )
+        needed = {*self._partition_by, *(column for key in self._contract.unique for column in key)}
+        lost = sorted(needed - set(schema.names))
         if lost:
-            raise SchemaMismatch(f"the output lacks the partition columns {lost}.", "Return them.")
+            raise SchemaMismatch(f"the output lacks the columns {lost}, which tell its rows apart.", "Return them.")
+        odd = [f"{c} ({schema.field(c).type})" for c in self._partition_by if not can_partition(schema.field(c).type)]
+        if odd or len(self._partition_by) == len(schema):
+            raise SchemaMismatch(
+                f"the table {self._table.name} cannot be partitioned by {odd or list(self._partition_by)}.",
+                "Partition by strings, integers, booleans, dates or timestamps, and have a further column.",
+            )
         return schema
 
     def _staged(
@@ -200,15 +203,28 @@ class Transaction:
         )
 
     def _audited(self, audit: Audit, staging: Staging, rows: dict[str, int]) -> list[AuditResult]:
-        rescans = [staging.scan]
+        rescans: list[Rescan] = [staging.scan]
         if self._mode == "append" and self._contract.unique and self._began is not None:
-            existing = Snapshot(self._table, self._began, self._scope)
-            audit.observe_existing(existing.scan)
-            rescans.append(existing.scan)
+            rescans.append(self._existing(staging.schema))
+            audit.observe_existing(rescans[-1])
         results = audit.finish(rescans, rows)
         if any(result.blocks for result in results):
             raise AuditFailed(results)
         return results
+
+    def _existing(self, schema: pa.Schema) -> Rescan:
+        """Return what streams the old rows of the scope as the table will hold them; new columns are null."""
+        assert self._began is not None
+        snapshot = Snapshot(self._table, self._began, self._scope)
+
+        def scan(columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+            wanted = pa.schema([schema.field(name) for name in columns or schema.names])
+            nulls = {f.name: pa.scalar(None, f.type) for f in wanted}
+            known = [name for name in wanted.names if name in snapshot.schema.names]
+            old = snapshot.scan(known or snapshot.schema.names[:1])
+            return pa.RecordBatchReader.from_batches(wanted, (_conformed(b, wanted, nulls, 0) for b in old))
+
+        return scan
 
     def _rows(
         self, reader: pa.RecordBatchReader, schema: pa.Schema, bounds: Bounds
@@ -217,31 +233,32 @@ class Transaction:
         filled = bounds.constants()
         first_row = 0
         for batch in reader:
-            rows = _conformed(batch, schema, filled, first_row)
+            for start in range(0, batch.num_rows, BATCH_ROWS):
+                rows = _conformed(batch.slice(start, BATCH_ROWS), schema, filled, first_row + start)
+                if self._merge is not None:
+                    self._merge.observe(rows)
+                yield rows
             first_row += batch.num_rows
-            if self._merge is not None:
-                self._merge.observe(rows)
-            yield rows
         if self._merge is None:
             return
         self._merge.refuse_duplicates()
         if self._keeps_unmatched and self._began is not None:
-            nulls = {f.name: pa.scalar(None, f.type) for f in schema}
-            for batch in self._merge.kept(Snapshot(self._table, self._began, self._scope)):
-                yield _conformed(batch, schema, nulls, 0)
+            yield from self._merge.kept(self._existing(schema)())
 
     def _refuse_outside(self, values: tuple[Any, ...], rows: pa.RecordBatch, bounds: Bounds) -> None:
         """Raise for rows that belong to no partition of the scope, or to none at all."""
         named = dict(zip(self._partition_by, values, strict=True))
-        empty = [column for column, value in named.items() if value is None or value == ""]
+        empty = [(column, value) for column, value in named.items() if is_null(value)]
         if empty:
             raise OutOfScope(
-                f"{rows.num_rows:,} rows have a null or empty {empty[0]!r}, which is a partition column.",
+                f"{rows.num_rows:,} rows have the value {empty[0][1]!r} in {empty[0][0]!r}, a partition column, "
+                "where it would be read as null.",
                 "Fill or drop these rows.",
             )
         if bounds.part_of([named[column] for column in bounds.columns]) is None:
             raise OutOfScope(
-                f"{rows.num_rows:,} rows lie outside the scope: {named}, e.g. {rows.slice(0, 1).to_pylist()[0]}.",
+                f"{rows.num_rows:,} rows lie outside the scope: {named}, "
+                f"e.g. {rows.slice(0, 1).to_pylist()[0]}.",
                 "Return only rows of the partitions that the run materializes.",
             )
 
@@ -269,12 +286,14 @@ def _conformed(
             array = pa.repeat(filled[field.name].cast(field.type), batch.num_rows)
         else:
             raise OutOfScope(
-                f"the output lacks the partition column {field.name!r}, and the scope has more than one value for it.",
+                f"the output lacks the partition column {field.name!r}, "
+                "and the scope has more than one value for it.",
                 "Return the column.",
             )
         if not field.nullable and array.null_count:
             raise DataRefused(
-                f"column {field.name!r} is NOT NULL in the table, and {array.null_count:,} rows have no value.",
+                f"column {field.name!r} is NOT NULL in the table, "
+                f"and {array.null_count:,} rows have no value.",
                 "Fill or drop these rows.",
             )
         arrays.append(array)
