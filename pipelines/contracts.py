@@ -9,7 +9,11 @@ from practicus_assets import Column, Contract, RowRule, TableRule
 _DAY = {"day": Column("date32", "local day of departure", nullable=False)}
 _HOUR = Column(pa.timestamp("us", "UTC"), "the full hour, an instant", nullable=False)
 _AIRPORT = Column("string", "FAA code of the airport", nullable=False, allowed=("EWR", "JFK", "LGA"))
-_CLOCK = {"minimum": 0, "maximum": 2359}
+
+
+def clock(description: str = "local clock, HHMM", *, nullable: bool = True) -> Column:
+    """Return the promise of a wall clock time, written as HHMM."""
+    return Column("int64", description, nullable=nullable, minimum=0, maximum=2359)
 
 
 def cancelled(flights: pd.DataFrame) -> int:
@@ -36,11 +40,11 @@ Flights = Contract(
         "tailnum": Column("string", "plane; unknown for some", pattern="N[0-9A-Z]{4,5}", severity="WARN"),
         "origin": _AIRPORT,
         "dest": Column("string", "FAA code of the airport", nullable=False, pattern="[A-Z]{3}"),
-        "sched_dep_time": Column("int64", "local clock, HHMM", nullable=False, **_CLOCK),
-        "dep_time": Column("int64", "local clock, HHMM; null if cancelled", **_CLOCK),
+        "sched_dep_time": clock(nullable=False),
+        "dep_time": clock("local clock, HHMM; null if cancelled"),
         "dep_delay": Column("int64", "minutes", minimum=-60, maximum=24 * 60),
-        "sched_arr_time": Column("int64", "local clock, HHMM", nullable=False, **_CLOCK),
-        "arr_time": Column("int64", "local clock, HHMM", **_CLOCK),
+        "sched_arr_time": clock(nullable=False),
+        "arr_time": clock(),
         "arr_delay": Column("int64", "minutes", minimum=-120, maximum=24 * 60),
         "air_time": Column("int64", "minutes", minimum=1, maximum=1000),
         "distance": Column("int64", "miles", nullable=False, minimum=1, maximum=5500),
@@ -85,7 +89,7 @@ Weather = Contract(
 
 FlightsInWeather = Contract(
     columns={
-        **{name: Column(c.type, c.description) for name, c in (Weather.columns | Flights.columns).items()},
+        **{name: Column(c.type, c.description) for name, c in {**Weather.columns, **Flights.columns}.items()},
         **_DAY,
         "airline": Column("string", "name of the carrier", nullable=False),
         "manufacturer": Column("string", "of the plane, where the register has it"),

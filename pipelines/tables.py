@@ -1,5 +1,7 @@
 """The three tables: table1_new and table2_new side by side, then final_table, which joins all four."""
 
+from typing import Any
+
 import dagster as dg
 import pandas as pd
 
@@ -7,7 +9,11 @@ from pipelines.contracts import Flights, FlightsInWeather, Weather
 from pipelines.sources import days
 from practicus_assets import table_asset
 
-by_day = {"partitions_def": days, "partition_by": "day", "backfill_policy": dg.BackfillPolicy.single_run()}
+by_day: dict[str, Any] = {
+    "partitions_def": days,
+    "partition_by": "day",
+    "backfill_policy": dg.BackfillPolicy.single_run(),
+}
 
 
 @table_asset(**by_day, contract=Flights, group_name="flights")

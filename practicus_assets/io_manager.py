@@ -15,7 +15,7 @@ from practicus_assets.lake.provenance import Provenance
 from practicus_assets.lake.snapshot import Snapshot
 from practicus_assets.lake.storage import Table
 from practicus_assets.lake.transaction import Transaction
-from practicus_assets.report import commit_metadata, partition_metadata
+from practicus_assets.report import commit_metadata
 from practicus_assets.runs import pinned, provenance_of
 from practicus_assets.settings import TableSettings
 
@@ -67,12 +67,9 @@ class DeltaIOManager(dg.ConfigurableIOManager):
             )
         provenance = provenance_of(context, context.asset_key, once=settings.mode == "append")
         commit = begin(table, scope, settings, None, provenance).write(obj)
-        metadata = commit_metadata(
-            table, scope, commit, None, provenance.inputs, preview_rows=self.preview_rows
+        context.add_output_metadata(
+            commit_metadata(table, scope, commit, None, provenance.inputs, preview_rows=self.preview_rows)
         )
-        if len(scope.keys) == 1:
-            metadata |= partition_metadata(commit, scope.keys[0])
-        context.add_output_metadata(metadata)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Return the table, or the partitions that map to the run's, as the parameter's annotation asks."""

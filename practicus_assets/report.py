@@ -18,7 +18,7 @@ VERSION = "delta/version"
 FINGERPRINT = "delta/fingerprint"
 _DATA_VERSION_TAG = "dagster/data_version"
 _LONGEST_CELL = 60
-_PAGE = 500
+_PAGE = 500  # events, and partitions, of one query
 
 
 def commit_metadata(
@@ -57,6 +57,8 @@ def commit_metadata(
         metadata["dagster/row_count"] = snapshot.row_count
     if scope.is_whole_table:
         metadata[FINGERPRINT] = commit.fingerprint
+    elif len(scope.keys) == 1:
+        metadata |= partition_metadata(commit, scope.keys[0])
     if inputs:
         metadata["delta/input_versions"] = dict(inputs)
     if preview_rows:
@@ -65,7 +67,7 @@ def commit_metadata(
 
 
 def partition_metadata(commit: Commit, key: str) -> dict[str, Any]:
-    """Return what is told of one partition of a commit."""
+    """Return what is told of one partition of a commit; several need to be told one by one."""
     return {"dagster/partition_row_count": commit.partition_rows[key], FINGERPRINT: commit.fingerprints[key]}
 
 
@@ -119,21 +121,25 @@ def _recorded(
 ) -> dict[str, tuple[str, str]]:
     """Return fingerprint and data version of each partition's latest materialization."""
     found: dict[str, tuple[str, str]] = {}
-    cursor = None
-    records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=list(partitions) or None)
-    while len(found) < max(1, len(partitions)):
-        page = instance.fetch_materializations(records, limit=_PAGE, cursor=cursor)
-        for record in page.records:
-            event = record.asset_materialization
-            if event is not None:
-                print_ = event.metadata.get(FINGERPRINT)
-                version = (event.tags or {}).get(_DATA_VERSION_TAG, "")
-                latest = (str(print_.value) if print_ else "", version)
-                found.setdefault(event.partition or WHOLE_TABLE, latest)
-        if not page.has_more:
-            break
-        cursor = page.cursor
+    for start in range(0, max(1, len(partitions)), _PAGE):
+        wanted = list(partitions[start : start + _PAGE])
+        records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=wanted or None)
+        known = len(found) + max(1, len(wanted))
+        cursor = None
+        while len(found) < known:
+            page = instance.fetch_materializations(records, limit=_PAGE, cursor=cursor)
+            for event in filter(None, (record.asset_materialization for record in page.records)):
+                found.setdefault(event.partition or WHOLE_TABLE, _identity(event))
+            if not page.has_more:
+                break
+            cursor = page.cursor
     return found
+
+
+def _identity(event: dg.AssetMaterialization) -> tuple[str, str]:
+    fingerprint = event.metadata.get(FINGERPRINT)
+    version = (event.tags or {}).get(_DATA_VERSION_TAG, "")
+    return (str(fingerprint.value) if fingerprint is not None else "", version)
 
 
 def table_schema(schema: pa.Schema, contract: Contract | None) -> dg.TableSchema:

@@ -99,7 +99,7 @@ def table_asset(
             options["kinds"] = {"deltalake", *(options.get("kinds") or ())}
         declared = promised.schema if promised is not None else None
         schema = {"dagster/column_schema": table_schema(declared, promised)} if declared is not None else {}
-        options["metadata"] = {**schema, **settings.metadata(), **(options.get("metadata") or {})}
+        options["metadata"] = {**schema, **(options.get("metadata") or {}), **settings.metadata()}
         options.setdefault("code_version", _code_version(function))
         options["check_specs"] = check_specs(promised, _key(function, options))
         compute = _Step(function, settings, promised, io_manager_key).compute()
@@ -181,8 +181,9 @@ class _Step:
         metadata = commit_metadata(
             table, scope, commit, self._contract, provenance.inputs, preview_rows=lake.preview_rows
         )
-        for partition in scope.keys:
-            context.add_asset_metadata(partition_metadata(commit, partition), key, partition)
+        if len(scope.keys) > 1:
+            for partition in scope.keys:
+                context.add_asset_metadata(partition_metadata(commit, partition), key, partition)
         yield dg.MaterializeResult(
             asset_key=key,
             metadata=metadata,

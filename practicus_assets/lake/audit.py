@@ -63,7 +63,9 @@ class Audit:
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        self._row_checks = [c for c in contract.checks if c.kind not in {"schema", "unique", "row_count", "table"}]
+        self._row_checks = [
+            c for c in contract.checks if c.kind not in {"schema", "unique", "row_count", "table"}
+        ]
         self._bad = {c.name: 0 for c in self._row_checks}
         self._samples: dict[str, list[dict[str, Any]]] = {c.name: [] for c in self._row_checks}
         self._unique_checks = [c for c in contract.checks if c.kind == "unique"]
@@ -106,7 +108,9 @@ class Audit:
         if check.kind == "row_count":
             low, high = check.argument
             bad = {
-                key: n for key, n in rows.items() if (low is not None and n < low) or (high is not None and n > high)
+                key: n
+                for key, n in rows.items()
+                if (low is not None and n < low) or (high is not None and n > high)
             }
             sample = [{"partition": key, "rows": n} for key, n in list(bad.items())[:_SAMPLE_ROWS]]
             return _outcome(check, len(bad), sample)
@@ -133,7 +137,9 @@ class Audit:
         times = counts.columns[-1]
         twice = counts.filter(pc.greater(times, 1))
         surplus = (pc.sum(times).as_py() or 0) - counts.num_rows
-        return _outcome(check, surplus, twice.slice(0, _SAMPLE_ROWS).select(range(len(check.columns))).to_pylist())
+        return _outcome(
+            check, surplus, twice.slice(0, _SAMPLE_ROWS).select(range(len(check.columns))).to_pylist()
+        )
 
 
 def schema_failure(contract: Contract, error: DataRefused) -> list[AuditResult]:
@@ -146,7 +152,9 @@ def _outcome(
 ) -> AuditResult:
     what = "partitions" if check.kind == "row_count" else "rows"
     found = found or (f"{bad_rows:,} bad {what}" if bad_rows else "")
-    return AuditResult(check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], found)
+    return AuditResult(
+        check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], found
+    )
 
 
 def _bad_rows(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
@@ -196,5 +204,6 @@ def _run_table_rule(check: Check, rescan: Rescan) -> tuple[int, list[dict[str, A
     if isinstance(answer, (int, np.integer)):
         return int(answer), [], ""
     raise DataRefused(
-        f"table rule {check.name!r} returned {type(answer).__qualname__}.", "Return a bool or a number of bad rows."
+        f"table rule {check.name!r} returned {type(answer).__qualname__}.",
+        "Return a bool or a number of bad rows.",
     )

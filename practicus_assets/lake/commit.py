@@ -1,6 +1,5 @@
 """Commits: compare and swap on the newest version of a table."""
 
-import itertools
 import json
 import random
 import time
@@ -10,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures
 from deltalake import Transaction as AppTransaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import RemoveAction, create_table_with_add_actions
@@ -57,7 +56,9 @@ class Committer:
     contract_digest: str
     attempt_id: str
 
-    def land(self, staging: Staging, schema: pa.Schema, result: Commit, *, unless_equal: bool) -> Commit:
+    def land(  # noqa: C901 one loop, in the order of its steps
+        self, staging: Staging, schema: pa.Schema, result: Commit, *, unless_equal: bool
+    ) -> Commit:
         """Commit the staged files, and return the result with its version; without a commit, delete them.
 
         Args:
@@ -73,9 +74,10 @@ class Committer:
 
         """
         equal: bool | None = None
+        pause = 0.02
         in_doubt = False  # whether the staged files may belong to the table already
         try:
-            for tries in itertools.count():
+            while True:
                 handle = self.table.open_if_exists()
                 since = self._since_began(handle, in_doubt=in_doubt)
                 own = [entry.version for entry in since if self._is_own(entry)]
@@ -97,11 +99,15 @@ class Committer:
                 try:
                     with self.table.redacted():
                         self._swap(handle, staging, schema, result)
+                except PracticusAssetsError:
+                    in_doubt = False  # raised before the commit
+                    raise
                 except (DeltaError, OSError) as error:
                     self._refuse_unknown(version, error)
                 else:
                     return result
-                time.sleep(random.uniform(0, min(0.01 * 2 ** min(tries, 10), _LONGEST_PAUSE_S)))  # noqa: S311
+                time.sleep(random.uniform(0, pause))  # noqa: S311 not cryptographic
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
         except BaseException as error:
             if not in_doubt:
                 staging.discard()
@@ -113,7 +119,9 @@ class Committer:
         """Return the commits since the attempt began; raise if they cannot all be known."""
         before = self.began.version() if self.began is not None else -1
         newest = handle.version() if handle is not None else -1
-        other = handle is not None and self.began is not None and handle.metadata().id != self.began.metadata().id
+        other = (
+            handle is not None and self.began is not None and handle.metadata().id != self.began.metadata().id
+        )
         found = [] if other else list(entries(self.table, newest, before + 1))
         if not other and len(found) == newest - before:
             if handle is not None and found:
@@ -121,7 +129,7 @@ class Committer:
             return found
         kind = CommitStateUnknown if in_doubt else CommitConflict
         raise kind(
-            f"the table's log no longer says who committed what after version {before}, where this attempt began.",
+            f"the log no longer says who committed what after version {before}, where this attempt began.",
             "Run again on fresh inputs.",
         )
 
@@ -166,7 +174,7 @@ class Committer:
         staged = sum(file.rows for file in staging.files)
         if self.mode == "append":
             return not staged
-        counts = [row.get("num_records") for row in self._files(handle)]
+        counts: list[Any] = [row.get("num_records") for row in self._files(handle)]
         if None in counts or sum(counts) != staged or schema.names != current.names:
             return False
         found: dict[tuple[Any, ...], Fingerprint] = {}
@@ -198,16 +206,10 @@ class Committer:
             handle.create_write_transaction(
                 [*adds, *gone], "append", after, list(self.partition_by), commit_properties=properties
             )
-        elif self.mode == "append" and not self.partition_by:
-            # a commit of staged files can change the schema only where it replaces: delta-rs writes them again
-            write_deltalake(
-                handle, staging.scan(), mode="append", schema_mode="merge", commit_properties=properties
-            )
-            staging.discard()
-        else:
+        else:  # delta-rs lets only an overwrite change the schema
             self._allow_naive_times(handle, after)
             handle.create_write_transaction(
-                adds,
+                [*adds],
                 "overwrite",
                 after,
                 list(self.partition_by),
@@ -237,7 +239,8 @@ class Committer:
         for name in schema.names:
             now = current.field(name) if name in current.names else None
             then = before.field(name) if name in before.names else None
-            if now != then and now != schema.field(name):
+            alike = [field for field in (then, schema.field(name)) if field is not None]
+            if (now is None and then is not None) or (now is not None and now not in alike):
                 changed.append(name)
         if changed:
             raise CommitConflict(
@@ -250,15 +253,14 @@ class Committer:
         self, handle: DeltaTable, removes: Sequence[Mapping[str, Any]]
     ) -> list[tuple[str, str, list[str]]] | None:
         """Return the partition filters that select exactly the files to remove, for an overwrite."""
-        if self.mode == "append":
-            return [(self.partition_by[0], "in", [])]  # selects nothing
-        if not self.bounds.columns:
+        if self.mode != "append" and not self.bounds.columns:
             return None
+        columns = self.bounds.columns or handle.schema().to_arrow().names[:1]
         filters = [
             (column, "in", sorted({serialized(row[f"partition.{column}"]) for row in removes}))
-            for column in self.bounds.columns
+            for column in columns
         ]
-        selected = len(handle.file_uris(file_pruning_predicate=filters)) if removes else 0
+        selected = len(handle.file_uris(file_pruning_predicate=filters))
         if selected != len(removes):
             raise OutOfScope(
                 f"the commit would remove {selected} files, and {len(removes)} are inside the scope.",

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch
-from practicus_assets.lake.casting import stored_type
+from practicus_assets.lake.casting import exact_scalar, stored_type
 from practicus_assets.lake.conversion import annotated
 
 Severity = Literal["ERROR", "WARN"]
@@ -120,7 +120,9 @@ class Contract:
             _validate(name, column)
         for key in self.unique:
             if isinstance(key, str) or not key:
-                raise DeclarationError(f"unique key {key!r} is no list of columns.", 'Write unique=[["a", "b"]].')
+                raise DeclarationError(
+                    f"unique key {key!r} is no list of columns.", 'Write unique=[["a", "b"]].'
+                )
             unknown = [name for name in key if self.columns and name not in self.columns]
             if unknown:
                 raise DeclarationError(f"unique key {list(key)} names undeclared columns {unknown}.")
@@ -144,9 +146,12 @@ class Contract:
             return declaration
         classes = (*getattr(declaration, "__mro__", ()), *type(declaration).__mro__)
         if any(c.__module__.startswith("pandera.") for c in classes):
-            return importlib.import_module("practicus_assets.lake.pandera_schema").contract_of(declaration)
+            pandera_schema = importlib.import_module("practicus_assets.lake.pandera_schema")
+            contract: Contract = pandera_schema.contract_of(declaration)
+            return contract
         raise DeclarationError(
-            f"{declaration!r} is no contract.", "Declare a Contract, a pandera DataFrameModel or DataFrameSchema."
+            f"{declaration!r} is no contract.",
+            "Declare a Contract, a pandera DataFrameModel or DataFrameSchema.",
         )
 
     @property
@@ -166,7 +171,9 @@ class Contract:
             found += _column_checks(name, column)
         for key in self.unique:
             name = _check_name("_".join([*key, "unique"]))
-            found.append(Check(name, "unique", tuple(key), f"{' and '.join(key)} tell each row apart", "ERROR"))
+            found.append(
+                Check(name, "unique", tuple(key), f"{' and '.join(key)} tell each row apart", "ERROR")
+            )
         if self.rows != (None, None):
             found.append(Check("row_count", "row_count", (), _rows_sentence(self.rows), "ERROR", self.rows))
         for rule in self.rules:
@@ -183,13 +190,15 @@ class Contract:
     @cached_property
     def digest(self) -> str:
         """A short hash of everything that is promised, functions by their source."""
-        parts = [
-            f"{c.name} {c.kind} {c.columns} {c.severity} {_source(c.argument)}" for c in self.checks
-        ] + [f"{name}: {column.arrow_type}" for name, column in self.columns.items()]
+        parts = [f"{c.name} {c.kind} {c.columns} {c.severity} {_source(c.argument)}" for c in self.checks] + [
+            f"{name}: {column.arrow_type}" for name, column in self.columns.items()
+        ]
         return hashlib.sha256("\n".join([*parts, str(self.closed)]).encode()).hexdigest()[:16]
 
 
-Kind = Literal["schema", "not_null", "minimum", "maximum", "allowed", "pattern", "unique", "row_count", "row", "table"]
+Kind = Literal[
+    "schema", "not_null", "minimum", "maximum", "allowed", "pattern", "unique", "row_count", "row", "table"
+]
 
 
 @dataclass(frozen=True)
@@ -229,19 +238,22 @@ def _validate(name: str, column: Column) -> None:
     try:
         type_ = stored_type(column.arrow_type, name)
         for value in (column.minimum, column.maximum, *(column.allowed or ())):
-            pa.scalar(value, type_)
+            exact_scalar(value, type_)
         for bound in (column.minimum, column.maximum):
             if bound is not None:
-                pc.less(pa.scalar(bound, type_), pa.scalar(bound, type_))
+                pc.less(exact_scalar(bound, type_), exact_scalar(bound, type_))
         if column.pattern is not None:
             pc.match_substring_regex(pa.array([""], type_), column.pattern)
         if isinstance(column.allowed, str):
             raise TypeError(f"allowed={column.allowed!r} is a text and no list")  # noqa: TRY301 one message for all
     except SchemaMismatch as error:
-        raise DeclarationError(f"the contract: {error.found}", "Declare a type that Delta Lake has.") from error
+        raise DeclarationError(
+            f"the contract: {error.found}", "Declare a type that Delta Lake has."
+        ) from error
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise DeclarationError(
-            f"column {name!r} of the contract: {error}.", "Bounds and allowed values are of the column's type."
+            f"column {name!r} of the contract: {error}.",
+            "Bounds and allowed values are of the column's type.",
         ) from error
     _validate_severity(name, column.severity)
     if column.minimum is not None and column.maximum is not None and column.minimum > column.maximum:
@@ -250,7 +262,9 @@ def _validate(name: str, column: Column) -> None:
 
 def _validate_severity(name: str, severity: str) -> None:
     if severity not in get_args(Severity):
-        raise DeclarationError(f"{name!r} of the contract has the severity {severity!r}.", "Use ERROR or WARN.")
+        raise DeclarationError(
+            f"{name!r} of the contract has the severity {severity!r}.", "Use ERROR or WARN."
+        )
 
 
 def _check_name(text: str) -> str:
@@ -258,7 +272,8 @@ def _check_name(text: str) -> str:
 
 
 def _columns_sentence(contract: Contract) -> str:
-    return f"columns and types as declared{', no others' if contract.closed else ''}: {', '.join(contract.columns)}"
+    others = ", no others" if contract.closed else ""
+    return f"columns and types as declared{others}: {', '.join(contract.columns)}"
 
 
 def _rows_sentence(rows: tuple[int | None, int | None]) -> str:
@@ -278,8 +293,8 @@ def _source(argument: Any) -> str:
     try:
         return inspect.getsource(argument)
     except (OSError, TypeError):
-        name = getattr(argument, "__qualname__", None)
-        return name or (str(argument) if type(argument).__str__ is not object.__str__ else type(argument).__qualname__)
+        named = getattr(argument, "__qualname__", None) or type(argument).__qualname__
+        return f"{named} {argument}" if "__str__" in vars(type(argument)) else str(named)
 
 
 def rows_parameter(check: Callable[[Any], Any]) -> Any:

@@ -46,7 +46,9 @@ def _reader(value: Any) -> pa.RecordBatchReader:
         try:
             return pa.RecordBatchReader.from_stream(value)
         except pa.ArrowInvalid as error:
-            raise SchemaMismatch(f"the function returned no table: {error}.", "Return all its columns.") from error
+            raise SchemaMismatch(
+                f"the function returned no table: {error}.", "Return all its columns."
+            ) from error
     if value is None:
         raise SchemaMismatch("the function returned None.", "Return a table, or one without rows.")
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict)):
@@ -64,7 +66,8 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     taken = [name for name in frame.index.names if name is not None and name in frame.columns]
     if taken:
         raise SchemaMismatch(
-            f"{taken} name levels of the index and columns, too.", "Rename one, or drop the level (reset_index)."
+            f"{taken} name levels of the index and columns, too.",
+            "Rename one, or drop the level (reset_index).",
         )
     if len(unnamed) < frame.index.nlevels:
         frame = frame.reset_index(level=[i for i in range(frame.index.nlevels) if i not in unnamed])
@@ -89,10 +92,16 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     return pa.table(arrays, names=list(frame.columns))
 
 
-def _refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:
+def _refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:  # noqa: C901 a table of mixtures
     """Raise ValueError for Python objects that pyarrow would change in silence to fit the type it chose."""
     is_date, is_timestamp = pa.types.is_date(type_), pa.types.is_timestamp(type_)
-    if not (is_date or is_timestamp or pa.types.is_floating(type_) or pa.types.is_binary(type_) or pa.types.is_nested(type_)):
+    if not (
+        is_date
+        or is_timestamp
+        or pa.types.is_floating(type_)
+        or pa.types.is_binary(type_)
+        or pa.types.is_nested(type_)
+    ):
         return
     for value in values:
         if value is None or value is pd.NaT:
@@ -106,11 +115,11 @@ def _refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:
         if pa.types.is_binary(type_) and isinstance(value, str):
             raise ValueError(f"{value!r} is among bytes")
         if pa.types.is_floating(type_) and isinstance(value, bool | np.bool_):
-            raise ValueError(f"{value!r} is among numbers")  # noqa: TRY004 as for the other kinds of mixture
+            raise ValueError(f"{value!r} is among numbers")
         if isinstance(value, Mapping) and pa.types.is_struct(type_):
             for item in type_:
                 _refuse_mixed([value.get(item.name)], item.type)
-        elif pa.types.is_list(type_) and getattr(value, "dtype", object) == object:
+        elif pa.types.is_list(type_) and getattr(value, "dtype", None) in (None, np.dtype(object)):
             _refuse_mixed(value, type_.value_type)
 
 
@@ -169,13 +178,15 @@ def read_as(reader: pa.RecordBatchReader, annotation: Any) -> Any:
         return reader.read_all()
     if annotation is pa.RecordBatchReader:
         return reader
-    name = f"{getattr(annotation, '__module__', '')}.{getattr(annotation, '__qualname__', annotation)}"
+    module = getattr(annotation, "__module__", "")
+    name = f"{module}.{getattr(annotation, '__qualname__', annotation)}"
     if name.startswith("polars.") and annotation.__qualname__ in {"DataFrame", "LazyFrame"}:
         frame = importlib.import_module("polars").DataFrame(reader.read_all())
         return frame if annotation.__qualname__ == "DataFrame" else frame.lazy()
     raise DeclarationError(
         f"an input cannot be given as {name}.",
-        "Annotate it as pd.DataFrame, pa.Table, pa.RecordBatchReader, Snapshot, pl.DataFrame or pl.LazyFrame.",
+        "Annotate it as pd.DataFrame, pa.Table, pa.RecordBatchReader, Snapshot, pl.DataFrame or "
+        "pl.LazyFrame.",
     )
 
 

@@ -53,16 +53,22 @@ def _hash_values(array: pa.Array) -> Hashes:
     else:
         values = _as_objects(array)
     hashes: Hashes = pd.util.hash_array(values)
-    return np.where(array.is_null().to_numpy(zero_copy_only=False), _NULL, hashes) if array.null_count else hashes
+    return (
+        np.where(array.is_null().to_numpy(zero_copy_only=False), _NULL, hashes)
+        if array.null_count
+        else hashes
+    )
 
 
 def _as_objects(array: pa.Array) -> Any:
     """Return values as text or bytes; nested ones by what Python writes for them."""
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.string())
-    elif pa.types.is_nested(array.type):
-        return np.array([repr(value) for value in array.to_pylist()], dtype=object)
-    elif pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
+    elif (
+        pa.types.is_nested(array.type)
+        or pa.types.is_binary(array.type)
+        or pa.types.is_large_binary(array.type)
+    ):
         return np.array([repr(value) for value in array.to_pylist()], dtype=object)
     return array.to_numpy(zero_copy_only=False)
 
@@ -84,8 +90,8 @@ class Fingerprint:
     def merge(self, other: "Fingerprint") -> None:
         """Add the rows that another fingerprint has seen."""
         self.rows += other.rows
-        self._first = (self._first + other._first) % _LIMIT
-        self._second = (self._second + other._second) % _LIMIT
+        self._first = (self._first + other._first) % _LIMIT  # noqa: SLF001 of the same class
+        self._second = (self._second + other._second) % _LIMIT  # noqa: SLF001
 
     def __str__(self) -> str:
         return f"{self.rows:x}-{self._first:016x}{self._second:016x}"

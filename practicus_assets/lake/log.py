@@ -50,7 +50,7 @@ def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
                 actions = [json.loads(line) for line in stream.read().splitlines() if line.strip()]
         except FileNotFoundError:
             return
-        info = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
+        info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
         added = [a["add"] for a in actions if "add" in a and a["add"].get("dataChange", True)]
         removed = [a["remove"] for a in actions if "remove" in a and a["remove"].get("dataChange", True)]
         changes = tuple(file.get("partitionValues") or {} for file in (*added, *removed))

@@ -31,12 +31,18 @@ class Merge:
         if missing:
             raise SchemaMismatch(f"the output lacks the merge keys {missing}.", "Return them.")
         keys = pa.table(batch.select(self._columns))
-        odd = [f"{f.name} ({f.type})" for f in keys.schema if pa.types.is_nested(f.type) or pa.types.is_floating(f.type)]
+        odd = [
+            f"{f.name} ({f.type})"
+            for f in keys.schema
+            if pa.types.is_nested(f.type) or pa.types.is_floating(f.type)
+        ]
         if odd:
             raise SchemaMismatch(f"merge keys {odd} cannot be compared exactly.", "Merge by other columns.")
         empty = [name for name in self._columns if keys[name].null_count]
         if empty:
-            raise DataRefused(f"merge keys {empty} have nulls, which match no row.", "Fill or drop these rows.")
+            raise DataRefused(
+                f"merge keys {empty} have nulls, which match no row.", "Fill or drop these rows."
+            )
         self._seen.append(keys)
 
     def refuse_duplicates(self) -> None:

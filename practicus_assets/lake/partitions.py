@@ -10,7 +10,14 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, OutOfScope
-from practicus_assets.lake.partition_values import Value, deserialized, identifier, literal, parsed, serialized
+from practicus_assets.lake.partition_values import (
+    Value,
+    deserialized,
+    identifier,
+    literal,
+    parsed,
+    serialized,
+)
 
 Mode = Literal["replace", "append", "merge"]
 
@@ -56,7 +63,9 @@ class Scope:
             names = tuple("|".join(condition.key for condition in part) for part in self.parts)
             object.__setattr__(self, "keys", names)
         if len(self.keys) != len(self.parts) or len(set(self.keys)) != len(self.keys):
-            raise DeclarationError(f"a scope needs one key of its own for each partition, not {list(self.keys)[:5]}.")
+            raise DeclarationError(
+                f"a scope needs one key of its own for each partition, not {list(self.keys)[:5]}."
+            )
 
     @property
     def is_whole_table(self) -> bool:
@@ -89,7 +98,8 @@ class Scope:
             [twice, *_] = [i for i, part in enumerate(parts) if part in parts[:i]]
             same = self.keys[parts.index(parts[twice])], self.keys[twice]
             raise OutOfScope(
-                f"partitions {same[0]!r} and {same[1]!r} are the same on columns of type {[str(t) for t in types]}.",
+                f"partitions {same[0]!r} and {same[1]!r} are the same on columns of type "
+                f"{[str(type_) for type_ in types]}.",
                 "Give each partition one key.",
             )
         return Bounds(self.columns, types, tuple(parts))
@@ -142,7 +152,11 @@ class Bounds:
         for i, (column, type_) in enumerate(zip(self.columns, self.types, strict=True)):
             values = {part[i] for part in self.parts}
             only = values.pop() if len(values) == 1 else None
-            if isinstance(only, Range) and pa.types.is_date(type_) and only.high - only.low == dt.timedelta(1):
+            if (
+                isinstance(only, Range)
+                and pa.types.is_date(type_)
+                and only.high - only.low == dt.timedelta(1)
+            ):
                 only = only.low
             if only is not None and not isinstance(only, Range):
                 found[column] = pa.scalar(only, type_)
@@ -153,8 +167,8 @@ class Bounds:
         if not self.columns:
             return None
         by_rest: dict[tuple[Condition, ...], list[Condition]] = {}
-        for first, *rest in self._merged:
-            by_rest.setdefault(tuple(rest), []).append(first)
+        for part in self._merged:
+            by_rest.setdefault(part[1:], []).append(part[0])
         alternatives = []
         for rest, firsts in by_rest.items():
             terms = [_sql(self.columns[0], self.types[0], firsts)]
@@ -240,7 +254,7 @@ def _condition(condition: Key | Window, type_: pa.DataType, column: str) -> Cond
     """Return what a partition means on a column's type."""
     try:
         if isinstance(condition, Window) and (condition.start.tzinfo is None or condition.end.tzinfo is None):
-            raise ValueError("its window has no time zone")
+            raise ValueError("its window has no time zone")  # noqa: TRY301 one message for all
         if isinstance(condition, Key):
             return parsed(condition.key, type_)
         if pa.types.is_date(type_):
@@ -296,4 +310,3 @@ def _meet(one: str | list[str], other: str | list[str]) -> bool:
     low_1, high_1 = one if isinstance(one, list) else (one, one + "\0")
     low_2, high_2 = other if isinstance(other, list) else (other, other + "\0")
     return low_1 < high_2 and low_2 < high_1
-

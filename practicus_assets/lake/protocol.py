@@ -36,7 +36,9 @@ def refuse_unsupported(handle: DeltaTable, partition_by: Sequence[str]) -> None:
         problems.append("delta.columnMapping.mode")
     for field_ in handle.schema().fields:
         problems += sorted(
-            f"{key} of column {field_.name}" for key in field_.metadata if key in {"delta.invariants", "delta.generationExpression"} or key.startswith("delta.identity")
+            f"{key} of column {field_.name}"
+            for key in field_.metadata
+            if key in {"delta.invariants", "delta.generationExpression"} or key.startswith("delta.identity")
         )
     if problems:
         raise UnsupportedTable(

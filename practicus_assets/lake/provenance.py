@@ -35,7 +35,7 @@ class Provenance:
     inputs: Mapping[str, int] = field(default_factory=dict)
 
     def app_id(self, scope: Scope) -> str:
-        """Return the application id of the Delta transaction: one for each piece of work, the same on a retry."""
+        """Return the application id of the Delta transaction: one a piece of work, the same on a retry."""
         digest = hashlib.sha256(json.dumps([scope.columns, sorted(scope.keys)]).encode()).hexdigest()[:16]
         return f"{RECORD}/{self.run_id}/{self.step}/{digest}"
 
@@ -83,7 +83,8 @@ def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scop
     record = next((entry.record for entry in entries(table, version, version)), None)
     if record is None:
         raise VersionGone(
-            f"an earlier attempt of run {provenance.run_id} landed as version {version}, whose log entry is gone.",
+            f"an earlier attempt of run {provenance.run_id} landed as version {version}, "
+            "whose log entry is gone.",
             "Its rows are in the table: start a new run to write them again.",
         )
     audits = [AuditResult(**audit) for audit in record["commit"].pop("audits")]

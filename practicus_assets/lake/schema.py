@@ -48,7 +48,8 @@ def reconcile(
     if missing:
         raise SchemaMismatch(
             f"the output lacks the columns {missing}; it has {output.names}.",
-            "Return them, with nulls if need be" + (', or set on_schema_change="replace".' if all_rows else "."),
+            "Return them, with nulls if need be"
+            + (', or set on_schema_change="replace".' if all_rows else "."),
         )
     new = [name for name in names if name not in existing]
     if existing and new and change == "refuse":

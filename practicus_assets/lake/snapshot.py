@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -61,14 +62,18 @@ class Snapshot:
         oldest_seen = newest.version() + 1
         for entry in entries(table, newest.version()):
             if entry.timestamp_ms <= limit_ms:
-                return cls(table, newest if entry.version == newest.version() else table.open(entry.version), scope)
+                return cls(
+                    table, newest if entry.version == newest.version() else table.open(entry.version), scope
+                )
             oldest_seen = entry.version
         if oldest_seen == 0:
             raise TableNotFound(
                 f"the Delta table at {table.uri} was first committed after {moment.isoformat()}.",
                 "Run again, to read what is there now.",
             )
-        return cls(table, table.open(oldest_seen - 1), scope)  # the log before it was cleaned up, so it is older
+        return cls(
+            table, table.open(oldest_seen - 1), scope
+        )  # the log before it was cleaned up, so it is older
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -94,13 +99,15 @@ class Snapshot:
                 that satisfies it are not opened.
 
         Raises:
-            SchemaMismatch: for a column that the table does not have.
+            SchemaMismatch: for a column that the table does not have, or a predicate that is no SQL.
             VersionGone: if files of the pinned version were vacuumed away; raised while reading, too.
 
         """
         names = list(columns) if columns is not None else self.schema.names
         if not names or len(set(names)) != len(names):
-            raise SchemaMismatch(f"columns={names} is no selection.", "Name each column that is needed, once.")
+            raise SchemaMismatch(
+                f"columns={names} is no selection.", "Name each column that is needed, once."
+            )
         unknown = [name for name in names if name not in self.schema.names]
         if unknown:
             raise SchemaMismatch(
@@ -112,13 +119,22 @@ class Snapshot:
         sql = f"SELECT {', '.join(map(identifier, names))} FROM {_ALIAS}"  # noqa: S608 names are quoted, values are literals
         if terms:
             sql += f" WHERE {' AND '.join(terms)}"
-        return pa.RecordBatchReader.from_batches(schema, self._batches(sql, schema))
-
-    def _batches(self, sql: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        query = QueryBuilder(_IN_ORDER).register(_ALIAS, self._handle)
         try:
             with self._table.redacted():
-                query = QueryBuilder(_IN_ORDER).register(_ALIAS, self._handle)
-                for batch in pa.RecordBatchReader.from_stream(query.execute(sql)):
+                stream = query.execute(sql)
+        except DeltaError as error:
+            if predicate is None:
+                raise
+            raise SchemaMismatch(
+                f"{self._table.name} cannot be asked for {predicate!r}: {error}.", "Mend the predicate."
+            ) from error
+        return pa.RecordBatchReader.from_batches(schema, self._batches(stream, schema))
+
+    def _batches(self, stream: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        try:
+            with self._table.redacted():
+                for batch in pa.RecordBatchReader.from_stream(stream):
                     yield pa.record_batch(
                         [column.cast(f.type) for column, f in zip(batch.columns, schema, strict=True)],
                         schema=schema,

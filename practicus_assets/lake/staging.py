@@ -46,7 +46,9 @@ class StagedFile:
         """Return the Delta action that makes the file part of the table."""
         partition = {c: serialized(v) for c, v in zip(partition_by, self.values, strict=True)}
         now_ms = int(time.time() * 1000)
-        return AddAction(self.path, self.size, partition, now_ms, True, json.dumps(self.statistics))  # noqa: FBT003 dataChange
+        # delta-rs decodes the escapes of characters beyond U+FFFF wrongly, and would skip the file
+        statistics = json.dumps(self.statistics, ensure_ascii=False)
+        return AddAction(self.path, self.size, partition, now_ms, True, statistics)  # noqa: FBT003 dataChange
 
 
 class Staging:

@@ -16,7 +16,8 @@ from deltalake.fs import DeltaStorageHandler
 from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound, VersionGone
 
 _SECRET = re.compile(
-    r"secret|key|token|password|sas|credential|client|auth|signature|connection_string|service_account", re.IGNORECASE
+    r"secret|key|token|password|sas|credential|client|auth|signature|connection_string|service_account",
+    re.IGNORECASE,
 )
 _UNSAFE_PART = re.compile(r"[/\\%?#*\x00-\x1f\x7f]")  # in a URI, `?` and `#` end the path and `%` escapes
 
@@ -80,13 +81,13 @@ class Table:
         try:
             with self.redacted():
                 return DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options))
-        except DeltaTableNotFoundError:
-            raise TableNotFound(
-                f"there is no Delta table at {self.uri}.", f"Materialize {self.name} first."
-            ) from None
-        except DeltaError as error:
-            if version is None:
+        except (DeltaTableNotFoundError, DeltaError) as error:
+            if version is None and not isinstance(error, DeltaTableNotFoundError):
                 raise
+            if version is None or self.open_if_exists() is None:
+                raise TableNotFound(
+                    f"there is no Delta table at {self.uri}.", f"Materialize {self.name} first."
+                ) from None
             raise VersionGone(
                 f"version {version} at {self.uri} cannot be opened: {error}",
                 "Its log has expired, or it never was. Run again to read the newest version.",
@@ -120,5 +121,11 @@ class Table:
                     clean = clean.replace(value, "***")
             if clean == text:
                 raise
-            known = type(error) in (DeltaError, CommitFailedError, OSError, FileNotFoundError, pa.ArrowInvalid)
+            known = type(error) in (
+                DeltaError,
+                CommitFailedError,
+                OSError,
+                FileNotFoundError,
+                pa.ArrowInvalid,
+            )
             raise (type(error) if known else DeltaError)(clean) from None

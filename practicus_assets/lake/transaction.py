@@ -91,7 +91,9 @@ class Transaction:
             if mode == "merge":
                 self._merge = Merge(merge_keys)
             elif merge_keys or delete_unmatched:
-                raise DeclarationError("merge_keys and delete_unmatched need mode='merge'.", "Set it, or drop them.")
+                raise DeclarationError(
+                    "merge_keys and delete_unmatched need mode='merge'.", "Set it, or drop them."
+                )
             self._began = table.open_if_exists()
             self.landed = None
             if self._began is not None:
@@ -166,8 +168,14 @@ class Transaction:
         needed = {*self._partition_by, *(column for key in self._contract.unique for column in key)}
         lost = sorted(needed - set(schema.names))
         if lost:
-            raise SchemaMismatch(f"the output lacks the columns {lost}, which tell its rows apart.", "Return them.")
-        odd = [f"{c} ({schema.field(c).type})" for c in self._partition_by if not can_partition(schema.field(c).type)]
+            raise SchemaMismatch(
+                f"the output lacks the columns {lost}, which tell its rows apart.", "Return them."
+            )
+        odd = [
+            f"{c} ({schema.field(c).type})"
+            for c in self._partition_by
+            if not can_partition(schema.field(c).type)
+        ]
         if odd or len(self._partition_by) == len(schema):
             raise SchemaMismatch(
                 f"the table {self._table.name} cannot be partitioned by {odd or list(self._partition_by)}.",
@@ -243,7 +251,7 @@ class Transaction:
             return
         self._merge.refuse_duplicates()
         if self._keeps_unmatched and self._began is not None:
-            yield from self._merge.kept(self._existing(schema)())
+            yield from self._merge.kept(self._existing(schema)(None))
 
     def _refuse_outside(self, values: tuple[Any, ...], rows: pa.RecordBatch, bounds: Bounds) -> None:
         """Raise for rows that belong to no partition of the scope, or to none at all."""
@@ -251,8 +259,8 @@ class Transaction:
         empty = [(column, value) for column, value in named.items() if is_null(value)]
         if empty:
             raise OutOfScope(
-                f"{rows.num_rows:,} rows have the value {empty[0][1]!r} in {empty[0][0]!r}, a partition column, "
-                "where it would be read as null.",
+                f"{rows.num_rows:,} rows have the value {empty[0][1]!r} in {empty[0][0]!r}, "
+                "a partition column, where it would be read as null.",
                 "Fill or drop these rows.",
             )
         if bounds.part_of([named[column] for column in bounds.columns]) is None:

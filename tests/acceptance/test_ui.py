@@ -41,7 +41,18 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     log = (home / "webserver.log").open("w")
     server = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "dagster_webserver", *module, "-h", "127.0.0.1", "-p", str(port)],
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "dagster_webserver",
+            *module,
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+        ],
         cwd=ROOT,
         env=env,
         stdout=log,
@@ -67,7 +78,12 @@ def page(url: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+            ],
         )
         yield browser.new_page(viewport={"width": 1600, "height": 1000})
         browser.close()
@@ -83,7 +99,9 @@ def ask(url: str, query: str) -> Any:
 
 
 def test_lineage_leads_from_the_four_sources_to_the_final_table(url: str) -> None:
-    nodes = ask(url, "{ assetNodes { assetKey { path } dependencyKeys { path } isMaterializable } }")["assetNodes"]
+    nodes = ask(url, "{ assetNodes { assetKey { path } dependencyKeys { path } isMaterializable } }")[
+        "assetNodes"
+    ]
     parents = {n["assetKey"]["path"][0]: sorted(d["path"][0] for d in n["dependencyKeys"]) for n in nodes}
     assert parents == {
         "table1": [],

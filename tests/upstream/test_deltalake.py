@@ -129,7 +129,7 @@ def race(task: str, uri: Path, racers: int) -> list[str]:
     """Start so many processes, let them go at the same moment, and return their results."""
     script = Path(__file__).with_name("racer.py")
     processes = [
-        subprocess.Popen(  # noqa: S603
+        subprocess.Popen(
             [sys.executable, script, task, uri, str(number)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -697,7 +697,7 @@ def test_right_statistics_however_few_hide_no_row(tmp_path: Path, stats: dict[st
     assert len(rows(table, "SELECT * FROM t")) == 2
     for column, (lowest, highest, _) in LITERALS.items():
         for literal in (lowest, highest):
-            assert len(rows(table, f"SELECT * FROM t WHERE {column} = {literal}")) == 1  # noqa: S608
+            assert len(rows(table, f"SELECT * FROM t WHERE {column} = {literal}")) == 1
 
 
 @pytest.mark.parametrize("column", LITERALS)
@@ -706,9 +706,9 @@ def test_minimum_and_maximum_in_our_json_form_keep_a_query_from_the_file(tmp_pat
     table = measured(tmp_path, json.dumps(OF_MEASURED))
     files(tmp_path).delete_file("file.parquet")
     inside, _, outside = LITERALS[column]
-    assert rows(table, f"SELECT * FROM t WHERE {column} = {outside}") == []  # noqa: S608
+    assert rows(table, f"SELECT * FROM t WHERE {column} = {outside}") == []
     with pytest.raises(pa.ArrowInvalid, match=r"file\.parquet"):
-        rows(table, f"SELECT * FROM t WHERE {column} = {inside}")  # noqa: S608
+        rows(table, f"SELECT * FROM t WHERE {column} = {inside}")
 
 
 def test_wrong_statistics_hide_rows(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Real Dagster on real Delta tables in a temporary folder."""

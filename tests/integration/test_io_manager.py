@@ -1,0 +1,473 @@
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from integration.bench import Bench, errors
+from practicus_assets import DeclarationError, DeltaIOManager, table_asset
+
+DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
+SHOPS = dg.StaticPartitionsDefinition(["ankara", "izmir"])
+GRID = dg.MultiPartitionsDefinition({"date": DAYS, "shop": SHOPS})
+FIRST, SECOND, THIRD = "2024-01-01", "2024-01-02", "2024-01-03"
+ONE_ROW = pd.DataFrame({"n": [1]})
+
+
+# --- plain assets -------------------------------------------------------------------------------------
+
+
+def test_a_plain_asset_replaces_its_table(bench: Bench) -> None:
+    @dg.asset(key_prefix=["shop"])
+    def orders() -> pd.DataFrame:
+        return ONE_ROW
+
+    for _ in range(2):
+        bench.run([orders])
+    assert bench.rows("shop/orders") == [(1,)]
+    told = bench.metadata("shop/orders")
+    assert told["dagster/row_count"] == 1
+    assert told["delta/outcome"] == "unchanged"
+
+
+def test_a_column_in_partition_expr_holds_the_partition(bench: Bench) -> None:
+    @dg.asset(
+        partitions_def=DAYS,
+        metadata={"partition_expr": "day"},
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        return pd.DataFrame({"day": context.partition_keys, "n": 1})
+
+    bench.run([orders], partition=FIRST)
+    bench.run([orders], between=(SECOND, THIRD))
+    bench.run([orders], partition=FIRST)
+    assert bench.rows("orders", "day") == [(FIRST,), (SECOND,), (THIRD,)]
+    assert bench.version("orders") == 1
+    assert bench.table("orders").metadata().partition_columns == ["day"]
+    assert bench.metadata("orders", FIRST)["dagster/partition_row_count"] == 1
+
+
+def test_a_mapping_in_partition_expr_names_the_column_of_each_dimension(bench: Bench) -> None:
+    @dg.asset(
+        partitions_def=GRID,
+        metadata={"partition_expr": {"date": "day", "shop": "place"}},
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        keys = [key.keys_by_dimension for key in context.partition_keys]  # type: ignore[attr-defined]
+        return pd.DataFrame({"day": [k["date"] for k in keys], "place": [k["shop"] for k in keys], "n": 1})
+
+    bench.run([orders], partition=f"{FIRST}|izmir")
+    bench.run([orders], between=(f"{FIRST}|ankara", f"{SECOND}|izmir"))
+    assert len(bench.rows("orders")) == 4
+    assert bench.table("orders").metadata().partition_columns == ["day", "place"]
+
+
+def test_a_partitioned_asset_that_names_no_column_is_refused_in_words(bench: Bench) -> None:
+    @dg.asset(partitions_def=DAYS)
+    def orders() -> pd.DataFrame:
+        return ONE_ROW
+
+    message = errors(bench.run([orders], partition=FIRST, fails=True))
+    assert "orders: the asset is partitioned, and partition_by is None." in message
+    assert 'metadata={"partition_expr": "day"} on a plain asset' in message
+
+
+def test_rows_of_another_partition_are_refused(bench: Bench) -> None:
+    @dg.asset(partitions_def=DAYS, metadata={"partition_expr": "day"})
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"day": [FIRST, SECOND], "n": 1})
+
+    message = errors(bench.run([orders], partition=FIRST, fails=True))
+    assert f"orders [{FIRST}]: 1 rows lie outside the scope" in message
+    assert not bench.exists("orders")
+
+
+@pytest.mark.parametrize(("mode", "rows"), [("append", 2), ("overwrite", 1), ("replace", 1)])
+def test_the_mode_is_read_from_the_metadata(bench: Bench, mode: str, rows: int) -> None:
+    @dg.asset(metadata={"mode": mode})
+    def orders() -> pd.DataFrame:
+        return ONE_ROW
+
+    for _ in range(2):
+        bench.run([orders])
+    assert len(bench.rows("orders")) == rows
+
+
+def test_a_merge_is_read_from_the_metadata(bench: Bench) -> None:
+    @dg.asset(metadata={"mode": "merge", "merge_keys": ["id"]})
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        return pd.DataFrame({"id": [1, 2] if "first" in context.run.tags else [2, 3], "n": 1})
+
+    bench.run([orders], tags={"first": "yes"})
+    bench.run([orders])
+    assert bench.rows("orders", "id") == [(1,), (2,), (3,)]
+
+
+def test_a_mode_that_nobody_knows_is_refused_in_words(bench: Bench) -> None:
+    @dg.asset(metadata={"mode": "upsert"})
+    def orders() -> pd.DataFrame:
+        return ONE_ROW
+
+    assert "orders: mode 'upsert' is unknown." in errors(bench.run([orders], fails=True))
+
+
+def test_every_asset_of_a_multi_asset_is_a_table_with_settings_of_its_own(bench: Bench) -> None:
+    @dg.multi_asset(
+        outs={
+            "orders": dg.AssetOut(metadata={"partition_expr": "day", "mode": "append"}),
+            "returns": dg.AssetOut(key_prefix="shop", metadata={"partition_expr": "date"}),
+        },
+        partitions_def=DAYS,
+    )
+    def both(context: dg.AssetExecutionContext) -> tuple[pd.DataFrame, pa.Table]:
+        return ONE_ROW, pa.table({"date": [context.partition_key], "m": [2]})
+
+    for _ in range(2):
+        bench.run([both], partition=FIRST)
+    assert bench.rows("orders") == [(FIRST, 1), (FIRST, 1)]
+    assert bench.rows("shop/returns") == [(FIRST, 2)]
+
+
+def test_the_asset_that_a_graph_ends_in_is_a_table(bench: Bench) -> None:
+    @dg.op(out=dg.Out(io_manager_key="memory"))
+    def first() -> int:
+        return 7
+
+    @dg.op
+    def second(number: int) -> pd.DataFrame:
+        return pd.DataFrame({"n": [number]})
+
+    @dg.graph_asset
+    def orders() -> Any:
+        return second(first())
+
+    bench.resources = {"memory": dg.InMemoryIOManager()}
+    bench.run([orders])
+    assert bench.rows("orders") == [(7,)]
+
+
+def test_an_op_that_makes_no_asset_is_refused_in_words(bench: Bench) -> None:
+    @dg.op
+    def first() -> int:
+        return 7
+
+    @dg.job(resource_defs={"io_manager": DeltaIOManager(root_uri=bench.root)})
+    def numbers() -> None:
+        first()
+
+    result = numbers.execute_in_process(instance=bench.instance, raise_on_error=False)
+    assert not result.success
+    assert "output 'result' is no asset, so it has no table. Give it another io_manager_key." in errors(
+        result
+    )
+
+
+def test_a_plain_asset_whose_function_returns_nothing_is_no_table(bench: Bench) -> None:
+    @dg.asset
+    def orders() -> None: ...
+
+    @dg.asset
+    def told() -> dg.MaterializeResult:  # type: ignore[type-arg]
+        return dg.MaterializeResult(metadata={"n": 1})
+
+    bench.run([orders, told])
+    assert not bench.exists("orders")
+    assert not bench.exists("told")
+
+
+def test_a_plain_asset_is_run_again_by_its_retry_policy(bench: Bench) -> None:
+    calls = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1), metadata={"mode": "append"})
+    def orders() -> pd.DataFrame:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("once")
+        return ONE_ROW
+
+    bench.run([orders])
+    assert bench.rows("orders") == [(1,)]
+    record = json.loads(bench.table("orders").history(1)[0]["practicus_assets"])
+    assert record["attempt"] == 2
+
+
+class DiesAfterItsCommit(DeltaIOManager):
+    """A lake that dies after its first commit, before Dagster records it."""
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        super().handle_output(context, obj)
+        if not DEATHS:
+            DEATHS.append("here")
+            raise OSError("the worker died after its commit")
+
+
+DEATHS: list[str] = []
+
+
+def test_a_retry_of_a_plain_asset_finds_its_commit_and_appends_once(bench: Bench) -> None:
+    DEATHS.clear()
+    calls = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1), metadata={"mode": "append"})
+    def orders() -> pd.DataFrame:
+        calls.append(1)
+        return ONE_ROW
+
+    bench.resources = {"io_manager": DiesAfterItsCommit(root_uri=bench.root)}
+    bench.run([orders])
+    assert len(calls) == 2
+    assert bench.rows("orders") == [(1,)]
+    assert bench.metadata("orders")["delta/outcome"] == "committed by an earlier attempt"
+
+
+def test_a_plain_and_a_table_asset_read_each_other(bench: Bench) -> None:
+    @dg.asset(partitions_def=DAYS, metadata={"partition_expr": "day"})
+    def one() -> pd.DataFrame:
+        return ONE_ROW
+
+    @table_asset(partitions_def=DAYS, partition_by="day")
+    def two(one: pa.Table) -> pa.Table:
+        return one
+
+    @dg.asset(partitions_def=DAYS, metadata={"partition_expr": "day"})
+    def three(two: pd.DataFrame) -> pd.DataFrame:
+        return two
+
+    for day in (FIRST, SECOND):
+        bench.run([one, two, three], partition=day)
+    assert bench.rows("three") == [(FIRST, 1), (SECOND, 1)]
+
+
+# --- configuration ------------------------------------------------------------------------------------
+
+
+def test_the_root_may_come_from_the_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    @table_asset
+    def orders() -> pd.DataFrame:
+        return ONE_ROW
+
+    monkeypatch.setenv("LAKE_ROOT", bench.root)
+    bench.resources = {"io_manager": DeltaIOManager(root_uri=dg.EnvVar("LAKE_ROOT"))}
+    bench.run([orders])
+    assert bench.rows("orders") == [(1,)]
+
+
+def test_the_root_may_be_given_for_one_run(bench: Bench, tmp_path: Path) -> None:
+    @table_asset
+    def orders() -> pd.DataFrame:
+        return ONE_ROW
+
+    other = Bench(bench.instance, str(tmp_path / "other"))
+    bench.run([orders], run_config={"resources": {"io_manager": {"config": {"root_uri": other.root}}}})
+    assert other.rows("orders") == [(1,)]
+
+
+def test_a_storage_option_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_KEY", "s3cret")
+    lake = DeltaIOManager(
+        root_uri="s3://bucket/lake", storage_options={"AWS_SECRET_ACCESS_KEY": dg.EnvVar("LAKE_KEY")}
+    )
+    table = lake.table(dg.AssetKey("orders"))
+    assert table.storage_options == {"AWS_SECRET_ACCESS_KEY": "s3cret"}
+    assert "s3cret" not in repr(table) + repr(lake)
+
+
+def test_a_storage_option_whose_variable_is_not_set_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("LAKE_KEY", raising=False)
+    lake = DeltaIOManager(root_uri="lake", storage_options={"AWS_SECRET_ACCESS_KEY": dg.EnvVar("LAKE_KEY")})
+    with pytest.raises(
+        DeclarationError, match=r"AWS_SECRET_ACCESS_KEY comes from .* LAKE_KEY, which is not set"
+    ):
+        lake.table(dg.AssetKey("orders"))
+
+
+def test_a_root_whose_variable_is_not_set_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    @table_asset
+    def orders() -> pd.DataFrame:
+        return ONE_ROW
+
+    monkeypatch.delenv("LAKE_ROOT", raising=False)
+    bench.resources = {"io_manager": DeltaIOManager(root_uri=dg.EnvVar("LAKE_ROOT"))}
+    with pytest.raises(Exception, match="LAKE_ROOT"):
+        bench.run([orders])
+
+
+@pytest.mark.parametrize("key", [["..", "orders"], ["a/b"], ["_delta_log"]])
+def test_a_key_that_leaves_its_folder_is_refused(bench: Bench, key: list[str]) -> None:
+    lake = DeltaIOManager(root_uri=bench.root)
+    with pytest.raises(DeclarationError, match="cannot name a folder of the lake"):
+        lake.table(dg.AssetKey(key))
+
+
+# --- secrets ------------------------------------------------------------------------------------------
+
+SECRET = "xK7-literal-s3cret/9"  # noqa: S105 the one to be looked for
+DEFINITIONS = f"""
+import dagster as dg, pandas as pd
+from practicus_assets import DeltaIOManager, Snapshot, table_asset
+
+@table_asset
+def orders() -> pd.DataFrame:
+    return pd.DataFrame({{"n": [1]}})
+
+@dg.asset
+def plain(orders: Snapshot) -> pd.DataFrame:
+    return orders.scan().read_all().to_pandas()
+
+@table_asset
+def broken(context: dg.AssetExecutionContext, orders: Snapshot) -> pd.DataFrame:
+    context.log.info(f"{{orders!r}} {{context.resources.io_manager!r}}")
+    return pd.DataFrame({{"n": list(orders.scan(predicate="nonsense("))}})
+
+@table_asset(io_manager_key="s3")
+def unreachable() -> pd.DataFrame:
+    return pd.DataFrame({{"n": [1]}})
+
+secret = {{"AWS_SECRET_ACCESS_KEY": "{SECRET}", "AWS_ACCESS_KEY_ID": "id-{SECRET}"}}
+defs = dg.Definitions(
+    assets=[orders, plain, broken, unreachable],
+    executor=dg.in_process_executor,
+    resources={{
+        "io_manager": DeltaIOManager(root_uri="LAKE", storage_options=secret),
+        "s3": DeltaIOManager(root_uri="s3://nobody/lake", storage_options={{
+            **secret, "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "x", "max_retries": "0", "timeout": "1s", "connect_timeout": "1s",
+        }}),
+    }},
+)
+"""
+
+QUERIES = {
+    "the resource page": """
+        { repositoriesOrError { ... on RepositoryConnection { nodes { name allTopLevelResourceDetails {
+            name description resourceType configFields { name description configTypeKey }
+            configuredValues { key value type } nestedResources { name type }
+            assetKeysUsing { path } schedulesUsing sensorsUsing } } } } }""",
+    "the launchpad": """
+        { runConfigSchemaOrError(selector: {repositoryName: "__repository__",
+            repositoryLocationName: "LOCATION", pipelineName: "__ASSET_JOB"}) {
+            ... on RunConfigSchema { rootDefaultYaml allConfigTypes { key description typeParamKeys
+                ... on CompositeConfigType { fields { name description defaultValueAsJson } } } } } }""",
+    "the runs": """
+        { runsOrError { ... on Runs { results { runId runConfigYaml tags { key value } resolvedOpSelection
+            eventConnection { events { ... on MessageEvent { message eventType }
+                ... on ExecutionStepFailureEvent { error { message stack causes { message stack } } }
+                ... on MaterializationEvent { metadataEntries { label
+                    ... on TextMetadataEntry { text } ... on JsonMetadataEntry { jsonString }
+                    ... on MarkdownMetadataEntry { mdStr } } } } } } } } }""",
+    "the assets": """
+        { assetNodes { assetKey { path } metadataEntries { label description } jobNames
+            requiredResources { resourceKey } configField { name configType { key } } } }""",
+}
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def webserver(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    port = _free_port()
+    command = ["dagster_webserver", "-f", "definitions.py", "-h", "127.0.0.1", "-p", str(port)]
+    with (folder / "webserver.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command], cwd=folder, env=environment, stdout=log, stderr=log
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    with socket.create_connection(("127.0.0.1", port), timeout=2):
+                        break
+                except OSError:
+                    assert time.monotonic() < deadline, (folder / "webserver.log").read_text()
+                    time.sleep(0.2)
+            yield f"{url}/graphql"
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def answer(url: str, query: str) -> str:
+    request = urllib.request.Request(
+        url, json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return str(response.read().decode())
+
+
+def test_a_literal_secret_in_the_storage_options_is_nowhere_to_be_found(tmp_path: Path) -> None:
+    """Not in a page, a run, an event, a log, an error, Dagster's home, nor the lake."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "definitions.py").write_text(DEFINITIONS.replace("LAKE", str(tmp_path / "lake")))
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    paths = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "DAGSTER_HOME": str(home), "PYTHONPATH": paths}
+    command = ["dagster", "asset", "materialize", "-f", "definitions.py", "--select"]
+    outputs = []
+    for selected, succeeds in (("orders,plain", True), ("broken,unreachable", False)):
+        done = subprocess.run(
+            [sys.executable, "-m", *command, selected],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert (done.returncode == 0) is succeeds, done.stderr
+        outputs.append(done.stdout + done.stderr)
+    assert "nonsense" in outputs[1]
+    assert "127.0.0.1:9" in outputs[1]
+    with webserver(tmp_path, environment) as url:
+        for place, query in QUERIES.items():
+            found = answer(url, query.replace("LOCATION", "definitions.py"))
+            assert '"errors"' not in found, found
+            assert SECRET not in found, place
+            outputs.append(found)
+    assert "root_uri" in outputs[2]
+    assert "root_uri" in outputs[3]
+    assert "nonsense" in outputs[4]
+    assert not any(SECRET in text for text in outputs)
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}]
+    assert any(path.suffix == ".db" for path in files)
+    assert any(path.parent.name == "_delta_log" for path in files)
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
+def test_a_literal_secret_is_in_no_snapshot_of_the_job(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    @table_asset
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        context.log.info("%r", context.resources.io_manager)
+        return ONE_ROW
+
+    lake = DeltaIOManager(root_uri=bench.root, storage_options={"AWS_SECRET_ACCESS_KEY": SECRET})
+    bench.resources = {"io_manager": lake}
+    with caplog.at_level(logging.DEBUG):
+        result = bench.run([orders])
+    run = bench.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.job_snapshot_id is not None
+    snapshot = bench.instance.get_job_snapshot(run.job_snapshot_id)
+    assert "root_uri" in repr(snapshot)
+    events = [repr(record) for record in bench.instance.all_logs(result.run_id)]
+    seen = [repr(snapshot), repr(run), repr(lake), str(lake), caplog.text, *events]
+    assert not any(SECRET in text for text in seen)
+    assert isinstance(lake.storage_options, dict)

@@ -1,0 +1,265 @@
+import json
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus  # what the UI asks
+from dagster._core.definitions.metadata.metadata_set import TableMetadataSet, UriMetadataSet
+from dagster._core.loader import LoadingContextForTest
+
+from integration.bench import Bench
+from practicus_assets import Column, Contract, DeltaIOManager, table_asset
+
+DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
+FIRST, SECOND, THIRD = "2024-01-01", "2024-01-02", "2024-01-03"
+
+
+def status(bench: Bench, assets: list[Any], name: str, partition: str | None = None) -> StaleStatus:
+    """Return what Dagster's UI says of an asset: fresh, stale or missing."""
+    graph = dg.Definitions(assets=assets).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(bench.instance, graph, LoadingContextForTest(bench.instance))
+    return resolver.get_status(dg.AssetKey(name), partition)
+
+
+def orders_of(**options: Any) -> tuple[list[dg.AssetsDefinition], list[int]]:
+    """Return `orders`, which returns as many rows a partition as the list says, and `copy` of it."""
+    rows = [2]
+    partitioned = options.get("partitions_def") is not None
+
+    @table_asset(**options)
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        keys = context.partition_keys if partitioned else ["all"]
+        return pd.DataFrame({"day": [key for key in keys for _ in range(rows[0])], "n": 1})
+
+    @table_asset(partitions_def=options.get("partitions_def"), partition_by=options.get("partition_by"))
+    def copy(orders: pd.DataFrame) -> pd.DataFrame:
+        return orders
+
+    return [orders, copy], rows
+
+
+# --- metadata -----------------------------------------------------------------------------------------
+
+PROMISED = Contract(
+    {
+        "id": Column("int64", "the order's number", nullable=False, minimum=1),
+        "shop": Column("string", "where", allowed=["a", "b"]),
+    },
+    unique=[["id"]],
+)
+
+
+def test_the_standard_keys_are_those_that_dagster_reads(bench: Bench) -> None:
+    @table_asset(key=["shop", "orders"], contract=PROMISED)
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"id": [1, 2], "shop": ["a", "b"], "more": [0.5, None]})
+
+    bench.run([orders])
+    event = bench.event("shop/orders")
+    told = TableMetadataSet.extract(event.metadata)
+    assert told.row_count == 2
+    assert told.partition_row_count is None
+    assert told.table_name == "shop/orders"
+    assert UriMetadataSet.extract(event.metadata).uri == f"{bench.root}/shop/orders"
+    assert told.column_schema is not None
+    columns = {column.name: column for column in told.column_schema.columns}
+    assert {name: column.type for name, column in columns.items()} == {
+        "id": "int64",
+        "shop": "string",
+        "more": "double",
+    }
+    assert columns["id"].description == "the order's number"
+    assert columns["id"].constraints == dg.TableColumnConstraints(nullable=False, unique=True, other=[">= 1"])
+    assert columns["shop"].constraints.other == ["one of a, b"]
+    told = {key: entry.value for key, entry in event.metadata.items()}
+    assert (told["delta/version"], told["delta/outcome"]) == (0, "committed")
+    assert (told["delta/rows"], told["delta/files"]) == (2, 1)
+    assert told["delta/bytes"] > 0
+    assert told["delta/seconds"] >= 0
+    assert "delta/input_versions" not in told
+
+
+def test_the_catalog_knows_the_columns_before_the_first_run() -> None:
+    @table_asset(contract=PROMISED, partition_by=["shop", "id"], mode="append", on_schema_change="refuse")
+    def orders() -> pd.DataFrame: ...
+
+    metadata = orders.get_asset_spec(orders.key).metadata
+    assert [column.name for column in metadata["dagster/column_schema"].columns] == ["id", "shop"]
+    assert metadata["partition_expr"] == "shop"
+    assert (metadata["mode"], metadata["on_schema_change"]) == ("append", "refuse")
+
+
+def test_each_partition_of_a_run_is_told_its_own_rows(bench: Bench) -> None:
+    @table_asset(partitions_def=DAYS, partition_by="day", backfill_policy=dg.BackfillPolicy.single_run())
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        counts = dict(zip(context.partition_keys, (3, 0, 1), strict=True))
+        return pd.DataFrame({"day": [day for day, count in counts.items() for _ in range(count)], "n": 1})
+
+    bench.run([orders], between=(FIRST, THIRD))
+    counts = [bench.metadata("orders", day)["dagster/partition_row_count"] for day in (FIRST, SECOND, THIRD)]
+    assert counts == [3, 0, 1]
+    assert {bench.metadata("orders", day)["dagster/row_count"] for day in (FIRST, SECOND, THIRD)} == {4}
+
+
+def test_the_row_count_is_that_of_the_table_and_the_partitions_its_own(bench: Bench) -> None:
+    (orders, _), rows = orders_of(partitions_def=DAYS, partition_by="day")
+    bench.run([orders], partition=FIRST)
+    rows[0] = 3
+    bench.run([orders], partition=SECOND)
+    told = TableMetadataSet.extract(bench.event("orders", SECOND).metadata)
+    assert (told.row_count, told.partition_row_count) == (5, 3)
+
+
+def test_the_preview_shows_the_first_rows_of_what_was_written(bench: Bench) -> None:
+    @table_asset(partitions_def=DAYS, partition_by="day")
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        return pd.DataFrame(
+            {"day": context.partition_key, "n": range(10), "text": ["a|b\n<c>" + "x" * 99] * 10}
+        )
+
+    for day in (FIRST, SECOND):
+        bench.run([orders], partition=day)
+    lines = str(bench.metadata("orders", SECOND)["preview"]).splitlines()
+    assert len(lines) == 2 + 5
+    assert all(SECOND in line for line in lines[2:])
+    assert "a\\|b &lt;c>xx" in lines[2]
+    assert "…" in lines[2]
+
+
+def test_the_preview_can_be_switched_off(bench: Bench) -> None:
+    @table_asset
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1]})
+
+    bench.resources = {"io_manager": DeltaIOManager(root_uri=bench.root, preview_rows=0)}
+    bench.run([orders])
+    assert "preview" not in bench.metadata("orders")
+
+
+def test_the_commit_says_who_made_it_from_what(bench: Bench) -> None:
+    (orders, copy), _ = orders_of(partitions_def=DAYS, partition_by="day")
+    result = bench.run([orders, copy], partition=FIRST)
+    record = json.loads(bench.table("copy").history(1)[0]["practicus_assets"])
+    assert (record["run_id"], record["step"], record["attempt"]) == (result.run_id, "copy", 1)
+    assert (record["asset_key"], record["inputs"]) == ("copy", {"orders": 0})
+    assert record["code_version"] == copy.get_asset_spec(copy.key).code_version
+    assert FIRST in json.dumps(record["scope"])
+
+
+def test_an_author_may_add_metadata(bench: Bench) -> None:
+    @table_asset
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        context.add_asset_metadata({"mine": 7})
+        return pd.DataFrame({"n": [1]})
+
+    bench.run([orders])
+    assert bench.metadata("orders")["mine"] == 7
+    assert bench.metadata("orders")["dagster/row_count"] == 1
+
+
+# --- data versions ------------------------------------------------------------------------------------
+
+
+def test_equal_rows_leave_what_is_downstream_fresh(bench: Bench) -> None:
+    assets, rows = orders_of()
+    bench.run(assets)
+    assert status(bench, assets, "copy") == StaleStatus.FRESH
+    bench.run(assets, select="orders")
+    assert status(bench, assets, "copy") == StaleStatus.FRESH
+    assert bench.version("orders") == 0
+    rows[0] = 5
+    bench.run(assets, select="orders")
+    assert status(bench, assets, "copy") == StaleStatus.STALE
+    bench.run(assets, select="copy")
+    assert status(bench, assets, "copy") == StaleStatus.FRESH
+
+
+def test_the_order_of_rows_does_not_matter(bench: Bench) -> None:
+    order = [[1, 2, 3]]
+
+    @table_asset
+    def orders() -> pa.RecordBatchReader:
+        return pa.table({"n": order[0]}).to_reader()
+
+    bench.run([orders])
+    before = bench.data_version("orders")
+    order[0] = [3, 1, 2]
+    bench.run([orders])
+    assert bench.data_version("orders") == before
+
+
+def test_an_append_makes_what_is_downstream_stale(bench: Bench) -> None:
+    assets, rows = orders_of(mode="append")
+    bench.run(assets)
+    bench.run(assets, select="orders")
+    assert status(bench, assets, "copy") == StaleStatus.STALE
+    bench.run(assets, select="copy")
+    rows[0] = 0
+    bench.run(assets, select="orders")
+    assert status(bench, assets, "copy") == StaleStatus.FRESH
+
+
+def test_an_append_of_nothing_commits_nothing(bench: Bench) -> None:
+    (orders, _), rows = orders_of(mode="append")
+    bench.run([orders])
+    before = bench.data_version("orders")
+    rows[0] = 0
+    bench.run([orders])
+    assert bench.version("orders") == 0
+    assert bench.data_version("orders") == before
+
+
+@pytest.mark.parametrize("between", [(FIRST, FIRST), (FIRST, THIRD)])
+def test_equal_rows_of_a_partition_leave_its_downstream_fresh(bench: Bench, between: tuple[str, str]) -> None:
+    """After a run of the partition alone, and after one of a range."""
+    assets, rows = orders_of(
+        partitions_def=DAYS, partition_by="day", backfill_policy=dg.BackfillPolicy.single_run()
+    )
+    bench.run(assets, select="orders", between=between)
+    bench.run(assets, select="copy", partition=FIRST)
+    assert status(bench, assets, "copy", FIRST) == StaleStatus.FRESH
+    bench.run(assets, select="orders", partition=FIRST)
+    assert status(bench, assets, "copy", FIRST) == StaleStatus.FRESH
+    bench.run(assets, select="orders", between=between)
+    assert status(bench, assets, "copy", FIRST) == StaleStatus.FRESH
+    rows[0] = 1
+    bench.run(assets, select="orders", partition=FIRST)
+    assert status(bench, assets, "copy", FIRST) == StaleStatus.STALE
+
+
+def test_changed_rows_of_one_partition_leave_the_others_fresh(bench: Bench) -> None:
+    assets, rows = orders_of(partitions_def=DAYS, partition_by="day")
+    for day in (FIRST, SECOND):
+        bench.run(assets, partition=day)
+    rows[0] = 1
+    bench.run(assets, select="orders", partition=SECOND)
+    assert status(bench, assets, "copy", FIRST) == StaleStatus.FRESH
+    assert status(bench, assets, "copy", SECOND) == StaleStatus.STALE
+
+
+def test_changed_code_makes_an_asset_stale(bench: Bench) -> None:
+    @table_asset(name="orders")
+    def before() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1]})
+
+    @table_asset(name="orders")
+    def after() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1 + 0]})
+
+    bench.run([before])
+    assert status(bench, [before], "orders") == StaleStatus.FRESH
+    assert status(bench, [after], "orders") == StaleStatus.STALE
+
+
+def test_the_data_version_of_a_table_that_was_written_before_dagster_knew_it_is_its_content(
+    bench: Bench,
+) -> None:
+    (orders, _), _ = orders_of()
+    bench.run([orders])
+    version = bench.data_version("orders")
+    with dg.DagsterInstance.ephemeral() as other:
+        elsewhere = Bench(other, bench.root)
+        elsewhere.run([orders])
+        assert elsewhere.data_version("orders") == version

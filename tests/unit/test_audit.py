@@ -1,0 +1,265 @@
+"""The run of a contract on rows, batch by batch."""
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from practicus_assets.errors import DataRefused, SchemaMismatch
+from practicus_assets.lake.audit import AuditFailed, AuditResult
+from practicus_assets.lake.contract import Column, Contract, RowRule, TableRule
+from practicus_assets.lake.partitions import Key, Scope
+from practicus_assets.lake.storage import Table
+from practicus_assets.lake.transaction import Transaction
+
+NAN = float("nan")
+
+
+def audited(table: Table, contract: Contract, *batches: Any, **more: Any) -> dict[str, AuditResult]:
+    """Return the results of a write of these batches, whether it landed or not."""
+
+    def stream() -> Iterator[pa.RecordBatch]:
+        yield from batches
+
+    try:
+        results = Transaction(table, contract=contract, **more).write(stream()).audits
+    except AuditFailed as error:
+        results = error.results
+    return {result.name: result for result in results}
+
+
+def column(type_: pa.DataType, *values: Any) -> pa.RecordBatch:
+    return pa.record_batch({"x": pa.array(values, type_)})
+
+
+INT, TEXT, FLOAT, MONEY = pa.int64(), pa.string(), pa.float64(), pa.decimal128(5, 2)
+
+
+@pytest.mark.parametrize(
+    ("declared", "first", "second", "bad"),
+    [
+        (Column(INT, nullable=False), [1, None], [None, 2], 2),
+        (Column(INT, minimum=2), [1, 2, None], [3, 0], 2),
+        (Column(INT, maximum=2), [1, 2, None], [3, 0], 1),
+        (Column(FLOAT, minimum=0), [0.0, -0.5, None], [NAN, 1.0], 2),
+        (Column(FLOAT, maximum=0.5), [float("inf"), 0.5, None], [NAN, -1.0], 2),
+        (Column(MONEY, minimum=Decimal("1.10")), [Decimal("1.09"), Decimal("1.10")], [None], 1),
+        (Column(TEXT, minimum="b"), ["a", "b"], ["ä", None], 1),
+        (Column(TEXT, allowed=["a", "b"]), ["a", "b", None], ["c", "A"], 2),
+        (Column(INT, allowed=[]), [1, None], [2], 2),
+        (Column(TEXT, pattern="a|b"), ["a", "ab", None], ["b", "a\n", "xa"], 3),
+        (Column(TEXT, pattern="(?m)^a$"), ["a", "b\na"], ["a\nb"], 2),
+        (Column(TEXT, pattern=".*"), ["", "a\nb"], [None], 1),
+    ],
+)
+def test_a_rule_on_a_column_counts_bad_rows_over_all_batches(
+    table: Table, declared: Column, first: list[Any], second: list[Any], bad: int
+) -> None:
+    type_ = declared.arrow_type
+    found = audited(table, Contract({"x": declared}), column(type_, *first), column(type_, *second))
+    [result] = [result for result in found.values() if not result.passed]
+    assert result.bad_rows == bad
+    assert len(result.sample) == bad
+    assert result.blocks
+    good = Contract({"x": Column(type_)})
+    assert all(r.passed for r in audited(table, good, column(type_, *first), column(type_, *second)).values())
+
+
+def test_a_sample_has_the_first_few_bad_rows_with_all_their_columns(table: Table) -> None:
+    contract = Contract({"x": Column(INT, maximum=0)})
+    batches = [pa.record_batch({"x": [n, n + 1], "y": ["a", "b"]}) for n in range(1, 40, 2)]
+    result = audited(table, contract, *batches)["x_maximum"]
+    assert result.bad_rows == 40
+    assert result.sample == [{"x": n, "y": "ab"[(n + 1) % 2]} for n in range(1, 6)]
+    assert result.found == "40 bad rows"
+
+
+def test_a_warning_is_recorded_and_the_rows_land(table: Table, rows: Any) -> None:
+    contract = Contract({"x": Column(INT, minimum=1, severity="WARN")})
+    result = audited(table, contract, column(INT, 0, 1))["x_minimum"]
+    assert (result.passed, result.blocks, result.bad_rows) == (False, False, 1)
+    assert rows(table) == [{"x": 0}, {"x": 1}]
+
+
+def test_an_error_names_each_broken_rule_with_an_example(table: Table) -> None:
+    contract = Contract({"x": Column(INT, minimum=1)}, rows=(3, None))
+    with pytest.raises(
+        AuditFailed, match=r"x_minimum \(x is at least 1\): 1 bad rows, e\.g\. \{'x': 0\}"
+    ) as error:
+        Transaction(table, contract=contract).write(pa.table({"x": [0, 1]}))
+    assert "row_count (each partition has at least 3 rows): 1 bad partitions" in str(error.value)
+    assert str(error.value).endswith("Mend the data or the contract. Nothing was written.")
+
+
+# --- Unique keys --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("type_", "values", "surplus"),
+    [
+        (INT, [1, 2, 1, 3, 1], 2),
+        (TEXT, ["a", "b", "A", None, None], 1),
+        (TEXT, ["nan", None, "", "None", "null"], 0),
+        (FLOAT, [NAN, NAN, 1.0], 1),
+        (MONEY, [Decimal("1.00"), Decimal("1.01"), Decimal("1.00")], 1),
+        (pa.binary(), [b"a", b"b", b"a"], 1),
+        (pa.list_(INT), [[1], [2], [1], None, []], 1),
+        (pa.bool_(), [True, False, None, True], 1),
+        (pa.timestamp("us"), [1, 2, 1], 1),
+        (pa.date32(), [1, 2, 1], 1),
+    ],
+    ids=str,
+)
+def test_a_key_that_appears_twice_is_found_across_batches(
+    table: Table, type_: pa.DataType, values: list[Any], surplus: int
+) -> None:
+    batches = [column(type_, value) for value in values]
+    result = audited(table, Contract(unique=[["x"]]), *batches)["x_unique"]
+    assert (result.passed, result.bad_rows) == (not surplus, surplus)
+
+
+def test_a_key_of_several_columns_may_repeat_in_each_and_columns_may_have_any_name(table: Table) -> None:
+    names = ["rows", "count_all", "a b"]
+    good = pa.record_batch([[1, 1, 2, 2], [1, 2, 1, 2], [0, 0, 0, 0]], names=names)
+    bad = pa.record_batch([[2], [2], [0]], names=names)
+    contract = Contract(unique=[names])
+    assert audited(table, contract, good)["rows_count_all_a_b_unique"].passed
+    found = audited(table, contract, good, bad)["rows_count_all_a_b_unique"]
+    assert (found.bad_rows, found.sample) == (1, [{"rows": 2, "count_all": 2, "a b": 0}])
+
+
+def test_an_append_is_held_against_the_rows_that_are_there(table: Table, rows: Any) -> None:
+    contract = Contract(unique=[["x"]])
+    assert audited(table, contract, column(INT, 1, 2), mode="append")["x_unique"].passed
+    again = audited(table, contract, column(INT, 3, 2), mode="append")["x_unique"]
+    assert (again.bad_rows, again.sample) == (1, [{"x": 2}])
+    assert audited(table, contract, column(INT, 3), mode="append")["x_unique"].passed
+    assert audited(table, contract, column(INT, 3), mode="replace")["x_unique"].passed
+    assert rows(table) == [{"x": 3}]
+
+
+def test_an_append_with_a_key_column_that_old_rows_do_not_have_takes_it_for_null(table: Table) -> None:
+    audited(table, Contract(), column(INT, 1))
+    contract = Contract(unique=[["x", "y"]])
+    new = pa.record_batch({"x": [1, 1], "y": [1, 2]})
+    assert audited(table, contract, new, mode="append")["x_y_unique"].passed
+
+
+def test_a_key_column_that_is_not_there_is_refused(table: Table) -> None:
+    with pytest.raises(SchemaMismatch, match=r"lacks the columns \['y'\]"):
+        audited(table, Contract(unique=[["y"]]), column(INT, 1))
+
+
+def test_unique_keys_cost_a_few_bytes_a_row(table: Table) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        for n in range(20):
+            text = pa.array([f"{n}-{i}-" + "x" * 80 for i in range(5000)])
+            yield pa.record_batch({"x": text})
+
+    tracemalloc.start()
+    try:
+        before = pa.total_allocated_bytes()
+        commit = Transaction(table, contract=Contract(unique=[["x"]])).write(batches())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert commit.rows == 100_000
+    assert peak < 6 * 2**20  # the text is 9 MB, 100,000 hashes are 0.8 MB
+    assert pa.total_allocated_bytes() - before < 2**20
+
+
+# --- Row counts ---------------------------------------------------------------------------------------------
+
+
+def test_row_bounds_hold_for_each_partition_and_for_those_without_rows(table: Table) -> None:
+    scope = Scope(("p",), tuple((Key(key),) for key in "abc"))
+    data = pa.record_batch({"p": ["a", "b", "b", "b"], "x": [1, 2, 3, 4]})
+    found = audited(table, Contract(rows=(1, 2)), data, scope=scope, partition_by=["p"])["row_count"]
+    assert found.bad_rows == 2
+    assert found.sample == [{"partition": "b", "rows": 3}, {"partition": "c", "rows": 0}]
+    assert found.found == "2 bad partitions"
+
+
+def test_row_bounds_of_a_table_without_partitions_hold_for_the_table(table: Table) -> None:
+    assert not audited(table, Contract(rows=(1, None)), column(INT))["row_count"].passed
+    assert audited(table, Contract(rows=(1, 1)), column(INT, 1))["row_count"].passed
+
+
+# --- Rules that are functions -------------------------------------------------------------------------------
+
+
+def arrow_rule(rows: pa.Table) -> pa.ChunkedArray:
+    return pc.greater(rows["x"], 0)
+
+
+def pandas_rule(rows: pd.DataFrame) -> pd.Series:
+    return rows["x"] > 0
+
+
+def polars_rule(rows: pl.DataFrame) -> pl.Series:
+    return rows["x"] > 0
+
+
+def plain_rule(rows) -> list[bool]:  # type: ignore[no-untyped-def]  # noqa: ANN001 what is tested
+    return [x is None or x > 0 for x in rows["x"].to_pylist()]
+
+
+@pytest.mark.parametrize("rule", [arrow_rule, pandas_rule, polars_rule, plain_rule])
+def test_a_row_rule_gets_rows_as_it_is_annotated_and_null_counts_as_true(
+    table: Table, rule: Callable[[Any], Any]
+) -> None:
+    contract = Contract(rules=[RowRule("positive", rule)])
+    found = audited(table, contract, column(INT, 1, 0, None), column(INT, -1, 5))["positive"]
+    assert (found.bad_rows, found.sample) == (2, [{"x": 0}, {"x": -1}])
+
+
+@pytest.mark.parametrize("answer", [True, [1, 2], [True], "yes", None])
+def test_a_row_rule_that_does_not_answer_for_each_row_is_refused(table: Table, answer: Any) -> None:
+    with pytest.raises(DataRefused, match="row rule 'odd' returned"):
+        audited(table, Contract(rules=[RowRule("odd", lambda _: answer)]), column(INT, 1, 2))
+
+
+def test_a_table_rule_sees_all_rows_as_it_is_annotated(table: Table) -> None:
+    def streamed(rows: pa.RecordBatchReader) -> int:
+        return int(sum(batch.num_rows for batch in rows) - 3)
+
+    def arrow(rows: pa.Table) -> bool:
+        return bool(rows.num_rows == 3)
+
+    def pandas(rows: pd.DataFrame) -> np.bool_:
+        return np.bool_(rows["x"].sum() == 6)
+
+    def default(rows) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001 what is tested
+        return isinstance(rows, pd.DataFrame)
+
+    rules = [TableRule(rule.__name__, rule) for rule in (streamed, arrow, pandas, default)]  # type: ignore[arg-type]
+    found = audited(table, Contract(rules=rules), column(INT, 1, 2), column(INT, 3))
+    assert all(result.passed for result in found.values())
+    found = audited(table, Contract(rules=rules), column(INT, 1, 2, 3, 0, 0))
+    assert {r.name: r.bad_rows for r in found.values()} == {
+        "streamed": 2,
+        "arrow": 1,
+        "pandas": 0,
+        "default": 0,
+    }
+
+
+def test_a_table_rule_that_answers_with_something_else_is_refused(table: Table) -> None:
+    with pytest.raises(DataRefused, match="table rule 'odd' returned NoneType"):
+        audited(table, Contract(rules=[TableRule("odd", lambda _: None)]), column(INT, 1))  # type: ignore[arg-type,return-value]
+
+
+def test_an_error_in_a_rule_comes_out_as_it_is(table: Table, parquet_files: Any) -> None:
+    def broken(rows: pd.DataFrame) -> bool:
+        raise ZeroDivisionError(len(rows))
+
+    with pytest.raises(ZeroDivisionError):
+        audited(table, Contract(rules=[TableRule("broken", broken)]), column(INT, 1))
+    assert parquet_files(table) == set()

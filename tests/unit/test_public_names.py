@@ -1,0 +1,28 @@
+"""What users may import; a change here is a change of the public face."""
+
+import practicus_assets
+
+
+def test_the_public_names_are_these() -> None:
+    assert practicus_assets.__all__ == [
+        "AuditFailed",
+        "Column",
+        "CommitConflict",
+        "CommitStateUnknown",
+        "Contract",
+        "DataRefused",
+        "DeclarationError",
+        "DeltaIOManager",
+        "LossyValues",
+        "OutOfScope",
+        "PracticusAssetsError",
+        "RowRule",
+        "SchemaMismatch",
+        "Snapshot",
+        "TableNotFound",
+        "TableRule",
+        "UnsupportedTable",
+        "VersionGone",
+        "table_asset",
+    ]
+    assert all(hasattr(practicus_assets, name) for name in practicus_assets.__all__)
