@@ -150,8 +150,8 @@ def schema_failure(contract: Contract, error: DataRefused) -> list[AuditResult]:
 def _outcome(
     check: Check, bad_rows: int, sample: list[dict[str, Any]] | None = None, found: str = ""
 ) -> AuditResult:
-    what = "partitions" if check.kind == "row_count" else "rows"
-    found = found or (f"{bad_rows:,} bad {what}" if bad_rows else "")
+    what = {"row_count": "partition", "table": "case"}.get(check.kind, "row")
+    found = found or (f"{bad_rows:,} bad {what}{'s' * (bad_rows > 1)}" if bad_rows else "")
     return AuditResult(
         check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], found
     )
@@ -164,19 +164,23 @@ def _bad_rows(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
     column = batch.column(check.columns[0])
     if check.kind == "not_null":
         return column.is_null()
-    if check.kind == "minimum":
-        bad = pc.less(column, pa.scalar(check.argument, column.type))
-        if pa.types.is_floating(column.type):
-            bad = pc.or_(bad, pc.is_nan(column))
-    elif check.kind == "maximum":
-        bad = pc.greater(column, pa.scalar(check.argument, column.type))
-        if pa.types.is_floating(column.type):
-            bad = pc.or_(bad, pc.is_nan(column))
+    if check.kind in {"minimum", "maximum", "range"}:
+        bad = _outside(column, *check.argument)
     elif check.kind == "allowed":
         bad = pc.and_(pc.invert(pc.is_in(column, pa.array(check.argument, column.type))), column.is_valid())
     else:
         bad = pc.invert(pc.match_substring_regex(column, rf"\A(?:{check.argument})\z"))
     return pc.fill_null(bad, False)  # noqa: FBT003 a fill value
+
+
+def _outside(column: pa.Array, low: Any, high: Any) -> pa.BooleanArray:
+    """Return which values lie outside inclusive bounds; a NaN lies outside of any."""
+    bad = pa.repeat(pa.scalar(value=False), len(column))
+    if low is not None:
+        bad = pc.or_(bad, pc.less(column, pa.scalar(low, column.type)))
+    if high is not None:
+        bad = pc.or_(bad, pc.greater(column, pa.scalar(high, column.type)))
+    return pc.or_(bad, pc.is_nan(column)) if pa.types.is_floating(column.type) else bad
 
 
 def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:

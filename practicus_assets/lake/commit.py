@@ -179,8 +179,9 @@ class Committer:
             return False
         found: dict[tuple[Any, ...], Fingerprint] = {}
         for batch in Snapshot(self.table, handle, self.scope).scan():
-            for values, rows in split(batch, self.partition_by):
-                found.setdefault(values, Fingerprint()).add(hash_rows(rows, schema.names))
+            hashes = hash_rows(batch, schema.names)
+            for values, positions in split(batch, self.partition_by):
+                found.setdefault(values, Fingerprint()).add(hashes[positions])
         return {k: str(v) for k, v in found.items()} == {k: str(v) for k, v in staging.fingerprints.items()}
 
     def _swap(self, handle: DeltaTable | None, staging: Staging, schema: pa.Schema, result: Commit) -> None:

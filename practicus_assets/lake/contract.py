@@ -197,7 +197,17 @@ class Contract:
 
 
 Kind = Literal[
-    "schema", "not_null", "minimum", "maximum", "allowed", "pattern", "unique", "row_count", "row", "table"
+    "schema",
+    "not_null",
+    "minimum",
+    "maximum",
+    "range",
+    "allowed",
+    "pattern",
+    "unique",
+    "row_count",
+    "row",
+    "table",
 ]
 
 
@@ -223,10 +233,13 @@ def _column_checks(name: str, column: Column) -> list[Check]:
 
     if not column.nullable:
         add("not_null", f"{name} is never null")
-    if column.minimum is not None:
-        add("minimum", f"{name} is at least {column.minimum}", column.minimum)
-    if column.maximum is not None:
-        add("maximum", f"{name} is at most {column.maximum}", column.maximum)
+    if column.minimum is not None and column.maximum is not None:
+        bounds = (column.minimum, column.maximum)
+        add("range", f"{name} is from {column.minimum} to {column.maximum}", bounds)
+    elif column.minimum is not None:
+        add("minimum", f"{name} is at least {column.minimum}", (column.minimum, None))
+    elif column.maximum is not None:
+        add("maximum", f"{name} is at most {column.maximum}", (None, column.maximum))
     if column.allowed is not None:
         add("allowed", f"{name} is one of {_listed(column.allowed)}", tuple(column.allowed))
     if column.pattern is not None:

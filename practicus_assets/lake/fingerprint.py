@@ -1,6 +1,7 @@
 """Fingerprints of rows: 64 bits a row, added up so that the order of rows does not matter."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,14 @@ def hash_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Hashes:
     """Return one hash a row, of these columns' values; the order of columns does not matter."""
     total = np.zeros(batch.num_rows, dtype=np.uint64)
     for column in columns:
-        seed = pd.util.hash_array(np.array([column], dtype=object))[0]
-        total += _mixed(_hash_values(batch.column(column)) ^ seed)
+        total += _mixed(_hash_values(batch.column(column)) ^ _seed(column))
     return _mixed(total)
+
+
+@cache
+def _seed(column: str) -> np.uint64:
+    """Return what tells a column's values from equal ones of another column."""
+    return np.uint64(pd.util.hash_array(np.array([column], dtype=object))[0])
 
 
 def _mixed(hashes: Hashes) -> Hashes:

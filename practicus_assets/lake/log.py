@@ -24,7 +24,6 @@ class LogEntry:
         changes: the partition values, as text, of each file that it added or removed, without those
             that only moved rows from file to file.
         removes: whether it took rows away.
-        timestamp_ms: when it was committed, by its writer's clock, else by the store's.
 
     """
 
@@ -32,7 +31,6 @@ class LogEntry:
     info: Mapping[str, Any]
     changes: tuple[Mapping[str, str | None], ...]
     removes: bool
-    timestamp_ms: float
 
     @property
     def record(self) -> dict[str, Any] | None:
@@ -44,9 +42,8 @@ def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
     """Yield commits from the newest to the oldest; ends early where the log was cleaned up."""
     filesystem = table.filesystem()
     for version in range(newest, oldest - 1, -1):
-        path = f"_delta_log/{version:020}.json"
         try:
-            with table.redacted(), filesystem.open_input_stream(path) as stream:
+            with table.redacted(), filesystem.open_input_stream(_path(version)) as stream:
                 actions = [json.loads(line) for line in stream.read().splitlines() if line.strip()]
         except FileNotFoundError:
             return
@@ -54,7 +51,22 @@ def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
         added = [a["add"] for a in actions if "add" in a and a["add"].get("dataChange", True)]
         removed = [a["remove"] for a in actions if "remove" in a and a["remove"].get("dataChange", True)]
         changes = tuple(file.get("partitionValues") or {} for file in (*added, *removed))
-        timestamp = info.get("timestamp")
-        if timestamp is None:
-            timestamp = (filesystem.get_file_info(path).mtime_ns or 0) / 1e6
-        yield LogEntry(version, info, changes, bool(removed), timestamp)
+        yield LogEntry(version, info, changes, bool(removed))
+
+
+def landed_ms(table: Table, entry: LogEntry) -> float:
+    """Return when a commit landed, in milliseconds since 1970, by the store's clock.
+
+    The writer's own time is older: it was taken before the commit landed. It only tells the order within a
+    second, where the store keeps whole seconds.
+    """
+    stored_ns = table.filesystem().get_file_info(_path(entry.version)).mtime_ns
+    written_ms = float(entry.info.get("timestamp", 0))
+    if stored_ns is None:
+        return written_ms
+    stored_ms = float(stored_ns) / 1e6
+    return stored_ms if stored_ns % 10**9 else min(max(stored_ms, written_ms), stored_ms + 999)
+
+
+def _path(version: int) -> str:
+    return f"_delta_log/{version:020}.json"

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from practicus_assets.errors import OutOfScope
@@ -14,6 +15,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]")
 _NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"  # what readers of folder names take for null
 
 Value = str | int | bool | dt.date | dt.datetime
+Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def can_partition(type_: pa.DataType) -> bool:
@@ -109,19 +111,18 @@ def _escaped(text: str) -> str:
     return "".join(c if _PLAIN.match(c) else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
 
 
-def split(batch: pa.RecordBatch, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pa.RecordBatch]]:
-    """Yield the rows of each distinct combination of partition values, in their order."""
+def split(batch: pa.RecordBatch, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], Positions]]:
+    """Yield each distinct combination of partition values, and the positions of its rows in their order."""
+    everything = np.arange(batch.num_rows)
     if not columns or not batch.num_rows:
         if batch.num_rows:
-            yield (), batch
+            yield (), everything
         return
     names = [str(i) for i in range(len(columns))]
-    arrays = [*(batch.column(column) for column in columns), pa.array(range(batch.num_rows), pa.int64())]
-    rows = pa.table(arrays, names=[*names, "rows"])
+    rows = pa.table([*map(batch.column, columns), everything], names=[*names, "rows"])
     groups = rows.group_by(names, use_threads=False).aggregate([("rows", "list")])
     for i in range(groups.num_rows):
-        values = tuple(groups[name][i].as_py() for name in names)
-        yield values, batch if groups.num_rows == 1 else batch.take(groups["rows_list"][i].values)
+        yield tuple(groups[name][i].as_py() for name in names), groups["rows_list"][i].values.to_numpy()
 
 
 def identifier(column: str) -> str:

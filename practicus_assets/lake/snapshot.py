@@ -11,7 +11,7 @@ from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 
 from practicus_assets.errors import SchemaMismatch, TableNotFound, VersionGone
-from practicus_assets.lake.log import entries
+from practicus_assets.lake.log import entries, landed_ms
 from practicus_assets.lake.partition_values import identifier
 from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.storage import Table
@@ -61,7 +61,7 @@ class Snapshot:
         limit_ms = moment.timestamp() * 1000
         oldest_seen = newest.version() + 1
         for entry in entries(table, newest.version()):
-            if entry.timestamp_ms <= limit_ms:
+            if landed_ms(table, entry) <= limit_ms:
                 return cls(
                     table, newest if entry.version == newest.version() else table.open(entry.version), scope
                 )
@@ -71,9 +71,8 @@ class Snapshot:
                 f"the Delta table at {table.uri} was first committed after {moment.isoformat()}.",
                 "Run again, to read what is there now.",
             )
-        return cls(
-            table, table.open(oldest_seen - 1), scope
-        )  # the log before it was cleaned up, so it is older
+        # the log before was cleaned up, so it is older
+        return cls(table, table.open(oldest_seen - 1), scope)
 
     @cached_property
     def schema(self) -> pa.Schema:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
-from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
+from practicus_assets.lake.fingerprint import Fingerprint, Hashes
 from practicus_assets.lake.partition_values import Value, folder, serialized
 from practicus_assets.lake.storage import Table
 
@@ -70,24 +70,23 @@ class Staging:
         self._filesystem = table.filesystem()
         self._table = table
         self._open: dict[Values, _File] = {}
+        self._begun: dict[Values, None] = {}  # those of them that are on the disk already, oldest first
         self._buffered = 0
         self._paths: list[str] = []
 
-    def add(self, batch: pa.RecordBatch, values: Values) -> None:
-        """Write rows of one partition; the batch has the table's schema."""
-        self.fingerprints.setdefault(values, Fingerprint()).add(hash_rows(batch, self.schema.names))
-        file = self._open.pop(values, None) or self._begin(values)
-        self._open[values] = file  # last in the dictionary: most recently used
+    def add(self, batch: pa.RecordBatch, values: Values, hashes: Hashes) -> None:
+        """Write rows of one partition; the batch has the table's schema, and a hash a row."""
+        self.fingerprints.setdefault(values, Fingerprint()).add(hashes)
+        file = self._open.get(values)
+        if file is None:
+            file = self._open[values] = self._begin(values)
         self._buffered += file.add(batch.select(self._file_schema.names))
         if file.is_row_group:
-            self._flush(file)
-        if file.is_full:
+            self._flush(values)
+        if file.is_full and values in self._open:
             self._close(values)
         while self._buffered > _BUFFERED_BYTES:
-            self._flush(max(self._open.values(), key=lambda f: f.buffered))
-        begun = [key for key, f in self._open.items() if f.is_begun]
-        for key in begun[:-_OPEN_FILES]:
-            self._close(key)
+            self._flush(max(self._open, key=lambda key: self._open[key].buffered))
 
     def finish(self) -> list[StagedFile]:
         """Close every file and return them all."""
@@ -101,6 +100,7 @@ class Staging:
             with contextlib.suppress(OSError, pa.ArrowException, DeltaError):
                 file.abandon()
         self._open.clear()
+        self._begun.clear()
         self._buffered = 0
         for path in self._paths:
             try:
@@ -139,17 +139,22 @@ class Staging:
         self._paths.append(path)
         return _File(path, self._filesystem, self._file_schema)
 
-    def _flush(self, file: "_File") -> None:
+    def _flush(self, values: Values) -> None:
+        file = self._open[values]
         self._buffered -= file.buffered
         with self._table.redacted():
             file.flush()
+        self._begun[values] = None
+        if len(self._begun) > _OPEN_FILES:
+            self._close(next(iter(self._begun)))
 
     def _close(self, values: Values) -> None:
         file = self._open[values]
-        self._flush(file)
+        self._buffered -= file.buffered
         with self._table.redacted():
             size, rows, statistics = file.close()
         del self._open[values]  # not before: a file that failed to close is still to be abandoned
+        self._begun.pop(values, None)
         self.files.append(StagedFile(file.path, size, rows, values, statistics))
 
 
@@ -182,10 +187,6 @@ class _File:
         return self._waiting_rows >= _ROW_GROUP_ROWS or self.buffered >= _ROW_GROUP_BYTES
 
     @property
-    def is_begun(self) -> bool:
-        return self._writer is not None
-
-    @property
     def is_full(self) -> bool:
         return self._sink is not None and self._sink.tell() >= _FILE_BYTES
 
@@ -200,6 +201,7 @@ class _File:
         self._waiting, self._waiting_rows, self.buffered = [], 0, 0
 
     def close(self) -> tuple[int, int, dict[str, Any]]:
+        self.flush()
         assert self._writer is not None
         assert self._sink is not None
         self._writer.close()

@@ -13,7 +13,7 @@ from practicus_assets.lake.casting import exact_cast
 from practicus_assets.lake.commit import Committer
 from practicus_assets.lake.contract import Contract
 from practicus_assets.lake.conversion import BATCH_ROWS, record_batches
-from practicus_assets.lake.fingerprint import Fingerprint
+from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.merge import Merge
 from practicus_assets.lake.partition_values import can_partition, is_null, split
 from practicus_assets.lake.partitions import Bounds, Mode, Scope
@@ -189,9 +189,11 @@ class Transaction:
         """Write every row to staged files while the contract's rules run, and say what was staged."""
         audit = Audit(self._contract)
         for batch in self._rows(reader, staging.schema, bounds):
-            for values, rows in split(batch, self._partition_by):
+            hashes = hash_rows(batch, staging.schema.names)
+            for values, positions in split(batch, self._partition_by):
+                rows = batch if len(positions) == batch.num_rows else batch.take(pa.array(positions))
                 self._refuse_outside(values, rows, bounds)
-                staging.add(rows, values)
+                staging.add(rows, values, hashes[positions])
             audit.observe(batch)
         files = staging.finish()
         prints = self._prints_by_key(staging, bounds)

@@ -1,6 +1,7 @@
 """Reading at a pinned version."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,11 +112,9 @@ def test_the_version_of_a_moment_is_the_newest_committed_until_then(table: Table
     log = sorted((Path(table.uri) / "_delta_log").glob("*.json"))
     start = datetime(2021, 1, 1, tzinfo=UTC)
     for number, path in enumerate(log):
-        actions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        for action in actions:
-            if "commitInfo" in action:
-                action["commitInfo"]["timestamp"] = int((start + timedelta(hours=number)).timestamp() * 1000)
-        path.write_text("\n".join(map(json.dumps, actions)), encoding="utf-8")
+        landed_ns = int((start + timedelta(hours=number)).timestamp()) * 10**9 + 500_000_000
+        os.utime(path, ns=(landed_ns, landed_ns))
+    start += timedelta(milliseconds=500)
     assert Snapshot.at(table, start + timedelta(hours=9)).version == 3
     assert Snapshot.at(table, start + timedelta(hours=2)).version == 2
     assert Snapshot.at(table, start + timedelta(hours=2) - timedelta(milliseconds=1)).version == 1
@@ -126,6 +125,27 @@ def test_the_version_of_a_moment_is_the_newest_committed_until_then(table: Table
         path.unlink()
     with pytest.raises(VersionGone, match="version 1"):
         Snapshot.at(table, start)
+
+
+def test_where_the_store_keeps_whole_seconds_the_writers_clock_tells_the_order_within_one(
+    table: Table,
+) -> None:
+    for number in range(2):
+        write(table, p=["a"], n=[number])
+    log = sorted((Path(table.uri) / "_delta_log").glob("*.json"))
+    start = datetime(2021, 1, 1, tzinfo=UTC)
+    for path, written in zip(
+        log, (start + timedelta(milliseconds=300), start + timedelta(days=1)), strict=True
+    ):
+        actions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for action in actions:
+            if "commitInfo" in action:
+                action["commitInfo"]["timestamp"] = int(written.timestamp() * 1000)
+        path.write_text("\n".join(map(json.dumps, actions)), encoding="utf-8")
+        os.utime(path, (start.timestamp(), start.timestamp()))
+    assert Snapshot.at(table, start + timedelta(milliseconds=300)).version == 0
+    assert Snapshot.at(table, start + timedelta(milliseconds=998)).version == 0
+    assert Snapshot.at(table, start + timedelta(milliseconds=999)).version == 1
 
 
 def test_a_table_without_statistics_has_no_row_count_and_one_without_files_has_none(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from practicus_assets.lake import staging as staging_module
+from practicus_assets.lake.fingerprint import hash_rows
 from practicus_assets.lake.partition_values import split
 from practicus_assets.lake.snapshot import Snapshot
 from practicus_assets.lake.staging import Staging
@@ -153,7 +154,7 @@ def test_many_interleaved_partitions_are_one_file_each_and_few_are_open_at_once(
 
     def flush(self: Any) -> None:
         nonlocal opened, most
-        opened += not self.is_begun
+        opened += self._writer is None
         most = max(most, opened)
         real_flush(self)
 
@@ -201,8 +202,9 @@ def test_statistics_of_any_character_hide_no_row(table: Table, value: str) -> No
 def staged(table: Table) -> Staging:
     staging = Staging(table, SCHEMA, ["p"])
     for batch in pa.table({"p": ["a", "b", "a"], "n": [1, 2, 3]}, SCHEMA).to_batches():
-        for values, rows in split(batch, ["p"]):
-            staging.add(rows, values)
+        for values, positions in split(batch, ["p"]):
+            rows = batch.take(pa.array(positions))
+            staging.add(rows, values, hash_rows(rows, SCHEMA.names))
     return staging
 
 
