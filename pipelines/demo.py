@@ -124,7 +124,7 @@ def _checks(instance: dg.DagsterInstance) -> Table:
             found[evaluation.asset_key.to_user_string()].append(evaluation)
     for name, evaluations in found.items():
         bad = [e for e in evaluations if not e.passed]
-        sentences = [f"{e.check_name}: {e.description}" for e in bad]
+        sentences = [str(e.description) for e in bad]
         table.add_row(
             name,
             f"[green]{len(evaluations) - len(bad)}[/green]",

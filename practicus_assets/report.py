@@ -92,7 +92,7 @@ def check_results(audits: Sequence[AuditResult], key: dg.AssetKey, scope: Scope)
                 asset_key=key,
                 check_name=audit.name,
                 severity=dg.AssetCheckSeverity(audit.severity),
-                description=audit.found or audit.description,
+                description=f"{audit.description}: {audit.found}" if audit.found else audit.description,
                 metadata=metadata,
             )
         )

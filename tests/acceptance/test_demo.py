@@ -39,7 +39,7 @@ def test_the_demo_makes_three_tables_and_shows_versions_rows_and_checks(folder: 
         assert name in first
     assert "336,776" in first
     assert "26,115" in first
-    assert "tailnum_pattern" in first
+    assert "tailnum matches" in first
     assert "Done in" in first
 
 
