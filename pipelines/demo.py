@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def main() -> int:
             if event is not None and event.asset_materialization is not None
         }
         console.print(_tables(metadata))
-        console.print(_checks(instance))
+        console.print(_checks(instance, _run_id(instance, started) or ""))
     if all(found["delta/outcome"] == "unchanged" for found in metadata.values()):
         console.print(
             "\n[green]Nothing changed[/green]: each table already held these rows, so nothing was committed."
@@ -73,9 +74,8 @@ def _frames(run: subprocess.Popen[bytes], started: float) -> Iterator[Table]:
     """Yield a picture of the steps' progress until the run ends."""
     with dg.DagsterInstance.get() as instance:
         while run.poll() is None:
-            latest = instance.get_run_records(limit=1)
-            mine = latest and latest[0].create_timestamp.timestamp() >= started - 1
-            stats = instance.get_run_step_stats(latest[0].dagster_run.run_id) if mine else []
+            run_id = _run_id(instance, started)
+            stats = instance.get_run_step_stats(run_id) if run_id else []
             by_step = {s.step_key: s for s in stats}
             frame = Table.grid(padding=(0, 2))
             for name in TABLES:
@@ -94,9 +94,9 @@ def _frames(run: subprocess.Popen[bytes], started: float) -> Iterator[Table]:
 
 def _tables(metadata: dict[str, dict[str, Any]]) -> Table:
     table = Table(title="Tables", title_justify="left", title_style="bold")
-    for heading in ("table", "version", "rows", "partitions", "size", "this run"):
+    for heading in ("table", "version", "rows", "files", "size", "this run"):
         table.add_column(
-            heading, justify="right" if heading in {"version", "rows", "partitions", "size"} else "left"
+            heading, justify="right" if heading in {"version", "rows", "files", "size"} else "left"
         )
     for name, found in metadata.items():
         outcome = found["delta/outcome"]
@@ -111,13 +111,20 @@ def _tables(metadata: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-def _checks(instance: dg.DagsterInstance) -> Table:
-    run = instance.get_run_records(limit=1)[0].dagster_run
+def _run_id(instance: dg.DagsterInstance, started: float) -> str | None:
+    """Return the run that the demo's command made: the first one since it started."""
+    runs = instance.get_run_records(
+        dg.RunsFilter(created_after=datetime.fromtimestamp(started, UTC)), limit=1, ascending=True
+    )
+    return runs[0].dagster_run.run_id if runs else None
+
+
+def _checks(instance: dg.DagsterInstance, run_id: str) -> Table:
     table = Table(title="Checks", title_justify="left", title_style="bold")
     for heading in ("table", "passed", "warnings", "what they found"):
         table.add_column(heading, justify="right" if heading in {"passed", "warnings"} else "left")
     found: dict[str, list[Any]] = {name: [] for name in TABLES}
-    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         event = entry.dagster_event
         if event is not None:
             evaluation = event.asset_check_evaluation_data

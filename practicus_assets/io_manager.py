@@ -16,7 +16,7 @@ from practicus_assets.lake.snapshot import Snapshot
 from practicus_assets.lake.storage import Table
 from practicus_assets.lake.transaction import Transaction
 from practicus_assets.report import commit_metadata
-from practicus_assets.runs import pinned, provenance_of
+from practicus_assets.runs import pinned, provenance_of, step_of
 from practicus_assets.settings import TableSettings
 
 
@@ -65,7 +65,8 @@ class DeltaIOManager(dg.ConfigurableIOManager):
                 context.asset_partitions_def if partitioned else None,
                 context.asset_partition_keys if partitioned else [],
             )
-        provenance = provenance_of(context, context.asset_key, once=settings.mode == "append")
+        code_version = context.asset_spec.code_version if step_of(context) is not None else None
+        provenance = provenance_of(context, context.asset_key, code_version, once=settings.mode == "append")
         commit = begin(table, scope, settings, None, provenance).write(obj)
         context.add_output_metadata(
             commit_metadata(table, scope, commit, None, provenance.inputs, preview_rows=self.preview_rows)

@@ -6,8 +6,10 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from practicus_assets.events import materializations
 from practicus_assets.lake.audit import AuditResult
 from practicus_assets.lake.contract import Column, Contract
+from practicus_assets.lake.conversion import shown
 from practicus_assets.lake.partitions import Mode, Scope
 from practicus_assets.lake.provenance import Commit
 from practicus_assets.lake.snapshot import Snapshot
@@ -18,7 +20,7 @@ VERSION = "delta/version"
 FINGERPRINT = "delta/fingerprint"
 _DATA_VERSION_TAG = "dagster/data_version"
 _LONGEST_CELL = 60
-_PAGE = 500  # events, and partitions, of one query
+_PARTITIONS = 500  # of one query; databases limit the number of parameters
 
 
 def commit_metadata(
@@ -58,7 +60,7 @@ def commit_metadata(
     if scope.is_whole_table:
         metadata[FINGERPRINT] = commit.fingerprint
     elif len(scope.keys) == 1:
-        metadata |= partition_metadata(commit, scope.keys[0])
+        metadata |= partition_metadata(snapshot, commit)[scope.keys[0]]
     if inputs:
         metadata["delta/input_versions"] = dict(inputs)
     if preview_rows:
@@ -66,9 +68,16 @@ def commit_metadata(
     return metadata
 
 
-def partition_metadata(commit: Commit, key: str) -> dict[str, Any]:
-    """Return what is told of one partition of a commit; several need to be told one by one."""
-    return {"dagster/partition_row_count": commit.partition_rows[key], FINGERPRINT: commit.fingerprints[key]}
+def partition_metadata(snapshot: Snapshot, commit: Commit) -> dict[str, dict[str, Any]]:
+    """Return what is told of each partition of a commit, by key."""
+    found: dict[str, dict[str, Any]] = {}
+    for key, rows in snapshot.partition_rows.items():
+        found[key] = {"dagster/partition_row_count": rows} if rows is not None else {}
+        if (
+            rows == commit.partition_rows[key]
+        ):  # else rows were appended, whose fingerprint is not the partition's
+            found[key][FINGERPRINT] = commit.fingerprints[key]
+    return found
 
 
 def check_specs(contract: Contract | None, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
@@ -112,7 +121,11 @@ def data_version(
     recorded = _recorded(instance, key, [k for k in commit.fingerprints if k != WHOLE_TABLE])
     known = [(recorded.get(k, ("", "")), print_) for k, print_ in commit.fingerprints.items()]
     versions = {version for (_, version), _ in known}
-    equal = mode == "append" or all(before == print_ for (before, _), print_ in known)
+    if mode == "append":  # of no rows
+        return dg.DataVersion(
+            versions.pop() if len(versions) == 1 else f"{commit.fingerprint}@{commit.version}"
+        )
+    equal = all(before == print_ for (before, _), print_ in known)
     return dg.DataVersion((versions.pop() if equal and len(versions) == 1 else "") or commit.fingerprint)
 
 
@@ -121,18 +134,14 @@ def _recorded(
 ) -> dict[str, tuple[str, str]]:
     """Return fingerprint and data version of each partition's latest materialization."""
     found: dict[str, tuple[str, str]] = {}
-    for start in range(0, max(1, len(partitions)), _PAGE):
-        wanted = list(partitions[start : start + _PAGE])
+    for start in range(0, max(1, len(partitions)), _PARTITIONS):
+        wanted = list(partitions[start : start + _PARTITIONS])
         records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=wanted or None)
         known = len(found) + max(1, len(wanted))
-        cursor = None
-        while len(found) < known:
-            page = instance.fetch_materializations(records, limit=_PAGE, cursor=cursor)
-            for event in filter(None, (record.asset_materialization for record in page.records)):
-                found.setdefault(event.partition or WHOLE_TABLE, _identity(event))
-            if not page.has_more:
+        for _, event in materializations(instance, records):
+            found.setdefault(event.partition or WHOLE_TABLE, _identity(event))
+            if len(found) == known:
                 break
-            cursor = page.cursor
     return found
 
 
@@ -178,7 +187,7 @@ def _outcome(commit: Commit) -> str:
 def _preview(snapshot: Snapshot, rows: int) -> str:
     head: list[dict[str, Any]] = []
     for batch in snapshot.scan():
-        head += batch.slice(0, rows - len(head)).to_pylist()
+        head += shown(batch.slice(0, rows - len(head)))
         if len(head) >= rows:
             break
     return _markdown(head) if head else "no rows"

@@ -7,13 +7,13 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.events import last_conflict, materializations
 from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.provenance import Provenance
 from practicus_assets.lake.snapshot import Snapshot
 from practicus_assets.lake.storage import Table
 from practicus_assets.report import VERSION
 
-_PAGE = 500
 _CLOCK_SKEW = timedelta(minutes=10)  # between the database that creates runs and the workers that report
 
 Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext
@@ -53,7 +53,7 @@ def provenance_of(
     return Provenance(
         run_id=_work_of(step, key) if once else step.run_id,
         step=step.step.key,
-        attempt=step.previous_attempt_count + 1,
+        attempt=step.previous_attempt_count + 1 + _retries_another(step),
         asset_key=asset_key,
         code_version=code_version or "",
         inputs=dict(_versions_read[step.run_id, step.step.key]),
@@ -63,7 +63,8 @@ def provenance_of(
 def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snapshot] = Snapshot) -> Snapshot:
     """Return an input's snapshot: the version that this run made, else the newest when the run began.
 
-    Outside of a run it is the newest. `provenance_of` the step names the version.
+    After a `CommitConflict` it is the newest at that moment, for the winner may have read it; outside of a
+    run it is the newest. `provenance_of` the step names the version.
 
     Args:
         context: of the input.
@@ -80,12 +81,15 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snap
     record = step.instance.get_run_record_by_id(step.run_id) if step is not None else None
     if record is None:
         return kind.open(table, scope=scope)
-    made = _made_by(record, step.instance, context.asset_key)
+    moment = record.start_time or record.create_timestamp.timestamp()
+    conflict = (
+        last_conflict(step.instance, step.run_id, step.step.key) if step.previous_attempt_count else None
+    )
+    made = _made_by(record, step.instance, context.asset_key) if conflict is None else None
     if made is not None:
         snapshot = kind.open(table, made, scope)
     else:
-        began = record.start_time or record.create_timestamp.timestamp()
-        snapshot = kind.at(table, datetime.fromtimestamp(began, UTC), scope)
+        snapshot = kind.at(table, datetime.fromtimestamp(conflict or moment, UTC), scope)
     _versions_read[step.run_id, step.step.key][table.name] = snapshot.version
     return snapshot
 
@@ -94,16 +98,17 @@ def _made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) 
     """Return the table version of the newest materialization that a run reported."""
     since = (run.create_timestamp - _CLOCK_SKEW).timestamp()
     records = dg.AssetRecordsFilter(asset_key=key, after_timestamp=since)
-    cursor = None
-    while True:
-        page = instance.fetch_materializations(records, limit=_PAGE, cursor=cursor)
-        for record in page.records:
-            event = record.asset_materialization
-            if record.run_id == run.dagster_run.run_id and event is not None and VERSION in event.metadata:
-                return int(str(event.metadata[VERSION].value))
-        if not page.has_more:
-            return None
-        cursor = page.cursor
+    for run_id, event in materializations(instance, records):
+        if run_id == run.dagster_run.run_id and VERSION in event.metadata:
+            return int(str(event.metadata[VERSION].value))
+    return None
+
+
+def _retries_another(step: Any) -> bool:
+    """Whether the run retries one that did not succeed, and whose worker may still wake up."""
+    parent = step.dagster_run.parent_run_id
+    run = step.instance.get_run_by_id(parent) if parent is not None else None
+    return run is not None and run.status is not dg.DagsterRunStatus.SUCCESS
 
 
 def _work_of(step: Any, key: dg.AssetKey) -> str:

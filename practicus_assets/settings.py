@@ -56,6 +56,10 @@ class TableSettings:
                 f"on_schema_change {self.on_schema_change!r} is unknown.",
                 f"Use one of {get_args(SchemaChange)}.",
             )
+        if self.on_schema_change == "replace" and self.mode != "replace":
+            raise DeclarationError(
+                'on_schema_change="replace" needs mode="replace": the other modes keep old rows.'
+            )
         if isinstance(self.merge_keys, str):
             raise DeclarationError("merge_keys is a text.", f"Write merge_keys=[{self.merge_keys!r}].")
         merges = self.mode == "merge"
@@ -91,6 +95,13 @@ class TableSettings:
         if self.on_schema_change != "add":
             found["on_schema_change"] = self.on_schema_change
         return found
+
+    def agree_with(self, metadata: Mapping[str, Any]) -> bool:
+        """Return whether an asset's own metadata say nothing else of how it is stored."""
+        mine = self.metadata()
+        expression = metadata.get("partition_expr", mine.get("partition_expr"))
+        both = type(self).from_metadata({**mine, **metadata}).metadata()
+        return both == mine and expression == mine.get("partition_expr")
 
     @property
     def columns(self) -> tuple[str, ...]:

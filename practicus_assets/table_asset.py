@@ -15,6 +15,7 @@ from practicus_assets.lake.audit import AuditFailed, schema_failure
 from practicus_assets.lake.contract import Contract
 from practicus_assets.lake.partitions import Mode
 from practicus_assets.lake.schema import SchemaChange
+from practicus_assets.lake.snapshot import Snapshot
 from practicus_assets.report import (
     check_results,
     check_specs,
@@ -90,11 +91,9 @@ def table_asset(
     promised = Contract.of(contract)
 
     def decorate(function: Function) -> dg.AssetsDefinition:
-        _refuse(function, asset_options)
+        _refuse(function, settings, asset_options)
         options = dict(asset_options)
         io_manager_key = options.setdefault("io_manager_key", "io_manager")
-        if options.get("partitions_def") is not None:
-            settings.columns_of(options["partitions_def"])
         if "compute_kind" not in options:
             options["kinds"] = {"deltalake", *(options.get("kinds") or ())}
         declared = promised.schema if promised is not None else None
@@ -182,8 +181,9 @@ class _Step:
             table, scope, commit, self._contract, provenance.inputs, preview_rows=lake.preview_rows
         )
         if len(scope.keys) > 1:
-            for partition in scope.keys:
-                context.add_asset_metadata(partition_metadata(commit, partition), key, partition)
+            snapshot = Snapshot.open(table, commit.version, scope)
+            for partition, told in partition_metadata(snapshot, commit).items():
+                context.add_asset_metadata(told, key, partition)
         yield dg.MaterializeResult(
             asset_key=key,
             metadata=metadata,
@@ -192,7 +192,7 @@ class _Step:
         )
 
 
-def _refuse(function: Function, options: dict[str, Any]) -> None:
+def _refuse(function: Function, settings: TableSettings, options: dict[str, Any]) -> None:
     """Raise DeclarationError for what a table asset cannot be made of."""
     for option, advice in _NOT_TAKEN.items():
         if options.get(option):
@@ -200,6 +200,18 @@ def _refuse(function: Function, options: dict[str, Any]) -> None:
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise DeclarationError(
             f"{function.__qualname__} is asynchronous.", "Run what it awaits inside, with asyncio.run."
+        )
+    if options.get("partitions_def") is not None:
+        settings.columns_of(options["partitions_def"])
+        if settings.on_schema_change == "replace":
+            raise DeclarationError(
+                f'{function.__qualname__} has partitions, and on_schema_change is "replace".',
+                "Only a table that each run replaces as a whole can change so.",
+            )
+    if not settings.agree_with(options.get("metadata") or {}):
+        raise DeclarationError(
+            f"metadata of {function.__qualname__} say otherwise than its arguments: {options['metadata']}.",
+            "Pass mode, partition_by and the like as arguments.",
         )
 
 

@@ -1,6 +1,7 @@
 """Audits: the run of a contract on staged rows, before anybody can see them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from practicus_assets.errors import DataRefused
 from practicus_assets.lake.contract import Check, Contract, Severity, rows_parameter
-from practicus_assets.lake.conversion import read_as
+from practicus_assets.lake.conversion import read_as, shown
 from practicus_assets.lake.fingerprint import Hashes, hash_rows
 
 _SAMPLE_ROWS = 5
@@ -79,7 +80,7 @@ class Audit:
             self._bad[check.name] += count
             room = _SAMPLE_ROWS - len(self._samples[check.name])
             if count and room:
-                self._samples[check.name] += batch.filter(bad).slice(0, room).to_pylist()
+                self._samples[check.name] += shown(batch.filter(bad).slice(0, room))
         for check in self._unique_checks:
             self._keys[check.name].append(hash_rows(batch, check.columns))
 
@@ -137,9 +138,7 @@ class Audit:
         times = counts.columns[-1]
         twice = counts.filter(pc.greater(times, 1))
         surplus = (pc.sum(times).as_py() or 0) - counts.num_rows
-        return _outcome(
-            check, surplus, twice.slice(0, _SAMPLE_ROWS).select(range(len(check.columns))).to_pylist()
-        )
+        return _outcome(check, surplus, shown(twice.slice(0, _SAMPLE_ROWS).select(range(len(check.columns)))))
 
 
 def schema_failure(contract: Contract, error: DataRefused) -> list[AuditResult]:
@@ -150,8 +149,8 @@ def schema_failure(contract: Contract, error: DataRefused) -> list[AuditResult]:
 def _outcome(
     check: Check, bad_rows: int, sample: list[dict[str, Any]] | None = None, found: str = ""
 ) -> AuditResult:
-    what = {"row_count": "partition", "table": "case"}.get(check.kind, "row")
-    found = found or (f"{bad_rows:,} bad {what}{'s' * (bad_rows > 1)}" if bad_rows else "")
+    what = {"row_count": "bad partition", "table": "case"}.get(check.kind, "bad row")
+    found = found or (f"{bad_rows:,} {what}{'s' * (bad_rows > 1)}" if bad_rows else "")
     return AuditResult(
         check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], found
     )
@@ -186,7 +185,8 @@ def _outside(column: pa.Array, low: Any, high: Any) -> pa.BooleanArray:
 def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
     annotation = rows_parameter(check.argument) or pa.Table
     rows = read_as(pa.Table.from_batches([batch]).to_reader(), annotation)
-    answer = check.argument(rows)
+    with _blaming(check):
+        answer = check.argument(rows)
     if isinstance(answer, pa.ChunkedArray):
         answer = answer.combine_chunks()
     if not isinstance(answer, pa.Array):
@@ -201,13 +201,25 @@ def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
     return pc.invert(pc.fill_null(answer, True))  # noqa: FBT003 a fill value
 
 
+@contextmanager
+def _blaming(check: Check) -> Iterator[None]:
+    """Name the rule whose function raised."""
+    try:
+        yield
+    except Exception as error:
+        raise DataRefused(
+            f"rule {check.name!r} raised {type(error).__name__}: {error}.", "Mend the rule or the data."
+        ) from error
+
+
 def _run_table_rule(check: Check, rescan: Rescan) -> tuple[int, list[dict[str, Any]], str]:
-    answer = check.argument(read_as(rescan(None), rows_parameter(check.argument)))
+    with _blaming(check):
+        answer = check.argument(read_as(rescan(None), rows_parameter(check.argument)))
     if isinstance(answer, (bool, np.bool_)):
         return (0 if answer else 1), [], "" if answer else "the rule does not hold"
-    if isinstance(answer, (int, np.integer)):
+    if isinstance(answer, (int, np.integer)) and answer >= 0:
         return int(answer), [], ""
     raise DataRefused(
-        f"table rule {check.name!r} returned {type(answer).__qualname__}.",
-        "Return a bool or a number of bad rows.",
+        f"table rule {check.name!r} returned {answer!r}.",
+        "Return a bool, or the number of bad cases.",
     )

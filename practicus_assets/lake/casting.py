@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import LossyValues, SchemaMismatch
+from practicus_assets.lake.conversion import shown
 
 _EXACT_INTEGERS = {
     16: 1 << 11,
@@ -134,7 +135,10 @@ def exact_cast(array: pa.Array, type_: pa.DataType, column: str, first_row: int 
                 f"that do not fit into type {type_} at once: {error}.",
                 "Return smaller batches.",
             ) from error
-        values = ", ".join(f"row {first_row + row}: {array[row].as_py()!r}" for row in rows)
+        found = shown(pa.table({column: array.take(pa.array(rows))}))
+        values = ", ".join(
+            f"row {first_row + row}: {value[column]!r}" for row, value in zip(rows, found, strict=True)
+        )
         raise LossyValues(
             f"column {column!r} has values of type {array.type} that type {type_} cannot hold exactly "
             f"({values}).",
@@ -230,6 +234,8 @@ def _checked_cast(array: pa.Array, type_: pa.DataType) -> pa.Array:  # noqa: C90
         array = array.cast(pa.float64())
         if pc.any(pc.greater_equal(pc.abs(array), exact)).as_py() or not pc.all(pc.is_finite(array)).as_py():
             raise pa.ArrowInvalid("an integer that a float cannot tell from its neighbour")
+    if pa.types.is_integer(source) and pa.types.is_decimal(type_):
+        array = array.cast(pa.decimal128(38, type_.scale))  # pyarrow refuses what might not fit, unseen
     result = array.cast(type_)
     if source != pa.float16() and (pa.types.is_floating(type_) or pa.types.is_date(type_)):
         back = result.cast(source, safe=False)

@@ -183,7 +183,9 @@ class Contract:
                     f"rule name {rule.name!r} cannot name an asset check.", "Use letters, digits and '_'."
                 )
             kind: Kind = "row" if isinstance(rule, RowRule) else "table"
-            sentence = rule.description or inspect.getdoc(rule.check) or rule.name.replace("_", " ")
+            sentence = (rule.description or inspect.getdoc(rule.check) or rule.name.replace("_", " ")).rstrip(
+                "."
+            )
             found.append(Check(rule.name, kind, (), sentence, rule.severity, rule.check))
         return found
 

@@ -3,7 +3,8 @@
 import datetime as dt
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pyarrow as pa
 from practicus_assets.errors import DeclarationError, SchemaMismatch
 
 BATCH_ROWS = 131_072
+_EXHAUSTED = object()
 
 
 def record_batches(value: Any) -> pa.RecordBatchReader:
@@ -51,7 +53,7 @@ def _reader(value: Any) -> pa.RecordBatchReader:
             ) from error
     if value is None:
         raise SchemaMismatch("the function returned None.", "Return a table, or one without rows.")
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict)):
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict, tuple)):
         return _from_iterable(value)
     raise SchemaMismatch(
         f"the function returned {type(value).__module__}.{type(value).__qualname__}, which is no table.",
@@ -125,8 +127,8 @@ def _refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:  # noqa: C
 
 def _from_iterable(batches: Iterable[Any]) -> pa.RecordBatchReader:
     iterator = iter(batches)
-    first = next(iterator, None)
-    if first is None:
+    first = next(iterator, _EXHAUSTED)
+    if first is _EXHAUSTED:
         return pa.RecordBatchReader.from_batches(pa.schema([]), [])
 
     def stream(schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -160,6 +162,17 @@ def _shown(schema: pa.Schema) -> str:
     return "{" + ", ".join(f"{field.name}: {field.type}" for field in schema) + "}"
 
 
+def shown(rows: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
+    """Return rows for people: values that Python has no object for, such as the year 10000, as text."""
+    columns = []
+    for column in rows.columns:
+        try:
+            columns.append(column.to_pylist())
+        except (OverflowError, ValueError):
+            columns.append(column.cast(pa.string()).to_pylist())
+    return [dict(zip(rows.schema.names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
 def read_as(reader: pa.RecordBatchReader, annotation: Any) -> Any:
     """Return a stream as the type that a function's parameter asks for.
 
@@ -172,6 +185,9 @@ def read_as(reader: pa.RecordBatchReader, annotation: Any) -> Any:
         DeclarationError: for another type.
 
     """
+    if get_origin(annotation) in (Union, UnionType):  # X | None is given as X
+        [annotation, *others] = [kind for kind in get_args(annotation) if kind is not NoneType]
+        annotation = tuple if others else annotation
     if annotation in (None, Any, pd.DataFrame):
         return _to_pandas(reader.read_all())
     if annotation is pa.Table:

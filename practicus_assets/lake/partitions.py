@@ -76,6 +76,13 @@ class Scope:
         keys = self.keys
         return ", ".join(keys) if len(keys) <= 3 else f"{keys[0]} … {keys[-1]}, {len(keys)} partitions"  # noqa: PLR2004 three keys are still read at a glance
 
+    def natural_types(self) -> dict[str, pa.DataType]:
+        """Return a type for each column whose values nobody has seen: a date for days, else a string."""
+        return {
+            column: pa.date32() if all(_is_day(part[i]) for part in self.parts) else pa.string()
+            for i, column in enumerate(self.columns)
+        }
+
     def on(self, schema: pa.Schema) -> "Bounds":
         """Return the scope's conditions on columns of these types.
 
@@ -213,19 +220,18 @@ class Bounds:
 
     @cached_property
     def _merged(self) -> list[tuple[Condition, ...]]:
-        """The partitions, adjacent windows of a single column made one."""
-        if len(self.columns) != 1:
-            return list(self.parts)
-        merged: list[tuple[Condition, ...]] = [p for p in self.parts if not isinstance(p[0], Range)]
-        open_range: Range | None = None
-        for following in _in_order(part[0] for part in self.parts):
-            if open_range is not None and open_range.high == following.low:
-                open_range = Range(open_range.low, following.high)
-                continue
-            if open_range is not None:
-                merged.append((open_range,))
-            open_range = following
-        return [*merged, (open_range,)] if open_range is not None else merged
+        """The partitions; those that differ only in adjacent windows of one column are one."""
+        merged = list(self.parts)
+        for i in range(len(self.columns)):
+            by_rest: dict[tuple[Condition, ...], list[Condition]] = {}
+            for part in merged:
+                by_rest.setdefault((*part[:i], *part[i + 1 :]), []).append(part[i])
+            merged = [
+                (*rest[:i], condition, *rest[i:])
+                for rest, conditions in by_rest.items()
+                for condition in _joined(conditions)
+            ]
+        return merged
 
 
 class _Lookup:
@@ -250,13 +256,37 @@ def _in_order(conditions: Iterable[Condition]) -> list[Range]:
     return sorted((c for c in conditions if isinstance(c, Range)), key=lambda found: found.low)
 
 
+def _is_day(condition: Key | Window) -> bool:
+    if isinstance(condition, Key):
+        return False
+    start, end = condition.start, condition.end
+    return start.time() == end.time() == dt.time() and end.date() - start.date() == dt.timedelta(1)
+
+
+def _joined(conditions: Sequence[Condition]) -> list[Condition]:
+    """Return conditions on one column, adjacent windows made one."""
+    found: list[Condition] = [c for c in conditions if not isinstance(c, Range)]
+    open_range: Range | None = None
+    for following in _in_order(conditions):
+        if open_range is not None and open_range.high == following.low:
+            open_range = Range(open_range.low, following.high)
+        else:
+            found += [open_range] if open_range is not None else []
+            open_range = following
+    return [*found, open_range] if open_range is not None else found
+
+
 def _condition(condition: Key | Window, type_: pa.DataType, column: str) -> Condition:
     """Return what a partition means on a column's type."""
     try:
         if isinstance(condition, Window) and (condition.start.tzinfo is None or condition.end.tzinfo is None):
             raise ValueError("its window has no time zone")  # noqa: TRY301 one message for all
         if isinstance(condition, Key):
-            return parsed(condition.key, type_)
+            value = parsed(condition.key, type_)
+            one_way = pa.types.is_integer(type_) or pa.types.is_date(type_)
+            if one_way and serialized(value) != condition.key:  # or two keys would replace each other's rows
+                raise ValueError(f"its key is to be written {serialized(value)!r}")  # noqa: TRY301
+            return value
         if pa.types.is_date(type_):
             return _date_range(condition)
         if pa.types.is_timestamp(type_):
@@ -264,7 +294,7 @@ def _condition(condition: Key | Window, type_: pa.DataType, column: str) -> Cond
         return parsed(condition.key, type_)
     except (ValueError, OverflowError) as error:
         raise OutOfScope(
-            f"partition {condition.key!r} cannot be expressed on column {column!r} of type {type_}: {error}",
+            f"partition {condition.key!r} cannot be expressed on column {column!r} of type {type_}: {error}.",
             "Partition by a column of another type, or change partitions_def.",
         ) from error
 

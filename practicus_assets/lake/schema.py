@@ -1,6 +1,6 @@
 """Schemas: what a table's columns are after a commit, given what they were, are promised and now come as."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ def reconcile(
     output: pa.Schema,
     table: pa.Schema | None,
     declared: pa.Schema | None,
-    filled: Sequence[str],
+    filled: Mapping[str, pa.DataType],
     change: SchemaChange,
     *,
     all_rows: bool,
@@ -27,7 +27,8 @@ def reconcile(
         output: the columns that the author's function returned.
         table: the table's columns now; None before its first commit.
         declared: the contract's columns, which decide types.
-        filled: partition columns that the scope fills in where the output lacks them.
+        filled: partition columns that the scope fills in where the output lacks them, with their types
+            where neither table nor contract tells.
         change: what may change in an existing table.
         all_rows: whether the transaction writes every row of the table anew.
         keeps_rows: whether old rows are among them, as in a merge.
@@ -59,7 +60,7 @@ def reconcile(
         )
     fields = []
     for name in [*existing, *new]:
-        wanted = promised.get(name) or (output.field(name).type if name in output.names else pa.string())
+        wanted = promised.get(name) or (output.field(name).type if name in output.names else filled[name])
         field = existing.get(name)
         if field is None:
             field = pa.field(name, stored_type(wanted, name))

@@ -87,6 +87,18 @@ class Snapshot:
             return None if actions.num_rows else 0
         return int(pc.sum(actions["num_records"]).as_py() or 0)
 
+    @cached_property
+    def partition_rows(self) -> dict[str, int | None]:
+        """How many rows each partition of the scope has, by key; None if some file has no statistics."""
+        bounds = self.scope.on(self.schema)
+        found: dict[str, int | None] = dict.fromkeys(self.scope.keys, 0)
+        for row in pa.table(self._handle.get_add_actions(flatten=True)).to_pylist():
+            part = bounds.part_of([row[f"partition.{column}"] for column in bounds.columns])
+            if part is not None and found:
+                before, more = found[self.scope.keys[part]], row.get("num_records")
+                found[self.scope.keys[part]] = None if before is None or more is None else before + more
+        return found
+
     def scan(
         self, columns: Sequence[str] | None = None, predicate: str | None = None
     ) -> pa.RecordBatchReader:
@@ -114,10 +126,11 @@ class Snapshot:
                 "Mend the list of columns.",
             )
         schema = pa.schema([self.schema.field(name) for name in names])
-        terms = [f"({term})" for term in (self.scope.on(self.schema).predicate(), predicate) if term]
-        sql = f"SELECT {', '.join(map(identifier, names))} FROM {_ALIAS}"  # noqa: S608 names are quoted, values are literals
-        if terms:
-            sql += f" WHERE {' AND '.join(terms)}"
+        scope = self.scope.on(self.schema).predicate()
+        source = f"(SELECT * FROM {_ALIAS} WHERE {scope})" if scope else _ALIAS  # noqa: S608 values are literals
+        sql = f"SELECT {', '.join(map(identifier, names))} FROM {source}"  # noqa: S608 names are quoted
+        if predicate:
+            sql += f" WHERE ({predicate}\n)"  # whatever it says, it stays inside of the scope
         query = QueryBuilder(_IN_ORDER).register(_ALIAS, self._handle)
         try:
             with self._table.redacted():

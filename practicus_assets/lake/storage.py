@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
-import pyarrow as pa
 import pyarrow.fs
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
@@ -19,6 +19,7 @@ _SECRET = re.compile(
     r"secret|key|token|password|sas|credential|client|auth|signature|connection_string|service_account",
     re.IGNORECASE,
 )
+_SHORTEST_SECRET = 4  # "true" and the like are no secrets, and stand in many texts
 _UNSAFE_PART = re.compile(r"[/\\%?#*\x00-\x1f\x7f]")  # in a URI, `?` and `#` end the path and `%` escapes
 
 
@@ -115,17 +116,17 @@ class Table:
         except PracticusAssetsError:
             raise
         except Exception as error:
-            text = clean = str(error)
-            for name, value in self.storage_options.items():
-                if value and _SECRET.search(name):
-                    clean = clean.replace(value, "***")
-            if clean == text:
+            if self._clean(str(error)) == str(error):
                 raise
-            known = type(error) in (
-                DeltaError,
-                CommitFailedError,
-                OSError,
-                FileNotFoundError,
-                pa.ArrowInvalid,
-            )
-            raise (type(error) if known else DeltaError)(clean) from None
+            error.args = tuple(self._clean(a) if isinstance(a, str) else a for a in error.args)
+            if self._clean(str(error)) == str(error):
+                raise  # as the type that it was, which callers tell apart
+            raise DeltaError(self._clean(str(error))) from None
+
+    def _clean(self, text: str) -> str:
+        """Return a text without secrets: values of options by their names, and passwords in URLs."""
+        for name, value in self.storage_options.items():
+            if len(value) >= _SHORTEST_SECRET and _SECRET.search(name):
+                for form in (value, quote(value, safe="")):
+                    text = text.replace(form, "***")
+        return re.sub(r"//[^/\s@]+@", "//***@", text)

@@ -12,7 +12,7 @@ from practicus_assets.lake.audit import Audit, AuditFailed, AuditResult, Rescan
 from practicus_assets.lake.casting import exact_cast
 from practicus_assets.lake.commit import Committer
 from practicus_assets.lake.contract import Contract
-from practicus_assets.lake.conversion import BATCH_ROWS, record_batches
+from practicus_assets.lake.conversion import BATCH_ROWS, record_batches, shown
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.merge import Merge
 from practicus_assets.lake.partition_values import can_partition, is_null, split
@@ -76,7 +76,7 @@ class Transaction:
         self._contract = contract or Contract()
         self._change = on_schema_change
         self._provenance = provenance or Provenance()
-        with naming(table.name, str(self._scope), nothing_written=True):
+        with naming(table.name, str(self._scope), nothing_written=True), table.redacted():
             unknown = [column for column in self._scope.columns if column not in self._partition_by]
             if unknown or isinstance(partition_by, str) or len(set(partition_by)) != len(self._partition_by):
                 raise DeclarationError(
@@ -138,7 +138,7 @@ class Transaction:
             contract_digest=self._contract.digest,
             attempt_id=str(uuid.uuid4()),
         )
-        with naming(self._table.name, str(self._scope)):
+        with naming(self._table.name, str(self._scope)), self._table.redacted():
             return committer.land(staging, schema, result, unless_equal=isinstance(data, Sized))
 
     def _with_columns(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
@@ -159,7 +159,7 @@ class Transaction:
         undeclared = [name for name in output.names if promised is not None and name not in promised.names]
         if undeclared and self._contract.closed:
             raise SchemaMismatch(f"the contract does not know the columns {undeclared}.", "Declare them.")
-        filled = [column for column in self._scope.columns if column not in output.names]
+        filled = {c: t for c, t in self._scope.natural_types().items() if c not in output.names}
         table = arrow_schema(self._began) if self._began is not None else None
         all_rows = self._scope.is_whole_table and self._mode != "append"
         schema = reconcile(
@@ -267,8 +267,7 @@ class Transaction:
             )
         if bounds.part_of([named[column] for column in bounds.columns]) is None:
             raise OutOfScope(
-                f"{rows.num_rows:,} rows lie outside the scope: {named}, "
-                f"e.g. {rows.slice(0, 1).to_pylist()[0]}.",
+                f"{rows.num_rows:,} rows lie outside the scope: {named}, e.g. {shown(rows.slice(0, 1))[0]}.",
                 "Return only rows of the partitions that the run materializes.",
             )
 

@@ -64,13 +64,24 @@ def appended() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
 
 
+@table_asset
+def steady() -> pd.DataFrame:
+    return pd.DataFrame({"n": [1]})
+
+
+@dg.asset(deps=[steady])
+def broken() -> None:
+    raise ConnectionError
+
+
 def definitions() -> dg.Definitions:
-    root = os.environ["LAKE"]
+    root = dg.EnvVar("LAKE")  # read by the run: Dagster keeps the definitions of a process
     return dg.Definitions(
-        assets=[source, upstream, early, late, appended],
+        assets=[source, upstream, early, late, appended, steady, broken],
         jobs=[
             dg.define_asset_job("pinned", selection=["upstream", "early", "late"]),
             dg.define_asset_job("append", selection=["appended"]),
+            dg.define_asset_job("shaky", selection=["steady", "broken"]),
         ],
         resources={"io_manager": DeltaIOManager(root_uri=root), "deadly": Deadly(root_uri=root)},
     )
@@ -78,6 +89,10 @@ def definitions() -> dg.Definitions:
 
 def pinned() -> dg.JobDefinition:
     return definitions().resolve_job_def("pinned")
+
+
+def shaky() -> dg.JobDefinition:
+    return definitions().resolve_job_def("shaky")
 
 
 def append() -> dg.JobDefinition:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_an_offset_reads_the_days_before(bench: Bench, daily: Any, partition: st
     )
     bench.run([daily, copy], select=[copy], partition=partition)
     assert days(bench) == read
-    assert {row[0] for row in bench.rows("copy", "run_day")} == {partition}
+    assert {row[0] for row in bench.rows("copy", "run_day")} == {date.fromisoformat(partition)}
 
 
 YESTERDAY = dg.TimeWindowPartitionMapping(
@@ -125,7 +126,7 @@ def test_a_table_that_depends_on_its_own_past_begins_with_nothing(bench: Bench) 
 
     for day in ("2024-01-30", "2024-01-31", "2024-02-01"):
         bench.run([balance], partition=day)
-    assert bench.rows("balance") == [("2024-01-30", 1), ("2024-01-31", 2), ("2024-02-01", 3)]
+    assert bench.rows("balance") == [(date(2024, 1, 30), 1), (date(2024, 1, 31), 2), (date(2024, 2, 1), 3)]
 
 
 def test_a_month_reads_its_days(bench: Bench, daily: Any) -> None:
@@ -143,7 +144,7 @@ def test_a_day_reads_its_month(bench: Bench) -> None:
         bench.run([orders], partition=month)
     copy = reads(partitions_def=DAYS, partition_by="day")
     bench.run([orders, copy], select=[copy], partition="2024-02-17")
-    assert bench.rows("copy", "day", "month") == [("2024-02-17", "2024-02-01")]
+    assert bench.rows("copy", "day", "month") == [(date(2024, 2, 17), "2024-02-01")]
 
 
 def test_specific_partitions_are_read(bench: Bench, daily: Any) -> None:
@@ -408,6 +409,20 @@ def test_a_version_that_was_vacuumed_away_is_told_so(bench: Bench) -> None:
     message = errors(bench.run([orders, cleaner, reads(deps=[cleaner])], fails=True))
     assert "version 0 of orders names a file that is gone" in message
     assert "It was vacuumed away." in message
+
+
+def test_a_run_that_retries_a_failed_one_leaves_a_commit_even_if_nothing_changed(lasting: Bench) -> None:
+    """A worker of the failed run that wakes up later then finds itself superseded."""
+    job = dg.reconstructable(jobs.shaky)
+    with dg.execute_job(job, lasting.instance, IN_PROCESS) as failed:
+        assert not failed.success
+    assert lasting.version("steady") == 0
+    again = dg.ReexecutionOptions(parent_run_id=failed.run_id)
+    with dg.execute_job(job, lasting.instance, IN_PROCESS, reexecution_options=again):
+        pass
+    assert lasting.version("steady") == 1
+    assert lasting.metadata("steady")["delta/outcome"] == "unchanged"
+    assert lasting.rows("steady") == [(1,)]
 
 
 def test_a_rerun_from_failure_reads_what_its_parent_made(lasting: Bench) -> None:

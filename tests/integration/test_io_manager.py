@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def test_every_asset_of_a_multi_asset_is_a_table_with_settings_of_its_own(bench:
 
     for _ in range(2):
         bench.run([both], partition=FIRST)
-    assert bench.rows("orders") == [(FIRST, 1), (FIRST, 1)]
+    assert bench.rows("orders") == [(date.fromisoformat(FIRST), 1)] * 2
     assert bench.rows("shop/returns") == [(FIRST, 2)]
 
 
@@ -249,7 +250,7 @@ def test_a_plain_and_a_table_asset_read_each_other(bench: Bench) -> None:
 
     for day in (FIRST, SECOND):
         bench.run([one, two, three], partition=day)
-    assert bench.rows("three") == [(FIRST, 1), (SECOND, 1)]
+    assert bench.rows("three") == [(date.fromisoformat(day), 1) for day in (FIRST, SECOND)]
 
 
 # --- configuration ------------------------------------------------------------------------------------

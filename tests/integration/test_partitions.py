@@ -332,7 +332,7 @@ def test_a_partition_of_no_rows_empties_it(bench: Bench) -> None:
     for day in THREE_DAYS[:2]:
         bench.run([orders], partition=day)
     bench.run([orders], partition=THREE_DAYS[0], tags={"empty": "yes"})
-    assert bench.rows("orders", "part") == [(THREE_DAYS[1],)]
+    assert bench.rows("orders", "part") == [(dt.date.fromisoformat(THREE_DAYS[1]),)]
 
 
 def test_a_year_of_days_is_one_commit(bench: Bench) -> None:

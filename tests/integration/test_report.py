@@ -263,3 +263,24 @@ def test_the_data_version_of_a_table_that_was_written_before_dagster_knew_it_is_
         elsewhere = Bench(other, bench.root)
         elsewhere.run([orders])
         assert elsewhere.data_version("orders") == version
+
+
+def test_an_append_reports_what_the_partition_holds(bench: Bench) -> None:
+    @table_asset(partitions_def=DAYS, partition_by="day", mode="append")
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1, 2]})
+
+    for _ in range(3):
+        bench.run([orders], partition="2024-01-02")
+    found = bench.metadata("orders", "2024-01-02")
+    assert (found["delta/rows"], found["dagster/partition_row_count"]) == (2, 6)
+    assert "delta/fingerprint" not in found
+
+
+def test_a_row_beyond_the_years_of_python_is_shown_as_text(bench: Bench) -> None:
+    @table_asset
+    def orders() -> pa.Table:
+        return pa.table({"late": pa.array([253402300800000000], pa.timestamp("us"))})
+
+    bench.run([orders])
+    assert "10000-01-01" in bench.metadata("orders")["preview"]

@@ -3,6 +3,7 @@ import linecache
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -269,12 +270,22 @@ def test_it_can_be_called_in_a_context_of_its_own(bench: Bench) -> None:
     ) as context:
         (result,) = daily(context, ONE_ROW)
     assert bench.rows("orders") == [(1,)]
-    assert bench.rows("daily") == [("2024-01-02", 1)]
+    assert bench.rows("daily") == [(date(2024, 1, 2), 1)]
     assert result.metadata["dagster/partition_row_count"] == 1
 
 
+@pytest.mark.parametrize(
+    "metadata", [{"partition_expr": "x"}, {"mode": "replace"}, {"mode": "merge", "merge_keys": ["n"]}]
+)
+def test_metadata_that_say_otherwise_than_the_arguments_are_refused(metadata: dict[str, Any]) -> None:
+    with pytest.raises(DeclarationError):
+
+        @table_asset(partition_by="day", mode="append", metadata=metadata)
+        def orders() -> pd.DataFrame: ...
+
+
 def test_what_the_metadata_say_of_the_table_is_what_is_done() -> None:
-    @table_asset(partition_by="day", mode="append", metadata={"partition_expr": "x", "mode": "merge"})
+    @table_asset(partition_by="day", mode="append", metadata={"partition_expr": "day", "mode": "append"})
     def orders() -> pd.DataFrame: ...
 
     metadata = orders.get_asset_spec(orders.key).metadata
@@ -530,7 +541,7 @@ def test_a_broken_partition_leaves_the_others_and_names_itself(bench: Bench) -> 
     result = bench.run([orders], partition="2024-01-03", fails=True)
     assert checks(result)["n_minimum"].metadata["partitions"].value == "2024-01-03"
     assert "orders [2024-01-03]: " in errors(result)
-    assert bench.rows("orders", "day") == [("2024-01-02",)]
+    assert bench.rows("orders", "day") == [(date(2024, 1, 2),)]
 
 
 @pytest.mark.parametrize(
@@ -598,6 +609,47 @@ def test_a_conflict_is_retried_on_inputs_read_anew_and_lands(bench: Bench) -> No
     assert CommitConflict.__name__ in errors(result)
     assert attempts == [2, 2]
     assert bench.rows("orders") == [(1,), (2,)]
+
+
+def test_after_a_conflict_the_retry_reads_what_the_winner_may_have_read(bench: Bench) -> None:
+    read = []
+
+    @table_asset(retry_policy=RETRY)
+    def orders(table1: pd.DataFrame) -> pd.DataFrame:
+        read.append(int(table1["n"][0]))
+        if len(read) == 1:  # while this attempt computes, its input moves on, and somebody builds on that
+            bench.write("table1", pd.DataFrame({"n": [2]}), mode="overwrite")
+            bench.write("orders", pd.DataFrame({"n": [2]}), mode="overwrite")
+        return table1
+
+    bench.write("table1", pd.DataFrame({"n": [1]}))
+    bench.write("orders", pd.DataFrame({"n": [0]}))
+    bench.run([dg.AssetSpec("table1"), orders])
+    assert read == [1, 2]
+    assert bench.rows("orders") == [(2,)]
+    assert bench.metadata("orders")["delta/input_versions"] == {"table1": 1}
+
+
+def test_after_another_failure_the_retry_reads_what_the_run_read_before(bench: Bench) -> None:
+    read = []
+
+    @table_asset(retry_policy=RETRY)
+    def orders(table1: pd.DataFrame) -> pd.DataFrame:
+        read.append(int(table1["n"][0]))
+        if len(read) == 1:
+            bench.write("table1", pd.DataFrame({"n": [2]}), mode="overwrite")
+            raise ConnectionError
+        return table1
+
+    bench.write("table1", pd.DataFrame({"n": [1]}))
+    bench.run([dg.AssetSpec("table1"), orders])
+    assert read == [1, 1]
+
+
+def test_a_schema_that_only_whole_tables_can_replace_is_refused_where_it_is_declared() -> None:
+    for options in ({"partitions_def": DAYS, "partition_by": "day"}, {"mode": "append"}):
+        with pytest.raises(DeclarationError, match="on_schema_change"):
+            table_asset(**options, on_schema_change="replace")(lambda: None)
 
 
 def test_without_a_retry_policy_a_conflict_fails_and_the_other_commit_stays(bench: Bench) -> None:

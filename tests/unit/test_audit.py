@@ -252,14 +252,30 @@ def test_a_table_rule_sees_all_rows_as_it_is_annotated(table: Table) -> None:
 
 
 def test_a_table_rule_that_answers_with_something_else_is_refused(table: Table) -> None:
-    with pytest.raises(DataRefused, match="table rule 'odd' returned NoneType"):
+    with pytest.raises(DataRefused, match="table rule 'odd' returned None"):
         audited(table, Contract(rules=[TableRule("odd", lambda _: None)]), column(INT, 1))  # type: ignore[arg-type,return-value]
 
 
-def test_an_error_in_a_rule_comes_out_as_it_is(table: Table, parquet_files: Any) -> None:
+def test_an_error_in_a_rule_names_the_rule_and_keeps_its_cause(table: Table, parquet_files: Any) -> None:
     def broken(rows: pd.DataFrame) -> bool:
         raise ZeroDivisionError(len(rows))
 
-    with pytest.raises(ZeroDivisionError):
-        audited(table, Contract(rules=[TableRule("broken", broken)]), column(INT, 1))
-    assert parquet_files(table) == set()
+    for rule in (TableRule("broken", broken), RowRule("broken", broken)):
+        with pytest.raises(DataRefused, match="rule 'broken' raised ZeroDivisionError: 1") as error:
+            audited(table, Contract(rules=[rule]), column(INT, 1))
+        assert isinstance(error.value.__cause__, ZeroDivisionError)
+        assert parquet_files(table) == set()
+
+
+def test_a_table_rule_cannot_count_below_nothing(table: Table) -> None:
+    with pytest.raises(DataRefused, match="table rule 'odd' returned -1"):
+        audited(table, Contract(rules=[TableRule("odd", lambda _: -1)]), column(INT, 1))
+
+
+def test_bad_rows_that_python_has_no_object_for_are_shown_as_text(table: Table) -> None:
+    late = pa.array([253402300800000000], pa.timestamp("us"))  # the year 10000
+    contract = Contract({"n": Column("int64", maximum=0)})
+    batch = pa.record_batch({"n": [1], "late": late})
+    with pytest.raises(AuditFailed, match="n_maximum") as error:
+        Transaction(table, contract=contract).write(pa.Table.from_batches([batch]))
+    assert "10000-01-01" in str(error.value)

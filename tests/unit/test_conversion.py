@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple, Optional
 from zoneinfo import ZoneInfo
 
 import arro3.core
@@ -227,3 +227,29 @@ def test_a_frame_that_was_read_is_written_back_as_it_was(table: Table) -> None:
     Transaction(table).write(data)
     frame = read_as(Snapshot.open(table).scan(), pd.DataFrame)
     assert not Transaction(table).write(frame).changed
+
+
+def test_a_stream_that_begins_with_none_is_no_empty_stream() -> None:
+    def rows() -> Iterator[Any]:
+        yield None
+        yield pa.record_batch({"a": [7]})
+
+    with pytest.raises(SchemaMismatch, match=r"yielded builtins\.NoneType"):
+        record_batches(rows())
+
+
+def test_a_tuple_is_no_table_be_it_empty_named_or_one_of_batches() -> None:
+    class Named(NamedTuple):
+        first: None = None
+
+    for value in (Named(), (), (pa.record_batch({"a": [1]}),)):
+        with pytest.raises(SchemaMismatch, match="which is no table"):
+            record_batches(value)
+
+
+def test_an_input_that_may_be_none_is_given_as_the_other_type() -> None:
+    rows = pa.table({"a": [1]})
+    assert isinstance(read_as(rows.to_reader(), pd.DataFrame | None), pd.DataFrame)
+    assert isinstance(read_as(rows.to_reader(), Optional[pa.Table]), pa.Table)  # noqa: UP045 people write it
+    with pytest.raises(DeclarationError):
+        read_as(rows.to_reader(), pd.DataFrame | pa.Table)

@@ -367,3 +367,11 @@ def test_a_contract_decides_types_and_is_held_to_them(table: Table, rows: Read) 
             table, mode="append", contract=Contract({"x": Column("int64"), "y": Column("string")})
         ).write(pa.table({"x": [1], "y": ["a"]}))
     assert rows(table) == [{"x": 1, "y": None}]
+
+
+def test_integers_go_into_decimals_that_hold_them_and_others_are_refused(table: Table) -> None:
+    Transaction(table).write(pa.table({"d": pa.array([1], pa.decimal128(4, 2))}))
+    Transaction(table).write(pa.table({"d": pa.array([7, None], pa.int64())}))
+    assert Snapshot.open(table).scan().read_all()["d"].to_pylist() == [Decimal("7.00"), None]
+    with pytest.raises(LossyValues, match=r"row 1: 100"):
+        Transaction(table).write(pa.table({"d": pa.array([7, 100], pa.int64())}))

@@ -155,3 +155,17 @@ def test_a_table_without_statistics_has_no_row_count_and_one_without_files_has_n
     write_deltalake(table.uri, pa.table({"n": pa.array([], pa.int64())}), mode="overwrite")
     assert Snapshot.open(table).row_count == 0
     assert Snapshot.open(table).scan().read_all().num_rows == 0
+
+
+@pytest.mark.parametrize("predicate", ["n > 5) OR (n = 2", "n > 0 -- all of them", "TRUE OR TRUE"])
+def test_no_predicate_reads_beyond_the_scope(table: Table, predicate: str) -> None:
+    write(table, p=["x", "y"], n=[1, 2])
+    snapshot = Snapshot.open(table, scope=Scope(("p",), ((Key("x"),),)))
+    assert {row["p"] for row in snapshot.scan(predicate=predicate).read_all().to_pylist()} <= {"x"}
+
+
+def test_the_rows_of_each_partition_are_counted_without_reading_them(table: Table) -> None:
+    write(table, p=["x", "y", "y"], n=[1, 2, 3])
+    scope = Scope(("p",), ((Key("x"),), (Key("y"),), (Key("z"),)))
+    assert Snapshot.open(table, scope=scope).partition_rows == {"x": 1, "y": 2, "z": 0}
+    assert Snapshot.open(table).partition_rows == {}

@@ -105,3 +105,29 @@ def test_errors_say_where_what_and_what_to_do() -> None:
     assert str(error) == "It is so. Do this."
     error.table, error.partitions, error.nothing_written = "sales/orders", "2013-07-04", True
     assert str(error) == "sales/orders [2013-07-04]: It is so. Do this. Nothing was written."
+
+
+def test_a_secret_that_is_part_of_the_path_keeps_the_first_write_possible(tmp_path: Path) -> None:
+    options = {"AWS_ACCESS_KEY_ID": tmp_path.name, "AWS_SKIP_SIGNATURE": "true"}
+    table = Table.at(str(tmp_path), ["t"], options)
+    assert table.open_if_exists() is None
+    assert Transaction(table).write(pa.table({"a": [1]})).version == 0
+
+
+def test_a_password_in_an_endpoint_is_in_no_error() -> None:
+    options = {
+        "AWS_ENDPOINT_URL": "http://user:PASSW0RD@127.0.0.1:9",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "x",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "a secret/key",
+        "AWS_MAX_RETRIES": "0",
+    }
+    table = Table.at("s3://bucket", ["t"], options)
+    with pytest.raises(Exception) as error:  # noqa: PT011 whatever the store's client raises
+        Transaction(table)
+    text = "".join(traceback.format_exception(error.value))
+    assert "127.0.0.1:9" in text
+    assert "PASSW0RD" not in text
+    assert "a secret/key" not in text
+    assert "a%20secret%2Fkey" not in text
