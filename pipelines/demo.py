@@ -65,7 +65,8 @@ def main() -> int:
             f"\n[green]Done[/green] in {time.time() - started:.0f} s. Run it again: nothing will change."
         )
     console.print(
-        f"The lake is [bold]{lake}[/bold], plain Delta tables. [bold]make ui[/bold] opens it in Dagster."
+        f"The lake is [bold]{lake.relative_to(Path.cwd())}[/bold], plain Delta tables. "
+        "[bold]make ui[/bold] opens it in Dagster."
     )
     return 0
 
