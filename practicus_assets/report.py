@@ -10,11 +10,10 @@ from practicus_assets.events import materializations
 from practicus_assets.lake.audit import AuditResult
 from practicus_assets.lake.contract import Column, Contract
 from practicus_assets.lake.conversion import shown
-from practicus_assets.lake.partitions import Mode, Scope
+from practicus_assets.lake.partitions import WHOLE_TABLE, Mode, Scope
 from practicus_assets.lake.provenance import Commit
 from practicus_assets.lake.snapshot import Snapshot
 from practicus_assets.lake.storage import Table
-from practicus_assets.lake.transaction import WHOLE_TABLE
 
 VERSION = "delta/version"
 FINGERPRINT = "delta/fingerprint"

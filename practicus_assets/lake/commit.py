@@ -15,10 +15,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import RemoveAction, create_table_with_add_actions
 
 from practicus_assets.errors import CommitConflict, CommitStateUnknown, OutOfScope, PracticusAssetsError
+from practicus_assets.lake.bounds import Bounds
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.log import RECORD, LogEntry, entries
 from practicus_assets.lake.partition_values import serialized, split
-from practicus_assets.lake.partitions import Bounds, Mode, Scope
+from practicus_assets.lake.partitions import Mode, Scope
 from practicus_assets.lake.protocol import refuse_unsupported
 from practicus_assets.lake.provenance import Commit, Provenance
 from practicus_assets.lake.snapshot import Snapshot, arrow_schema
@@ -290,7 +291,6 @@ class Committer:
             ) from error
 
     def _properties(self, result: Commit) -> CommitProperties:
-        audits = [{**asdict(audit), "sample": []} for audit in result.audits]
         record = {
             **asdict(self.provenance),
             "attempt_id": self.attempt_id,
@@ -298,7 +298,7 @@ class Committer:
             "mode": self.mode,
             "scope": self.bounds.record(),
             "contract": self.contract_digest,
-            "commit": {**asdict(result), "audits": audits},
+            "commit": result.record(),
         }
         return CommitProperties(
             custom_metadata={RECORD: json.dumps(record)},

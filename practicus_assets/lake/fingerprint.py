@@ -79,6 +79,11 @@ def _as_objects(array: pa.Array) -> Any:
     return array.to_numpy(zero_copy_only=False)
 
 
+def rows_of(fingerprint: str) -> int:
+    """Return how many rows a written fingerprint is of."""
+    return int(fingerprint.partition("-")[0], 16)
+
+
 class Fingerprint:
     """A running fingerprint of a set of rows: how many, and two sums of their hashes."""
 
@@ -101,3 +106,6 @@ class Fingerprint:
 
     def __str__(self) -> str:
         return f"{self.rows:x}-{self._first:016x}{self._second:016x}"
+
+
+EMPTY = str(Fingerprint())  # of no rows

@@ -4,14 +4,16 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from deltalake import DeltaTable
 
 from practicus_assets.errors import VersionGone
 from practicus_assets.lake.audit import AuditResult
+from practicus_assets.lake.fingerprint import EMPTY, rows_of
 from practicus_assets.lake.log import RECORD, entries
-from practicus_assets.lake.partitions import Scope
+from practicus_assets.lake.partitions import WHOLE_TABLE, Scope
 from practicus_assets.lake.storage import Table
 
 
@@ -48,8 +50,7 @@ class Commit:
         version: the table's version that holds the scope.
         rows, files, bytes: of what was staged; bytes are those of Parquet files.
         seconds: from the first row to the commit.
-        partition_rows: rows of each partition of the scope, by key.
-        fingerprints: of each partition's content, by key.
+        fingerprints: of the content of each partition of the scope, by key.
         fingerprint: of the scope's content.
         audits: the result of each rule.
         changed: False if the table already held the same rows and nothing was committed.
@@ -62,12 +63,22 @@ class Commit:
     files: int
     bytes: int
     seconds: float
-    partition_rows: Mapping[str, int]
     fingerprints: Mapping[str, str]
     fingerprint: str
     audits: Sequence[AuditResult] = ()
     changed: bool = True
     recovered: bool = False
+
+    @property
+    def partition_rows(self) -> dict[str, int]:
+        """Rows of each partition of the scope, by key."""
+        return {key: rows_of(each) for key, each in self.fingerprints.items()}
+
+    def record(self) -> dict[str, Any]:
+        """Return the commit as JSON, for its metadata: without the partitions that hold nothing."""
+        held = {key: each for key, each in self.fingerprints.items() if each != EMPTY}
+        audits = [{**asdict(audit), "sample": []} for audit in self.audits]
+        return {**asdict(self), "fingerprints": held, "audits": audits}
 
 
 def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scope) -> Commit | None:
@@ -87,5 +98,7 @@ def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scop
             "whose log entry is gone.",
             "Its rows are in the table: start a new run to write them again.",
         )
-    audits = [AuditResult(**audit) for audit in record["commit"].pop("audits")]
-    return Commit(**{**record["commit"], "version": version, "audits": audits, "recovered": True})
+    found = record["commit"]
+    found["fingerprints"] = {k: found["fingerprints"].get(k, EMPTY) for k in scope.keys or (WHOLE_TABLE,)}
+    found["audits"] = [AuditResult(**audit) for audit in found["audits"]]
+    return Commit(**{**found, "version": version, "recovered": True})

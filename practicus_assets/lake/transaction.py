@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError, OutOfScope, SchemaMismatch, naming
 from practicus_assets.lake.audit import Audit, AuditFailed, AuditResult, Rescan
+from practicus_assets.lake.bounds import Bounds
 from practicus_assets.lake.casting import exact_cast
 from practicus_assets.lake.commit import Committer
 from practicus_assets.lake.contract import Contract
@@ -16,15 +17,13 @@ from practicus_assets.lake.conversion import BATCH_ROWS, record_batches, shown
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.merge import Merge
 from practicus_assets.lake.partition_values import can_partition, is_null, split
-from practicus_assets.lake.partitions import Bounds, Mode, Scope
+from practicus_assets.lake.partitions import WHOLE_TABLE, Mode, Scope
 from practicus_assets.lake.protocol import refuse_unsupported
 from practicus_assets.lake.provenance import Commit, Provenance, landed
 from practicus_assets.lake.schema import SchemaChange, reconcile
 from practicus_assets.lake.snapshot import Snapshot, arrow_schema
 from practicus_assets.lake.staging import Staging
 from practicus_assets.lake.storage import Table
-
-WHOLE_TABLE = "(table)"  # the key of the one partition of a table that has none
 
 
 class Transaction:
@@ -205,7 +204,6 @@ class Transaction:
             rows=sum(file.rows for file in files),
             files=len(files),
             bytes=sum(file.size for file in files),
-            partition_rows={key: each.rows for key, each in prints.items()},
             fingerprints={key: str(each) for key, each in prints.items()},
             fingerprint=str(whole),
             audits=self._audited(audit, staging, {key: each.rows for key, each in prints.items()}),

@@ -662,7 +662,8 @@ def test_a_commit_says_who_made_it_from_what_and_tells_no_secret(tmp_path: Path)
     assert found["inputs"] == {"orders": 41}
     assert found["contract"] == contract.digest
     assert found["scope"] == {"columns": ["p"], "parts": [["a"]]}
-    assert found["commit"]["partition_rows"] == {"a": 2}
+    assert found["commit"]["fingerprints"] == dict(commit.fingerprints)
+    assert commit.partition_rows == {"a": 2}
     assert "hunter2" not in json.dumps(log(table, 0))
 
 
