@@ -102,9 +102,20 @@ class Table:
             return None
 
     def filesystem(self) -> pyarrow.fs.FileSystem:
-        """Return the table's folder as a pyarrow file system, for data files."""
+        """Return the table's folder as a pyarrow file system, for data files.
+
+        Raises:
+            DeclarationError: if it is a folder of this machine, and cannot be made.
+
+        """
         if self.local_path is not None:
-            self.local_path.mkdir(parents=True, exist_ok=True)
+            try:
+                self.local_path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DeclarationError(
+                    f"the folder {self.uri} cannot be made: {error.strerror}.",
+                    "Set root_uri to a folder that this process may write to.",
+                ) from error
         with self.redacted():
             return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
 

@@ -131,3 +131,13 @@ def test_a_password_in_an_endpoint_is_in_no_error() -> None:
     assert "PASSW0RD" not in text
     assert "a secret/key" not in text
     assert "a%20secret%2Fkey" not in text
+
+
+def test_a_root_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DeclarationError) as error:
+        Transaction(Table.at(str(tmp_path / "file"), ["t"])).write(pa.table({"a": [1]}))
+    assert str(error.value) == (
+        f"t: the folder {tmp_path}/file/t cannot be made: Not a directory. "
+        "Set root_uri to a folder that this process may write to. Nothing was written."
+    )
