@@ -18,19 +18,19 @@ def clock(description: str = "local clock, HHMM", *, nullable: bool = True) -> C
 
 def cancelled(flights: pd.DataFrame) -> int:
     """On no day is more than a fifth of the flights cancelled."""
-    return int((flights["dep_time"].isna().groupby(flights["day"]).mean() > 0.2).sum())  # noqa: PLR2004 a fifth
+    return int((flights["dep_time"].isna().groupby(flights["day"]).mean() > 0.2).sum())  # a fifth
 
 
 def gaps(weather: pd.DataFrame) -> int:
     """Each day has at least 69 of its 72 readings."""
     if weather.empty:
         return 1
-    return int((weather.groupby("day").size() < 69).sum())  # noqa: PLR2004 23 hours at 3 airports
+    return int((weather.groupby("day").size() < 69).sum())  # 23 hours at 3 airports
 
 
 def unlucky(flights: pd.DataFrame) -> int:
     """On no day do more than a tenth of the flights lack the weather."""
-    return int((flights["visib"].isna().groupby(flights["day"]).mean() > 0.1).sum())  # noqa: PLR2004 a tenth
+    return int((flights["visib"].isna().groupby(flights["day"]).mean() > 0.1).sum())  # a tenth
 
 
 Flights = Contract(

@@ -31,7 +31,7 @@ def table2_new(table2: pd.DataFrame) -> pd.DataFrame:
     """Weather by local day; the hour that clocks repeat in November is two instants; no wind of 1,048 mph."""
     return table2.assign(
         day=pd.to_datetime(table2[["year", "month", "day"]]),
-        wind_speed=table2["wind_speed"].where(table2["wind_speed"] < 200),  # noqa: PLR2004 mph, no such storm
+        wind_speed=table2["wind_speed"].where(table2["wind_speed"] < 200),  # mph
     ).drop(columns=["year", "month", "hour"])
 
 
