@@ -23,8 +23,8 @@ check: .venv/dev.ready  ## lint, format, types, import rules, definitions
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -W ignore -m dagster definitions validate -m pipelines --log-level error
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check defs
+	@$(BIN)/python -W ignore -m dagster definitions validate -m pipelines --log-level error
+	@VIRTUAL_ENV=$(CURDIR)/.venv PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check defs
 
 lock:  ## write the lock files anew, with the newest versions that pyproject.toml allows
 	@$(BIN)/python -m pip install --quiet uv
