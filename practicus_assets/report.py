@@ -80,9 +80,13 @@ def partition_metadata(snapshot: Snapshot, commit: Commit) -> dict[str, dict[str
 
 
 def check_specs(contract: Contract | None, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    """Return an asset check for each rule."""
-    checks = contract.checks if contract else []
-    return [dg.AssetCheckSpec(check.name, asset=key, description=check.description) for check in checks]
+    """Return an asset check for each rule; one that fails with ERROR keeps the rows from the table."""
+    return [
+        dg.AssetCheckSpec(
+            check.name, asset=key, description=check.description, blocking=check.severity == "ERROR"
+        )
+        for check in (contract.checks if contract else ())
+    ]
 
 
 def check_results(audits: Sequence[AuditResult], key: dg.AssetKey, scope: Scope) -> list[dg.AssetCheckResult]:
