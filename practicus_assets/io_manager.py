@@ -69,7 +69,14 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         provenance = provenance_of(context, context.asset_key, code_version, once=settings.mode == "append")
         commit = begin(table, scope, settings, None, provenance).write(obj)
         context.add_output_metadata(
-            commit_metadata(table, scope, commit, None, provenance.inputs, preview_rows=self.preview_rows)
+            commit_metadata(
+                table,
+                Snapshot.open(table, commit.version, scope),
+                commit,
+                None,
+                provenance.inputs,
+                preview_rows=self.preview_rows,
+            )
         )
 
     def load_input(self, context: dg.InputContext) -> Any:

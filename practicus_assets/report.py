@@ -24,7 +24,7 @@ _PARTITIONS = 500  # of one query; databases limit the number of parameters
 
 def commit_metadata(
     table: Table,
-    scope: Scope,
+    snapshot: Snapshot,
     commit: Commit,
     contract: Contract | None,
     inputs: Mapping[str, int],
@@ -35,14 +35,14 @@ def commit_metadata(
 
     Args:
         table: the table.
-        scope: what the commit replaced; the preview comes from there.
+        snapshot: the table at the commit's version, scoped to what was replaced; the preview comes from it.
         commit: what the transaction left behind.
         contract: gives columns their descriptions and constraints.
         inputs: the version of each table that was read.
         preview_rows: how many rows to show; 0 shows none.
 
     """
-    snapshot = Snapshot.open(table, commit.version, scope)
+    scope = snapshot.scope
     metadata: dict[str, Any] = {
         "dagster/column_schema": table_schema(snapshot.schema, contract),
         "dagster/table_name": table.name,
@@ -70,11 +70,11 @@ def commit_metadata(
 def partition_metadata(snapshot: Snapshot, commit: Commit) -> dict[str, dict[str, Any]]:
     """Return what is told of each partition of a commit, by key."""
     found: dict[str, dict[str, Any]] = {}
+    staged = commit.partition_rows
     for key, rows in snapshot.partition_rows.items():
         found[key] = {"dagster/partition_row_count": rows} if rows is not None else {}
-        if (
-            rows == commit.partition_rows[key]
-        ):  # else rows were appended, whose fingerprint is not the partition's
+        # where rows were appended, their fingerprint is not the partition's
+        if rows == staged[key]:
             found[key][FINGERPRINT] = commit.fingerprints[key]
     return found
 

@@ -177,11 +177,11 @@ class _Step:
                 if self._contract is not None:
                     yield from check_results(schema_failure(self._contract, error), key, scope)
                 raise
+        snapshot = Snapshot.open(table, commit.version, scope)
         metadata = commit_metadata(
-            table, scope, commit, self._contract, provenance.inputs, preview_rows=lake.preview_rows
+            table, snapshot, commit, self._contract, provenance.inputs, preview_rows=lake.preview_rows
         )
         if len(scope.keys) > 1:
-            snapshot = Snapshot.open(table, commit.version, scope)
             for partition, told in partition_metadata(snapshot, commit).items():
                 context.add_asset_metadata(told, key, partition)
         yield dg.MaterializeResult(
