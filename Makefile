@@ -13,7 +13,7 @@ ui: .venv/demo.ready  ## open Dagster on the demo's lake, at http://localhost:30
 	@DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dagster dev
 
 test: .venv/dev.ready  ## run the tests, but for those that need a browser
-	@$(BIN)/python -m pytest --ignore=tests/acceptance
+	@$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/cluster
 
 acceptance: .venv/dev.ready  ## run the tests that need Chromium
 	@$(BIN)/python -m pytest tests/acceptance
