@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipelines.contracts import Flights, FlightsInWeather, Weather
 from pipelines.sources import days
-from practicus_assets import table_asset
+from practicus_assets import Worker, table_asset
 
 by_day: dict[str, Any] = {
     "partitions_def": days,
@@ -16,7 +16,9 @@ by_day: dict[str, Any] = {
 }
 
 
-@table_asset(**by_day, contract=Flights, group_name="flights")
+@table_asset(
+    **by_day, contract=Flights, group_name="flights", worker=Worker(size="Small", memory_limit="4Gi")
+)
 def table1_new(table1: pd.DataFrame) -> pd.DataFrame:
     """Flights by local day, with midnight as 0 and not as 2400."""
     return table1.assign(
@@ -26,7 +28,9 @@ def table1_new(table1: pd.DataFrame) -> pd.DataFrame:
     ).drop(columns=["year", "month", "hour", "minute"])
 
 
-@table_asset(**by_day, contract=Weather, group_name="flights")
+@table_asset(
+    **by_day, contract=Weather, group_name="flights", worker=Worker(size="X-Small", memory_limit="2Gi")
+)
 def table2_new(table2: pd.DataFrame) -> pd.DataFrame:
     """Weather by local day; the hour that clocks repeat in November is two instants; no wind of 1,048 mph."""
     return table2.assign(
@@ -35,7 +39,9 @@ def table2_new(table2: pd.DataFrame) -> pd.DataFrame:
     ).drop(columns=["year", "month", "hour"])
 
 
-@table_asset(**by_day, contract=FlightsInWeather, group_name="flights")
+@table_asset(
+    **by_day, contract=FlightsInWeather, group_name="flights", worker=Worker(size="Small", memory_limit="4Gi")
+)
 def final_table(
     table1_new: pd.DataFrame, table2_new: pd.DataFrame, table3: pd.DataFrame, table4: pd.DataFrame
 ) -> pd.DataFrame:

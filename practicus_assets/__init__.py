@@ -12,12 +12,20 @@ from practicus_assets.errors import (
     TableNotFound,
     UnsupportedTable,
     VersionGone,
+    WorkerCrashed,
+    WorkerFailed,
+    WorkerLost,
+    WorkerOutOfMemory,
+    WorkerRejected,
+    WorkerTimedOut,
 )
 from practicus_assets.io_manager import DeltaIOManager
 from practicus_assets.lake.audit import AuditFailed
 from practicus_assets.lake.contract import Column, Contract, RowRule, TableRule
 from practicus_assets.lake.snapshot import Snapshot
 from practicus_assets.table_asset import table_asset
+from practicus_assets.workers.executor import worker_executor
+from practicus_assets.workers.spec import Worker
 
 __all__ = [
     "AuditFailed",
@@ -38,5 +46,13 @@ __all__ = [
     "TableRule",
     "UnsupportedTable",
     "VersionGone",
+    "Worker",
+    "WorkerCrashed",
+    "WorkerFailed",
+    "WorkerLost",
+    "WorkerOutOfMemory",
+    "WorkerRejected",
+    "WorkerTimedOut",
     "table_asset",
+    "worker_executor",
 ]

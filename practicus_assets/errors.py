@@ -67,6 +67,30 @@ class CommitStateUnknown(PracticusAssetsError):
     """The store did not say whether the commit landed; staged files are kept, the next attempt finds out."""
 
 
+class WorkerFailed(PracticusAssetsError):
+    """The worker of a step ended and the step had not: look at the worker."""
+
+
+class WorkerOutOfMemory(WorkerFailed):
+    """It used more memory than it may: give it more."""
+
+
+class WorkerLost(WorkerFailed):
+    """It was evicted, preempted or deleted, or its node went away: try again."""
+
+
+class WorkerRejected(WorkerFailed):
+    """It cannot start as it is described: mend image, configuration or rights."""
+
+
+class WorkerTimedOut(WorkerFailed):
+    """It ran longer than its time limit: raise it, or find out what takes so long."""
+
+
+class WorkerCrashed(WorkerFailed):
+    """Its process ended without the step's result: read its log."""
+
+
 @contextmanager
 def naming(table: str, partitions: str = "", *, nothing_written: bool = False) -> Iterator[None]:
     """Add the table and the partitions to an error that passes."""

@@ -25,14 +25,36 @@ def materializations(
 
 def last_conflict(instance: dg.DagsterInstance, run_id: str, step_key: str) -> float | None:
     """Return when an attempt at a step of a run last ended in a `CommitConflict`, in seconds since 1970."""
-    found = None
+    ended = [when for when, causes in retries(instance, run_id, step_key) if "CommitConflict" in causes]
+    return max(ended, default=None)
+
+
+def retries(
+    instance: dg.DagsterInstance, run_id: str, step_key: str
+) -> Iterator[tuple[float, list[str | None]]]:
+    """Yield when each attempt at a step of a run ended that was followed by another, and its error's causes.
+
+    The time is in seconds since 1970; causes are names of exception classes, the outermost first.
+    """
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY):
         event = entry.dagster_event
         if event is None or event.step_key != step_key:
             continue
         error: Any = event.step_retry_data.error
+        causes = []
         while error is not None:
-            if error.cls_name == "CommitConflict":
-                found = entry.timestamp
+            causes.append(error.cls_name)
             error = error.cause
-    return found
+        yield entry.timestamp, causes
+
+
+def has_ended(instance: dg.DagsterInstance, run_id: str, step_key: str, attempt: int) -> bool:
+    """Return whether an attempt at a step of a run, 1 for the first, has reported how it ended."""
+    ends = {
+        dg.DagsterEventType.STEP_SUCCESS,
+        dg.DagsterEventType.STEP_FAILURE,
+        dg.DagsterEventType.STEP_UP_FOR_RETRY,
+    }
+    entries = instance.all_logs(run_id, of_type=ends)
+    found = [e.dagster_event for e in entries if e.dagster_event and e.dagster_event.step_key == step_key]
+    return len(found) >= attempt

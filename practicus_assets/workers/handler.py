@@ -1,0 +1,84 @@
+"""What the executor asks of a place for steps, be it this machine or a cluster."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandler, StepHandlerContext
+
+from practicus_assets.errors import PracticusAssetsError, WorkerFailed, WorkerRejected
+from practicus_assets.workers.attempt import Attempt
+from practicus_assets.workers.configuration import Configuration
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How an attempt failed, if not in the author's code.
+
+    Attributes:
+        error: with what was found.
+        may_grow: whether the next attempt would get more memory than this one had.
+        metadata: for the event, see `dg.MetadataValue`.
+        log: the last lines of the worker's output.
+
+    """
+
+    error: WorkerFailed
+    may_grow: bool = False
+    metadata: dict[str, Any] = field(default_factory=dict)
+    log: str = ""
+
+
+class WorkerHandler(StepHandler):
+    """Starts, watches and ends the workers of a run's steps.
+
+    Args:
+        configuration: of the executor.
+
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self._failures: dict[str, Failure] = {}
+        super().__init__()
+
+    def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[Any]:
+        """Start a worker; one that cannot be started is a step that failed."""
+        attempt = Attempt.of(step_handler_context)
+        try:
+            yield from self._launch(attempt)
+        except PracticusAssetsError as error:
+            failed = error if isinstance(error, WorkerFailed) else WorkerRejected(error.found, error.advice)
+            self._failures[attempt.step] = Failure(failed)
+
+    def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
+        """Tell whether a worker can still bring its step to an end; if not, `failure` says why."""
+        attempt = Attempt.of(step_handler_context)
+        if attempt.step not in self._failures:
+            failure = self._look(attempt)
+            if failure is None:
+                return CheckStepHealthResult.healthy()
+            self._failures[attempt.step] = failure
+        return CheckStepHealthResult.unhealthy(str(self._failures[attempt.step].error))
+
+    def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[Any]:
+        """End a worker."""
+        yield from self._terminate(Attempt.of(step_handler_context))
+
+    def failure(self, step: str) -> Failure | None:
+        """Return, once, how the newest attempt at a step failed."""
+        return self._failures.pop(step, None)
+
+    def succeeded(self, step: str) -> None:
+        """Take note that a step reported its success."""
+
+    @abstractmethod
+    def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]: ...
+
+    @abstractmethod
+    def _look(self, attempt: Attempt) -> Failure | None: ...
+
+    @abstractmethod
+    def _terminate(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]: ...

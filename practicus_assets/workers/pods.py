@@ -1,0 +1,264 @@
+"""Pods: workers on a cluster, one Job an attempt, read before they are judged."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+from dagster._core.events import EngineEventData
+from kubernetes.client.exceptions import ApiException
+
+from practicus_assets.errors import WorkerLost, WorkerOutOfMemory, WorkerRejected
+from practicus_assets.events import has_ended
+from practicus_assets.workers import pod_status
+from practicus_assets.workers.assignment import Assignment
+from practicus_assets.workers.attempt import Attempt
+from practicus_assets.workers.cluster import Cluster, Unreachable
+from practicus_assets.workers.configuration import Configuration
+from practicus_assets.workers.handler import Failure, WorkerHandler
+from practicus_assets.workers.job import RUN_LABEL, step_job
+from practicus_assets.workers.manifest import CONTAINER, job_name
+from practicus_assets.workers.region import Region, own_namespace
+
+_PAGE_S = 0.9  # how long one look at a region's pods serves all steps
+_NO_POD_S = 10.0  # after which a Job without a pod is asked why
+_SLOW_START_S = 15.0  # after which a pod that has not started is asked why
+_SERVER_ERROR = 500
+_TOO_MANY = 429
+
+
+@dataclass
+class _Watch:
+    """What is known of a step's newest attempt."""
+
+    attempt: int
+    job: str
+    cluster: Cluster
+    assignment: Assignment
+    since: float = field(default_factory=time.monotonic)
+    pod: str = ""  # its uid, once it was seen
+    told: str = ""  # the last obstacle that was reported
+
+
+class PodHandler(WorkerHandler):
+    """Runs each step in a pod of its own."""
+
+    def __init__(self, configuration: Configuration, launcher: Any) -> None:
+        super().__init__(configuration)
+        self._launcher = launcher
+        self._clusters: dict[str, Cluster] = {}
+        self._watched: dict[str, _Watch] = {}
+        self._pages: dict[str, tuple[float, dict[str, list[dict[str, Any]]]]] = {}
+        self._unreachable: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """How Dagster calls it in the run's log."""
+        return "Kubernetes pods"
+
+    def succeeded(self, step: str) -> None:
+        """Let the pod of a step that succeeded go in minutes; others stay as long as their worker says."""
+        watch = self._watched.get(step)
+        if watch is None:
+            return
+        try:
+            watch.cluster.keep_job(watch.job, self.configuration.keep_succeeded)
+        except (ApiException, *Unreachable):
+            return  # it then stays as long as a failed one
+
+    def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
+        watch = self._watch(attempt)
+        worker, cluster = watch.assignment.worker, watch.cluster
+        location = attempt.run.job_code_origin
+        job = step_job(
+            watch.job,
+            worker,
+            attempt.run,
+            step=attempt.step,
+            environment=attempt.environment(worker, cluster.region.roots),
+            image=location.repository_origin.container_image if location is not None else None,
+            launcher=self._launcher,
+            owner=self._owner if cluster.namespace == own_namespace() and cluster.region.in_cluster else None,
+        )
+        container = job["spec"]["template"]["spec"]["containers"][0]
+        yield dg.DagsterEvent.step_worker_starting(
+            attempt.step_context,
+            f'Executing step "{attempt.step}" in Kubernetes job {watch.job}, attempt {attempt.number}.',
+            {
+                "Kubernetes Job name": watch.job,
+                "Kubernetes Namespace": cluster.namespace,
+                "Region": cluster.region.name or "default",
+                "Image": container["image"],
+                "Resources": dg.MetadataValue.json(container.get("resources", {})),
+                "Watch": cluster.kubectl("logs", "--follow", f"job/{watch.job}"),
+            },
+        )
+        try:
+            cluster.create_job(job)
+        except ApiException as error:
+            if error.status >= _SERVER_ERROR or error.status == _TOO_MANY:
+                raise WorkerLost(f"the API server answered {error.status} {error.reason}.") from error
+            raise WorkerRejected(
+                f"the API server refused its Job in the namespace {cluster.namespace}: {_said(error)}",
+                "Mend the worker, or the rights of the run's service account: practicus-assets doctor.",
+            ) from error
+        except Unreachable as error:
+            raise WorkerLost(f"the API server cannot be reached: {error}.") from error
+
+    def _look(self, attempt: Attempt) -> Failure | None:
+        watch = self._watch(attempt)
+        try:
+            pods = self._page(attempt, watch.cluster).get(watch.job, [])
+            failure = self._judged(attempt, watch, pods)
+        except ApiException as error:
+            if error.status < _SERVER_ERROR and error.status != _TOO_MANY:
+                raise
+            self._tell_unreachable(attempt, watch.cluster, _said(error))
+            return None
+        except Unreachable as error:
+            self._tell_unreachable(attempt, watch.cluster, str(error))
+            return None
+        self._unreachable.discard(watch.cluster.region.name)
+        if failure is None or has_ended(attempt.instance, attempt.run.run_id, attempt.step, attempt.number):
+            return None
+        failure.error.table = failure.error.table or attempt.step
+        self._tell(attempt, f"The worker failed: {failure.error}", failure.metadata)
+        if isinstance(failure.error, WorkerLost | WorkerRejected):
+            # a Job without its pod would start another one, and a pod that cannot start would wait for ever
+            watch.cluster.delete_job(watch.job)
+        return failure
+
+    def _terminate(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
+        watch = self._watch(attempt)
+        yield dg.DagsterEvent.engine_event(attempt.step_context, f"Deleting Kubernetes job {watch.job}.")
+        try:
+            watch.cluster.delete_job(watch.job)
+        except (ApiException, *Unreachable) as error:
+            remove = watch.cluster.kubectl("delete", "job", watch.job)
+            self._tell(attempt, f"The Job could not be deleted: {error}. Delete it with: {remove}", {})
+
+    def _watch(self, attempt: Attempt) -> _Watch:
+        """Return what is known of an attempt, also if an earlier process of the run started it."""
+        watch = self._watched.get(attempt.step)
+        if watch is None or watch.attempt != attempt.number:
+            assignment, region = attempt.assignment(self.configuration)
+            name = job_name(attempt.step, attempt.run.run_id, attempt.number)
+            watch = _Watch(attempt.number, name, self._cluster(region), assignment)
+            self._watched[attempt.step] = watch
+        return watch
+
+    def _cluster(self, region: Region) -> Cluster:
+        if region.name not in self._clusters:
+            namespace = region.namespace or self._run_namespace
+            self._clusters[region.name] = Cluster(region, namespace)
+        return self._clusters[region.name]
+
+    @property
+    def _run_namespace(self) -> str:
+        return own_namespace() or getattr(self._launcher, "job_namespace", None) or "default"
+
+    @cached_property
+    def _owner(self) -> dict[str, str] | None:
+        return self._cluster(self.configuration.home).run_job()
+
+    def _page(self, attempt: Attempt, cluster: Cluster) -> dict[str, list[dict[str, Any]]]:
+        """Return the run's pods in a region by their Job's name."""
+        key = cluster.region.name
+        when, found = self._pages.get(key, (0.0, {}))
+        if time.monotonic() - when > _PAGE_S:
+            found = {}
+            for pod in cluster.pods(f"{RUN_LABEL}={attempt.run.run_id}"):
+                found.setdefault(pod["metadata"]["labels"].get("job-name", ""), []).append(pod)
+            self._pages[key] = (time.monotonic(), found)
+        return found
+
+    def _judged(self, attempt: Attempt, watch: _Watch, pods: list[dict[str, Any]]) -> Failure | None:
+        if not watch.pod and pods:
+            watch.pod = min(pods, key=lambda each: each["metadata"]["creationTimestamp"])["metadata"]["uid"]
+        pod = next((each for each in pods if each["metadata"]["uid"] == watch.pod), None)
+        if pod is None:
+            return self._without_pod(attempt, watch)
+        end = pod_status.end(pod)
+        if end is not None:
+            return self._failure(watch, pod, end)
+        self._tell_obstacle(attempt, watch, pod)
+        return None
+
+    def _without_pod(self, attempt: Attempt, watch: _Watch) -> Failure | None:
+        if watch.pod:
+            return Failure(WorkerLost("its pod was deleted."))
+        if time.monotonic() - watch.since < _NO_POD_S:
+            return None
+        if watch.cluster.job(watch.job) is None:
+            return Failure(WorkerLost(f"its Job {watch.job} was deleted."))
+        self._tell_warning(attempt, watch, "Job", watch.job)
+        return None
+
+    def _failure(self, watch: _Watch, pod: dict[str, Any], end: pod_status.End) -> Failure:
+        cluster, name = watch.cluster, pod["metadata"]["name"]
+        log = cluster.log_tail(name, CONTAINER) if end.started else ""
+        metadata: dict[str, Any] = {
+            "Pod": name,
+            "Kubernetes Namespace": cluster.namespace,
+            "Node": end.node or "none",
+        }
+        if end.exit_code is not None:
+            metadata["Exit code"] = end.exit_code
+        if end.peak_memory is not None:
+            metadata["Peak memory"] = f"{end.peak_memory / 2**20:.0f}Mi"
+        if log:
+            metadata["Last log lines"] = dg.MetadataValue.md(f"```\n{log}\n```")
+        if end.started:
+            metadata["Look inside"] = dg.MetadataValue.md(
+                "\n".join(
+                    f"    {line}"
+                    for line in (
+                        cluster.kubectl("logs", name),
+                        cluster.kubectl("describe", "pod", name),
+                        cluster.kubectl("debug", name, "-it", f"--copy-to={name}-debug", "--", "sh"),
+                    )
+                )
+            )
+        grown = watch.assignment.after(1, 0).worker.memory
+        may_grow = grown != watch.assignment.worker.memory
+        if isinstance(end.error, WorkerOutOfMemory) and may_grow:
+            end.error.advice = f"The next attempt gets {grown}."
+        return Failure(end.error, may_grow=may_grow, metadata=metadata, log=log)
+
+    def _tell_obstacle(self, attempt: Attempt, watch: _Watch, pod: dict[str, Any]) -> None:
+        if pod_status.has_started(pod):
+            return
+        said = pod_status.obstacle(pod)
+        if said:
+            self._tell_waiting(attempt, watch, said)
+        elif time.monotonic() - watch.since > _SLOW_START_S:
+            self._tell_warning(attempt, watch, "Pod", pod["metadata"]["name"])
+
+    def _tell_warning(self, attempt: Attempt, watch: _Watch, kind: str, name: str) -> None:
+        warnings = watch.cluster.events(kind, name)
+        if warnings:
+            self._tell_waiting(attempt, watch, f"{warnings[-1].get('reason')}: {warnings[-1].get('message')}")
+
+    def _tell_waiting(self, attempt: Attempt, watch: _Watch, why: str) -> None:
+        if why != watch.told:
+            watch.told = why
+            self._tell(attempt, f"The worker waits. {why}", {})
+
+    def _tell_unreachable(self, attempt: Attempt, cluster: Cluster, why: str) -> None:
+        if cluster.region.name not in self._unreachable:
+            self._unreachable.add(cluster.region.name)
+            self._tell(attempt, f"The API server of {cluster.region.label} does not answer: {why}", {})
+
+    def _tell(self, attempt: Attempt, message: str, metadata: dict[str, Any]) -> None:
+        dg.DagsterEvent.engine_event(attempt.step_context, message, EngineEventData(metadata=metadata))
+
+
+def _said(error: ApiException) -> str:
+    """Return the API server's own words (the field `message` of its `Status`)."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return f"{error.status} {error.reason}"
