@@ -60,10 +60,11 @@ class PodHandler(WorkerHandler):
         """How Dagster calls it in the run's log."""
         return "Kubernetes pods"
 
-    def succeeded(self, step: str) -> None:
+    def ended(self, step: str, *, succeeded: bool) -> None:
         """Let the pod of a step that succeeded go in minutes; others stay as long as their worker says."""
+        super().ended(step, succeeded=succeeded)
         watch = self._watched.get(step)
-        if watch is None:
+        if watch is None or not succeeded:
             return
         try:
             watch.cluster.keep_job(watch.job, self.configuration.keep_succeeded)
