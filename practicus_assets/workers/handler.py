@@ -68,7 +68,8 @@ class WorkerHandler(StepHandler):
 
     def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[Any]:
         """End a worker."""
-        yield from self._terminate(Attempt.of(step_handler_context))
+        self._terminate(Attempt.of(step_handler_context))
+        yield from ()
 
     def failure(self, step: str) -> Failure | None:
         """Return, once, how the newest attempt at a step failed."""
@@ -81,7 +82,7 @@ class WorkerHandler(StepHandler):
     def end_all(self) -> None:
         """End the workers of all steps that run."""
         for attempt in list(self._running.values()):
-            list(self._terminate(attempt))
+            self._terminate(attempt)
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
         failure.error.table = failure.error.table or attempt.step
@@ -98,4 +99,4 @@ class WorkerHandler(StepHandler):
     def _look(self, attempt: Attempt) -> Failure | None: ...
 
     @abstractmethod
-    def _terminate(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]: ...
+    def _terminate(self, attempt: Attempt) -> None: ...

@@ -124,9 +124,9 @@ class PodHandler(WorkerHandler):
             watch.cluster.delete_job(watch.job)
         return failure
 
-    def _terminate(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
+    def _terminate(self, attempt: Attempt) -> None:
         watch = self._watch(attempt)
-        yield dg.DagsterEvent.engine_event(attempt.step_context, f"Deleting Kubernetes job {watch.job}.")
+        self._tell(attempt, f"Deleting Kubernetes job {watch.job}.")
         try:
             watch.cluster.delete_job(watch.job)
         except (ApiException, *Unreachable) as error:
