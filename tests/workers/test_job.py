@@ -1,0 +1,102 @@
+"""From worker to manifest: the files in golden/ were read by eye; each is what the API server gets."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from practicus_assets import Worker
+from practicus_assets.errors import DeclarationError
+from practicus_assets.workers.configuration import Configuration
+from practicus_assets.workers.job import step_job
+from practicus_assets.workers.manifest import job_name
+
+GOLDEN = Path(__file__).parent / "golden"
+RUN = dg.DagsterRun(job_name="nightly", run_id="3f2a9c1e-0000-4000-8000-000000000000")
+SPOT = {"node_selector": {"pool": "spot"}, "tolerations": [{"key": "spot", "operator": "Exists"}]}
+
+WORKERS = {
+    "nothing": Worker(),
+    "size": Worker(size="Small", memory_limit="8Gi", cpu_limit="2"),
+    "gpu_on_spot": Worker(cpu=2, memory="8Gi", ephemeral_storage="20Gi", gpu=1, spot=True, time_limit=3600),
+    "everything": Worker(
+        cpu="500m",
+        memory="1Gi",
+        image="registry.example.com/team/pipelines:7",
+        image_pull_secrets=["registry"],
+        env={"MODE": "full"},
+        secrets=["lake"],
+        config_maps=["settings"],
+        volumes={"/models": {"persistentVolumeClaim": {"claimName": "models", "readOnly": True}}},
+        service_account="trainer",
+        service_account_token=True,
+        node_selector={"disk": "fast"},
+        tolerations=[{"key": "dedicated", "operator": "Equal", "value": "etl", "effect": "NoSchedule"}],
+        affinity={"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        priority_class="nightly",
+        labels={"team": "data"},
+        annotations={"example.com/owner": "data team"},
+        startup_script="echo started",
+        keep_on_failure=7200,
+        raw={
+            "dnsPolicy": "ClusterFirst",
+            "containers": [
+                {"securityContext": {"readOnlyRootFilesystem": False}},
+                {"name": "proxy", "image": "proxy:1"},
+            ],
+        },
+    ),
+}
+
+
+def made(worker: Worker, **options: Any) -> dict[str, Any]:
+    place = Configuration.of({"kubernetes": {"spot": SPOT}})
+    assignment, _ = place.assign("shop__orders", worker)
+    return step_job(
+        job_name("shop__orders", RUN.run_id, 1),
+        assignment.worker,
+        RUN,
+        step="shop__orders",
+        environment={"PRACTICUS_ATTEMPT": "1"},
+        **{"image": "pipelines:1", "launcher": None, **options},
+    )
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_becomes_this_manifest(name: str) -> None:
+    job = made(WORKERS[name], owner={"apiVersion": "batch/v1", "kind": "Job", "name": "run", "uid": "7"})
+    for labels in (job["metadata"]["labels"], job["spec"]["template"]["metadata"]["labels"]):
+        del labels["app.kubernetes.io/version"]  # Dagster's
+    assert job == yaml.safe_load((GOLDEN / f"{name}.yaml").read_text())
+
+
+def test_a_worker_without_any_image_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="no image is named"):
+        made(Worker(), image=None)
+
+
+@pytest.mark.parametrize("step", ["orders", "shop__orders", "A" * 200, "ñandú", "9lives", "[dynamic]?"])
+def test_a_jobs_name_is_one_that_kubernetes_takes_and_tells_attempts_apart(step: str) -> None:
+    names = {job_name(step, RUN.run_id, attempt) for attempt in (1, 2, 10)}
+    assert len(names) == 3
+    for name in names:
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name)
+        assert len(name) <= 57
+
+
+def test_the_stock_executor_reads_the_same_pod_from_the_tags() -> None:
+    from dagster_k8s.job import get_user_defined_k8s_config
+
+    @dg.op(tags=Worker(size="Small", node_selector={"disk": "fast"}).op_tags)
+    def work() -> None: ...
+
+    config = get_user_defined_k8s_config(work.tags)
+    assert config.container_config["resources"] == {
+        "requests": {"cpu": "500m", "memory": "1Gi"},
+        "limits": {"memory": "1Gi"},
+    }
+    assert config.pod_spec_config["node_selector"] == {"disk": "fast"}
+    assert config.container_config["security_context"]["read_only_root_filesystem"] is True

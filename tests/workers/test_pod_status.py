@@ -1,0 +1,149 @@
+"""A pod is read before it is judged: each status is one that a Kubernetes API server has given."""
+
+from typing import Any
+
+import pytest
+
+from practicus_assets.errors import (
+    WorkerCrashed,
+    WorkerFailed,
+    WorkerLost,
+    WorkerOutOfMemory,
+    WorkerRejected,
+    WorkerTimedOut,
+)
+from practicus_assets.workers import pod_status
+
+
+def pod(status: dict[str, Any], *, deleted: bool = False) -> dict[str, Any]:
+    container = {"name": "dagster", "resources": {"limits": {"memory": "200Mi"}}}
+    metadata = {"name": "orders", **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if deleted else {})}
+    return {
+        "metadata": metadata,
+        "spec": {"nodeName": "node-7", "activeDeadlineSeconds": 60, "containers": [container]},
+        "status": status,
+    }
+
+
+def terminated(code: int, reason: str, message: str = "") -> dict[str, Any]:
+    state = {"terminated": {"exitCode": code, "reason": reason, "message": message}}
+    return {"containerStatuses": [{"name": "dagster", "state": state}]}
+
+
+def waiting(reason: str, message: str = "", name: str = "dagster") -> dict[str, Any]:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"phase": "Pending", "containerStatuses": [{"name": name, "state": state}]}
+
+
+RUNNING = {"phase": "Running", "containerStatuses": [{"name": "dagster", "state": {"running": {}}}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [
+        ({"phase": "Failed", **terminated(137, "OOMKilled")}, WorkerOutOfMemory, "it may have 200Mi"),
+        ({"phase": "Running", **terminated(137, "OOMKilled")}, WorkerOutOfMemory, "it may have 200Mi"),
+        (
+            {"phase": "Failed", "reason": "Evicted", "message": "low on memory"},
+            WorkerLost,
+            "Evicted: low on memory",
+        ),
+        ({"phase": "Failed", "reason": "Preempting"}, WorkerLost, "Preempting: no message"),
+        ({"phase": "Failed", "reason": "NodeLost"}, WorkerLost, "NodeLost"),
+        ({"phase": "Failed", "reason": "Shutdown", **terminated(143, "Error")}, WorkerLost, "Shutdown"),
+        (
+            {
+                "phase": "Failed",
+                "conditions": [
+                    {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
+                ],
+                **terminated(137, "Error"),
+            },
+            WorkerLost,
+            "PreemptionByScheduler",
+        ),
+        ({"phase": "Failed", "reason": "DeadlineExceeded"}, WorkerTimedOut, "time_limit of 60 s"),
+        ({"phase": "Failed", **terminated(1, "Error")}, WorkerCrashed, "exit code 1, Error"),
+        ({"phase": "Failed", **terminated(139, "Error")}, WorkerCrashed, "exit code 139 (signal 11)"),
+        ({"phase": "Succeeded", **terminated(0, "Completed")}, WorkerCrashed, "exit code 0, Completed"),
+        (waiting("ErrImagePull", "manifest unknown"), WorkerRejected, "ErrImagePull: manifest unknown"),
+        (waiting("ImagePullBackOff", "access denied"), WorkerRejected, "access denied"),
+        (waiting("InvalidImageName"), WorkerRejected, "InvalidImageName: no message"),
+        (
+            waiting("CreateContainerConfigError", 'secret "db" not found'),
+            WorkerRejected,
+            'secret "db" not found',
+        ),
+        (waiting("ErrImagePull", "not found", name="proxy"), WorkerRejected, "container proxy"),
+    ],
+)
+def test_an_end_has_a_class_and_says_what_was_found(
+    status: dict[str, Any], kind: type[WorkerFailed], says: str
+) -> None:
+    end = pod_status.end(pod(status))
+    assert end is not None
+    assert type(end.error) is kind
+    assert says in str(end.error)
+    assert end.node == "node-7"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        RUNNING,
+        {"phase": "Pending"},
+        waiting("ContainerCreating"),
+        waiting("ErrImagePull", "dial tcp: i/o timeout"),
+        waiting("ImagePullBackOff", "unexpected status: 503 Service Unavailable"),
+        waiting("ErrImagePull", "toomanyrequests: Too Many Requests"),
+        {},
+    ],
+)
+def test_a_pod_that_may_still_do_its_work_has_not_ended(status: dict[str, Any]) -> None:
+    assert pod_status.end(pod(status)) is None
+
+
+def test_a_running_pod_that_is_being_deleted_is_lost() -> None:
+    end = pod_status.end(pod(RUNNING, deleted=True))
+    assert end is not None
+    assert isinstance(end.error, WorkerLost)
+
+
+def test_an_end_tells_exit_code_and_peak_of_memory() -> None:
+    end = pod_status.end(
+        pod({"phase": "Failed", **terminated(137, "OOMKilled", "peak_memory_bytes=209715200")})
+    )
+    assert end is not None
+    assert (end.exit_code, end.peak_memory, end.started) == (137, 200 << 20, True)
+
+
+def test_a_termination_message_of_the_author_is_no_peak_of_memory() -> None:
+    end = pod_status.end(pod({"phase": "Failed", **terminated(1, "Error", "bye")}))
+    assert end is not None
+    assert end.peak_memory is None
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (
+            {
+                "phase": "Pending",
+                "conditions": [
+                    {
+                        "type": "PodScheduled",
+                        "status": "False",
+                        "reason": "Unschedulable",
+                        "message": "0/1 nodes are available: 1 Insufficient cpu.",
+                    }
+                ],
+            },
+            "Unschedulable: 0/1 nodes are available: 1 Insufficient cpu.",
+        ),
+        (waiting("ErrImagePull", "i/o timeout"), "container dagster: ErrImagePull: i/o timeout"),
+        (waiting("ContainerCreating"), ""),
+        (RUNNING, ""),
+    ],
+)
+def test_a_pod_that_waits_says_for_what(status: dict[str, Any], says: str) -> None:
+    assert pod_status.obstacle(pod(status)) == says
