@@ -1,5 +1,6 @@
 """`worker_executor`: each step of a run in a worker of its own."""
 
+import importlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -46,8 +47,7 @@ def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
     """
     config = init_context.executor_config
     configuration = Configuration.of(config)
-    launcher = init_context.instance.run_launcher
-    backend, why = _backend(configuration, config, launcher)
+    backend, why = _backend(configuration, config, init_context.instance)
     if backend == "local" and not _isolated(configuration, init_context):
         create = dg.in_process_executor.executor_creation_fn
         assert create is not None
@@ -56,7 +56,7 @@ def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
         from practicus_assets.workers.pods import PodHandler  # noqa: PLC0415 takes half a second
 
         _refuse_local_instance(init_context.instance)
-        handler: WorkerHandler = PodHandler(configuration, launcher)
+        handler: WorkerHandler = PodHandler(configuration, _k8s_launcher(init_context.instance))
     else:
         from practicus_assets.workers.processes import ProcessHandler  # noqa: PLC0415
 
@@ -139,19 +139,46 @@ class WorkerExecutor(StepDelegatingExecutor):
         return isinstance(failure.error, WorkerLost) and lost < self._handler.configuration.lost_retries
 
 
-def _backend(configuration: Configuration, config: Mapping[str, Any], launcher: Any) -> tuple[str, str]:
+def _backend(
+    configuration: Configuration, config: Mapping[str, Any], instance: dg.DagsterInstance
+) -> tuple[str, str]:
     """Return where steps run, and what decided it."""
     if "backend" in config:
         return configuration.backend, f"the run's configuration says backend: {configuration.backend}"
     if configuration.backend:
         return configuration.backend, f"{ENVIRONMENT} is {os.environ[ENVIRONMENT]}"
-    name = type(launcher).__name__
-    if name == "K8sRunLauncher":
+    name = _launcher_class(instance).__name__
+    if _launches_pods(instance):
         return "kubernetes", f"the instance launches runs with {name}"
     return (
         "local",
         f"nothing says otherwise ({ENVIRONMENT} is not set, and the instance launches with {name})",
     )
+
+
+def _launcher_class(instance: dg.DagsterInstance) -> type:
+    """Return the class of the run launcher, which need not be able to work where this runs."""
+    reference = instance.get_ref().run_launcher_data
+    if reference is None:
+        return type(instance.run_launcher)
+    found: type = getattr(importlib.import_module(reference.module_name), reference.class_name)
+    return found
+
+
+def _launches_pods(instance: dg.DagsterInstance) -> bool:
+    return any(each.__name__ == "K8sRunLauncher" for each in _launcher_class(instance).__mro__)
+
+
+def _k8s_launcher(instance: dg.DagsterInstance) -> Any:
+    """Return the launcher whose configuration steps inherit; None outside of the cluster that it is for."""
+    from kubernetes.config import ConfigException  # noqa: PLC0415 takes half a second
+
+    if not _launches_pods(instance):
+        return None
+    try:
+        return instance.run_launcher
+    except ConfigException:
+        return None
 
 
 def _isolated(configuration: Configuration, init_context: dg.InitExecutorContext) -> bool:

@@ -27,8 +27,6 @@ from practicus_assets.workers.region import Region, own_namespace
 _PAGE_S = 0.9  # how long one look at a region's pods serves all steps
 _NO_POD_S = 10.0  # after which a Job without a pod is asked why
 _SLOW_START_S = 15.0  # after which a pod that has not started is asked why
-_SERVER_ERROR = 500
-_TOO_MANY = 429
 
 
 @dataclass
@@ -109,10 +107,11 @@ class PodHandler(WorkerHandler):
             pods = self._page(attempt, watch.cluster).get(watch.job, [])
             failure = self._judged(attempt, watch, pods)
         except ApiException as error:
-            if error.status < _SERVER_ERROR and error.status != _TOO_MANY:
-                raise
-            self._tell_unreachable(attempt, watch.cluster, _said(error))
-            return None
+            if not _may_pass(error):
+                failure = Failure(_refusal(watch.cluster, error))
+            else:
+                self._tell_unreachable(attempt, watch.cluster, _said(error))
+                return None
         except Unreachable as error:
             self._tell_unreachable(attempt, watch.cluster, str(error))
             return None
@@ -121,12 +120,15 @@ class PodHandler(WorkerHandler):
             return None
         if isinstance(failure.error, WorkerLost | WorkerRejected):
             # a Job without its pod would start another one, and a pod that cannot start would wait for ever
-            watch.cluster.delete_job(watch.job)
+            self._delete(attempt, watch)
         return failure
 
     def _terminate(self, attempt: Attempt) -> None:
         watch = self._watch(attempt)
         self._tell(attempt, f"Deleting Kubernetes job {watch.job}.")
+        self._delete(attempt, watch)
+
+    def _delete(self, attempt: Attempt, watch: _Watch) -> None:
         try:
             watch.cluster.delete_job(watch.job)
         except (ApiException, *Unreachable) as error:
@@ -255,14 +257,22 @@ def _refusals(cluster: Cluster) -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        if error.status >= _SERVER_ERROR or error.status == _TOO_MANY:
+        if _may_pass(error):
             raise WorkerLost(f"the API server answered {error.status} {error.reason}.") from error
-        raise WorkerRejected(
-            f"the API server refuses it in the namespace {cluster.namespace}: {_said(error)}",
-            "Mend the worker, or the rights of the run's service account: practicus-assets doctor tells.",
-        ) from error
+        raise _refusal(cluster, error) from error
     except Unreachable as error:
         raise WorkerLost(f"the API server cannot be reached: {error}.") from error
+
+
+def _may_pass(error: ApiException) -> bool:
+    return bool(error.status >= 500 or error.status in {401, 429})  # noqa: PLR2004 tokens are renewed
+
+
+def _refusal(cluster: Cluster, error: ApiException) -> WorkerRejected:
+    return WorkerRejected(
+        f"the API server refuses it in the namespace {cluster.namespace}: {_said(error)}",
+        "Mend the worker, or the rights of the run's service account: practicus-assets doctor tells.",
+    )
 
 
 def _said(error: ApiException) -> str:
