@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LAKE := $(CURDIR)/.demo/lake
 
-.PHONY: demo ui test check acceptance lock clean
+.PHONY: demo ui test check acceptance cluster lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
@@ -12,11 +12,14 @@ ui: .venv/demo.ready  ## open Dagster on the demo's lake, at http://localhost:30
 	@mkdir -p .demo/dagster
 	@DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dagster dev
 
-test: .venv/dev.ready  ## run the tests, but for those that need a browser
+test: .venv/dev.ready  ## run the tests, but for those that need a browser or a cluster
 	@$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/cluster
 
 acceptance: .venv/dev.ready  ## run the tests that need Chromium
 	@$(BIN)/python -m pytest tests/acceptance
+
+cluster: .venv/dev.ready  ## run the tests on the cluster of KUBECONFIG, with the image that PRACTICUS_IMAGE names
+	@$(BIN)/python -m pytest tests/cluster
 
 check: .venv/dev.ready  ## lint, format, types, import rules, definitions
 	@$(BIN)/ruff check
@@ -32,6 +35,9 @@ lock:  ## write the lock files anew, with the newest versions that pyproject.tom
 		--python-version 3.11 --all-extras pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
 		--python-version 3.11 --all-extras --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
+		--python-version 3.11 --extra deploy --extra pipelines --extra build -c requirements.lock pyproject.toml \
+		-o requirements-image.lock
 
 clean:  ## remove the environment and the demo's lake
 	@rm -rf .venv .demo
