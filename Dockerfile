@@ -25,6 +25,7 @@ RUN python -m pip --python /opt/venv/bin/python uninstall --yes --quiet hatchlin
  && rm -rf kubernetes/aio pyarrow/include pyarrow/src pyarrow/*flight* \
  && find numpy pandas pyarrow -type d -name tests -prune -exec rm -rf {} + \
  && find dagster_webserver -name '*.map' -delete \
+ && echo /opt/code > code.pth \
  && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash . \
  && /opt/venv/bin/python -W ignore -c 'import dagster_aws.s3, dagster_k8s, dagster_postgres, dagster_webserver, deltalake, pyarrow.dataset'
 
@@ -32,7 +33,6 @@ FROM ${BASE_IMAGE}
 COPY --from=venv /opt/venv /opt/venv
 COPY --from=code /opt/code /opt/code
 ENV PATH=/opt/code/bin:/opt/venv/bin:$PATH \
-    PYTHONPATH=/opt/code \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     DAGSTER_HOME=/opt/dagster \
