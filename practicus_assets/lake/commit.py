@@ -134,7 +134,7 @@ class Committer:
                 time.sleep(random.uniform(0, pause))  # noqa: S311 not cryptographic
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
         except BaseException as error:
-            if not in_doubt:
+            if not in_doubt or isinstance(error, StoreFailed):  # in doubt, that is CommitStateUnknown
                 staging.discard()
                 if isinstance(error, PracticusAssetsError):
                     error.nothing_written = True
@@ -157,6 +157,9 @@ class Committer:
                 raise
             raise self._unknown(version, answer) from error
         if answer is not None and (handle is None or handle.version() < version):
+            if self.table.local_path is not None and isinstance(answer, OSError):
+                with self.table.reaching(f"the commit of version {version}"):
+                    raise answer  # a disk does nothing later that it refused
             raise self._unknown(version, answer) from answer
         return _Look(handle, since)
 

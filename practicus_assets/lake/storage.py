@@ -1,5 +1,6 @@
 """Where a table lives: its URI, the options of its object store, and how it is opened."""
 
+import errno
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,12 +21,14 @@ from practicus_assets.errors import (
     TableNotFound,
     VersionGone,
 )
+from practicus_assets.lake.damage import refuse_damaged_log, refuse_emptied_log
 
 _SECRET = re.compile(
     r"secret|key|token|password|sas|credential|client|auth|signature|connection_string|service_account",
     re.IGNORECASE,
 )
 _SHORTEST_SECRET = 4  # "true" and the like are no secrets, and stand in many texts
+_DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 _LONGEST_TEXT = 600
 _ADVICE = "See to the store or the disk, its credentials and the network, and run again."
 _UNSAFE_PART = re.compile(r"[/\\%?#*\x00-\x1f\x7f]")  # in a URI, `?` and `#` end the path and `%` escapes
@@ -85,15 +88,17 @@ class Table:
         Raises:
             TableNotFound: if there is no table.
             VersionGone: if the log no longer reaches that version.
-            StoreFailed: if the store does not answer, or the log is damaged.
+            StoreFailed: if the store does not answer, or the log is damaged; it then names the file.
 
         """
         try:
             with self.reaching("the table's log"):
-                return DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options))
+                handle = DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options))
         except StoreFailed as failed:
             error = failed.__cause__
             missing = isinstance(error, DeltaTableNotFoundError)
+            if not missing and isinstance(error, DeltaError):
+                refuse_damaged_log(self.filesystem(), self.name, self.uri)
             if not missing and (version is None or not isinstance(error, DeltaError)):
                 raise
             if version is None or self.open_if_exists() is None:
@@ -101,9 +106,12 @@ class Table:
                     f"there is no Delta table at {self.uri}.", f"Materialize {self.name} first."
                 ) from None
             raise VersionGone(
-                f"version {version} at {self.uri} cannot be opened: {error}",
+                f"version {version} at {self.uri} cannot be opened: {in_one_line(failed)}",
                 "Its log has expired, or it never was. Run again to read the newest version.",
             ) from error
+        if self.local_path is not None:
+            refuse_emptied_log(self.local_path, self.name, handle.version())
+        return handle
 
     def open_if_exists(self) -> DeltaTable | None:
         """Open the newest version, or return None where there is no table."""
@@ -117,13 +125,16 @@ class Table:
 
         Raises:
             DeclarationError: if it is a folder of this machine, and cannot be made.
-            StoreFailed: if the options do not name a store.
+            StoreFailed: if the disk is full or failing, or the options do not name a store.
 
         """
         if self.local_path is not None:
             try:
                 self.local_path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
+                if error.errno in _DISK_FAILED:
+                    with self.reaching("the folder"):
+                        raise
                 raise DeclarationError(
                     f"the folder {self.uri} cannot be made: {error.strerror}.",
                     "Set root_uri to a folder that this process may write to.",
@@ -172,6 +183,6 @@ class Table:
 
 
 def in_one_line(error: Exception) -> str:
-    """Return an error's text without the colours and lines in which delta-rs draws its causes."""
-    text = re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(error))
+    """Return an error's text without the colours, lines and addresses in which delta-rs draws its causes."""
+    text = re.sub(r"\x1b\[[0-9;]*m|↳|\s+\d+: [^\n]*(?=\n|$)", " ", str(error))
     return " ".join(text.split())[:_LONGEST_TEXT].rstrip(".")

@@ -131,6 +131,8 @@ class _Proxy:
         self._hits = 0
         self._counted = 0
         self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def serve(self, commands: Connection) -> None:
         async with aiohttp.ClientSession(auto_decompress=False) as self._session:
@@ -141,8 +143,7 @@ class _Proxy:
             while True:
                 command = await asyncio.to_thread(commands.recv)
                 if command == "seen":
-                    while self._busy:
-                        await asyncio.sleep(0.01)
+                    await self._idle.wait()
                     commands.send(Seen(self._requests, self._hits))
                 else:
                     self._fault, self._requests, self._hits, self._counted = command, [], 0, 0
@@ -160,10 +161,13 @@ class _Proxy:
             met = reached and (counted or fault.count > 1)  # a store that stays away does so for all
         self._hits += met
         self._busy += 1
+        self._idle.clear()
         try:
             return await self._answer(request, fault if met else None)
         finally:
             self._busy -= 1
+            if not self._busy:
+                self._idle.set()
 
     async def _answer(  # noqa: C901, PLR0911 one branch a kind
         self, request: web.BaseRequest, fault: Fault | None

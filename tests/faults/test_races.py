@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 from deltalake import DeltaTable, Field, QueryBuilder
 from deltalake.exceptions import DeltaError
 from deltalake.schema import PrimitiveType
@@ -102,7 +101,7 @@ def test_many_processes_rewrite_disjoint_partitions_while_columns_change_and_fil
 
 
 def fight(works: list[Work], here: Place, tally: Tally, *, defects: Sequence[Defect] = ()) -> None:
-    """Let writers that have all begun commit the same partition; judge who lands and what the others are told."""
+    """Let writers that have all begun commit the same partition; judge who lands and what the others hear."""
     before = here.state()
     outcomes = race(works, here, all_begun=True, defects=defects)
     landed = [(w, o) for w, o in zip(works, outcomes, strict=True) if o.kind == "landed"]

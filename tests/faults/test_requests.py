@@ -9,7 +9,7 @@ from deltalake.exceptions import DeltaError
 
 from faults.proxy import DEADLINE_S, KINDS, Fault, FaultProxy, Kind, Only, only
 from faults.tally import ROUNDS, Tally
-from faults.work import CASES, Outcome, Place, Work, attempt, until_landed
+from faults.work import CASES, Outcome, Place, State, Work, attempt, until_landed
 from practicus_assets.lake.conditional_puts import _proven
 
 QUICK: tuple[Kind, ...] = ("500 before", "503 before", "500 after", "cut before", "cut after", "cut inside")
@@ -39,46 +39,34 @@ AGAIN = Client("asks again", 3, 1)
 AWAY = Client("the store stays away", 1, 1_000_000)
 
 
-def judged(
-    first: Outcome, now: object, work: Work, before: object, later: list[Outcome], end: object
-) -> str | None:
-    """Return what is wrong with how a faulty attempt and its retries ended; None if nothing is."""
-    after = work.after(before)  # type: ignore[arg-type]
-    if first.kind == "raised" and (
-        not first.ours or not first.text.startswith("t ") and not first.text.startswith("t:")
-    ):
-        return f"an error that is not ours or names no table: {first.error}: {first.text}"
-    if now not in (before, after):
-        return f"a mix, after {first}: {now}"
-    if first.kind == "landed" and now != after:
-        return "it said that it had landed, and had not"
-    if "Nothing was written" in first.text and now != before:
-        return f"it said that nothing was written, and it was: {first}"
-    if (
-        first.kind == "raised"
-        and "Nothing was written" not in first.text
-        and first.error != "CommitStateUnknown"
-    ):
-        return f"it does not say whether something was written: {first}"
-    if later[-1].kind != "landed":
-        return f"no retry landed: {later}, after {first}"
-    if end != after:
-        return f"after the retry: {end}, after {first}, {later}"
-    return None
+def told(first: Outcome, now: State, before: State, after: State) -> str | None:
+    """Return what is wrong with what a faulty attempt said, given what the table holds now."""
+    if first.kind == "landed":
+        return None if now == after else "it said that it had landed, and had not"
+    if not first.ours or not first.text.startswith(("t ", "t:")):
+        return f"an error that is not ours, or names no table: {first}"
+    if first.text.endswith("Nothing was written."):
+        return None if now == before else f"it said that nothing was written, and it was: {first}"
+    return None if first.error == "CommitStateUnknown" else f"it does not say what was written: {first}"
 
 
 def tried(
-    work: Work, before: object, direct: Place, faulty: Place, settled: Callable[[], object]
+    work: Work, before: State, direct: Place, faulty: Place, settled: Callable[[], object]
 ) -> str | None:
     """Make a faulty attempt and healthy retries; return what is wrong with how they ended."""
+    after = work.after(before)
     first = attempt(work, faulty)
     try:
         now = direct.state()
+        if now not in (before, after):
+            return f"a mix, after {first}: {now}"
+        problem = told(first, now, before, after)
         later = [first] if first.kind == "landed" else until_landed(work, direct)
         settled()  # what was under way has arrived
-        if later[-1].kind == "landed" and direct.state() != work.after(before):  # type: ignore[arg-type]
-            later = [*later, *until_landed(work, direct)]
-        return judged(first, now, work, before, later, direct.state())
+        if later[-1].kind != "landed":
+            return problem or f"no retry landed: {later}, after {first}"
+        end = direct.state()
+        return problem or (None if end == after else f"in the end: {end}, after {first}, {later}")
     except (DeltaError, OSError, pa.ArrowException) as error:
         return f"the table cannot be read, after {first}: {error}"
 
