@@ -1,5 +1,6 @@
 """Snapshots: a table at one pinned version, which nothing can change under its reader."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -17,6 +18,7 @@ from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.storage import Table
 
 _ALIAS = "snapshot"
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*(?:(?!/\*).)*?\*/""", re.DOTALL)
 _IN_ORDER = {"datafusion.execution.target_partitions": "1"}  # more would mix the order of rows
 
 
@@ -130,6 +132,8 @@ class Snapshot:
         source = f"(SELECT * FROM {_ALIAS} WHERE {scope})" if scope else _ALIAS  # noqa: S608 values are literals
         sql = f"SELECT {', '.join(map(identifier, names))} FROM {source}"  # noqa: S608 names are quoted
         if predicate:
+            if not _is_one_condition(predicate):
+                raise SchemaMismatch(f"{predicate!r} is not one SQL condition.", "Mend the predicate.")
             sql += f" WHERE ({predicate}\n)"  # whatever it says, it stays inside of the scope
         query = QueryBuilder(_IN_ORDER).register(_ALIAS, self._handle)
         try:
@@ -166,6 +170,17 @@ class Snapshot:
 
     def __repr__(self) -> str:
         return f"Snapshot({self.table_uri!r}, version={self.version})"
+
+
+def _is_one_condition(predicate: str) -> bool:
+    """Return whether a predicate cannot leave the parentheses that it is put in."""
+    bare = _QUOTED.sub("", predicate)
+    depth = 0
+    for character in bare:
+        depth += (character == "(") - (character == ")")
+        if depth < 0 or character in "'\"`$\\;":  # quotes that do not end, or of another dialect
+            return False
+    return depth == 0
 
 
 def arrow_schema(handle: DeltaTable) -> pa.Schema:
