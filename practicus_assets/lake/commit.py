@@ -119,7 +119,7 @@ class Committer:
                         return replace(result, version=version - 1)
                     # an empty commit in this attempt's name: an earlier attempt that wakes up is refused
                 result = replace(result, version=version)
-                self._prove_store(handle)
+                prove(self.table, handle)
                 in_doubt = True
                 try:
                     with self.table.redacted():
@@ -332,13 +332,6 @@ class Committer:
             f"the commit of version {version} ended with {type(answer).__name__}: {in_one_line(answer)}.",
             "Staged files are kept. Run again: the next attempt finds the commit if it landed.",
         )
-
-    def _prove_store(self, handle: DeltaTable | None) -> None:
-        """Prove once a table that its store lets one writer of a log entry win; the commit then says so."""
-        with self.table.reaching("the table's log"):
-            known = handle is not None and handle.transaction_version(PROOF) is not None
-        if not known:
-            prove(self.table)
 
     def _properties(self, result: Commit) -> CommitProperties:
         record = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
-from deltalake import CommitProperties, Schema
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import create_table_with_add_actions
 
@@ -52,12 +52,16 @@ def _why_unsafe(name: str, value: str) -> str:
     return ""
 
 
-def prove(table: Table) -> None:
+def prove(table: Table, handle: DeltaTable | None) -> None:
     """Make sure that the table's store refuses to create an object twice; costs some requests once a root.
 
     Two writers create the same small table beside this one's log, by the same calls as a real commit. If one
     is refused by the store, commits are safe; if both succeed, they are not. A round in which one was too
     late to ask the store is repeated.
+
+    Args:
+        table: where the next commit goes.
+        handle: its newest version; if a commit in it says that the store was proven, that is believed.
 
     Raises:
         DeclarationError: if the store let both win.
@@ -67,6 +71,10 @@ def prove(table: Table) -> None:
     root = (*_root(table), frozenset(table.storage_options.items()))
     if table.local_path is not None or root in _proven:
         return
+    with table.reaching("the table's log"):
+        if handle is not None and handle.transaction_version(PROOF) is not None:
+            _proven.add(root)
+            return
     folder = f"_conditional_puts-{uuid.uuid4()}"
     try:
         for number in range(_ROUNDS):

@@ -31,6 +31,8 @@ _SHORTEST_SECRET = 4  # "true" and the like are no secrets, and stand in many te
 _DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 _LONGEST_TEXT = 600
 _ADVICE = "See to the store or the disk, its credentials and the network, and run again."
+_CREDENTIALS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/]*@|[^?]*\?)")
+_AZURE_CONTAINER = re.compile(r"abfss?://[^/@?:]+@[^/@?:]+(/[^?]*)?")  # container@account is a place
 _UNSAFE_PART = re.compile(r"[/\\%?#*\x00-\x1f\x7f]")  # in a URI, `?` and `#` end the path and `%` escapes
 
 
@@ -60,7 +62,7 @@ class Table:
                 or a root that carries credentials.
 
         """
-        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/]*@|[^?]*\?)", root_uri):
+        if _CREDENTIALS.match(root_uri) and not _AZURE_CONTAINER.fullmatch(root_uri):
             shown = re.sub(r"\?.*", "?***", re.sub(r"//[^/]*@", "//***@", root_uri))
             raise DeclarationError(
                 f"the lake's root {shown} carries credentials.", "Pass them in storage_options."

@@ -54,21 +54,29 @@ def tried(
     work: Work, before: State, direct: Place, faulty: Place, settled: Callable[[], object]
 ) -> str | None:
     """Make a faulty attempt and healthy retries; return what is wrong with how they ended."""
-    after = work.after(before)
     first = attempt(work, faulty)
     try:
-        now = direct.state()
-        if now not in (before, after):
-            return f"a mix, after {first}: {now}"
-        problem = told(first, now, before, after)
-        later = [first] if first.kind == "landed" else until_landed(work, direct)
-        settled()  # what was under way has arrived
-        if later[-1].kind != "landed":
-            return problem or f"no retry landed: {later}, after {first}"
-        end = direct.state()
-        return problem or (None if end == after else f"in the end: {end}, after {first}, {later}")
+        problem = followed(first, work, before, direct, settled)
     except (DeltaError, OSError, pa.ArrowException) as error:
-        return f"the table cannot be read, after {first}: {error}"
+        problem = f"the table cannot be read: {error}"
+    return f"{problem}, after {first}" if problem else None
+
+
+def followed(
+    first: Outcome, work: Work, before: State, direct: Place, settled: Callable[[], object]
+) -> str | None:
+    """Look at the table after an attempt, and again after its retries."""
+    after = work.after(before)
+    now = direct.state()
+    if now not in (before, after):
+        return f"a mix: {now}"
+    problem = told(first, now, before, after)
+    later = [first] if first.kind == "landed" else until_landed(work, direct)
+    settled()  # what was under way has arrived
+    if problem is None and later[-1].kind != "landed":
+        return f"no retry landed: {later}"
+    end = direct.state()
+    return problem or (None if end == after else f"in the end {end}, after the retries {later}")
 
 
 def requests_of(case: str, proxy: FaultProxy, s3: Callable[[], Place]) -> list[str]:

@@ -48,8 +48,7 @@ class Writer:
     @property
     def pid(self) -> int:
         """The process."""
-        assert self._process.pid is not None
-        return self._process.pid
+        return int(self._process.pid)
 
     def go(self) -> None:
         """Let the attempt begin."""
@@ -141,7 +140,7 @@ def _write(work: Work, place: Place, gate: Connection, pause: Pause, defects: Se
             _stop()
             swap(*arguments)
 
-        Committer._swap = stopping  # type: ignore[method-assign]
+        Committer._swap = stopping  # type: ignore[assignment,method-assign]
     gate.send("ready")
     gate.recv()
     gate.send(attempt(work, place))
