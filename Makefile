@@ -1,8 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
+ROUNDS ?= 1
 LAKE := $(CURDIR)/.demo/lake
 
-.PHONY: demo ui test check acceptance cluster lock clean
+.PHONY: demo ui test faults check acceptance cluster lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
@@ -13,7 +14,12 @@ ui: .venv/demo.ready  ## open Dagster on the demo's lake, at http://localhost:30
 	@DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dagster dev
 
 test: .venv/dev.ready  ## run the tests, but for those that need a browser or a cluster
-	@$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/cluster
+	@$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/cluster --ignore=tests/faults
+
+faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tries more points
+	@command -v strace >/dev/null || { echo "strace is needed: apt-get install strace"; exit 1; }
+	@[ "$$(id -u)" = 0 ] || { echo "root is needed, to mount small disks"; exit 1; }
+	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q tests/faults
 
 acceptance: .venv/dev.ready  ## run the tests that need Chromium
 	@$(BIN)/python -m pytest tests/acceptance

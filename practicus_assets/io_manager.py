@@ -120,7 +120,7 @@ class _NoRows(Snapshot):
     def scan(
         self, columns: Sequence[str] | None = None, predicate: str | None = None
     ) -> pa.RecordBatchReader:
-        return super().scan(columns, f"FALSE AND ({predicate})" if predicate else "FALSE")
+        return super().scan(columns, predicate).schema.empty_table().to_reader()
 
 
 def _resolved(name: str, value: str) -> str:

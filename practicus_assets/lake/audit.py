@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from practicus_assets.errors import DataRefused
 from practicus_assets.lake.contract import Check, Contract, Severity, rows_parameter
 from practicus_assets.lake.conversion import read_as, shown
+from practicus_assets.lake.distinct import counted
 from practicus_assets.lake.fingerprint import Hashes, hash_rows
 
 _SAMPLE_ROWS = 5
@@ -134,7 +135,7 @@ class Audit:
         keys = pa.Table.from_batches(rows)
         if any(pa.types.is_nested(f.type) for f in keys.schema):
             keys = pa.table({name: pa.array(map(repr, keys[name].to_pylist())) for name in keys.column_names})
-        counts = keys.group_by(list(check.columns), use_threads=False).aggregate([([], "count_all")])
+        counts = counted(keys)
         times = counts.columns[-1]
         twice = counts.filter(pc.greater(times, 1))
         surplus = (pc.sum(times).as_py() or 0) - counts.num_rows

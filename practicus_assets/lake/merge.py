@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import DataRefused, DeclarationError, SchemaMismatch
+from practicus_assets.lake.distinct import counted, positional
 
 _CHUNK_ROWS = 1 << 20
 
@@ -49,8 +50,8 @@ class Merge:
         """Raise DataRefused if two new rows have the same keys: either could be the successor."""
         if not self._seen:
             return
-        counts = pa.concat_tables(self._seen).group_by(self._columns).aggregate([([], "count_all")])
-        twice = counts.filter(pc.greater(counts["count_all"], 1))
+        counts = counted(pa.concat_tables(self._seen))
+        twice = counts.filter(pc.greater(counts.columns[-1], 1))
         if twice.num_rows:
             raise DataRefused(
                 f"{twice.num_rows:,} merge keys appear more than once, e.g. {twice.slice(0, 3).to_pylist()}.",
@@ -73,11 +74,11 @@ class Merge:
             yield from self._without(waiting, keys)
 
     def _without(self, batches: list[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.RecordBatch]:
-        rows = pa.Table.from_batches(batches)
-        row = "_row" + "_" * max(map(len, self._columns))
-        numbered = rows.select(self._columns).append_column(row, pa.array(np.arange(rows.num_rows)))
+        rows = positional(pa.Table.from_batches(batches).select(self._columns))
+        numbered = rows.append_column("row", pa.array(np.arange(rows.num_rows)))
         left = np.zeros(rows.num_rows, dtype=bool)
-        left[numbered.join(keys, self._columns, join_type="left anti")[row].to_numpy()] = True
+        unmatched = numbered.join(positional(keys), rows.column_names, join_type="left anti")
+        left[unmatched["row"].to_numpy()] = True
         first = 0
         for batch in batches:
             yield batch.filter(pa.array(left[first : first + batch.num_rows]))

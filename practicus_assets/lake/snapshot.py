@@ -1,5 +1,6 @@
 """Snapshots: a table at one pinned version, which nothing can change under its reader."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -10,13 +11,14 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 
-from practicus_assets.errors import SchemaMismatch, TableNotFound, VersionGone
+from practicus_assets.errors import SchemaMismatch, StoreFailed, TableNotFound, VersionGone
 from practicus_assets.lake.log import entries, landed_ms
 from practicus_assets.lake.partition_values import identifier
 from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.storage import Table
 
 _ALIAS = "snapshot"
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*(?:(?!/\*).)*?\*/""", re.DOTALL)
 _IN_ORDER = {"datafusion.execution.target_partitions": "1"}  # more would mix the order of rows
 
 
@@ -130,38 +132,55 @@ class Snapshot:
         source = f"(SELECT * FROM {_ALIAS} WHERE {scope})" if scope else _ALIAS  # noqa: S608 values are literals
         sql = f"SELECT {', '.join(map(identifier, names))} FROM {source}"  # noqa: S608 names are quoted
         if predicate:
+            if not _is_one_condition(predicate):
+                raise SchemaMismatch(f"{predicate!r} is not one SQL condition.", "Mend the predicate.")
             sql += f" WHERE ({predicate}\n)"  # whatever it says, it stays inside of the scope
         query = QueryBuilder(_IN_ORDER).register(_ALIAS, self._handle)
         try:
-            with self._table.redacted():
+            with self._table.reaching("a query"):
                 stream = query.execute(sql)
-        except DeltaError as error:
-            if predicate is None:
+        except StoreFailed as failed:
+            if predicate is None or not isinstance(failed.__cause__, DeltaError):
                 raise
             raise SchemaMismatch(
-                f"{self._table.name} cannot be asked for {predicate!r}: {error}.", "Mend the predicate."
-            ) from error
+                f"{self._table.name} cannot be asked for {predicate!r}: {failed.__cause__}.",
+                "Mend the predicate.",
+            ) from failed.__cause__
         return pa.RecordBatchReader.from_batches(schema, self._batches(stream, schema))
 
     def _batches(self, stream: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         try:
-            with self._table.redacted():
+            with self._table.reaching("a data file"):
                 for batch in pa.RecordBatchReader.from_stream(stream):
                     yield pa.record_batch(
                         [column.cast(f.type) for column, f in zip(batch.columns, schema, strict=True)],
                         schema=schema,
                     )
-        except (DeltaError, OSError, pa.ArrowException) as error:
+        except (StoreFailed, pa.ArrowException) as error:
             text = str(error)
-            if "not found" not in text.lower() and "no such file" not in text.lower():
+            if "not found" in text.lower() or "no such file" in text.lower():
+                raise VersionGone(
+                    f"version {self.version} of {self._table.name} names a file that is gone: {text[:300]}",
+                    "It was vacuumed away. Run again to read the newest version, or keep files for longer.",
+                ) from error
+            if isinstance(error, StoreFailed):
                 raise
-            raise VersionGone(
-                f"version {self.version} of {self._table.name} names a file that is gone: {text[:300]}",
-                "It was vacuumed away. Run again to read the newest version, or keep files for longer.",
-            ) from error
+            with self._table.reaching("a data file"):  # what delta-rs meets while it streams
+                raise DeltaError(text) from error
 
     def __repr__(self) -> str:
         return f"Snapshot({self.table_uri!r}, version={self.version})"
+
+
+def _is_one_condition(predicate: str) -> bool:
+    """Return whether a predicate cannot leave the parentheses that it is put in."""
+    bare = _QUOTED.sub("", predicate)
+    depth = 0
+    for character in bare:
+        depth += (character == "(") - (character == ")")
+        if depth < 0 or character in "'\"`$\\;":  # quotes that do not end, or of another dialect
+            return False
+    return depth == 0
 
 
 def arrow_schema(handle: DeltaTable) -> pa.Schema:

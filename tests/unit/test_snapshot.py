@@ -157,7 +157,7 @@ def test_a_table_without_statistics_has_no_row_count_and_one_without_files_has_n
     assert Snapshot.open(table).scan().read_all().num_rows == 0
 
 
-@pytest.mark.parametrize("predicate", ["n > 5) OR (n = 2", "n > 0 -- all of them", "TRUE OR TRUE"])
+@pytest.mark.parametrize("predicate", ["n > 5 OR (n = 2)", "n > 0 -- all of them", "TRUE OR TRUE"])
 def test_no_predicate_reads_beyond_the_scope(table: Table, predicate: str) -> None:
     write(table, p=["x", "y"], n=[1, 2])
     snapshot = Snapshot.open(table, scope=Scope(("p",), ((Key("x"),),)))
@@ -169,3 +169,19 @@ def test_the_rows_of_each_partition_are_counted_without_reading_them(table: Tabl
     scope = Scope(("p",), ((Key("x"),), (Key("y"),), (Key("z"),)))
     assert Snapshot.open(table, scope=scope).partition_rows == {"x": 1, "y": 2, "z": 0}
     assert Snapshot.open(table).partition_rows == {}
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        "TRUE) OR (TRUE",
+        "FALSE) UNION ALL SELECT * FROM snapshot WHERE (TRUE",
+        "n = 'open",
+        "TRUE; SELECT 1",
+        "$$'$$ = ''",
+    ],
+)
+def test_a_predicate_that_is_not_one_condition_is_refused(table: Table, predicate: str) -> None:
+    Transaction(table).write(pa.table({"n": [1]}))
+    with pytest.raises(SchemaMismatch, match="not one SQL condition"):
+        Snapshot.open(table).scan(predicate=predicate)

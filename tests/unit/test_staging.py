@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from practicus_assets.errors import StoreFailed
 from practicus_assets.lake import staging as staging_module
 from practicus_assets.lake.fingerprint import hash_rows
 from practicus_assets.lake.partition_values import split
@@ -247,7 +248,7 @@ def test_a_file_that_cannot_be_closed_keeps_no_other_from_being_discarded(
 
     monkeypatch.setattr(staging_module._File, "close", full)
     staging = staged(table)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(StoreFailed, match="no space left"):
         staging.finish()
     staging.discard()
     assert parquet_files(table) == set()

@@ -24,6 +24,8 @@ SECRETS = {
 def test_a_table_lives_at_the_root_and_the_parts_of_its_key() -> None:
     assert Table.at("s3://bucket/lake/", ["sales", "orders"]).uri == "s3://bucket/lake/sales/orders"
     assert Table.at("lake", ["sales", "orders"]).name == "sales/orders"
+    azure = "abfss://container@account.dfs.core.windows.net/lake"
+    assert Table.at(azure, ["t"]).uri == f"{azure}/t"
     assert Table.at("/lake", ["ü b", "v1.2"]).local_path == Path("/lake/ü b/v1.2")
 
 
@@ -41,6 +43,7 @@ def test_a_key_part_that_could_leave_its_folder_or_be_taken_for_another_is_refus
     [
         "s3://AKIA:hunter2@bucket/lake",
         "https://user:hunter2@host/lake",
+        "abfss://user:hunter2@account.dfs.core.windows.net/lake",
         "abfss://hunter2@account.dfs.core.windows.net@x/lake?sig=hunter2",
         "https://account.blob.core.windows.net/lake?sv=1&sig=hunter2",
     ],

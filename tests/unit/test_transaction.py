@@ -717,3 +717,19 @@ def test_a_batch_larger_than_ours_is_split_and_rows_are_numbered_through(table: 
     bad = pa.record_batch({"n": pa.array([1.0] * 299_999 + [1.5]), "at": times})
     with pytest.raises(DataRefused, match=r"row 299999: 1\.5"):
         Transaction(table).write(iter([bad]))
+
+
+@pytest.mark.parametrize("name", [".a.b", "[0]", "a.b", "../x"])
+def test_merge_keys_and_unique_columns_may_have_names_that_look_like_paths(
+    table: Table, rows: Read, name: str
+) -> None:
+    contract = Contract(unique=[[name]])
+    Transaction(table, contract=contract).write(pa.table({name: [1, 2], "v": ["old", "old"]}))
+    merge = Transaction(table, mode="merge", merge_keys=[name], contract=contract)
+    merge.write(pa.table({name: [2, 3], "v": ["new", "new"]}))
+    assert [(r[name], r["v"]) for r in rows(table)] == [(1, "old"), (2, "new"), (3, "new")]
+    for mode, keys in (("replace", []), ("merge", [name])):
+        with pytest.raises(DataRefused):
+            Transaction(table, mode=mode, merge_keys=keys, contract=contract).write(  # type: ignore[arg-type]
+                pa.table({name: [5, 5], "v": ["x", "y"]})
+            )
