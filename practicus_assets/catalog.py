@@ -12,6 +12,8 @@ from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.storage import Table
 from practicus_assets.settings import TableSettings
 
+_DIMENSION_TAG = "dagster/partition/"  # by which Dagster knows the dimensions of a reported partition
+
 
 @dataclass(frozen=True)
 class TableEntry:
@@ -66,6 +68,22 @@ class TableEntry:
             )
         by_text = {str(key): key for key in known}
         return self.settings.scope(self.partitions_def, [by_text[key] for key in dict.fromkeys(keys)])
+
+    def materialization(
+        self, partition: str, description: str, metadata: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> dg.AssetMaterialization:
+        """Return an event that reports a partition, or the whole table where `partition` is empty."""
+        dimensions: dict[str, str] = {}
+        if partition and isinstance(self.partitions_def, dg.MultiPartitionsDefinition):
+            key = self.partitions_def.get_partition_key_from_str(partition)
+            dimensions = {f"{_DIMENSION_TAG}{name}": value for name, value in key.keys_by_dimension.items()}
+        return dg.AssetMaterialization(
+            asset_key=self.key,
+            partition=partition or None,
+            description=description,
+            metadata=dict(metadata),
+            tags={**tags, **dimensions},
+        )
 
 
 def entry(assets: dg.AssetsDefinition, key: dg.AssetKey, lake: DeltaIOManager) -> TableEntry:

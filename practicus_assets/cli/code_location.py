@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import sys
 import tomllib
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -55,7 +56,10 @@ def definitions(
     folder = Path(working_directory or ".").resolve()
     if sum(given is not None for given in (module_name, python_file, workspace)) > 1:
         raise DeclarationError("-m, -f and -w name several code locations.", "Give one of them.")
-    modules = list(_modules(folder, module_name, python_file, workspace))
+    with warnings.catch_warnings():  # about the author's use of Dagster, which dagster dev shows
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        modules = list(_modules(folder, module_name, python_file, workspace))
     if not modules:
         raise DeclarationError(
             f"no definitions are named, and {folder} has neither a workspace.yaml nor a pyproject.toml "

@@ -1,8 +1,9 @@
 """History: what each commit of a table did, when, and for whom."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from practicus_assets.errors import TableNotFound, VersionGone
@@ -64,7 +65,11 @@ def history(table: Table, *, limit: int | None = None) -> Iterator[Version]:
     """
     newest = table.open().version()
     oldest = 0 if limit is None else max(0, newest - limit + 1)
-    found = list(entries(table, newest, oldest))
+    yield from described(table, list(entries(table, newest, oldest)))
+
+
+def described(table: Table, found: Sequence[LogEntry]) -> Iterator[Version]:
+    """Yield what log entries did, which are given from the newest to the oldest."""
     rows = _rows_by_path(table, found)
     for entry in found:
         yield _version(table, entry, rows)
@@ -174,7 +179,10 @@ def _partition(action: Mapping[str, Any]) -> str:
 def _condition(column: str, condition: str | list[str]) -> str:
     if isinstance(condition, str):
         return f"{column}={condition}"
-    low, high = (text.removesuffix("T00:00:00.000000Z") for text in condition)
+    low, high = (text.removesuffix("T00:00:00.000000Z").removesuffix(" 00:00:00.000000") for text in condition)
+    with suppress(ValueError):
+        if date.fromisoformat(low) + timedelta(1) == date.fromisoformat(high):
+            return f"{column}={low}"
     return f"{column} from {low} to before {high}"
 
 
