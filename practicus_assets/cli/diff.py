@@ -51,7 +51,7 @@ def _show(table: str, found: Difference) -> None:
         console.print(escape(line))
     if found.partitions:
         rows = [
-            [_partition(p.partition), p.rows_before, p.rows_after, f"-{p.lost:,}", f"+{p.gained:,}"]
+            [_named(p.partition), p.rows_before, p.rows_after, f"-{p.lost:,}", f"+{p.gained:,}"]
             for p in found.partitions[:_SHOWN_PARTITIONS]
         ]
         headings = ("partition", "rows before", "rows after", "lost", "gained")
@@ -63,7 +63,7 @@ def _show(table: str, found: Difference) -> None:
         console.print(f"and {more:,} more partitions; --json has them all")
     for sign, color, samples in (("-", "red", found.lost), ("+", "green", found.gained)):
         for row in samples:
-            console.print(f"[{color}]{sign} {escape(str(row))}[/{color}]")
+            console.print(f"[{color}]{sign} {escape(_named(row))}[/{color}]")
     if found.rewritten:
         console.print(f"{found.rewritten:,} partitions have other files and the same rows.")
     if not found.partitions:
@@ -78,5 +78,5 @@ def _columns(before: Side, after: Side) -> list[str]:
     return lines + [f"column {n}: {old[n]} became {new[n]}" for n in both if old[n] != new[n]]
 
 
-def _partition(values: Any) -> str:
+def _named(values: Any) -> str:
     return ", ".join(f"{column}={value}" for column, value in values.items()) or "(table)"

@@ -164,15 +164,13 @@ class _Pair:
 
     def sample(self, side: int, count: int) -> Iterator[Mapping[str, Any]]:
         """Yield some rows that only one side has."""
-        wanted = list(self.gained if side else self.lost)
-        for batch in self._batches(side) if count > 0 and wanted else ():
-            for position, hashed in enumerate(hash_rows(batch, self._columns)):
-                if hashed in wanted and count > 0:
-                    wanted.remove(hashed)
-                    count -= 1
-                    yield from shown(batch.slice(position, 1))
+        wanted = self.gained if side else self.lost
+        for batch in self._batches(side) if len(wanted) else ():
             if count <= 0:
                 return
+            positions = np.flatnonzero(np.isin(hash_rows(batch, self._columns), wanted))[:count]
+            count -= len(positions)
+            yield from shown(batch.take(pa.array(positions)))
 
     def _hashes(self, side: int) -> Hashes:
         hashes = [hash_rows(batch, self._columns) for batch in self._batches(side)]
