@@ -97,7 +97,7 @@ def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
     """Return every asset of a code location that a `DeltaIOManager` stores, by the name of its table.
 
     Raises:
-        DeclarationError: if the lake's configuration is incomplete, or an asset says how it is stored wrongly.
+        DeclarationError: if the lake's configuration or an asset's settings are wrong.
 
     """
     needed = _io_manager_keys(definitions.resolve_asset_graph().assets_defs)

@@ -1,4 +1,4 @@
-"""Drift: where Dagster believes something else of a table than is in the lake, and how it is told the truth."""
+"""Drift: where Dagster believes something else of a table than the lake holds, and how it is told."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -123,7 +123,9 @@ def _compared(
         if origin.fingerprint is not None and origin.fingerprint == identity(event)[0]:
             return  # the same rows again
         who = f"run {origin.record['run_id']}" if origin.record is not None else "another writer"
-        found = f"{who} changed it as version {origin.version}, and Dagster was last told of version {version}."
+        found = (
+            f"{who} changed it as version {origin.version}, and Dagster was last told of version {version}."
+        )
         yield Drift("changed", partition, found, repairable=True)
 
 
@@ -136,7 +138,8 @@ def _outside(entry: TableEntry, snapshot: Snapshot) -> Iterator[Drift]:
     outside = [
         file
         for file in files
-        if snapshot.scope.is_whole_table or bounds.part_of([file.values.get(c) for c in bounds.columns]) is None
+        if snapshot.scope.is_whole_table
+        or bounds.part_of([file.values.get(c) for c in bounds.columns]) is None
     ]
     if outside:
         examples = [dict(file.values) for file in outside[:3]]

@@ -90,7 +90,11 @@ def roll_back(
         if len(codes) == 1:
             provenance = replace(provenance, code_version=codes.pop())
         commit = roll_back_on(entry.table, planned, provenance, undo_newer=undo_newer)
-    return Rollback(planned, commit, tuple(_events(entry, instance, scope, commit, planned.target, provenance)))
+    return Rollback(
+        planned,
+        commit,
+        tuple(_events(entry, instance, scope, commit, (planned.target, provenance.code_version))),
+    )
 
 
 def _landed(
@@ -116,9 +120,10 @@ def _events(
     instance: dg.DagsterInstance,
     scope: Scope,
     commit: Commit,
-    target: int,
-    provenance: Provenance,
+    origin: tuple[int, str],
 ) -> list[dg.AssetMaterialization]:
+    """Return what to report of each partition; `origin` is the version that came back, and its code's."""
+    target, code_version = origin
     snapshot = Snapshot.open(entry.table, commit.version, scope)
     metadata = commit_metadata(entry.table, snapshot, commit, None, {}, preview_rows=0)
     del metadata["dagster/column_schema"]  # the definition's has descriptions
@@ -139,8 +144,8 @@ def _events(
     for key, fingerprint in prints.items():
         appended = f"{fingerprint}@{commit.version}" if entry.settings.mode == "append" else fingerprint
         tags = known.get(key) or {DATA_VERSION_TAG: appended}
-        if CODE_VERSION_TAG not in tags and provenance.code_version and key not in known:
-            tags[CODE_VERSION_TAG] = provenance.code_version
+        if CODE_VERSION_TAG not in tags and code_version and key not in known:
+            tags[CODE_VERSION_TAG] = code_version
         partition = "" if key == WHOLE_TABLE else key
         told = {**metadata, **by_partition.get(key, {})}
         events.append(entry.materialization(partition, f"rolled back to version {target}", told, tags))
@@ -156,7 +161,10 @@ def _original_tags(
     """
     partitions = [key for key in prints if key != WHOLE_TABLE]
     originals = latest(
-        instance, key, partitions, lambda event: prints.get(event.partition or WHOLE_TABLE) == identity(event)[0]
+        instance,
+        key,
+        partitions,
+        lambda event: prints.get(event.partition or WHOLE_TABLE) == identity(event)[0],
     )
     return {
         partition or WHOLE_TABLE: {

@@ -5,12 +5,12 @@ from practicus_assets.cli.group import LazyGroup
 main = LazyGroup(
     "practicus-assets",
     {
-        "history": "practicus_assets.cli.history:history",
-        "diff": "practicus_assets.cli.diff:diff",
-        "rollback": "practicus_assets.cli.rollback:rollback",
-        "verify": "practicus_assets.cli.verify:verify",
-        "maintain": "practicus_assets.cli.maintain:maintain",
-        "release": "practicus_assets.cli.release:release",
+        "history": ("practicus_assets.cli.history:history", "What each commit of a table did."),
+        "diff": ("practicus_assets.cli.diff:diff", "What changed between two versions."),
+        "rollback": ("practicus_assets.cli.rollback:rollback", "Bring a table or partitions back."),
+        "verify": ("practicus_assets.cli.verify:verify", "Whether tables are whole, and Dagster knows them."),
+        "maintain": ("practicus_assets.cli.maintain:maintain", "Compact, checkpoint, expire, vacuum."),
+        "release": ("practicus_assets.cli.release:release", "Versions of tables that belong together."),
     },
     help="""Look at, mend and keep the Delta tables of a Dagster code location.
 

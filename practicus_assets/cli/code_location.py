@@ -19,14 +19,23 @@ from practicus_assets.errors import DeclarationError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_DEFINITIONS_FUNCTION = type(dg.definitions(lambda: dg.Definitions()))
+
+def _none() -> dg.Definitions:
+    return dg.Definitions()
+
+
+_DEFINITIONS_FUNCTION = type(dg.definitions(_none))
 
 
 def options(command: Command) -> Command:
     """Give a command the options `-m`, `-f`, `-w` and `-d`, which `definitions` takes by these names."""
     for option in (
-        click.option("-d", "--working-directory", envvar="DAGSTER_WORKING_DIRECTORY", help="Import from here."),
-        click.option("-w", "--workspace", type=click.Path(), help="workspace.yaml; the default if it is there."),
+        click.option(
+            "-d", "--working-directory", envvar="DAGSTER_WORKING_DIRECTORY", help="Import from here."
+        ),
+        click.option(
+            "-w", "--workspace", type=click.Path(), help="workspace.yaml; the default if it is there."
+        ),
         click.option("-f", "--python-file", envvar="DAGSTER_PYTHON_FILE", help="File of the definitions."),
         click.option("-m", "--module-name", envvar="DAGSTER_MODULE_NAME", help="Module of the definitions."),
     ):
@@ -100,7 +109,11 @@ def _of_workspace(path: Path, entry: Mapping[str, Any]) -> Iterator[ModuleType]:
             continue
         target = entry[kind] if isinstance(entry[kind], Mapping) else {key: entry[kind]}
         folder = (path.parent / target.get("working_directory", ".")).resolve()
-        yield _file(path.parent / target[key], folder) if kind == "python_file" else _module(target[key], folder)
+        yield (
+            _file(path.parent / target[key], folder)
+            if kind == "python_file"
+            else _module(target[key], folder)
+        )
         return
     raise DeclarationError(
         f"{path} has an entry that is no Python code: {sorted(entry)}.", "Name its code with -m or -f."

@@ -17,14 +17,16 @@ _SHOWN_PARTITIONS = 40
 @click.argument("table")
 @click.argument("before")
 @click.argument("after")
-@click.option("--samples", type=click.IntRange(0), default=5, show_default=True, help="How many rows to show.")
+@click.option(
+    "--samples", type=click.IntRange(0), default=5, show_default=True, help="How many rows to show."
+)
 @output.json_option
 @code_location.options
 def diff(table: str, before: str, after: str, samples: int, *, as_json: bool, **location: Any) -> None:
     """Show what changed in TABLE from version BEFORE to version AFTER; a run stands for the version it made.
 
-    Columns, counts, the partitions whose rows differ, and some of these rows. Rows are compared by all columns
-    that both versions have with the same type. Files that both versions have are not read.
+    Columns, counts, the partitions whose rows differ, and some of these rows. Rows are compared by all
+    columns that both versions have with the same type. Files that both versions have are not read.
     """
     [entry] = chosen(catalog(code_location.definitions(**location)), [table])
     versions = [version_of(entry.table, reference) for reference in (before, after)]
@@ -55,9 +57,7 @@ def _show(table: str, found: Difference) -> None:
             for p in found.partitions[:_SHOWN_PARTITIONS]
         ]
         headings = ("partition", "rows before", "rows after", "lost", "gained")
-        console.print(
-            output.table("Changed", headings, rows, "rows before,rows after,lost,gained")
-        )
+        console.print(output.table("Changed", headings, rows, "rows before,rows after,lost,gained"))
     more = len(found.partitions) - _SHOWN_PARTITIONS
     if more > 0:
         console.print(f"and {more:,} more partitions; --json has them all")

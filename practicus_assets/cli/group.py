@@ -13,9 +13,9 @@ FAILED, FOUND, CONFLICT, UNKNOWN = 1, 3, 4, 5
 
 
 class LazyGroup(click.Group):
-    """Commands by name, each as `module:attribute`."""
+    """Commands by name, each as `module:attribute` with one line of help."""
 
-    def __init__(self, name: str, targets: Mapping[str, str], **options: Any) -> None:
+    def __init__(self, name: str, targets: Mapping[str, tuple[str, str]], **options: Any) -> None:
         super().__init__(name, **options)
         self._targets = dict(targets)
 
@@ -27,9 +27,14 @@ class LazyGroup(click.Group):
         """Load a command."""
         if cmd_name not in self._targets:
             return None
-        module, _, attribute = self._targets[cmd_name].partition(":")
+        module, _, attribute = self._targets[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands without loading one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self._targets.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error that says what to do is told without a traceback."""

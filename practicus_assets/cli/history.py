@@ -13,14 +13,16 @@ from practicus_assets.lake.history import history as history_of
 
 @click.command()
 @click.argument("table")
-@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many commits.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many commits."
+)
 @output.json_option
 @code_location.options
 def history(table: str, limit: int, *, as_json: bool, **location: Any) -> None:
     """Show the commits of TABLE, the newest first.
 
-    Rows in and out are those of the files that came and went: a commit that replaces a partition of 10 rows by
-    12 has 12 in and 10 out. Audits are the rules that were checked before the commit.
+    Rows in and out are those of the files that came and went: a commit that replaces a partition of 10 rows
+    by 12 has 12 in and 10 out. Audits are the rules that were checked before the commit.
     """
     [entry] = chosen(catalog(code_location.definitions(**location)), [table])
     versions = list(islice(history_of(entry.table, limit=limit), limit))

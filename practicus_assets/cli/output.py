@@ -70,7 +70,7 @@ def moment(value: datetime) -> str:
 
 @contextmanager
 def progress(what: str, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on the terminal while something long goes on; yield what is told how far it is, and of what."""
+    """Show a bar on the terminal; yield what is told how many of how many are done."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -33,8 +33,8 @@ def rollback(
 ) -> None:
     """Bring the rows of TABLE back to what they were at a version, in a new commit.
 
-    Only partitions that changed since are replaced. It is refused if it would undo more than one commit, unless
-    --undo-newer is given, and if somebody commits the same partitions meanwhile. Dagster is told by
+    Only partitions that changed since are replaced. It is refused if it would undo more than one commit,
+    unless --undo-newer is given, and if somebody commits the same partitions meanwhile. Dagster is told by
     materializations with the data versions of the rows that came back.
     """
     with dagster_instance() as instance:
@@ -54,7 +54,12 @@ def _show(table: str, planned: Plan, commit: Commit | None, *, as_json: bool) ->
     scope = str(planned.scope or "") or "whole table" if planned.scope is not None else "nothing"
     if as_json:
         partitions = list(planned.scope.keys) if planned.scope is not None else []
-        told = {"target": planned.target, "planned_on": planned.newest, "scope": scope, "partitions": partitions}
+        told = {
+            "target": planned.target,
+            "planned_on": planned.newest,
+            "scope": scope,
+            "partitions": partitions,
+        }
         version = commit.version if commit is not None else None
         output.print_json({**told, "undone": [asdict(v) for v in planned.undone], "version": version})
         return
@@ -84,4 +89,6 @@ def _show(table: str, planned: Plan, commit: Commit | None, *, as_json: bool) ->
     if commit is None:
         console.print("Nothing was written: --dry-run.")
     else:
-        console.print(f"[green]Done[/green]: version {commit.version} has {commit.rows:,} rows of that scope.")
+        console.print(
+            f"[green]Done[/green]: version {commit.version} has {commit.rows:,} rows of that scope."
+        )

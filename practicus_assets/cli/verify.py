@@ -35,8 +35,12 @@ class _Result:
 @click.command()
 @click.argument("tables", nargs=-1)
 @click.option("--all", "all_", is_flag=True, help="Every table of the code location.")
-@click.option("--rows", is_flag=True, help="Read every row: compare statistics, and content with its commits.")
-@click.option("--repair", is_flag=True, help="Report to Dagster what the lake holds, where it believes otherwise.")
+@click.option(
+    "--rows", is_flag=True, help="Read every row: compare statistics, and content with its commits."
+)
+@click.option(
+    "--repair", is_flag=True, help="Report to Dagster what the lake holds, where it believes otherwise."
+)
 @output.json_option
 @code_location.options
 def verify(

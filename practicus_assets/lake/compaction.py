@@ -1,6 +1,6 @@
 """Compaction: rewrites a partition's files into few large ones, with the same rows, beside writers.
 
-delta-rs's own `optimize` commits on top of commits that it has not seen; here the commit is a compare-and-set,
+delta-rs's own `optimize` commits on top of commits that it has not seen; here the commit is a compare-and-set
 and lands only while every file that it replaces is still part of the table.
 """
 
@@ -8,8 +8,9 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,7 @@ from deltalake.transaction import RemoveAction
 from practicus_assets.errors import CommitStateUnknown, SchemaMismatch, UnsupportedTable
 from practicus_assets.lake.files import DataFile, data_files, read_file, stored_path
 from practicus_assets.lake.fingerprint import hash_rows
-from practicus_assets.lake.log import UPKEEP, entries
+from practicus_assets.lake.log import HOOKS, UPKEEP, entries
 from practicus_assets.lake.partition_values import is_null
 from practicus_assets.lake.protocol import refuse_unsupported
 from practicus_assets.lake.snapshot import arrow_schema
@@ -30,6 +31,8 @@ from practicus_assets.lake.staging import Staging
 from practicus_assets.lake.storage import Table
 
 TARGET_BYTES = 128 << 20
+_COMMIT_BYTES = 1 << 30
+_COMMIT_PARTITIONS = 100
 _BATCH_ROWS = 1 << 17
 _LONGEST_PAUSE_S = 1.0
 _CURVE_BITS = 64
@@ -63,7 +66,7 @@ def compact(
     dry_run: bool = False,
     watch: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Compaction:
-    """Rewrite the partitions that have several files below half the target, in one commit each.
+    """Rewrite the partitions that have several files below half the target, many of them in one commit.
 
     Args:
         table: the table.
@@ -93,14 +96,38 @@ def compact(
     size = sum(file.size for group in groups for file in group)
     if dry_run:
         return Compaction(len(groups), before, None, size)
-    after = overtaken = 0
-    for done, group in enumerate(groups):
-        watch(done, len(groups))
-        written = _Rewrite(table, schema, partition_by, group, order_by, operation, run_id).land()
-        overtaken += written is None
-        after += len(group) if written is None else written
+    record = {"operation": operation, "run_id": run_id}
+    after = overtaken = done = 0
+    for batch in _batches(groups):
+        rewrite = _Rewrite(table, schema, partition_by, order_by, record)
+        try:
+            for group in batch:
+                watch(done, len(groups))
+                rewrite.stage(group)
+                done += 1
+            written, lost = rewrite.land()
+        except BaseException:
+            rewrite.discard()
+            raise
+        after += written
+        overtaken += lost
     watch(len(groups), len(groups))
     return Compaction(len(groups) - overtaken, before, after, size, overtaken)
+
+
+def _batches(groups: Sequence[list[DataFile]]) -> Iterator[list[list[DataFile]]]:
+    """Yield partitions that are rewritten in one commit: not so many that a commit takes long to prepare."""
+    batch: list[list[DataFile]] = []
+    for group in groups:
+        batch.append(group)
+        if (
+            sum(file.size for each in batch for file in each) >= _COMMIT_BYTES
+            or len(batch) >= _COMMIT_PARTITIONS
+        ):
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _groups(table: Table, handle: DeltaTable, target_bytes: int, ordered: str) -> list[list[DataFile]]:
@@ -122,86 +149,105 @@ def _groups(table: Table, handle: DeltaTable, target_bytes: int, ordered: str) -
 
 
 class _Rewrite:
-    """One commit that replaces files of one partition by others with the same rows."""
+    """One commit that replaces files of some partitions by others with the same rows."""
 
     def __init__(
         self,
         table: Table,
         schema: pa.Schema,
         partition_by: Sequence[str],
-        files: Sequence[DataFile],
         order_by: Sequence[str],
-        operation: str,
-        run_id: str,
+        record: Mapping[str, str],
     ) -> None:
         self._table = table
+        self._schema = schema
         self._partition_by = partition_by
-        self._files = files
         self._order_by = order_by
         self._attempt = str(uuid.uuid4())
-        self._record = {"operation": operation, "run_id": run_id, "attempt_id": self._attempt}
-        stored = {name for file in files for name in _columns(table, file)}
+        self._record = {**record, "attempt_id": self._attempt}
+        self._staged: list[tuple[Sequence[DataFile], Staging]] = []
+        self._in_doubt = False  # whether the staged files may belong to the table already
+
+    def stage(self, files: Sequence[DataFile]) -> None:
+        """Write the rows of one partition's files to new files."""
+        stored = {name for file in files for name in _columns(self._table, file)}
         # a column that came later stays out of files that never had it
-        self._schema = pa.schema([f for f in schema if f.name in stored or f.name in partition_by])
-
-    def land(self) -> int | None:
-        """Stage and commit; return the number of new files, or None if a writer replaced the old ones."""
-        staging = Staging(self._table, self._schema, self._partition_by)
-        in_doubt = False
-        try:
-            self._stage(staging)
-            pause = 0.02
-            while True:
-                handle = self._table.open()
-                if not self._still_there(handle):
-                    staging.discard()
-                    return None
-                in_doubt = True
-                try:
-                    self._commit(handle, staging)
-                except (DeltaError, OSError) as error:
-                    if self._landed(handle.version(), error):
-                        return len(staging.files)
-                else:
-                    return len(staging.files)
-                in_doubt = False
-                time.sleep(random.uniform(0, pause))  # noqa: S311 not cryptographic
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
-        except BaseException:
-            if not in_doubt:
-                staging.discard()
-            raise
-
-    def _stage(self, staging: Staging) -> None:
-        values = tuple(self._files[0].values[c] for c in self._partition_by)
-        for batch in self._rows():
-            staging.add(batch, values, hash_rows(batch, batch.schema.names))  # type: ignore[arg-type]
+        schema = pa.schema([f for f in self._schema if f.name in stored or f.name in self._partition_by])
+        staging = Staging(self._table, schema, self._partition_by)
+        self._staged.append((files, staging))
+        values: Any = tuple(files[0].values[column] for column in self._partition_by)
+        for batch in self._rows(files, schema):
+            staging.add(batch, values, hash_rows(batch, schema.names))
         staging.finish()
         rows = sum(file.rows for file in staging.files)
-        told = [file.rows for file in self._files]
+        told = [file.rows for file in files]
         if None not in told and rows != sum(count or 0 for count in told):
             raise UnsupportedTable(
-                f"the files of {dict(self._files[0].values)} have {rows:,} rows, and the log says {told}.",
+                f"the files of {dict(files[0].values)} have {rows:,} rows, and the log says {told}.",
                 f"Nothing was written. Look at it with practicus-assets verify {self._table.name}.",
             )
 
-    def _rows(self) -> Iterator[pa.RecordBatch]:
-        batches = (b for file in self._files for b in read_file(self._table, file, self._schema))
+    def land(self) -> tuple[int, int]:
+        """Commit; return the number of new files, and of partitions that a writer replaced meanwhile."""
+        overtaken, pause = 0, 0.02
+        while True:
+            handle = self._table.open()
+            overtaken += self._drop_overtaken(handle)
+            written = sum(len(staging.files) for _, staging in self._staged)
+            if not written:
+                return 0, overtaken
+            self._in_doubt = True
+            try:
+                self._commit(handle)
+            except (DeltaError, OSError) as error:
+                if self._landed(handle.version(), error):
+                    return written, overtaken
+            else:
+                return written, overtaken
+            self._in_doubt = False
+            time.sleep(random.uniform(0, pause))  # noqa: S311 not cryptographic
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def discard(self) -> None:
+        """Delete the staged files, unless a commit may have named them."""
+        if not self._in_doubt:
+            for _, staging in self._staged:
+                staging.discard()
+
+    def _rows(self, files: Sequence[DataFile], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        batches = (batch for file in files for batch in read_file(self._table, file, schema))
         if not self._order_by:
             yield from batches
             return
-        rows = pa.Table.from_batches(batches, self._schema)
+        rows = pa.Table.from_batches(batches, schema)
         yield from rows.take(pa.array(_curve(rows, self._order_by))).combine_chunks().to_batches(_BATCH_ROWS)
 
-    def _still_there(self, handle: DeltaTable) -> bool:
+    def _drop_overtaken(self, handle: DeltaTable) -> int:
+        """Discard what was staged of partitions whose old files are no longer part of the table."""
         refuse_unsupported(handle, self._partition_by)
-        return {file.path for file in self._files} <= {file.path for file in data_files(handle)}
+        current = {file.path for file in data_files(handle)}
+        left = [pair for pair in self._staged if {file.path for file in pair[0]} <= current]
+        gone = [pair for pair in self._staged if pair not in left]
+        for _, staging in gone:
+            staging.discard()
+        self._staged = left
+        return len(gone)
 
-    def _commit(self, handle: DeltaTable, staging: Staging) -> None:
+    def _commit(self, handle: DeltaTable) -> None:
         now_ms = int(time.time() * 1000)
-        adds = [file.action(self._partition_by, new_rows=False) for file in staging.files]
-        removes = [RemoveAction(file.path, False, now_ms) for file in self._files]  # noqa: FBT003 dataChange
-        properties = CommitProperties(custom_metadata={UPKEEP: json.dumps(self._record)}, max_commit_retries=0)
+        adds = [
+            file.action(self._partition_by, new_rows=False)
+            for _, staging in self._staged
+            for file in staging.files
+        ]
+        removes = [
+            RemoveAction(file.path, False, now_ms)  # noqa: FBT003 dataChange
+            for files, _ in self._staged
+            for file in files
+        ]
+        properties = CommitProperties(
+            custom_metadata={UPKEEP: json.dumps(self._record)}, max_commit_retries=0
+        )
         with self._table.redacted():
             handle.create_write_transaction(
                 [*adds, *removes],
@@ -209,6 +255,7 @@ class _Rewrite:
                 arrow_schema(handle),
                 list(self._partition_by),
                 commit_properties=properties,
+                post_commithook_properties=HOOKS,
             )
 
     def _landed(self, before: int, error: Exception) -> bool:
@@ -242,4 +289,3 @@ def _curve(rows: pa.Table, columns: Sequence[str]) -> "np.ndarray[tuple[int], np
             lifted = (scaled >> np.uint64(bit)) & np.uint64(1)
             code |= lifted << np.uint64(bit * len(columns) + offset)
     return np.argsort(code, kind="stable")
-

@@ -81,7 +81,8 @@ def difference(
 
     Args:
         table: the table.
-        before, after: the versions.
+        before: the version to compare with.
+        after: the version to compare.
         samples: how many lost and gained rows to return at most.
         watch: is told how many of how many partitions are done.
 
@@ -95,7 +96,9 @@ def difference(
         refuse_unsupported(handle, handle.metadata().partition_columns)
     sides = [_side(handle) for handle in handles]
     schemas = [arrow_schema(handle) for handle in handles]
-    compared = [f.name for f in schemas[1] if f.name in schemas[0].names and schemas[0].field(f.name).equals(f)]
+    compared = [
+        f.name for f in schemas[1] if f.name in schemas[0].names and schemas[0].field(f.name).equals(f)
+    ]
     files = [_by_partition(handle) for handle in handles]
     changed = sorted({*files[0], *files[1]}, key=repr)
     found, rewritten = [], 0
@@ -112,8 +115,8 @@ def difference(
         if not len(pair.lost) and not len(pair.gained):
             rewritten += 1
             continue
-        rows = [sum(file.rows or 0 for file in each.values()) for each in (old, new)]
-        found.append(PartitionChange(dict(values), *rows, len(pair.lost), len(pair.gained)))
+        was, now = (sum(file.rows or 0 for file in each.values()) for each in (old, new))
+        found.append(PartitionChange(dict(values), was, now, len(pair.lost), len(pair.gained)))
         lost += pair.sample(0, samples - len(lost))
         gained += pair.sample(1, samples - len(gained))
     watch(len(changed), len(changed))

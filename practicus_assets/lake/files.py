@@ -109,9 +109,7 @@ def read_file(
     try:
         with table.redacted(), pq.ParquetFile(file.path, filesystem=table.filesystem()) as parquet:
             stored = [
-                f.name
-                for f in wanted
-                if f.name in parquet.schema_arrow.names and f.name not in file.values
+                f.name for f in wanted if f.name in parquet.schema_arrow.names and f.name not in file.values
             ]
             for batch in parquet.iter_batches(columns=stored, use_threads=False):
                 arrays = [

@@ -142,7 +142,7 @@ def _version(table: Table, entry: LogEntry, rows: Mapping[str, int]) -> Version:
         files_out=len(entry.removed),
         audits={audit["name"]: audit["bad_rows"] for audit in commit.get("audits", ())},
         inputs=record.get("inputs", {}),
-        changes_rows=bool(entry.changes),
+        changes_rows=entry.changes_rows,
     )
 
 
@@ -179,7 +179,9 @@ def _partition(action: Mapping[str, Any]) -> str:
 def _condition(column: str, condition: str | list[str]) -> str:
     if isinstance(condition, str):
         return f"{column}={condition}"
-    low, high = (text.removesuffix("T00:00:00.000000Z").removesuffix(" 00:00:00.000000") for text in condition)
+    low, high = (
+        text.removesuffix("T00:00:00.000000Z").removesuffix(" 00:00:00.000000") for text in condition
+    )
     with suppress(ValueError):
         if date.fromisoformat(low) + timedelta(1) == date.fromisoformat(high):
             return f"{column}={low}"

@@ -9,9 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deltalake import PostCommitHookProperties
+
 from practicus_assets.lake.storage import Table
 
 RECORD = "practicus_assets"  # the key of a transaction's record in a commit's metadata
+# a commit leaves the expiry of the log to maintenance, which knows what releases need
+HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 UPKEEP = "practicus_assets_upkeep"  # the key of what a commit says that changed no row
 
 
@@ -41,6 +45,12 @@ class LogEntry:
     def removes(self) -> bool:
         """Whether it took rows away."""
         return any(file.get("dataChange", True) for file in self.removed)
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether the table has other rows since, as far as the log tells."""
+        record = self.record
+        return bool(record["commit"]["changed"]) if record is not None else bool(self.changes)
 
     @property
     def record(self) -> dict[str, Any] | None:

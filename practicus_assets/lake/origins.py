@@ -51,9 +51,7 @@ def origins(table: Table, version: int, scope: Scope, schema: pa.Schema) -> dict
         if not open_:
             break
         record = entry.record
-        if record is not None and not record["commit"]["changed"]:
-            continue  # it left the rows as they were
-        if record is None and not entry.changes:
+        if not entry.changes_rows:
             continue
         for key in [key for key, bounds in open_.items() if _changed(entry, record, bounds)]:
             del open_[key]

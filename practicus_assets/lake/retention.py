@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 import pyarrow as pa
 import pyarrow.fs
@@ -18,6 +19,8 @@ from practicus_assets.lake.storage import Table
 
 _LOG_FILE = re.compile(r"([0-9]{20})\.(json|crc|checkpoint.*)")
 _CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\.parquet")
+
+_LONGEST_STAGING = timedelta(days=1)  # of work that no Dagster run tells of, such as a rollback at a terminal
 
 Watch = Callable[[int, int], None]
 
@@ -47,7 +50,8 @@ class Removable:
 def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -> Removable:
     """Return the data files that no version needs which was the newest at the cutoff, or became it later.
 
-    A file stays, too, if it was written after the cutoff: its commit may be about to land.
+    A file stays, too, if it was written after the cutoff, or if no commit has named it and it was written
+    within the last day, whatever the cutoff: its own commit may be about to land.
 
     Args:
         table: the table.
@@ -74,13 +78,16 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
         needed |= {file.path for file in data_files(table.open(oldest))}
     for version in keep:
         needed |= _files_of(table, version)
-    needed |= {stored_path(action["path"]) for entry in since for action in entry.added}
-    limit = cutoff.timestamp()
-    gone = {
-        path: info.size
-        for path, info in present.items()
-        if path not in needed and info.mtime_ns is not None and info.mtime_ns / 1e9 < limit
-    }
+    needed |= _named(since)
+    unnamed_limit = min(cutoff, datetime.now(UTC) - _LONGEST_STAGING)
+    lately = _named(
+        takewhile(lambda e: landed_ms(table, e) > unnamed_limit.timestamp() * 1000, entries(table, newest))
+    )
+    gone: dict[str, int] = {}
+    for path, info in present.items():
+        limit = cutoff if path in lately else unnamed_limit
+        if path not in needed and info.mtime_ns is not None and info.mtime_ns / 1e9 < limit.timestamp():
+            gone[path] = info.size
     return Removable(cutoff, newest, tuple(sorted(gone)), sum(gone.values()))
 
 
@@ -124,8 +131,7 @@ def remove(table: Table, found: Removable, watch: Watch = lambda _done, _total: 
 
     Files that a commit has named since they were found out stay.
     """
-    since = entries(table, table.open().version(), found.version + 1)
-    named = {stored_path(action["path"]) for entry in since for action in entry.added}
+    named = _named(entries(table, table.open().version(), found.version + 1))
     filesystem = table.filesystem()
     removed = 0
     for done, path in enumerate(found.paths):
@@ -151,8 +157,8 @@ def checkpoint(table: Table) -> int:
 
 
 def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry], int | None]:
-    """Return the commits after the cutoff, and the version that was the newest then; None if there was none."""
-    found = []
+    """Return the commits after the cutoff, and the version that was the newest then, if there was one."""
+    found: list[LogEntry] = []
     for entry in entries(table, newest):
         if landed_ms(table, entry) <= cutoff.timestamp() * 1000:
             return found, entry.version
@@ -160,10 +166,15 @@ def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry],
     if found and found[-1].version == 0:
         return found, None
     raise NotSafe(
-        f"the log of {table.name} begins after {cutoff.astimezone(UTC):%Y-%m-%d %H:%M} UTC, so nobody can tell "
-        "what was part of the table then.",
+        f"the log of {table.name} begins after {cutoff.astimezone(UTC):%Y-%m-%d %H:%M} UTC, so nobody can "
+        "tell what was part of the table then.",
         "Nothing was removed. Use a shorter retention, or keep the log for longer.",
     )
+
+
+def _named(found: Iterable[LogEntry]) -> set[str]:
+    """Return the files that commits added."""
+    return {stored_path(action["path"]) for entry in found for action in entry.added}
 
 
 def _files_of(table: Table, version: int) -> set[str]:

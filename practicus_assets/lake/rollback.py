@@ -18,7 +18,6 @@ from practicus_assets.lake.snapshot import Snapshot, arrow_schema
 from practicus_assets.lake.storage import Table
 from practicus_assets.lake.transaction import Transaction
 
-
 _Values = Mapping[str, Value | None]
 
 
@@ -62,7 +61,7 @@ def plan(table: Table, target: int, within: Scope, *, whole: bool) -> Plan:
     """
     handle, then = table.open(), table.open(target)
     now_schema, then_schema = arrow_schema(handle), arrow_schema(then)
-    since = [entry for entry in entries(table, handle.version(), target + 1) if _changes_rows(entry)]
+    since = [entry for entry in entries(table, handle.version(), target + 1) if entry.changes_rows]
     files = _changed_files(handle, then)
     misfits = _misfits(then_schema, now_schema)
     scope = _changed(files, since, target, within, now_schema)
@@ -127,7 +126,7 @@ def _refuse_newer(table: Table, planned: Plan, transaction: Transaction) -> None
     assert planned.scope is not None
     bounds = planned.scope.on(arrow_schema(table.open(planned.newest)))
     for entry in entries(table, transaction.began, planned.newest + 1):
-        if _changes_rows(entry) and _touches(entry, bounds):
+        if entry.changes_rows and _touches(entry, bounds):
             raise CommitConflict(
                 f"version {entry.version} was committed after the rollback was planned at {planned.newest}.",
                 "Look at the history, and plan it again.",
@@ -184,11 +183,6 @@ def _changed_files(handle: DeltaTable, then: DeltaTable) -> list[_Values]:
     return [both[path].values for path in files[0].keys() ^ files[1].keys()]
 
 
-def _changes_rows(entry: LogEntry) -> bool:
-    record = entry.record
-    return bool(record["commit"]["changed"]) if record is not None else bool(entry.changes)
-
-
 def _touches(entry: LogEntry, bounds: Bounds) -> bool:
     record = entry.record
     if record is not None:
@@ -200,8 +194,6 @@ def _misfits(then: pa.Schema, now: pa.Schema) -> list[str]:
     """Return the columns that keep rows of the one schema from being rows of the other."""
     lost = [f.name for f in then if f.name not in now.names or now.field(f.name).type != f.type]
     narrowed = [
-        f.name
-        for f in now
-        if not f.nullable and (f.name not in then.names or then.field(f.name).nullable)
+        f.name for f in now if not f.nullable and (f.name not in then.names or then.field(f.name).nullable)
     ]
     return [*lost, *narrowed]

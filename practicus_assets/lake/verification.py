@@ -224,9 +224,7 @@ class _Files:
     def look_at(self, file: DataFile, info: pyarrow.fs.FileInfo | None) -> list[Finding]:
         """Return what is wrong with a file of the version; `info` is what the folder says of it."""
         if info is None:
-            return [
-                Finding("missing file", file.path, "the log names it, and it is not there.", _RESTORE)
-            ]
+            return [Finding("missing file", file.path, "the log names it, and it is not there.", _RESTORE)]
         if info.size != file.size:
             found = f"it has {info.size:,} bytes, and the log says {file.size:,}."
             return [Finding("damaged file", file.path, found, _RESTORE)]
