@@ -63,6 +63,10 @@ class CommitConflict(PracticusAssetsError):
     """Somebody else committed the same scope first: run again on fresh inputs."""
 
 
+class StoreFailed(PracticusAssetsError):
+    """The object store, or the disk, failed or holds a damaged table: see to it, and run again."""
+
+
 class CommitStateUnknown(PracticusAssetsError):
     """The store did not say whether the commit landed; staged files are kept, the next attempt finds out."""
 

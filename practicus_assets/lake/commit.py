@@ -14,8 +14,15 @@ from deltalake import Transaction as AppTransaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import RemoveAction, create_table_with_add_actions
 
-from practicus_assets.errors import CommitConflict, CommitStateUnknown, OutOfScope, PracticusAssetsError
+from practicus_assets.errors import (
+    CommitConflict,
+    CommitStateUnknown,
+    OutOfScope,
+    PracticusAssetsError,
+    StoreFailed,
+)
 from practicus_assets.lake.bounds import Bounds
+from practicus_assets.lake.conditional_puts import PROOF, prove
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.log import HOOKS, RECORD, LogEntry, entries
 from practicus_assets.lake.partition_values import serialized, split
@@ -24,7 +31,7 @@ from practicus_assets.lake.protocol import refuse_unsupported
 from practicus_assets.lake.provenance import Commit, Provenance
 from practicus_assets.lake.snapshot import Snapshot, arrow_schema
 from practicus_assets.lake.staging import Staging
-from practicus_assets.lake.storage import Table
+from practicus_assets.lake.storage import Table, in_one_line
 
 _LONGEST_PAUSE_S = 1.0
 
@@ -71,20 +78,21 @@ class Committer:
         Raises:
             CommitConflict: if the scope was committed by somebody else since the attempt began.
             CommitStateUnknown: if the store does not say whether the commit landed.
+            StoreFailed: if the store fails before the commit.
             OutOfScope: if the commit would remove a file outside the scope.
 
         """
         equal: bool | None = None
         pause = 0.02
         in_doubt = False  # whether the staged files may belong to the table already
+        answer: Exception | None = None  # the store's, to the last commit that was tried
         try:
             while True:
-                handle = self.table.open_if_exists()
-                since = self._since_began(handle, in_doubt=in_doubt)
+                handle, since = self._looked_up(result.version, answer)
                 own = [entry.version for entry in since if self._is_own(entry)]
                 if own:
                     return replace(result, version=own[0])
-                in_doubt = False
+                in_doubt, answer = False, None
                 self._refuse_superseded(since)
                 version = handle.version() + 1 if handle is not None else 0
                 if equal is None and handle is not None:
@@ -96,6 +104,7 @@ class Committer:
                         return replace(result, version=version - 1)
                     # an empty commit in this attempt's name: an earlier attempt that wakes up is refused
                 result = replace(result, version=version)
+                self._prove_store(handle)
                 in_doubt = True
                 try:
                     with self.table.redacted():
@@ -104,7 +113,7 @@ class Committer:
                     in_doubt = False  # raised before the commit
                     raise
                 except (DeltaError, OSError) as error:
-                    self._refuse_unknown(version, error)
+                    answer = error
                 else:
                     return result
                 time.sleep(random.uniform(0, pause))  # noqa: S311 not cryptographic
@@ -115,6 +124,25 @@ class Committer:
                 if isinstance(error, PracticusAssetsError):
                     error.nothing_written = True
             raise
+
+    def _looked_up(self, version: int, answer: Exception | None) -> tuple[DeltaTable | None, list[LogEntry]]:
+        """Return the newest version, and the commits since the attempt began.
+
+        Args:
+            version: the one that was tried last.
+            answer: what the store said to it; None if nothing was tried.
+
+        """
+        try:
+            handle = self.table.open_if_exists()
+            since = self._since_began(handle, in_doubt=answer is not None)
+        except StoreFailed as error:
+            if answer is None:
+                raise
+            raise self._unknown(version, answer) from error
+        if answer is not None and (handle is None or handle.version() < version):
+            raise self._unknown(version, answer) from answer
+        return handle, since
 
     def _since_began(self, handle: DeltaTable | None, *, in_doubt: bool) -> list[LogEntry]:
         """Return the commits since the attempt began; raise if they cannot all be known."""
@@ -268,7 +296,8 @@ class Committer:
             (column, "in", sorted({serialized(row[f"partition.{column}"]) for row in removes}))
             for column in columns
         ]
-        selected = len(handle.file_uris(file_pruning_predicate=filters))
+        with self.table.reaching("the table's log"):
+            selected = len(handle.file_uris(file_pruning_predicate=filters))
         if selected != len(removes):
             raise OutOfScope(
                 f"the commit would remove {selected} files, and {len(removes)} are inside the scope.",
@@ -278,23 +307,25 @@ class Committer:
 
     def _files(self, handle: DeltaTable) -> list[Mapping[str, Any]]:
         """Return path, row count and partition values of the files inside the scope."""
-        actions = pa.table(handle.get_add_actions(flatten=True))
+        with self.table.reaching("the table's log"):
+            actions = pa.table(handle.get_add_actions(flatten=True))
         names = {"path", "num_records", *(f"partition.{c}" for c in self.bounds.columns)}
         rows = actions.select([name for name in actions.column_names if name in names]).to_pylist()
         inside = [f"partition.{c}" for c in self.bounds.columns]
         return [row for row in rows if self.bounds.part_of([row[name] for name in inside]) is not None]
 
-    def _refuse_unknown(self, version: int, error: Exception) -> None:
-        """Raise CommitStateUnknown unless that version exists: then the log tells whose it is."""
-        try:
-            handle = self.table.open_if_exists()
-        except (DeltaError, OSError):
-            handle = None
-        if handle is None or handle.version() < version:
-            raise CommitStateUnknown(
-                f"the commit of version {version} ended with {type(error).__name__}: {error}.",
-                "Staged files are kept. Run again: the next attempt finds the commit if it landed.",
-            ) from error
+    def _unknown(self, version: int, answer: Exception) -> CommitStateUnknown:
+        return CommitStateUnknown(
+            f"the commit of version {version} ended with {type(answer).__name__}: {in_one_line(answer)}.",
+            "Staged files are kept. Run again: the next attempt finds the commit if it landed.",
+        )
+
+    def _prove_store(self, handle: DeltaTable | None) -> None:
+        """Prove once a table that its store lets one writer of a log entry win; the commit then says so."""
+        with self.table.reaching("the table's log"):
+            known = handle is not None and handle.transaction_version(PROOF) is not None
+        if not known:
+            prove(self.table)
 
     def _properties(self, result: Commit) -> CommitProperties:
         record = {
@@ -309,5 +340,8 @@ class Committer:
         return CommitProperties(
             custom_metadata={RECORD: json.dumps(record)},
             max_commit_retries=0,  # makes the commit a compare-and-set on the table's version
-            app_transactions=[AppTransaction(self.provenance.app_id(self.scope), result.version)],
+            app_transactions=[
+                AppTransaction(self.provenance.app_id(self.scope), result.version),
+                *([AppTransaction(PROOF, 1)] if self.table.local_path is None else []),
+            ],
         )

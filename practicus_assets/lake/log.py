@@ -11,6 +11,7 @@ from typing import Any
 
 from deltalake import PostCommitHookProperties
 
+from practicus_assets.errors import StoreFailed
 from practicus_assets.lake.storage import Table
 
 RECORD = "practicus_assets"  # the key of a transaction's record in a commit's metadata
@@ -64,14 +65,30 @@ class LogEntry:
 
 
 def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
-    """Yield commits from the newest to the oldest; ends early where the log was cleaned up."""
+    """Yield commits from the newest to the oldest; ends early where the log was cleaned up.
+
+    Raises:
+        StoreFailed: if an entry cannot be read.
+
+    """
     filesystem = table.filesystem()
     for version in range(newest, oldest - 1, -1):
         try:
-            with table.redacted(), filesystem.open_input_stream(_path(version)) as stream:
-                actions = [json.loads(line) for line in stream.read().splitlines() if line.strip()]
-        except FileNotFoundError:
-            return
+            with (
+                table.reaching(f"log entry {version}"),
+                filesystem.open_input_stream(_path(version)) as stream,
+            ):
+                lines = stream.read().splitlines()
+        except StoreFailed as failed:
+            if isinstance(failed.__cause__, FileNotFoundError):
+                return
+            raise
+        try:
+            actions = [json.loads(line) for line in lines if line.strip()]
+        except ValueError as error:
+            raise StoreFailed(
+                f"{_path(version)} at {table.uri} is damaged: {error}.", "Restore that file from a copy."
+            ) from error
         info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
         added = tuple(a["add"] for a in actions if "add" in a)
         removed = tuple(a["remove"] for a in actions if "remove" in a)
@@ -91,7 +108,8 @@ def landed_ms(table: Table, entry: LogEntry) -> float:
     The writer's own time is older: it was taken before the commit landed. It only tells the order within a
     second, where the store keeps whole seconds.
     """
-    stored_ns = table.filesystem().get_file_info(_path(entry.version)).mtime_ns
+    with table.reaching(f"log entry {entry.version}"):
+        stored_ns = table.filesystem().get_file_info(_path(entry.version)).mtime_ns
     written_ms = float(entry.info.get("timestamp", 0))
     if stored_ns is None:
         return written_ms

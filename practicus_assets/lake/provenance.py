@@ -105,9 +105,11 @@ def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scop
 
     Raises:
         VersionGone: if it landed, and the log no longer says what.
+        StoreFailed: if the log cannot be read.
 
     """
-    version = handle.transaction_version(provenance.app_id(scope))
+    with table.reaching("the table's log"):
+        version = handle.transaction_version(provenance.app_id(scope))
     if version is None:
         return None
     record = next((entry.record for entry in entries(table, version, version)), None)

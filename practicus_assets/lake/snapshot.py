@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 
-from practicus_assets.errors import SchemaMismatch, TableNotFound, VersionGone
+from practicus_assets.errors import SchemaMismatch, StoreFailed, TableNotFound, VersionGone
 from practicus_assets.lake.log import entries, landed_ms
 from practicus_assets.lake.partition_values import identifier
 from practicus_assets.lake.partitions import Scope
@@ -133,25 +133,26 @@ class Snapshot:
             sql += f" WHERE ({predicate}\n)"  # whatever it says, it stays inside of the scope
         query = QueryBuilder(_IN_ORDER).register(_ALIAS, self._handle)
         try:
-            with self._table.redacted():
+            with self._table.reaching("a query"):
                 stream = query.execute(sql)
-        except DeltaError as error:
-            if predicate is None:
+        except StoreFailed as failed:
+            if predicate is None or not isinstance(failed.__cause__, DeltaError):
                 raise
             raise SchemaMismatch(
-                f"{self._table.name} cannot be asked for {predicate!r}: {error}.", "Mend the predicate."
-            ) from error
+                f"{self._table.name} cannot be asked for {predicate!r}: {failed.__cause__}.",
+                "Mend the predicate.",
+            ) from failed.__cause__
         return pa.RecordBatchReader.from_batches(schema, self._batches(stream, schema))
 
     def _batches(self, stream: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         try:
-            with self._table.redacted():
+            with self._table.reaching("a data file"):
                 for batch in pa.RecordBatchReader.from_stream(stream):
                     yield pa.record_batch(
                         [column.cast(f.type) for column, f in zip(batch.columns, schema, strict=True)],
                         schema=schema,
                     )
-        except (DeltaError, OSError, pa.ArrowException) as error:
+        except (StoreFailed, pa.ArrowException) as error:
             text = str(error)
             if "not found" not in text.lower() and "no such file" not in text.lower():
                 raise

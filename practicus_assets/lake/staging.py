@@ -127,7 +127,10 @@ class Staging:
             for file in self.files:
                 partition = dict(zip(self.partition_by, file.values, strict=True))
                 stored = [name for name in names if name not in partition]
-                with pq.ParquetFile(file.path, filesystem=self._filesystem, pre_buffer=False) as parquet:
+                with (
+                    self._table.reaching(f"staged file {file.path}"),
+                    pq.ParquetFile(file.path, filesystem=self._filesystem, pre_buffer=False) as parquet,
+                ):
                     for batch in parquet.iter_batches(columns=stored, use_threads=False):
                         arrays = [
                             pa.repeat(pa.scalar(partition[f.name], f.type), batch.num_rows)
@@ -148,7 +151,7 @@ class Staging:
     def _flush(self, values: Values) -> None:
         file = self._open[values]
         self._buffered -= file.buffered
-        with self._table.redacted():
+        with self._table.reaching(f"staged file {file.path}"):
             file.flush()
         self._begun[values] = None
         if len(self._begun) > _OPEN_FILES:
@@ -157,7 +160,7 @@ class Staging:
     def _close(self, values: Values) -> None:
         file = self._open[values]
         self._buffered -= file.buffered
-        with self._table.redacted():
+        with self._table.reaching(f"staged file {file.path}"):
             size, rows, statistics = file.close()
         del self._open[values]  # not before: a file that failed to close is still to be abandoned
         self._begun.pop(values, None)

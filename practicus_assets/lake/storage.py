@@ -13,13 +13,21 @@ from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
-from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound, VersionGone
+from practicus_assets.errors import (
+    DeclarationError,
+    PracticusAssetsError,
+    StoreFailed,
+    TableNotFound,
+    VersionGone,
+)
 
 _SECRET = re.compile(
     r"secret|key|token|password|sas|credential|client|auth|signature|connection_string|service_account",
     re.IGNORECASE,
 )
 _SHORTEST_SECRET = 4  # "true" and the like are no secrets, and stand in many texts
+_LONGEST_TEXT = 600
+_ADVICE = "See to the store or the disk, its credentials and the network, and run again."
 _UNSAFE_PART = re.compile(r"[/\\%?#*\x00-\x1f\x7f]")  # in a URI, `?` and `#` end the path and `%` escapes
 
 
@@ -77,13 +85,16 @@ class Table:
         Raises:
             TableNotFound: if there is no table.
             VersionGone: if the log no longer reaches that version.
+            StoreFailed: if the store does not answer, or the log is damaged.
 
         """
         try:
-            with self.redacted():
+            with self.reaching("the table's log"):
                 return DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options))
-        except (DeltaTableNotFoundError, DeltaError) as error:
-            if version is None and not isinstance(error, DeltaTableNotFoundError):
+        except StoreFailed as failed:
+            error = failed.__cause__
+            missing = isinstance(error, DeltaTableNotFoundError)
+            if not missing and (version is None or not isinstance(error, DeltaError)):
                 raise
             if version is None or self.open_if_exists() is None:
                 raise TableNotFound(
@@ -106,6 +117,7 @@ class Table:
 
         Raises:
             DeclarationError: if it is a folder of this machine, and cannot be made.
+            StoreFailed: if the options do not name a store.
 
         """
         if self.local_path is not None:
@@ -116,8 +128,24 @@ class Table:
                     f"the folder {self.uri} cannot be made: {error.strerror}.",
                     "Set root_uri to a folder that this process may write to.",
                 ) from error
-        with self.redacted():
+        with self.reaching("the store"):
             return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
+
+    @contextmanager
+    def reaching(self, what: str) -> Iterator[None]:
+        """Raise StoreFailed where delta-rs or pyarrow could not read or write.
+
+        Args:
+            what: is read or written, as the error's text calls it.
+
+        """
+        try:
+            with self.redacted():
+                yield
+        except (DeltaError, OSError) as error:
+            failed = StoreFailed(f"{what} at {self.uri} failed: {in_one_line(error)}.", _ADVICE)
+            failed.table = self.name
+            raise failed from error
 
     @contextmanager
     def redacted(self) -> Iterator[None]:
@@ -141,3 +169,9 @@ class Table:
                 for form in (value, quote(value, safe="")):
                     text = text.replace(form, "***")
         return re.sub(r"//[^/\s@]+@", "//***@", text)
+
+
+def in_one_line(error: Exception) -> str:
+    """Return an error's text without the colours and lines in which delta-rs draws its causes."""
+    text = re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(error))
+    return " ".join(text.split())[:_LONGEST_TEXT].rstrip(".")

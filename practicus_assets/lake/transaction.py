@@ -12,6 +12,7 @@ from practicus_assets.lake.audit import Audit, AuditFailed, AuditResult, Rescan
 from practicus_assets.lake.bounds import Bounds
 from practicus_assets.lake.casting import exact_cast
 from practicus_assets.lake.commit import Committer
+from practicus_assets.lake.conditional_puts import refuse_unsafe_options
 from practicus_assets.lake.contract import Contract
 from practicus_assets.lake.conversion import BATCH_ROWS, record_batches, shown
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
@@ -51,6 +52,7 @@ class Transaction:
     Raises:
         DeclarationError: if the arguments contradict each other or the table.
         UnsupportedTable: if the table uses Delta features that would not be honoured.
+        StoreFailed: if the store cannot be read.
 
     """
 
@@ -94,6 +96,7 @@ class Transaction:
                 raise DeclarationError(
                     "merge_keys and delete_unmatched need mode='merge'.", "Set it, or drop them."
                 )
+            refuse_unsafe_options(table)
             self._began = table.open_if_exists()
             self.landed = None
             if self._began is not None:
@@ -116,6 +119,7 @@ class Transaction:
             DataRefused: if the rows do not fit the table, its contract or the scope. Nothing was written.
             CommitConflict: if somebody else committed the scope meanwhile. Nothing was written.
             CommitStateUnknown: if the object store did not say whether the commit landed.
+            StoreFailed: if it failed before the commit. Nothing was written.
 
         """
         if self.landed is not None:

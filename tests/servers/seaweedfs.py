@@ -28,11 +28,13 @@ class SeaweedFS:
     Args:
         folder: where it keeps its data and its log, `weed.log`; made if need be.
         address: where S3 listens; everything else of the server listens on 127.0.0.1.
+        signed: whether requests must be signed; without, a proxy may change them.
 
     """
 
-    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1", *, signed: bool = True) -> None:
         self.address = address
+        self.signed = signed
         self.access_key = secrets.token_hex(10)
         self.secret_key = secrets.token_hex(20)
         self.port = 0
@@ -57,6 +59,7 @@ class SeaweedFS:
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_SKIP_SIGNATURE": str(not self.signed).lower(),
         }
 
     def start(self) -> None:
@@ -68,7 +71,9 @@ class SeaweedFS:
         self.port = flags["s3.port"]
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
         keys = {"accessKey": self.access_key, "secretKey": self.secret_key}
-        identities = [{"name": "tests", "credentials": [keys], "actions": actions}]
+        identities: list[dict[str, object]] = [{"name": "tests", "credentials": [keys], "actions": actions}]
+        if not self.signed:
+            identities.append({"name": "anonymous", "actions": actions})
         config = self._folder / "s3.json"
         config.write_text(json.dumps({"identities": identities}), encoding="utf-8")
         data = self._folder / "data"

@@ -1,0 +1,55 @@
+"""Places to attack, and the count of what was tried."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.proxy import FaultProxy
+from faults.tally import TALLIES, Tally, summary
+from faults.work import Place
+from servers.seaweedfs import SeaweedFS
+
+MakePlace = Callable[[], Place]
+
+
+@pytest.fixture(scope="session")
+def proxy(seaweedfs: SeaweedFS) -> Iterator[FaultProxy]:
+    with FaultProxy(seaweedfs.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def s3(seaweedfs: SeaweedFS) -> MakePlace:
+    """Return a function that makes a fresh lake on S3."""
+    return lambda: Place(f"{seaweedfs.root_uri}/{uuid.uuid4()}", seaweedfs.storage_options())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> MakePlace:
+    """Return a function that makes a fresh lake in a folder."""
+    return lambda: Place(str(tmp_path / str(uuid.uuid4())))
+
+
+@pytest.fixture(params=["folder", "s3"])
+def place(request: pytest.FixtureRequest) -> MakePlace:
+    """Return a function that makes a fresh lake, in a folder and on S3 in turn."""
+    made: MakePlace = request.getfixturevalue(request.param)
+    return made
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Tally:
+    """Count the points of this test; the summary shows them."""
+    name = request.node.name.removeprefix("test_").replace("_", " ")
+    TALLIES.append(Tally(name))
+    return TALLIES[-1]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the count."""
+    if TALLIES:
+        terminalreporter.section("faults")
+        for line in summary():
+            terminalreporter.write_line(line)

@@ -1,0 +1,116 @@
+"""Writers that are killed between any two of their writes, and at random moments."""
+
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from faults.proxy import Fault, FaultProxy, Kind
+from faults.tally import ROUNDS, Tally
+from faults.work import CASES, OLD, Place, Work, attempt, rows, until_landed
+from faults.writer import Writer
+
+KILL_CASES = {
+    **CASES,
+    "replace one": (OLD, lambda: Work("replace", ("a",), rows("a", "new", 1, 9))),
+    "replace all": (OLD, lambda: Work("replace", (), rows("a", "new", 1) + rows("y", "new", 1, 2))),
+}
+SYSCALLS = ("mkdir", "openat", "write", "rename", "linkat", "unlink")  # with which delta-rs writes to a folder
+
+
+def prepared(case: str, make: Callable[[], Place]) -> tuple[Place, Work]:
+    old, work = KILL_CASES[case]
+    place = make()
+    if old is not None:
+        assert attempt(Work("replace", (), old), place).kind == "landed"
+    return place, work()
+
+
+def survived(work: Work, place: Place, before: object) -> str | None:
+    """Look at the table after a kill, retry, and return what is wrong."""
+    after = work.after(before)  # type: ignore[arg-type]
+    now = place.state()
+    if now not in (before, after):
+        return f"a mix: {now}"
+    later = until_landed(work, place)
+    if len(later) > 1 or later[0].kind != "landed":
+        return f"the retry did not land at once: {later}"
+    if place.state() != after:
+        return f"after the retry: {place.state()}"
+    return None
+
+
+def killed_at_syscall(writer: Writer, syscall: str, number: int) -> subprocess.Popen[bytes]:
+    """Let strace kill a writer when one of its threads begins its n-th such system call."""
+    strace = shutil.which("strace")
+    assert strace is not None, "these tests need strace: apt-get install strace"
+    command = [strace, "-f", "-qq", "-o", "/dev/null", "-p", str(writer.pid), "-e", f"trace={syscall}"]
+    tracer = subprocess.Popen(
+        [*command, "-e", f"inject={syscall}:signal=KILL:when={number}"], stderr=subprocess.DEVNULL
+    )
+    status = Path(f"/proc/{writer.pid}/status")
+    while "\nTracerPid:\t0\n" in status.read_text(encoding="utf-8"):
+        assert tracer.poll() is None, "strace could not attach"
+        time.sleep(0.001)
+    return tracer
+
+
+@pytest.mark.parametrize("case", KILL_CASES)
+def test_a_writer_killed_at_any_system_call_on_a_folder(
+    case: str, folder: Callable[[], Place], tally: Tally
+) -> None:
+    for syscall in SYSCALLS:
+        for number in range(1, 400):
+            place, work = prepared(case, folder)
+            before = place.state()
+            writer = Writer(work, place)
+            tracer = killed_at_syscall(writer, syscall, number)
+            writer.go()
+            outcome = writer.ended()
+            tracer.wait()
+            if outcome is not None:
+                assert outcome.kind == "landed", outcome
+                break  # no thread makes so many
+            tally.point(f"{case}, {syscall} {number}", survived(work, place, before))
+    tally.settle()
+
+
+@pytest.mark.parametrize("case", KILL_CASES)
+def test_a_writer_killed_at_any_request_to_s3(
+    case: str, s3: Callable[[], Place], proxy: FaultProxy, tally: Tally
+) -> None:
+    kinds: tuple[Kind, ...] = ("kill before", "kill after")
+    for kind in kinds:
+        for number in range(1, 400):
+            place, work = prepared(case, s3)
+            before = place.state()
+            writer = Writer(work, place.through({"AWS_ENDPOINT_URL": proxy.endpoint}))
+            proxy.arm(Fault(kind, number, pid=writer.pid))
+            writer.go()
+            outcome = writer.ended()
+            if not proxy.seen().hits:
+                assert outcome is not None
+                assert outcome.kind == "landed", outcome
+                break
+            tally.point(f"{case}, {kind} {number}", survived(work, place, before))
+    tally.settle()
+
+
+@pytest.mark.parametrize("case", KILL_CASES)
+def test_a_writer_killed_at_a_random_moment(case: str, place: Callable[[], Place], tally: Tally) -> None:
+    moments = random.Random(case)  # noqa: S311 the same in every run
+    for number in range(12 * ROUNDS):
+        here, work = prepared(case, place)
+        before = here.state()
+        writer = Writer(work, here)
+        after_s = moments.uniform(0, 0.12)
+        writer.go()
+        time.sleep(after_s)
+        writer.kill()
+        writer.ended()
+        tally.point(f"{case}, number {number}, after {after_s:.4f} s", survived(work, here, before))
+    tally.settle()

@@ -1,0 +1,158 @@
+"""Pieces of work for a transaction, and what a table holds before and after each."""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import pyarrow as pa
+from deltalake import DeltaTable, QueryBuilder
+from deltalake.exceptions import TableNotFoundError
+
+from practicus_assets.errors import PracticusAssetsError
+from practicus_assets.lake.partitions import Key, Mode, Scope
+from practicus_assets.lake.provenance import Provenance
+from practicus_assets.lake.storage import Table
+from practicus_assets.lake.transaction import Transaction
+
+Row = tuple[str, int, str]  # partition, identifier, value
+State = Counter[Row] | None  # None: there is no table
+
+NAME = "t"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A lake that an attack uses up: its root, and the options that reach it."""
+
+    root_uri: str
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def table(self) -> Table:
+        """The table that is attacked."""
+        return Table.at(self.root_uri, [NAME], self.options)
+
+    def through(self, options: Mapping[str, str]) -> "Place":
+        """Return the same lake reached by other options."""
+        return replace(self, options={**self.options, **options})
+
+    def state(self) -> State:
+        """Return every row that delta-rs alone reads from the newest version."""
+        try:
+            handle = DeltaTable(self.table.uri, storage_options=dict(self.options))
+        except TableNotFoundError:
+            return None
+        query = QueryBuilder().register("t", handle).execute("SELECT p, id, v FROM t")
+        return Counter((row["p"], row["id"], row["v"]) for row in pa.table(query).to_pylist())
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one step wants of a table; every attempt at it is the same work.
+
+    Attributes:
+        mode: of the transaction; a merge is by `id`.
+        partitions: the scope; none for the whole table.
+        rows: the output.
+        wide: whether the output has a further column.
+        run: the run.
+        attempt: 1 for the first.
+
+    """
+
+    mode: Mode
+    partitions: tuple[str, ...]
+    rows: tuple[Row, ...]
+    wide: bool = False
+    run: str = field(default_factory=lambda: str(uuid.uuid4()))
+    attempt: int = 1
+
+    def again(self) -> "Work":
+        """Return the next attempt."""
+        return replace(self, attempt=self.attempt + 1)
+
+    def begin(self, place: Place) -> Transaction:
+        """Begin the attempt's transaction."""
+        return Transaction(
+            place.table,
+            Scope(("p",), tuple((Key(p),) for p in self.partitions)) if self.partitions else Scope(),
+            partition_by=["p"],
+            mode=self.mode,
+            merge_keys=["p", "id"] if self.mode == "merge" else [],
+            provenance=Provenance(run_id=self.run, step="s", attempt=self.attempt),
+        )
+
+    def data(self) -> pa.RecordBatchReader:
+        """Return the output, as a stream."""
+        p, ids, v = zip(*self.rows, strict=True) if self.rows else ((), (), ())
+        columns = {
+            "p": pa.array(p, pa.string()),
+            "id": pa.array(ids, pa.int64()),
+            "v": pa.array(v, pa.string()),
+        }
+        if self.wide:
+            columns["extra"] = pa.array(ids, pa.int64())
+        return pa.table(columns).to_reader()
+
+    def after(self, before: State) -> Counter[Row]:
+        """Return what the table holds once the work has landed on what it held."""
+        old = before or Counter()
+        if self.mode == "append":
+            return old + Counter(self.rows)
+        replaced = {(p, i) for p, i, _ in self.rows}
+        kept = {
+            row: count
+            for row, count in old.items()
+            if (self.partitions and row[0] not in self.partitions)
+            or (self.mode == "merge" and row[:2] not in replaced)
+        }
+        return Counter(kept) + Counter(self.rows)
+
+
+def rows(partition: str, value: str, *ids: int) -> tuple[Row, ...]:
+    """Return rows of one partition."""
+    return tuple((partition, i, value) for i in ids)
+
+
+OLD = rows("a", "old", 0, 1, 2) + rows("b/c d", "old", 0, 1) + rows("z", "old", 0)
+_NEW = rows("a", "new", 1, 2, 3, 4) + rows("b/c d", "new", 7)
+
+CASES: dict[str, tuple[tuple[Row, ...] | None, Callable[[], Work]]] = {
+    "create": (None, lambda: Work("replace", (), _NEW)),
+    "replace": (OLD, lambda: Work("replace", ("a", "b/c d"), _NEW)),
+    "append": (OLD, lambda: Work("append", ("a",), _NEW[:4])),
+    "merge": (OLD, lambda: Work("merge", ("a", "b/c d"), _NEW)),
+    "add a column": (OLD, lambda: Work("replace", ("a", "b/c d"), _NEW, wide=True)),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended: it landed, or the name and the text of its error."""
+
+    kind: Literal["landed", "raised"]
+    error: str = ""
+    text: str = ""
+    ours: bool = True  # whether the error is one of the package's
+
+
+def attempt(work: Work, place: Place) -> Outcome:
+    """Make one attempt."""
+    try:
+        work.begin(place).write(work.data())
+    except Exception as error:  # noqa: BLE001 whatever it is, it is judged
+        return Outcome("raised", type(error).__name__, str(error), isinstance(error, PracticusAssetsError))
+    return Outcome("landed")
+
+
+def until_landed(work: Work, place: Place, attempts: int = 4) -> list[Outcome]:
+    """Make further attempts, as a retry policy does, until one lands; return how each ended."""
+    ended = []
+    for _ in range(attempts):
+        work = work.again()
+        ended.append(attempt(work, place))
+        if ended[-1].kind == "landed":
+            break
+    return ended
