@@ -10,6 +10,11 @@ main = LazyGroup(
         "rollback": ("practicus_assets.cli.rollback:rollback", "Bring a table or partitions back."),
         "verify": ("practicus_assets.cli.verify:verify", "Whether tables are whole, and Dagster knows them."),
         "maintain": ("practicus_assets.cli.maintain:maintain", "Compact, checkpoint, expire, vacuum."),
+        "worker": ("practicus_assets.cli.worker:worker", "The pod that a step would get, and why."),
+        "doctor": (
+            "practicus_assets.cli.doctor:doctor",
+            "Whether workers can do their work, where they run.",
+        ),
         "release": ("practicus_assets.cli.release:release", "Versions of tables that belong together."),
     },
     help="""Look at, mend and keep the Delta tables of a Dagster code location.

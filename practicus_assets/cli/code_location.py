@@ -62,21 +62,38 @@ def definitions(
         DeclarationError: if no definitions are found.
 
     """
+    found = [_definitions(each) for each in modules(module_name, python_file, workspace, working_directory)]
+    return found[0] if len(found) == 1 else dg.Definitions.merge(*found)
+
+
+def modules(
+    module_name: str | None = None,
+    python_file: str | None = None,
+    workspace: str | None = None,
+    working_directory: str | None = None,
+) -> list[ModuleType]:
+    """Import the modules that `definitions` takes them from; there is at least one.
+
+    They are named in the same ways.
+
+    Raises:
+        DeclarationError: if none are named, or they are not found.
+
+    """
     folder = Path(working_directory or ".").resolve()
     if sum(given is not None for given in (module_name, python_file, workspace)) > 1:
         raise DeclarationError("-m, -f and -w name several code locations.", "Give one of them.")
     with warnings.catch_warnings():  # about the author's use of Dagster, which dagster dev shows
         warnings.simplefilter("ignore", dg.BetaWarning)
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        modules = list(_modules(folder, module_name, python_file, workspace))
-    if not modules:
+        found = list(_modules(folder, module_name, python_file, workspace))
+    if not found:
         raise DeclarationError(
             f"no definitions are named, and {folder} has neither a workspace.yaml nor a pyproject.toml "
             "that names them.",
             "Give -m MODULE, -f FILE or -w WORKSPACE.",
         )
-    found = [_definitions(module) for module in modules]
-    return found[0] if len(found) == 1 else dg.Definitions.merge(*found)
+    return found
 
 
 def _modules(

@@ -46,15 +46,15 @@ def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
     config = init_context.executor_config
     configuration = Configuration.of(config)
     launcher = init_context.instance.run_launcher
-    backend, why = _backend(configuration, config, launcher)
-    if backend == "local" and not _isolated(configuration, init_context):
+    place, why = backend(configuration, config, launcher)
+    if place == "local" and not _isolated(configuration, init_context):
         create = dg.in_process_executor.executor_creation_fn
         assert create is not None
         return create(_without_workers(init_context))
-    if backend == "kubernetes":
+    if place == "kubernetes":
         from practicus_assets.workers.pods import PodHandler  # noqa: PLC0415 takes half a second
 
-        _refuse_local_instance(init_context.instance)
+        refuse_local_instance(init_context.instance)
         handler: WorkerHandler = PodHandler(configuration, launcher)
     else:
         from practicus_assets.workers.processes import ProcessHandler  # noqa: PLC0415
@@ -65,9 +65,9 @@ def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
         handler,
         why=why,
         retries=RetryMode.from_config(cast("Mapping[str, Any]", config["retries"])),
-        sleep_seconds=_PAUSES_S[backend],
+        sleep_seconds=_PAUSES_S[place],
         check_step_health_interval_seconds=_LOOK_S,
-        max_concurrent=at_once or (os.cpu_count() if backend == "local" else None),
+        max_concurrent=at_once or (os.cpu_count() if place == "local" else None),
         tag_concurrency_limits=config.get("tag_concurrency_limits"),
     )
 
@@ -133,8 +133,15 @@ class WorkerExecutor(StepDelegatingExecutor):
         return isinstance(failure.error, WorkerLost) and lost < self._handler.configuration.lost_retries
 
 
-def _backend(configuration: Configuration, config: Mapping[str, Any], launcher: Any) -> tuple[str, str]:
-    """Return where steps run, and what decided it."""
+def backend(configuration: Configuration, config: Mapping[str, Any], launcher: Any) -> tuple[str, str]:
+    """Return where steps run, "local" or "kubernetes", and what decided it.
+
+    Args:
+        configuration: of the executor.
+        config: the part of it that the run's configuration gives.
+        launcher: the instance's run launcher; None where there is no instance.
+
+    """
     if "backend" in config:
         return configuration.backend, f"the run's configuration says backend: {configuration.backend}"
     if configuration.backend:
@@ -142,10 +149,8 @@ def _backend(configuration: Configuration, config: Mapping[str, Any], launcher: 
     name = type(launcher).__name__
     if name == "K8sRunLauncher":
         return "kubernetes", f"the instance launches runs with {name}"
-    return (
-        "local",
-        f"nothing says otherwise ({ENVIRONMENT} is not set, and the instance launches with {name})",
-    )
+    instance = f"the instance launches with {name}" if launcher is not None else "DAGSTER_HOME is not either"
+    return "local", f"nothing says otherwise ({ENVIRONMENT} is not set, and {instance})"
 
 
 def _isolated(configuration: Configuration, init_context: dg.InitExecutorContext) -> bool:
@@ -170,7 +175,8 @@ def _without_workers(init_context: dg.InitExecutorContext) -> dg.InitExecutorCon
     return dg.InitExecutorContext(init_context.job, dg.in_process_executor, config, init_context.instance)
 
 
-def _refuse_local_instance(instance: dg.DagsterInstance) -> None:
+def refuse_local_instance(instance: dg.DagsterInstance) -> None:
+    """Raise DeclarationError for an instance to which pods could not report."""
     storage = type(instance.event_log_storage).__name__
     if "Sqlite" in storage or "InMemory" in storage:
         raise DeclarationError(
