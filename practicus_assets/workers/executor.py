@@ -20,6 +20,7 @@ from practicus_assets.workers.handler import Failure, WorkerHandler
 from practicus_assets.workers.spec import WORKER_TAG
 
 _LOOK_S = 1  # between two looks at a run's workers
+_LONGEST_WAIT_S = 60
 _PAUSES_S = {"local": 0.1, "kubernetes": 0.5}  # between two looks at a run's events
 
 
@@ -112,7 +113,8 @@ class WorkerExecutor(StepDelegatingExecutor):
         causes = [each[0] for _, each in retries(step_context.instance, step_context.run_id, step)]
         lost, out_of_memory = causes.count(LOST), causes.count(OUT_OF_MEMORY)
         if self._tries_again(failure, lost) and not step_context.retry_mode.disabled:
-            return dg.DagsterEvent.step_retry_event(step_context, StepRetryData(error, seconds_to_wait=0))
+            wait = min(2**lost, _LONGEST_WAIT_S) if lost else 0
+            return dg.DagsterEvent.step_retry_event(step_context, StepRetryData(error, wait))
         if not isinstance(failure.error, WorkerLost | WorkerRejected):
             before = known_state.get_retry_state().get_attempt_count(step) - lost - out_of_memory
             policy = step_context.op_retry_policy

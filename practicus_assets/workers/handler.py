@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+from dagster._core.events import EngineEventData
 from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandler, StepHandlerContext
 
 from practicus_assets.errors import PracticusAssetsError, WorkerFailed, WorkerRejected
@@ -51,7 +52,7 @@ class WorkerHandler(StepHandler):
             yield from self._launch(attempt)
         except PracticusAssetsError as error:
             failed = error if isinstance(error, WorkerFailed) else WorkerRejected(error.found, error.advice)
-            self._failures[attempt.step] = Failure(failed)
+            self._failed(attempt, Failure(failed))
 
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
         """Tell whether a worker can still bring its step to an end; if not, `failure` says why."""
@@ -60,7 +61,7 @@ class WorkerHandler(StepHandler):
             failure = self._look(attempt)
             if failure is None:
                 return CheckStepHealthResult.healthy()
-            self._failures[attempt.step] = failure
+            self._failed(attempt, failure)
         return CheckStepHealthResult.unhealthy(str(self._failures[attempt.step].error))
 
     def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[Any]:
@@ -73,6 +74,14 @@ class WorkerHandler(StepHandler):
 
     def succeeded(self, step: str) -> None:
         """Take note that a step reported its success."""
+
+    def _failed(self, attempt: Attempt, failure: Failure) -> None:
+        failure.error.table = failure.error.table or attempt.step
+        self._failures[attempt.step] = failure
+        message = f"Attempt {attempt.number} failed. {failure.error}"
+        dg.DagsterEvent.engine_event(
+            attempt.step_context, message, EngineEventData(metadata=failure.metadata)
+        )
 
     @abstractmethod
     def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]: ...

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -72,6 +73,8 @@ class PodHandler(WorkerHandler):
         watch = self._watch(attempt)
         worker, cluster = watch.assignment.worker, watch.cluster
         location = attempt.run.job_code_origin
+        with _refusals(cluster):
+            owner = self._owner
         job = step_job(
             watch.job,
             worker,
@@ -80,7 +83,7 @@ class PodHandler(WorkerHandler):
             environment=attempt.environment(worker, cluster.region.roots),
             image=location.repository_origin.container_image if location is not None else None,
             launcher=self._launcher,
-            owner=self._owner if cluster.namespace == own_namespace() and cluster.region.in_cluster else None,
+            owner=owner if cluster.region.in_cluster and cluster.namespace == own_namespace() else None,
         )
         container = job["spec"]["template"]["spec"]["containers"][0]
         yield dg.DagsterEvent.step_worker_starting(
@@ -95,17 +98,8 @@ class PodHandler(WorkerHandler):
                 "Watch": cluster.kubectl("logs", "--follow", f"job/{watch.job}"),
             },
         )
-        try:
+        with _refusals(cluster):
             cluster.create_job(job)
-        except ApiException as error:
-            if error.status >= _SERVER_ERROR or error.status == _TOO_MANY:
-                raise WorkerLost(f"the API server answered {error.status} {error.reason}.") from error
-            raise WorkerRejected(
-                f"the API server refused its Job in the namespace {cluster.namespace}: {said(error)}",
-                "Mend the worker, or the rights of the run's service account: practicus-assets doctor.",
-            ) from error
-        except Unreachable as error:
-            raise WorkerLost(f"the API server cannot be reached: {error}.") from error
 
     def _look(self, attempt: Attempt) -> Failure | None:
         watch = self._watch(attempt)
@@ -123,8 +117,6 @@ class PodHandler(WorkerHandler):
         self._unreachable.discard(watch.cluster.region.name)
         if failure is None or has_ended(attempt.instance, attempt.run.run_id, attempt.step, attempt.number):
             return None
-        failure.error.table = failure.error.table or attempt.step
-        self._tell(attempt, f"The worker failed: {failure.error}", failure.metadata)
         if isinstance(failure.error, WorkerLost | WorkerRejected):
             # a Job without its pod would start another one, and a pod that cannot start would wait for ever
             watch.cluster.delete_job(watch.job)
@@ -137,7 +129,7 @@ class PodHandler(WorkerHandler):
             watch.cluster.delete_job(watch.job)
         except (ApiException, *Unreachable) as error:
             remove = watch.cluster.kubectl("delete", "job", watch.job)
-            self._tell(attempt, f"The Job could not be deleted: {error}. Delete it with: {remove}", {})
+            self._tell(attempt, f"The Job could not be deleted: {error}. Delete it with: {remove}")
 
     def _watch(self, attempt: Attempt) -> _Watch:
         """Return what is known of an attempt, also if an earlier process of the run started it."""
@@ -239,12 +231,28 @@ class PodHandler(WorkerHandler):
     def _tell_waiting(self, attempt: Attempt, watch: _Watch, why: str) -> None:
         if why != watch.told:
             watch.told = why
-            self._tell(attempt, f"The worker waits. {why}", {})
+            self._tell(attempt, f"The worker waits. {why}")
 
     def _tell_unreachable(self, attempt: Attempt, cluster: Cluster, why: str) -> None:
         if cluster.region.name not in self._unreachable:
             self._unreachable.add(cluster.region.name)
-            self._tell(attempt, f"The API server of {cluster.region.label} does not answer: {why}", {})
+            self._tell(attempt, f"The API server of {cluster.region.label} does not answer: {why}")
 
-    def _tell(self, attempt: Attempt, message: str, metadata: dict[str, Any]) -> None:
-        dg.DagsterEvent.engine_event(attempt.step_context, message, EngineEventData(metadata=metadata))
+    def _tell(self, attempt: Attempt, message: str) -> None:
+        dg.DagsterEvent.engine_event(attempt.step_context, message, EngineEventData())
+
+
+@contextmanager
+def _refusals(cluster: Cluster) -> Iterator[None]:
+    """Raise what the API server refuses, or does not answer, as a worker's failure."""
+    try:
+        yield
+    except ApiException as error:
+        if error.status >= _SERVER_ERROR or error.status == _TOO_MANY:
+            raise WorkerLost(f"the API server answered {error.status} {error.reason}.") from error
+        raise WorkerRejected(
+            f"the API server refuses it in the namespace {cluster.namespace}: {said(error)}",
+            "Mend the worker, or the rights of the run's service account: practicus-assets doctor tells.",
+        ) from error
+    except Unreachable as error:
+        raise WorkerLost(f"the API server cannot be reached: {error}.") from error

@@ -1,0 +1,282 @@
+"""Workers in pods of a real cluster: all behaviours, and what only a cluster can do to a step."""
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from servers.cluster import Cluster
+from servers.postgresql import PostgreSQL
+from servers.seaweedfs import SeaweedFS
+from workers.behaviours import Behaviours
+from workers.place import HERE, Place, Run, until
+
+_INSTANCE = """
+telemetry: {enabled: false}
+storage:
+  postgres:
+    postgres_db:
+      scheme: postgresql+psycopg2
+      hostname: HOST
+      port: PORT
+      username: USER
+      password: {env: INSTANCE_PASSWORD}
+      db_name: workers
+"""
+_STEPS_VOLUME = {"/steps": {"configMap": {"name": "steps"}}}
+
+
+@pytest.fixture(scope="module")
+def home_namespace(cluster: Cluster) -> Iterator[str]:
+    with cluster.namespace() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def place(  # noqa: PLR0917 a place needs all of these
+    cluster: Cluster,
+    home_namespace: str,
+    image: str,
+    postgresql: PostgreSQL,
+    s3: SeaweedFS,
+    s3_in_pods: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Place:
+    """Steps go to pods, from this process: it is outside of the cluster."""
+    postgresql.create_database("workers")
+    home = tmp_path_factory.mktemp("home")
+    instance = _INSTANCE.replace("HOST", cluster.node_address).replace("PORT", str(postgresql.port))
+    (home / "dagster.yaml").write_text(instance.replace("USER", postgresql.user))
+    secrets = {"INSTANCE_PASSWORD": postgresql.password, **s3_in_pods}
+    equip(cluster, home_namespace, secrets)
+    config = {
+        "backend": "kubernetes",
+        "kubernetes": {"namespace": home_namespace, "image": image},
+        "default": {
+            "secrets": ["lake"],
+            "env": {"PYTHONPATH": "/steps", "LAKE": s3.root_uri},
+            "volumes": _STEPS_VOLUME,
+        },
+    }
+    return Place(home, s3.root_uri, s3.storage_options(), config, {**secrets, "PYTHONPATH": str(HERE)})
+
+
+def equip(cluster: Cluster, namespace: str, secrets: dict[str, str]) -> None:
+    """Give a namespace what the steps need: their code, and the way to the lake and the instance."""
+    code = {"steps.py": (HERE / "steps.py").read_text()}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "steps"}, "data": code},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "lake"}, "stringData": secrets},
+        namespace=namespace,
+    )
+
+
+@pytest.fixture
+def run_pods(cluster: Cluster, home_namespace: str) -> Any:
+    """Return the pods of a run."""
+
+    def pods(run: Run, namespace: str = home_namespace) -> list[dict[str, Any]]:
+        return cluster.get("pods", namespace, f"dagster/run-id={run.run_id}")
+
+    return pods
+
+
+class TestPods(Behaviours):
+    @pytest.fixture(autouse=True)
+    def _namespace(self, cluster: Cluster, home_namespace: str) -> None:
+        self.cluster, self.namespace = cluster, home_namespace
+
+    def workers(self, place: Place) -> Any:
+        pods = self.cluster.get("pods", self.namespace)
+        return [each for each in pods if each["status"]["phase"] in {"Pending", "Running"}]
+
+
+def test_a_pod_has_the_resources_user_and_security_that_were_asked_for(place: Place, run_pods: Any) -> None:
+    run = place.run("told")
+    [pod] = run_pods(run)
+    [container] = pod["spec"]["containers"]
+    assert container["resources"] == {
+        "limits": {"memory": "400Mi"},
+        "requests": {"cpu": "100m", "memory": "400Mi"},
+    }
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+    }
+    assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    [row] = place.rows("told")
+    assert row["user"] > 0
+
+
+def test_a_successful_pod_goes_in_minutes_and_a_failed_one_stays_as_long_as_asked(
+    place: Place, cluster: Cluster, home_namespace: str
+) -> None:
+    kept = {}
+    for job in ("told", "raises"):
+        run = place.run(job, config={"kubernetes": {**place.config["kubernetes"], "keep_succeeded": 120}})
+        [found] = cluster.get("jobs", home_namespace, f"dagster/run-id={run.run_id}")
+        kept[job] = found["spec"]["ttlSecondsAfterFinished"]
+    assert kept == {"told": 120, "raises": 3600}
+
+
+def test_a_step_that_runs_out_of_memory_is_tried_again_with_more(place: Place, run_pods: Any) -> None:
+    run = place.run("hungry")
+    assert run.succeeded, run.output
+    given = [each["Resources"]["limits"]["memory"] for each in _starts(run, "hungry")]
+    assert given == ["200Mi", "400Mi", "800Mi"][: len(given)]
+    assert len(given) > 1
+    [row] = place.rows("hungry")
+    assert row["attempt"] == len(given)
+    messages = run.messages("hungry")
+    assert "its container was killed for memory, of which it may have 200Mi" in messages
+    assert "The next attempt gets 400Mi." in messages
+    told = run.metadata("ENGINE_EVENT", "hungry")
+    assert told["Exit code"] == 137
+    assert re.fullmatch(r"\d+Mi", told["Peak memory"])
+    assert told["Node"]
+    assert "kubectl" in told["Look inside"]
+
+
+def test_an_operator_gives_a_run_more_memory_by_a_tag_or_in_the_launchpad(place: Place) -> None:
+    by_tag = place.run("hungry", tags={"practicus/worker.hungry": '{"memory": "1Gi"}'})
+    by_config = place.run("hungry", config={"workers": {"hungry": {"memory": "1Gi"}}})
+    for run in (by_tag, by_config):
+        assert run.succeeded, run.output
+        [start] = _starts(run, "hungry")
+        assert start["Resources"]["limits"]["memory"] == "1Gi"
+
+
+def test_a_step_whose_pod_is_deleted_while_it_writes_is_tried_again_and_the_table_is_right(
+    place: Place, cluster: Cluster, home_namespace: str, run_pods: Any
+) -> None:
+    process = place.start("interrupted")
+    until(lambda: place.newest("interrupted").events("STEP_START"), 60, "the step to start")
+    time.sleep(5)
+    [pod] = run_pods(place.newest("interrupted"))
+    deleted = time.time()
+    cluster.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false", namespace=home_namespace)
+    output, _ = process.communicate(timeout=120)
+    run = place.newest("interrupted")
+    assert run.succeeded, output
+    assert "WorkerLost: interrupted: its pod was taken away" in run.error("STEP_UP_FOR_RETRY", "interrupted")
+    [noticed] = run.times("STEP_UP_FOR_RETRY", "interrupted")
+    assert noticed - deleted < 10
+    rows = place.table("interrupted").to_pyarrow_table()
+    assert rows.num_rows == 100 << 16
+    assert set(rows["attempt"].unique().to_pylist()) == {2}
+    assert sorted(rows["batch"].unique().to_pylist()) == list(range(100))
+    assert place.table("interrupted").version() == 0
+
+
+def test_a_wrong_image_fails_at_once_with_the_reason_and_leaves_no_pod(place: Place, run_pods: Any) -> None:
+    run = place.run("imageless")
+    assert not run.succeeded
+    error = run.error("STEP_FAILURE", "imageless")
+    assert "WorkerRejected" in error
+    assert "no-such-image" in error
+    [start], [failure] = (run.times(kind, "imageless") for kind in ("STEP_WORKER_STARTING", "STEP_FAILURE"))
+    assert failure - start < 20
+    assert not run.events("STEP_UP_FOR_RETRY")
+    until(lambda: not run_pods(run), 60, "the pod to go")
+
+
+def test_a_pod_that_cannot_be_scheduled_says_why_while_it_waits(place: Place) -> None:
+    process = place.start("huge")
+    until(lambda: "Insufficient cpu" in place.newest("huge").messages("huge"), 60, "the scheduler's reason")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+
+def test_a_step_that_takes_longer_than_its_time_limit_is_ended_and_says_so(place: Place) -> None:
+    run = place.run("late")
+    assert "WorkerTimedOut: late: it ran longer than its time_limit of 8 s" in run.error(
+        "STEP_FAILURE", "late"
+    )
+
+
+def test_an_attempt_that_was_cut_off_and_comes_back_is_refused(
+    place: Place, cluster: Cluster, home_namespace: str, run_pods: Any
+) -> None:
+    """Its pod is deleted, but it is frozen and does not hear of it; the retry lands; then it thaws."""
+    process = place.start("cut_off")
+    until(lambda: place.newest("cut_off").events("STEP_START"), 60, "the step to start")
+    run = place.newest("cut_off")
+    [pod] = run_pods(run)
+    name = pod["metadata"]["name"]
+    processes = _processes(cluster, name, home_namespace)
+    assert len(processes) == 2, "the step, and the one that watches it"
+    _signal(cluster, name, home_namespace, "SIGSTOP", *processes)
+    cluster.kubectl("delete", "pod", name, "--wait=false", namespace=home_namespace)
+    output, _ = process.communicate(timeout=120)
+    assert run.succeeded, output
+    assert place.rows("cut_off") == [{"attempt": 2}]
+    [step] = [pid for pid, parent in processes.items() if parent in processes]
+    _signal(cluster, name, home_namespace, "SIGCONT", step)
+    log = until(
+        lambda: (
+            (text := cluster.kubectl("logs", name, namespace=home_namespace))
+            and "given up on" in text
+            and text
+        ),
+        60,
+        "the attempt to end",
+    )
+    assert "CommitConflict" in log
+    assert f"run {run.run_id}, step 'cut_off', attempt 2 committed the same scope" in log
+    assert place.rows("cut_off") == [{"attempt": 2}]
+    assert len(run.events("STEP_SUCCESS", "cut_off")) == 1
+    assert not run.events("STEP_FAILURE", "cut_off")
+    _signal(cluster, name, home_namespace, "SIGCONT", *(pid for pid in processes if pid != step))
+
+
+def test_steps_of_one_run_go_to_the_regions_that_their_workers_name(
+    place: Place, cluster: Cluster, run_pods: Any
+) -> None:
+    with cluster.namespace() as east, cluster.namespace() as west:
+        regions = {}
+        for name, namespace in (("east", east), ("west", west)):
+            equip(cluster, namespace, dict(place.environment))
+            account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": f"steps-{name}"}}
+            cluster.apply(account, namespace=namespace)
+            regions[name] = {
+                "namespace": namespace,
+                "service_account": f"steps-{name}",
+                "image": place.config["kubernetes"]["image"],
+                "env": {"PLACE": name},
+            }
+        run = place.run("regions", config={"kubernetes": {**place.config["kubernetes"], "regions": regions}})
+        assert run.succeeded, run.output
+        assert place.rows("in_west") == [{"place": "east", "also": "west-by-script"}]
+        accounts = {
+            pod["metadata"]["labels"]["dagster/op"]: pod["spec"]["serviceAccountName"]
+            for namespace in (east, west)
+            for pod in run_pods(run, namespace)
+        }
+        assert accounts == {"in_east": "steps-east", "in_west": "steps-west"}
+
+
+def _starts(run: Run, step: str) -> list[dict[str, Any]]:
+    events = run.events("STEP_WORKER_STARTING", step)
+    return [{k: v.value for k, v in each.event_specific_data.metadata.items()} for each in events]
+
+
+def _processes(cluster: Cluster, pod: str, namespace: str) -> dict[int, int]:
+    """Return the processes that run a step in a pod, each with its parent."""
+    script = """
+import pathlib
+for path in pathlib.Path("/proc").glob("[0-9]*"):
+    if b"execute_step" in (path / "cmdline").read_bytes():
+        print(path.name, (path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+"""
+    printed = cluster.kubectl("exec", pod, "--", "python", "-c", script, namespace=namespace)
+    return {int(pid): int(parent) for pid, parent in (line.split() for line in printed.splitlines())}
+
+
+def _signal(cluster: Cluster, pod: str, namespace: str, name: str, *pids: int) -> None:
+    script = f"import os, signal; [os.kill(pid, signal.{name}) for pid in {list(pids)}]"
+    cluster.kubectl("exec", pod, "--", "python", "-c", script, namespace=namespace)

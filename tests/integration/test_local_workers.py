@@ -1,0 +1,52 @@
+"""Workers on this machine: all behaviours, and the rule by which steps share the run's process."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workers.behaviours import Behaviours
+from workers.place import HERE, Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    lake = str(tmp_path / "lake")
+    return Place(tmp_path, lake, {}, {"backend": "local"}, {"PYTHONPATH": str(HERE)})
+
+
+class TestLocal(Behaviours):
+    def workers(self, place: Place) -> Any:
+        """Return the processes that were started for this place."""
+        return [
+            path
+            for path in Path("/proc").glob("[0-9]*/environ")
+            if f"DAGSTER_HOME={place.home}".encode() in _read(path)
+        ]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_steps_share_the_runs_process_where_none_declares_a_worker(place: Place) -> None:
+    assert place.run("bare").succeeded
+    [one], [two] = place.rows("bare_one"), place.rows("bare_two")
+    assert one["pid"] == two["pid"]
+
+
+def test_each_step_has_a_process_of_its_own_where_isolation_is_asked_for(place: Place) -> None:
+    run = place.run("bare", config={"isolation": "process"})
+    assert run.succeeded, run.output
+    [one], [two] = place.rows("bare_one"), place.rows("bare_two")
+    assert one["pid"] != two["pid"]
+
+
+def test_a_step_with_a_worker_shares_the_runs_process_where_isolation_is_declined(place: Place) -> None:
+    run = place.run("side_by_side", config={"isolation": "none"})
+    assert run.succeeded, run.output
+    [left], [right] = place.rows("left"), place.rows("right")
+    assert left["to"] <= right["from"] or right["to"] <= left["from"]

@@ -1,0 +1,126 @@
+"""A place where steps run, as the tests of workers see it: start a job there, and look at what it did."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from deltalake import DeltaTable
+
+HERE = Path(__file__).parent
+_RUN_S = 180
+
+
+@dataclass
+class Run:
+    """A run, by the events that it left."""
+
+    instance: dg.DagsterInstance
+    run_id: str
+    output: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        run = self.instance.get_run_by_id(self.run_id)
+        return run is not None and run.status is dg.DagsterRunStatus.SUCCESS
+
+    def events(self, kind: str, step: str | None = None) -> list[Any]:
+        entries = self.instance.all_logs(self.run_id, of_type=dg.DagsterEventType(kind))
+        found = [each.dagster_event for each in entries]
+        return [each for each in found if each is not None and step in {None, each.step_key}]
+
+    def messages(self, step: str | None = None) -> str:
+        return "\n".join(each.message or "" for each in self.events("ENGINE_EVENT", step))
+
+    def error(self, kind: str, step: str) -> str:
+        [event] = self.events(kind, step)
+        return str(event.event_specific_data.error.to_string())
+
+    def metadata(self, kind: str, step: str, position: int = 0) -> dict[str, Any]:
+        data = self.events(kind, step)[position].event_specific_data
+        metadata = data.user_failure_data.metadata if kind == "STEP_FAILURE" else data.metadata
+        return {key: value.value for key, value in metadata.items()}
+
+    def times(self, kind: str, step: str) -> list[float]:
+        entries = self.instance.all_logs(self.run_id, of_type=dg.DagsterEventType(kind))
+        return [e.timestamp for e in entries if e.dagster_event and e.dagster_event.step_key == step]
+
+
+@dataclass
+class Place:
+    """A place: an instance, a lake, and the executor's configuration."""
+
+    home: Path
+    lake: str
+    storage_options: Mapping[str, str]
+    config: Mapping[str, Any]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def start(
+        self, job: str, *, tags: Mapping[str, str] | None = None, config: Mapping[str, Any] | None = None
+    ) -> "subprocess.Popen[str]":
+        """Start a job by Dagster's command line."""
+        executor = {**self.config, **(config or {})}
+        file = self.home / f"{job}.json"
+        file.write_text(json.dumps({"execution": {"config": executor}}))
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "dagster",
+            "job",
+            "execute",
+            "-f",
+            str(HERE / "steps.py"),
+        ]
+        command += ["-a", "defs", "-j", f"job_{job}", "-c", str(file), "--tags", json.dumps(dict(tags or {}))]
+        environment = {**os.environ, "DAGSTER_HOME": str(self.home), "LAKE": self.lake, **self.environment}
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def run(self, job: str, **options: Any) -> Run:
+        """Run a job to its end."""
+        process = self.start(job, **options)
+        try:
+            output, _ = process.communicate(timeout=_RUN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise AssertionError(process.communicate()[0][-4000:]) from None
+        run = self.newest(job)
+        run.output = output
+        return run
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        os.environ.update(self.environment)  # passwords that the instance's configuration names
+        return dg.DagsterInstance.from_config(str(self.home))
+
+    def newest(self, job: str) -> Run:
+        instance, filters = self.instance, dg.RunsFilter(job_name=f"job_{job}")
+        [run] = until(lambda: instance.get_runs(filters, limit=1), 60, f"a run of {job} to be recorded")
+        return Run(instance, run.run_id)
+
+    def table(self, name: str) -> DeltaTable:
+        return DeltaTable(f"{self.lake}/{name}", storage_options=dict(self.storage_options))
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        return self.table(name).to_pyarrow_table().to_pylist()
+
+
+def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Return what a condition gives once it gives something."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.3)
