@@ -37,6 +37,19 @@ _LONGEST_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
+class _Look:
+    """A table at one moment: its newest version, and the commits since the attempt began, newest first."""
+
+    handle: DeltaTable | None
+    since: list[LogEntry]
+
+
+def _is_same(handle: DeltaTable | None, other: DeltaTable | None) -> bool:
+    """Whether two handles are of one table, and not of one that was put in its place."""
+    return handle is not None and other is not None and handle.metadata().id == other.metadata().id
+
+
+@dataclass(frozen=True)
 class Committer:
     """Lands staged files in one commit, if nobody has committed the same scope since the attempt began.
 
@@ -86,9 +99,11 @@ class Committer:
         pause = 0.02
         in_doubt = False  # whether the staged files may belong to the table already
         answer: Exception | None = None  # the store's, to the last commit that was tried
+        look = _Look(None, [])
         try:
             while True:
-                handle, since = self._looked_up(result.version, answer)
+                look = self._look(look, result.version, answer)
+                handle, since = look.handle, look.since
                 own = [entry.version for entry in since if self._is_own(entry)]
                 if own:
                     return replace(result, version=own[0])
@@ -125,33 +140,34 @@ class Committer:
                     error.nothing_written = True
             raise
 
-    def _looked_up(self, version: int, answer: Exception | None) -> tuple[DeltaTable | None, list[LogEntry]]:
-        """Return the newest version, and the commits since the attempt began.
+    def _look(self, last: "_Look", version: int, answer: Exception | None) -> "_Look":
+        """Return the newest version and the commits since the attempt began; reads only what is new.
 
         Args:
+            last: what was seen the last time.
             version: the one that was tried last.
             answer: what the store said to it; None if nothing was tried.
 
         """
         try:
             handle = self.table.open_if_exists()
-            since = self._since_began(handle, in_doubt=answer is not None)
+            since = self._since_began(handle, last, in_doubt=answer is not None)
         except StoreFailed as error:
             if answer is None:
                 raise
             raise self._unknown(version, answer) from error
         if answer is not None and (handle is None or handle.version() < version):
             raise self._unknown(version, answer) from answer
-        return handle, since
+        return _Look(handle, since)
 
-    def _since_began(self, handle: DeltaTable | None, *, in_doubt: bool) -> list[LogEntry]:
-        """Return the commits since the attempt began; raise if they cannot all be known."""
+    def _since_began(self, handle: DeltaTable | None, last: "_Look", *, in_doubt: bool) -> list[LogEntry]:
+        """Return the commits since the attempt began, newest first; raise if they cannot all be known."""
         before = self.began.version() if self.began is not None else -1
         newest = handle.version() if handle is not None else -1
-        other = (
-            handle is not None and self.began is not None and handle.metadata().id != self.began.metadata().id
-        )
-        found = [] if other else list(entries(self.table, newest, before + 1))
+        other = not _is_same(handle, self.began) and handle is not None and self.began is not None
+        known = last.since if _is_same(handle, last.handle) else []
+        fresh = entries(self.table, newest, (known[0].version if known else before) + 1)
+        found = [] if other else [*fresh, *known]
         if not other and len(found) == newest - before:
             if handle is not None and found:
                 refuse_unsupported(handle, self.partition_by)

@@ -154,12 +154,15 @@ class Snapshot:
                     )
         except (StoreFailed, pa.ArrowException) as error:
             text = str(error)
-            if "not found" not in text.lower() and "no such file" not in text.lower():
+            if "not found" in text.lower() or "no such file" in text.lower():
+                raise VersionGone(
+                    f"version {self.version} of {self._table.name} names a file that is gone: {text[:300]}",
+                    "It was vacuumed away. Run again to read the newest version, or keep files for longer.",
+                ) from error
+            if isinstance(error, StoreFailed):
                 raise
-            raise VersionGone(
-                f"version {self.version} of {self._table.name} names a file that is gone: {text[:300]}",
-                "It was vacuumed away. Run again to read the newest version, or keep files for longer.",
-            ) from error
+            with self._table.reaching("a data file"):  # what delta-rs meets while it streams
+                raise DeltaError(text) from error
 
     def __repr__(self) -> str:
         return f"Snapshot({self.table_uri!r}, version={self.version})"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.proxy import FaultProxy
+from faults.proxy import Fault, FaultProxy
 from faults.tally import TALLIES, Tally, summary
 from faults.work import Place
 from servers.seaweedfs import SeaweedFS
@@ -24,6 +24,14 @@ def proxy(seaweedfs: SeaweedFS) -> Iterator[FaultProxy]:
 def s3(seaweedfs: SeaweedFS) -> MakePlace:
     """Return a function that makes a fresh lake on S3."""
     return lambda: Place(f"{seaweedfs.root_uri}/{uuid.uuid4()}", seaweedfs.storage_options())
+
+
+@pytest.fixture
+def unsigned(tmp_path: Path) -> Iterator[MakePlace]:
+    """Return a function that makes a fresh lake on a store that ignores `If-None-Match`."""
+    with SeaweedFS(tmp_path / "unsigned", signed=False) as server, FaultProxy(server.endpoint) as between:
+        between.arm(Fault("no condition", 1, count=1_000_000_000))
+        yield lambda: Place(f"{server.root_uri}/{uuid.uuid4()}", server.storage_options(between.endpoint))
 
 
 @pytest.fixture

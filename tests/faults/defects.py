@@ -22,9 +22,8 @@ def _no_compare_and_swap(patch: Patch) -> None:
 
 
 def _no_detection_of_own_commits(patch: Patch) -> None:
-    """Take every unclear answer for a refusal, and every attempt for the first."""
+    """Take a commit of one's own for somebody else's, and every attempt for the first."""
     patch(commit.Committer, "_is_own", lambda *_: False)
-    patch(commit.Committer, "_refuse_superseded", lambda *_: None)
     patch(transaction, "landed", lambda *_: None)
 
 

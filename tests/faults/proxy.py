@@ -33,6 +33,7 @@ Kind = Literal[
     "kill after",  # carried out, and then the writer is killed
     "no condition",  # the request's If-None-Match is dropped: a store that ignores it
 ]
+Only = Literal["all", "reads", "writes", "commits"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DEADLINE_S = 0.5  # what delta-rs is told to wait for an answer
 _LATE_S = 0.8
@@ -45,16 +46,30 @@ class Fault:
 
     Attributes:
         kind: what happens.
-        at: the first request that it happens to, counted from 1; 0 for none.
-        count: how many requests in a row it happens to.
+        at: the first request that it happens to, counted from 1.
+        only: the requests that are counted; a client sends its reads in no fixed order.
+        count: how many of these in a row it happens to; if more than one, to all others meanwhile, too.
         pid: whom to kill.
 
     """
 
     kind: Kind
     at: int
+    only: Only = "all"
     count: int = 1
     pid: int = 0
+
+    def counts(self, request: str) -> bool:
+        """Whether a request is one of those that are counted."""
+        return only(self.only, request)
+
+
+def only(which: Only, request: str) -> bool:
+    """Whether a request, as `Seen` has it, is a read, a write, or the write of a log entry."""
+    if which == "commits":
+        return request.endswith("if-none-match")
+    read = request.startswith(("GET", "HEAD"))
+    return which == "all" or read == (which == "reads")
 
 
 @dataclass(frozen=True)
@@ -114,6 +129,7 @@ class _Proxy:
         self._fault: Fault | None = None
         self._requests: list[str] = []
         self._hits = 0
+        self._counted = 0
         self._busy = 0
 
     async def serve(self, commands: Connection) -> None:
@@ -129,14 +145,19 @@ class _Proxy:
                         await asyncio.sleep(0.01)
                     commands.send(Seen(self._requests, self._hits))
                 else:
-                    self._fault, self._requests, self._hits = command, [], 0
+                    self._fault, self._requests, self._hits, self._counted = command, [], 0, 0
                     commands.send("armed")
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         condition = " if-none-match" if "If-None-Match" in request.headers else ""
         self._requests.append(f"{request.method} {request.raw_path}{condition}")
-        fault, number = self._fault, len(self._requests)
-        met = fault is not None and fault.at <= number < fault.at + fault.count
+        fault = self._fault
+        met = False
+        if fault is not None:
+            counted = fault.counts(self._requests[-1])
+            self._counted += counted
+            reached = fault.at <= self._counted < fault.at + fault.count
+            met = reached and (counted or fault.count > 1)  # a store that stays away does so for all
         self._hits += met
         self._busy += 1
         try:

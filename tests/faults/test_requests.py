@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import pyarrow as pa
 import pytest
+from deltalake.exceptions import DeltaError
 
-from faults.proxy import DEADLINE_S, KINDS, Fault, FaultProxy, Kind
+from faults.proxy import DEADLINE_S, KINDS, Fault, FaultProxy, Kind, Only, only
 from faults.tally import ROUNDS, Tally
 from faults.work import CASES, Outcome, Place, Work, attempt, until_landed
 from practicus_assets.lake.conditional_puts import _proven
@@ -37,10 +39,14 @@ AGAIN = Client("asks again", 3, 1)
 AWAY = Client("the store stays away", 1, 1_000_000)
 
 
-def judged(first: Outcome, now: object, work: Work, before: object, later: list[Outcome], end: object) -> str | None:
+def judged(
+    first: Outcome, now: object, work: Work, before: object, later: list[Outcome], end: object
+) -> str | None:
     """Return what is wrong with how a faulty attempt and its retries ended; None if nothing is."""
     after = work.after(before)  # type: ignore[arg-type]
-    if first.kind == "raised" and (not first.ours or not first.text.startswith("t ") and not first.text.startswith("t:")):
+    if first.kind == "raised" and (
+        not first.ours or not first.text.startswith("t ") and not first.text.startswith("t:")
+    ):
         return f"an error that is not ours or names no table: {first.error}: {first.text}"
     if now not in (before, after):
         return f"a mix, after {first}: {now}"
@@ -48,7 +54,11 @@ def judged(first: Outcome, now: object, work: Work, before: object, later: list[
         return "it said that it had landed, and had not"
     if "Nothing was written" in first.text and now != before:
         return f"it said that nothing was written, and it was: {first}"
-    if first.kind == "raised" and "Nothing was written" not in first.text and first.error != "CommitStateUnknown":
+    if (
+        first.kind == "raised"
+        and "Nothing was written" not in first.text
+        and first.error != "CommitStateUnknown"
+    ):
         return f"it does not say whether something was written: {first}"
     if later[-1].kind != "landed":
         return f"no retry landed: {later}, after {first}"
@@ -57,15 +67,20 @@ def judged(first: Outcome, now: object, work: Work, before: object, later: list[
     return None
 
 
-def tried(work: Work, before: object, direct: Place, faulty: Place, settled: Callable[[], object]) -> str | None:
+def tried(
+    work: Work, before: object, direct: Place, faulty: Place, settled: Callable[[], object]
+) -> str | None:
     """Make a faulty attempt and healthy retries; return what is wrong with how they ended."""
     first = attempt(work, faulty)
-    now = direct.state()
-    later = [first] if first.kind == "landed" else until_landed(work, direct)
-    settled()  # what was under way has arrived
-    if later[-1].kind == "landed" and direct.state() != work.after(before):  # type: ignore[arg-type]
-        later = [*later, *until_landed(work, direct)]
-    return judged(first, now, work, before, later, direct.state())
+    try:
+        now = direct.state()
+        later = [first] if first.kind == "landed" else until_landed(work, direct)
+        settled()  # what was under way has arrived
+        if later[-1].kind == "landed" and direct.state() != work.after(before):  # type: ignore[arg-type]
+            later = [*later, *until_landed(work, direct)]
+        return judged(first, now, work, before, later, direct.state())
+    except (DeltaError, OSError, pa.ArrowException) as error:
+        return f"the table cannot be read, after {first}: {error}"
 
 
 def requests_of(case: str, proxy: FaultProxy, s3: Callable[[], Place]) -> list[str]:
@@ -73,7 +88,7 @@ def requests_of(case: str, proxy: FaultProxy, s3: Callable[[], Place]) -> list[s
     direct, work = prepared(case, s3)
     _proven.clear()
     proxy.arm()
-    assert attempt(work, direct.through(AGAIN.options(proxy))) == Outcome("landed")
+    assert attempt(work, direct.through(AGAIN.options(proxy))).kind == "landed"
     return proxy.seen().requests
 
 
@@ -81,30 +96,40 @@ def prepared(case: str, s3: Callable[[], Place]) -> tuple[Place, Work]:
     old, make = CASES[case]
     direct = s3()
     if old is not None:
-        assert attempt(Work("replace", (), old), direct) == Outcome("landed")
+        assert attempt(Work("replace", (), old), direct).kind == "landed"
     return direct, make()
 
 
-def points(requests: list[str], kind: Kind) -> Iterator[int]:
+def points(requests: list[str], kind: Kind) -> Iterator[tuple[Only, int]]:
     """Yield the requests to fail: each; in a short run each write, and a share of the reads for each kind."""
-    share = 3 if kind in QUICK else 8
-    for number, request in enumerate(requests, 1):
-        if ROUNDS > 1 or not request.startswith("GET") or number % share == KINDS.index(kind) % share:
-            yield number
+    share = 1 if ROUNDS > 1 else 6 if kind in QUICK else 12
+    for which in ("writes", "reads"):
+        of_these = sum(only(which, request) for request in requests)
+        for number in range(1, of_these + 1):
+            if which == "writes" or number % share == KINDS.index(kind) % share:
+                yield which, number
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("client", [ONCE, AGAIN, AWAY], ids=lambda client: client.name)
+ALL = [(case, client) for client in (ONCE, AGAIN, AWAY) for case in CASES]
+SHORT = [*((case, ONCE) for case in CASES), ("append", AGAIN), ("merge", AGAIN), ("replace", AWAY)]
+
+
+@pytest.mark.parametrize(
+    ("case", "client"),
+    ALL if ROUNDS > 1 else SHORT,
+    ids=lambda part: part if isinstance(part, str) else part.name,
+)
 def test_a_store_that_fails_at_one_request(
     case: str, client: Client, proxy: FaultProxy, s3: Callable[[], Place], tally: Tally
 ) -> None:
     requests = requests_of(case, proxy, s3)
-    for kind in QUICK if client is AWAY else (*QUICK, *LATE, "slow"):
-        for number in points(requests, kind):  # type: ignore[arg-type]
+    kinds: tuple[Kind, ...] = QUICK if client is AWAY else (*QUICK, *LATE, "slow")
+    for kind in kinds:
+        for which, number in points(requests, kind):
             direct, work = prepared(case, s3)
             before = direct.state()
             _proven.clear()
-            proxy.arm(Fault(kind, number, client.count))  # type: ignore[arg-type]
+            proxy.arm(Fault(kind, number, which, client.count))
             problem = tried(work, before, direct, direct.through(client.options(proxy)), proxy.seen)
-            tally.point(f"{case}, {client.name}, {kind} at {number} {requests[number - 1][:90]}", problem)
+            tally.point(f"{case}, {client.name}, {kind} at {number} of the {which}", problem)
     tally.settle()

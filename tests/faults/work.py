@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -130,21 +130,39 @@ CASES: dict[str, tuple[tuple[Row, ...] | None, Callable[[], Work]]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended: it landed, or the name and the text of its error."""
+    """How an attempt ended.
+
+    Attributes:
+        kind: whether it landed.
+        version: the table's version that holds its rows, if it landed.
+        error, text: the error's name and text, if it did not.
+        ours: whether the error is one of the package's.
+
+    """
 
     kind: Literal["landed", "raised"]
+    version: int = -1
     error: str = ""
     text: str = ""
-    ours: bool = True  # whether the error is one of the package's
+    ours: bool = True
 
 
 def attempt(work: Work, place: Place) -> Outcome:
     """Make one attempt."""
     try:
-        work.begin(place).write(work.data())
+        commit = work.begin(place).write(work.data())
     except Exception as error:  # noqa: BLE001 whatever it is, it is judged
-        return Outcome("raised", type(error).__name__, str(error), isinstance(error, PracticusAssetsError))
-    return Outcome("landed")
+        ours = isinstance(error, PracticusAssetsError)
+        return Outcome("raised", -1, type(error).__name__, str(error), ours)
+    return Outcome("landed", commit.version)
+
+
+def in_order(start: State, landed: Iterable[tuple[Work, Outcome]]) -> Counter[Row]:
+    """Return what the table holds after these commits, one after the other by their versions."""
+    state = Counter(start or ())
+    for work, _ in sorted(landed, key=lambda pair: pair[1].version):
+        state = work.after(state)
+    return state
 
 
 def until_landed(work: Work, place: Place, attempts: int = 4) -> list[Outcome]:

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
@@ -76,14 +77,46 @@ class Writer:
         """Return how the attempt ended; None if it was killed."""
         try:
             if not self._gate.poll(_TIMEOUT_S):
-                self.kill()
-                return Outcome("raised", "TimeoutError", f"no end after {_TIMEOUT_S} s", ours=False)
+                return Outcome("raised", -1, "TimeoutError", f"no end after {_TIMEOUT_S} s", ours=False)
             outcome: Outcome = self._gate.recv()
         except (EOFError, ConnectionError):
             return None
         finally:
-            self._process.join(_TIMEOUT_S)
+            self._process.join(1)
+            self.kill()
         return outcome
+
+
+def race(
+    works: Sequence[Work],
+    place: Place,
+    *,
+    all_begun: bool = False,
+    beside: AbstractContextManager[object] | None = None,
+    defects: Sequence[Defect] = (),
+) -> list[Outcome]:
+    """Let attempts begin at the same moment, each in its process.
+
+    Args:
+        works, place: what to do where.
+        all_begun: whether all have begun and staged their rows before any commits.
+        beside: what goes on while they commit.
+        defects: what is broken in the processes.
+
+    """
+    pause: Pause = "before the commit" if all_begun else ""
+    writers = [Writer(work, place, pause=pause, defects=defects) for work in works]
+    for writer in writers:
+        writer.go()
+    if all_begun:
+        for writer in writers:
+            writer.wait_until_paused()
+    with beside or contextlib.nullcontext():
+        for writer in writers if all_begun else ():
+            writer.resume()
+        ended = [writer.ended() for writer in writers]
+    assert None not in ended, "a process died"
+    return [outcome for outcome in ended if outcome is not None]
 
 
 def _context() -> Any:
@@ -93,6 +126,10 @@ def _context() -> Any:
     return context
 
 
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def _write(work: Work, place: Place, gate: Connection, pause: Pause, defects: Sequence[Defect]) -> None:
     for defect in defects:
         DEFECTS[defect](setattr)
@@ -100,7 +137,8 @@ def _write(work: Work, place: Place, gate: Connection, pause: Pause, defects: Se
         swap = Committer._swap
 
         def stopping(*arguments: Any) -> None:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            Committer._swap = swap  # type: ignore[method-assign] # it stops once
+            _stop()
             swap(*arguments)
 
         Committer._swap = stopping  # type: ignore[method-assign]
