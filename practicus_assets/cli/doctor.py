@@ -40,6 +40,13 @@ _MARKS: Mapping[Status, str] = {
     show_default=True,
     help="Seconds for which each pod is given.",
 )
+@click.option(
+    "--code-server",
+    "servers",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="A code server that must answer from here; repeatable.",
+)
 @click.option("--no-pods", is_flag=True, help="Start no pods.")
 @click.option(
     "--autoscaled", is_flag=True, help="Nodes are added when pods want them: lacking ones are warnings."
@@ -47,7 +54,14 @@ _MARKS: Mapping[Status, str] = {
 @output.json_option
 @code_location.options
 def doctor(
-    backend: str | None, timeout: int, *, no_pods: bool, autoscaled: bool, as_json: bool, **location: Any
+    backend: str | None,
+    timeout: int,
+    servers: Sequence[str],
+    *,
+    no_pods: bool,
+    autoscaled: bool,
+    as_json: bool,
+    **location: Any,
 ) -> None:
     """Check that the steps of a code location can run where the configuration of worker_executor sends them.
 
@@ -69,6 +83,7 @@ def doctor(
             seconds=timeout,
             pods=not no_pods,
             autoscaled=autoscaled,
+            servers=servers,
         )
         found = _shown(examination.sections(), as_json=as_json)
     statuses = Counter(finding.status for _, findings in found for finding in findings)
@@ -92,7 +107,8 @@ def _instance() -> Iterator[dg.DagsterInstance | None]:
     except Exception as error:  # noqa: BLE001 whatever the storage or the launcher raises
         raise DeclarationError(
             f"the instance of DAGSTER_HOME cannot be opened: {type(error).__name__}: {error}",
-            "Mend dagster.yaml, set the variables that it names, or see to its database.",
+            "Mend dagster.yaml, set the variables that it names, or see to its database. "
+            "Outside of the cluster a K8sRunLauncher needs load_incluster_config: false.",
         ) from None
     with instance:
         yield instance

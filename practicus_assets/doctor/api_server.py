@@ -44,14 +44,14 @@ class ApiServer:
         """Return its version."""
         return str(self._call("GET", "/version")["gitVersion"])
 
-    def may(self, verb: str, group: str, resource: str, account: str | None = None) -> bool:
+    def may(self, verb: str, group: str, resource: str, account: tuple[str, str] | None = None) -> bool:
         """Return whether something is allowed in the pods' namespace.
 
         Args:
             verb: such as "create".
             group: of the API, empty for the first one.
             resource: such as "pods" or "pods/log".
-            account: a service account of that namespace; None asks for whoever asks.
+            account: namespace and name of a service account; None asks for whoever asks.
 
         Raises:
             Forbidden: if that may not be asked.
@@ -65,10 +65,9 @@ class ApiServer:
         kind = "SelfSubjectAccessReview"
         if account is not None:
             kind = "SubjectAccessReview"
-            namespace = self.cluster.namespace
-            spec["user"] = f"system:serviceaccount:{namespace}:{account}"
-            spec["groups"] = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
-            spec["groups"].append("system:authenticated")
+            spec["user"] = "system:serviceaccount:{}:{}".format(*account)
+            everybody = ["system:authenticated", "system:serviceaccounts"]
+            spec["groups"] = [*everybody, f"system:serviceaccounts:{account[0]}"]
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
         path = f"/apis/authorization.k8s.io/v1/{kind.lower()}s"
         return bool(self._call("POST", path, body=review)["status"].get("allowed"))

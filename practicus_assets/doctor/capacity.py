@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from practicus_assets.doctor.finding import Finding, Status, ok, warning
+from practicus_assets.doctor.finding import Finding, Status, listed, ok, warning
 from practicus_assets.workers.quantity import amount
 
 Manifest = Mapping[str, Any]
@@ -41,17 +41,12 @@ def capacity(
     status: Status = "warning" if autoscaled else "failed"
     for problem, steps in lacking.items():
         advice = "Ask for less, or add such nodes; if they come when they are needed, give --autoscaled."
-        yield Finding(f"node for {_listed(steps)}", status, problem, advice)
+        yield Finding(f"node for {listed(steps)}", status, problem, advice)
     for problem, steps in growing.items():
         advice = "Lower memory_limit: a retry that grows that far would wait for ever."
-        yield warning(f"node for a larger {_listed(steps)}", problem, advice)
+        yield warning(f"node for a larger {listed(steps)}", problem, advice)
     if not lacking and not growing:
         yield ok("nodes", f"each of {len(pods)} workers fits on one of {len(nodes)} nodes")
-
-
-def _listed(steps: Sequence[str]) -> str:
-    shown = ", ".join(sorted(steps)[:3])
-    return f"{shown} and {len(steps) - 3} more" if len(steps) > 3 else shown  # noqa: PLR2004
 
 
 def _problem(nodes: Sequence[Manifest], pod: Manifest, grown: Mapping[str, Decimal]) -> str:

@@ -1,25 +1,18 @@
 """The examination: everything that is asked about a code location and the places where its steps run."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dagster as dg
-from kubernetes.client.exceptions import ApiException
 
-from practicus_assets.doctor.api_server import ApiServer, Forbidden
-from practicus_assets.doctor.capacity import capacity
+from practicus_assets.doctor.code_server import code_servers
 from practicus_assets.doctor.finding import Finding, Section, failed, not_checked, ok
 from practicus_assets.doctor.machine import machine
-from practicus_assets.doctor.placements import Placement, Placements, placements
-from practicus_assets.doctor.references import existence, references
-from practicus_assets.doctor.rights import rights
-from practicus_assets.doctor.trial import Setting, step_manifest, trial, trial_job
-from practicus_assets.errors import DeclarationError, PracticusAssetsError
-from practicus_assets.workers.cluster import Cluster, Unreachable, said
+from practicus_assets.doctor.placements import Placements, placements
+from practicus_assets.doctor.site import Site
+from practicus_assets.doctor.trial import Setting
+from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.executor import refuse_local_instance
-from practicus_assets.workers.region import Region
 from practicus_assets.workers.steps import current_image, jobs
 
 
@@ -34,6 +27,7 @@ class Examination:
         backend: "local" or "kubernetes", instead of what the configuration says; None leaves it at that.
         seconds: for which each pod is given.
         pods: whether pods are started.
+        servers: addresses of code servers.
         autoscaled: whether nodes are added when pods want them.
 
     """
@@ -45,21 +39,31 @@ class Examination:
     seconds: float
     pods: bool
     autoscaled: bool
+    servers: Sequence[str]
 
     def sections(self) -> Iterator[Section]:
-        """Yield what is found, place by place; nothing is looked for before it is asked for."""
+        """Yield what is found, place by place; a place is looked at when its findings are taken, in order."""
         launcher = self.instance.run_launcher if self.instance is not None else None
         asked = placements(jobs(self.definitions), self.instance, launcher, self.backend)
         yield Section("Code location", asked.findings)
         yield Section("Instance", self._instance(asked))
+        if self.servers:
+            yield Section("Code servers", code_servers(self.servers))
         if asked.local:
             yield Section("This machine", machine(self.definitions))
+        setting = Setting(
+            locations=self.locations,
+            instance=self._reference(),
+            launcher=launcher,
+            image=current_image(launcher),
+            seconds=self.seconds,
+        )
         for region in asked.regions.values():
-            cluster = Cluster.of(region, launcher)
-            title = region.label[0].upper() + region.label[1:]
             here = [each for each in asked.found if each.region.name == region.name]
-            findings = self._region(ApiServer(cluster), region, here, launcher)
-            yield Section(f"{title}, namespace {cluster.namespace}", findings)
+            site = Site(region, here, setting, autoscaled=self.autoscaled)
+            yield Section(site.title, site.findings())
+            if self.pods:
+                yield from site.trials()
 
     def _instance(self, asked: Placements) -> Iterator[Finding]:
         if self.instance is None:
@@ -78,48 +82,6 @@ class Examination:
             except DeclarationError as error:
                 yield failed("events", error.found, error.advice)
 
-    def _region(
-        self, server: ApiServer, region: Region, here: Sequence[Placement], launcher: Any
-    ) -> Iterator[Finding]:
-        try:
-            version = server.version()
-        except (DeclarationError, ApiException, *Unreachable) as error:
-            yield failed("API server", *_told(error))
-            yield not_checked("rights, named objects, nodes, pods", "the API server cannot be asked")
-            return
-        yield ok("API server", f"it answers, Kubernetes {version}")
-        yield from _asked("rights", lambda: rights(server))
-        account = getattr(launcher, "service_account_name", None)
-        if account and not region.in_cluster and not region.context:
-            yield from _asked("rights of runs", lambda: rights(server, account))
-        setting = Setting(
-            locations=self.locations,
-            instance=self._reference(),
-            launcher=launcher,
-            image=current_image(launcher),
-            seconds=self.seconds,
-        )
-        manifests: list[tuple[Placement, Mapping[str, Any]]] = []
-        for placement in here:
-            try:
-                manifests.append((placement, step_manifest(placement.step, placement.worker, setting)))
-            except DeclarationError as error:
-                yield failed(f"worker of {placement.step}", error.found, error.advice)
-        pods = [(placement, job["spec"]["template"]["spec"]) for placement, job in manifests]
-        wanted = {each for _, pod in pods for each in references(pod)}
-        yield from _asked("named objects", lambda: existence(server, wanted))
-        yield from _asked("nodes", lambda: self._capacity(server, pods))
-        if not self.pods:
-            yield not_checked("pods", "--no-pods was given")
-            return
-        tried = set()
-        for placement, _ in pods:
-            job = trial_job(placement.worker, region.roots, setting)
-            alike = json.dumps(job["spec"]["template"]["spec"], sort_keys=True)
-            if alike not in tried:
-                tried.add(alike)
-                yield from trial(server.cluster, job, setting.seconds)
-
     def _reference(self) -> dict[str, str] | None:
         """Return what a pod needs to find the instance; None if it cannot."""
         try:
@@ -129,31 +91,3 @@ class Examination:
         except DeclarationError:
             return None
         return dict(self.instance.get_ref().to_dict())
-
-    def _capacity(
-        self, server: ApiServer, pods: Sequence[tuple[Placement, Mapping[str, Any]]]
-    ) -> Iterator[Finding]:
-        try:
-            nodes = server.nodes()
-        except Forbidden:
-            advice = "Run doctor as a cluster's administrator."
-            yield not_checked("nodes", "whoever runs this may not list nodes", advice)
-            return
-        asked = [(each.step, pod, each.worker.memory_limit) for each, pod in pods]
-        yield from capacity(nodes, asked, autoscaled=self.autoscaled)
-
-
-def _asked(check: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yield findings; an API server that does not answer is one."""
-    try:
-        yield from findings()
-    except (ApiException, *Unreachable) as error:
-        yield failed(check, *_told(error))
-
-
-def _told(error: Exception) -> tuple[str, str]:
-    if isinstance(error, PracticusAssetsError):
-        return error.found, error.advice
-    if isinstance(error, ApiException):
-        return f"the API server answered: {said(error)}", "See to the kubeconfig's credentials and context."
-    return f"it cannot be reached: {error}", "See to the kubeconfig's server, the network, and the cluster."

@@ -1,8 +1,10 @@
 """Findings: what a check found, and what to do about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+_SHOWN = 3
 
 Status = Literal["ok", "warning", "failed", "not checked"]
 
@@ -43,6 +45,13 @@ def failed(check: str, found: str, advice: str) -> Finding:
 def not_checked(check: str, why: str, advice: str = "") -> Finding:
     """Return that nothing is known."""
     return Finding(check, "not checked", why, advice)
+
+
+def listed(steps: Sequence[str]) -> str:
+    """Return the names of steps as people read them."""
+    names = sorted(set(steps))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 @dataclass(frozen=True)

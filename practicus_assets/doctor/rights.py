@@ -9,15 +9,15 @@ from practicus_assets.workers.cluster import RIGHTS
 _ROLE = "Grant them with a Role and a RoleBinding in that namespace: deploy/base/accounts.yaml, dagster-run."
 
 
-def rights(server: ApiServer, account: str | None = None) -> Iterator[Finding]:
+def rights(server: ApiServer, account: tuple[str, str] | None = None) -> Iterator[Finding]:
     """Yield whether the executor's calls are allowed.
 
     Args:
         server: of the region.
-        account: the service account of runs; None asks for whoever runs this.
+        account: namespace and name of the service account of runs; None asks for whoever runs this.
 
     """
-    who = f"service account {account}" if account is not None else "whoever runs this"
+    who = f"service account {account[1]}" if account is not None else "whoever runs this"
     check = f"rights of {who}"
     try:
         missing = [right for right in RIGHTS if not server.may(*right, account)]
