@@ -17,6 +17,7 @@ from practicus_assets.cli.group import FAILED
 from practicus_assets.cli.instance import dagster_instance, instance_is_set
 from practicus_assets.doctor.examination import Examination
 from practicus_assets.doctor.finding import Finding, Section, Status
+from practicus_assets.doctor.probe import said
 from practicus_assets.errors import DeclarationError
 
 _MARKS: Mapping[Status, str] = {
@@ -106,7 +107,7 @@ def _instance() -> Iterator[dg.DagsterInstance | None]:
         _ = instance.run_launcher
     except Exception as error:  # noqa: BLE001 whatever the storage or the launcher raises
         raise DeclarationError(
-            f"the instance of DAGSTER_HOME cannot be opened: {type(error).__name__}: {error}",
+            f"the instance of DAGSTER_HOME cannot be opened: {said(error)}",
             "Mend dagster.yaml, set the variables that it names, or see to its database. "
             "Outside of the cluster a K8sRunLauncher needs load_incluster_config: false.",
         ) from None

@@ -21,7 +21,6 @@ _PATHS = {
     "PriorityClass": "/apis/scheduling.k8s.io/v1/priorityclasses/{name}",
     "StorageClass": "/apis/storage.k8s.io/v1/storageclasses/{name}",
     "RuntimeClass": "/apis/node.k8s.io/v1/runtimeclasses/{name}",
-    "Namespace": "/api/v1/namespaces/{namespace}",
 }
 
 

@@ -9,6 +9,7 @@ from practicus_assets.doctor.code_server import code_servers
 from practicus_assets.doctor.finding import Finding, Section, failed, not_checked, ok
 from practicus_assets.doctor.machine import machine
 from practicus_assets.doctor.placements import Placements, placements
+from practicus_assets.doctor.probe import said
 from practicus_assets.doctor.site import Site
 from practicus_assets.doctor.trial import Setting
 from practicus_assets.errors import DeclarationError
@@ -59,7 +60,7 @@ class Examination:
             seconds=self.seconds,
         )
         for region in asked.regions.values():
-            here = [each for each in asked.found if each.region.name == region.name]
+            here = [each for each in asked.pods if each.region.name == region.name]
             site = Site(region, here, setting, autoscaled=self.autoscaled)
             yield Section(site.title, site.findings())
             if self.pods:
@@ -72,7 +73,7 @@ class Examination:
         try:
             self.instance.get_runs_count()
         except Exception as error:  # noqa: BLE001 whatever the storage raises
-            yield failed("instance", f"{type(error).__name__}: {error}", "See dagster.yaml and the database.")
+            yield failed("instance", said(error), "See dagster.yaml and the database.")
             return
         storage = type(self.instance.run_storage).__name__
         yield ok("instance", f"{storage} answers; {type(self.instance.run_launcher).__name__} launches runs")

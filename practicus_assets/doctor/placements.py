@@ -30,14 +30,14 @@ class Placements:
     """What the jobs of a code location ask for.
 
     Attributes:
-        found: of steps that would run in pods.
-        regions: that are configured, by name.
+        pods: the steps that run in pods, each with its worker.
+        regions: that are configured where steps run in pods, by name.
         local: whether there are steps that run on the machine of their run.
         findings: what is wrong with it, or that it is well.
 
     """
 
-    found: list[Placement] = field(default_factory=list)
+    pods: list[Placement] = field(default_factory=list)
     regions: dict[str, Region] = field(default_factory=dict)
     local: bool = False
     findings: list[Finding] = field(default_factory=list)
@@ -71,42 +71,39 @@ def placements(
         where, why = backend(configuration, job.config, launcher)
         if forced is not None:
             where, why = forced, f"--backend {forced}"
+        placed, wrong = _placed(job, configuration, instance)
         place = "Kubernetes pods" if where == "kubernetes" else "local processes"
         made.findings.append(ok(job.label, f"{len(job.steps)} steps run in {place}: {why}"))
-        made.local |= where == "local"
-        if where == "kubernetes":
-            made.regions |= {"": configuration.home, **configuration.regions}
-        made.findings += _placed(made, job, configuration, instance, pods=where == "kubernetes")
-        _fill(made, configuration)
+        made.findings += wrong
+        if where == "local":
+            made.local = True
+            continue
+        made.regions |= {"": configuration.home, **configuration.regions}
+        unused = set(made.regions) - {each.region.name for each in (*made.pods, *placed)}
+        placed += [_bare(configuration, name) for name in sorted(unused)]
+        known = {_key(each) for each in made.pods}
+        made.pods += [each for each in placed if _key(each) not in known]
     return made
 
 
 def _placed(
-    made: Placements,
-    job: Job,
-    configuration: Configuration,
-    instance: dg.DagsterInstance | None,
-    *,
-    pods: bool,
-) -> Iterator[Finding]:
-    seen = {_key(each) for each in made.found}
-    wrong = 0
+    job: Job, configuration: Configuration, instance: dg.DagsterInstance | None
+) -> tuple[list[Placement], list[Finding]]:
+    """Return the workers of a job's steps, each once, and those that contradict the configuration."""
+    found: dict[str, Placement] = {}
+    wrong = []
     for step in job.steps:
         try:
-            for placement in _of_step(step, job, configuration, instance):
-                if pods and _key(placement) not in seen:
-                    seen.add(_key(placement))
-                    made.found.append(placement)
+            found |= {_key(each): each for each in _of_step(step, job, configuration, instance)}
         except DeclarationError as error:
-            wrong += 1
-            yield failed(f"worker of {step.key}", error.found, error.advice)
-    if not wrong:
-        yield ok(f"workers of {job.label}", "each agrees with the configuration")
+            wrong.append(failed(f"worker of {step.key}", error.found, error.advice))
+    return list(found.values()), wrong
 
 
 def _of_step(
     step: Step, job: Job, configuration: Configuration, instance: dg.DagsterInstance | None
 ) -> Iterator[Placement]:
+    """Yield a step's worker for a run without partition, and for the first and the last partition."""
     keys: list[str | None] = [None]
     if step.partitions_def is not None:
         known = step.partitions_def.get_partition_keys(dynamic_partitions_store=instance)
@@ -117,13 +114,11 @@ def _of_step(
         yield Placement(step.key, assignment.worker, region)
 
 
-def _fill(made: Placements, configuration: Configuration) -> None:
-    """Give each region that no step uses the worker of a step that asks for nothing."""
-    used = {each.region.name for each in made.found}
-    for name in [each for each in made.regions if each not in used]:
-        asked = Worker(region=name) if name else Worker()
-        assignment, region = configuration.assign("a step", asked)
-        made.found.append(Placement("a step", assignment.worker, region))
+def _bare(configuration: Configuration, region: str) -> Placement:
+    """Return what a step that asks for nothing gets in a region."""
+    name = "a step that asks for nothing"
+    assignment, found = configuration.assign(name, Worker(region=region or None))
+    return Placement(name, assignment.worker, found)
 
 
 def _key(placement: Placement) -> str:

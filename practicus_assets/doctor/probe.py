@@ -91,7 +91,7 @@ def guarded(check: Callable[[], Iterator[Result]], name: str) -> Iterator[Result
     try:
         yield from check()
     except Exception as error:  # noqa: BLE001 whatever it is, it is what the check found
-        yield name, "failed", _said(error), getattr(error, "advice", "") or "A step would fail the same way."
+        yield name, "failed", said(error), getattr(error, "advice", "") or "A step would fail the same way."
 
 
 def compared(found: Mapping[str, str], expected: Mapping[str, str]) -> Iterator[Result]:
@@ -224,7 +224,7 @@ def _instance(reference: Mapping[str, str]) -> Iterator[Result]:
     yield "instance", "ok", f"{storage} answers, in {time.monotonic() - began:.1f} s", ""
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """Return an error's text, without secrets of the environment."""
     text = str(getattr(error, "found", "")) or f"{type(error).__name__}: {error}"
     for name, value in os.environ.items():

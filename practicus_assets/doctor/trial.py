@@ -163,7 +163,7 @@ def _outcome(cluster: Cluster, job: str, what: str, seconds: float) -> Iterator[
             waits = str(warnings[-1].get("message")) if warnings else "its Job has made no pod"
             continue
         [pod, *_] = pods
-        if pod["status"].get("phase") == "Succeeded":
+        if _finished(pod):
             yield from _results(cluster, pod, what, time.monotonic() - began)
             return
         end = pod_status.end(pod)
@@ -173,6 +173,16 @@ def _outcome(cluster: Cluster, job: str, what: str, seconds: float) -> Iterator[
         waits = pod_status.obstacle(pod) or _warning(cluster, pod)
     advice = "Mend what it waits for, or give it longer: --timeout."
     yield failed(what, f"it did not come to its end in {seconds:.0f} s. {waits or 'It runs.'}", advice)
+
+
+def _finished(pod: Mapping[str, Any]) -> bool:
+    """Whether the step's container did its work, whatever others of the pod still do."""
+    ends = [
+        (each.get("state") or {}).get("terminated")
+        for each in pod["status"].get("containerStatuses") or ()
+        if each["name"] == CONTAINER
+    ]
+    return any(end is not None and end["exitCode"] == 0 for end in ends)
 
 
 def _warning(cluster: Cluster, pod: Mapping[str, Any]) -> str:

@@ -15,6 +15,8 @@ import yaml
 from servers.cluster import Cluster, wait_until
 from servers.postgresql import PostgreSQL
 
+from practicus_assets.workers.cluster import RIGHTS
+
 _ROOT = Path(__file__).parents[2]
 _COMMAND = [str(Path(sys.executable).with_name("practicus-assets")), "doctor", "-m", "pipelines"]
 _INSTANCE = {
@@ -128,7 +130,7 @@ def test_all_is_well_where_steps_can_run_and_no_pod_is_left(site: Site, image: s
 
 
 def test_a_service_account_without_rights_is_told_which_it_lacks(site: Site) -> None:
-    site.environment["KUBECONFIG"] = str(_kubeconfig_of_nobody(site))
+    site.environment["KUBECONFIG"] = str(_kubeconfig(site, "nobody"))
     code, findings, _ = site.examine()
     assert code == 1
     rights = findings["rights of whoever runs this"]
@@ -140,8 +142,33 @@ def test_a_service_account_without_rights_is_told_which_it_lacks(site: Site) -> 
     assert findings["nodes"]["status"] == "not checked"
 
 
-def _kubeconfig_of_nobody(site: Site) -> Path:
-    name = "nobody"
+def test_the_rights_that_the_executor_uses_are_enough_to_try_a_pod(site: Site, image: str) -> None:
+    name, meta = "runner", {"name": "runner"}
+    rules = [{"verbs": [verb], "apiGroups": [group], "resources": [kind]} for verb, group, kind in RIGHTS]
+    group = "rbac.authorization.k8s.io"
+    site.cluster.apply(
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": meta, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": site.namespace}],
+        },
+        namespace=site.namespace,
+    )
+    site.environment["KUBECONFIG"] = str(_kubeconfig(site, name))
+    code, findings, _ = site.examine()
+    assert code == 0
+    unknown = {check for check, each in findings.items() if each["status"] == "not checked"}
+    assert unknown == {"named objects", "nodes"}
+    assert findings[f"pod of image {image}"]["status"] == "ok"
+    assert findings["instance"]["status"] == "ok"
+    assert site.left() == []
+
+
+def _kubeconfig(site: Site, name: str) -> Path:
+    """Return a kubeconfig file of a new service account."""
     token = {
         "apiVersion": "v1",
         "kind": "Secret",
