@@ -205,6 +205,26 @@ def test_a_wrong_image_is_told_with_the_reason(site: Site) -> None:
     assert site.left() == []
 
 
+def test_a_pod_that_would_run_as_root_is_told(site: Site, image: str) -> None:
+    site.workers["default"]["raw"] = {
+        "containers": [{"name": "dagster", "securityContext": {"runAsUser": 0}}]
+    }
+    code, findings, _ = site.examine()
+    assert code == 1
+    assert "non-root" in findings[f"pod of image {image}"]["found"]
+
+
+def test_a_sidecar_does_not_keep_a_trial_from_its_end_and_a_start_up_script_runs(
+    site: Site, image: str
+) -> None:
+    sidecar = {"name": "sidecar", "image": image, "command": ["sleep", "600"]}
+    site.workers["default"] |= {"raw": {"containers": [sidecar]}, "startup_script": "export DAGSTER_PG_HOST="}
+    code, findings, _ = site.examine()
+    assert findings[f"pod of image {image}"]["status"] == "ok"
+    assert (code, findings["instance"]["status"]) == (1, "failed")
+    assert site.left() == []
+
+
 def test_an_object_that_is_not_there_is_named(site: Site, image: str) -> None:
     site.workers["default"] |= {"service_account": "no-such-account", "priority_class": "no-such-class"}
     site.workers["default"]["secrets"] = ["lake", "database", "no-such-secret"]
