@@ -5,6 +5,11 @@ from typing import Any
 
 import dagster as dg
 
+STEP_ENDS = {
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_UP_FOR_RETRY,
+}
 _PAGE = 500
 _PARTITIONS = 500  # of one query; databases limit the number of parameters
 
@@ -79,11 +84,6 @@ def retries(
 
 def has_ended(instance: dg.DagsterInstance, run_id: str, step_key: str, attempt: int) -> bool:
     """Return whether an attempt at a step of a run, 1 for the first, has reported how it ended."""
-    ends = {
-        dg.DagsterEventType.STEP_SUCCESS,
-        dg.DagsterEventType.STEP_FAILURE,
-        dg.DagsterEventType.STEP_UP_FOR_RETRY,
-    }
-    entries = instance.all_logs(run_id, of_type=ends)
+    entries = instance.all_logs(run_id, of_type=STEP_ENDS)
     found = [e.dagster_event for e in entries if e.dagster_event and e.dagster_event.step_key == step_key]
     return len(found) >= attempt

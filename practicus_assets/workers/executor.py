@@ -13,7 +13,7 @@ from dagster._core.executor.step_delegating import StepDelegatingExecutor
 from dagster_shared.error import SerializableErrorInfo
 
 from practicus_assets.errors import DeclarationError, WorkerLost, WorkerOutOfMemory, WorkerRejected
-from practicus_assets.events import retries
+from practicus_assets.events import STEP_ENDS, retries
 from practicus_assets.workers.attempt import LOST, OUT_OF_MEMORY
 from practicus_assets.workers.configuration import ENVIRONMENT, SCHEMA, Configuration
 from practicus_assets.workers.handler import Failure, WorkerHandler
@@ -89,13 +89,17 @@ class WorkerExecutor(StepDelegatingExecutor):
         self._why = why
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
-        """Run a plan, and tell the handler which steps succeeded."""
+        """Run a plan, tell the handler of each step's end, and leave no worker behind."""
         message = f"Steps run in {self._handler.name}: {self._why}."
         dg.DagsterEvent.engine_event(plan_context, message, EngineEventData())
-        for event in super().execute(plan_context, execution_plan):
-            if event.step_key and event.is_step_success:
-                self._handler.succeeded(event.step_key)
-            yield event
+        try:
+            for event in super().execute(plan_context, execution_plan):
+                if event.step_key and event.event_type in STEP_ENDS:
+                    self._handler.ended(event.step_key, succeeded=event.is_step_success)
+                yield event
+        except BaseException:  # Dagster's loop ends workers for an Exception, but not for an interrupt
+            self._handler.end_all()
+            raise
 
     def log_failure_or_retry_event_after_error(
         self, step_context: Any, err_info: SerializableErrorInfo, known_state: Any

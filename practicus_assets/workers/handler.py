@@ -43,11 +43,13 @@ class WorkerHandler(StepHandler):
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self._failures: dict[str, Failure] = {}
+        self._running: dict[str, Attempt] = {}
         super().__init__()
 
     def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[Any]:
         """Start a worker; one that cannot be started is a step that failed."""
         attempt = Attempt.of(step_handler_context)
+        self._running[attempt.step] = attempt
         try:
             yield from self._launch(attempt)
         except PracticusAssetsError as error:
@@ -66,14 +68,21 @@ class WorkerHandler(StepHandler):
 
     def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[Any]:
         """End a worker."""
-        yield from self._terminate(Attempt.of(step_handler_context))
+        self._terminate(Attempt.of(step_handler_context))
+        yield from ()
 
     def failure(self, step: str) -> Failure | None:
         """Return, once, how the newest attempt at a step failed."""
         return self._failures.pop(step, None)
 
-    def succeeded(self, step: str) -> None:
-        """Take note that a step reported its success."""
+    def ended(self, step: str, *, succeeded: bool) -> None:  # noqa: ARG002 for those who clean up after it
+        """Take note that an attempt at a step has reported its end."""
+        self._running.pop(step, None)
+
+    def end_all(self) -> None:
+        """End the workers of all steps that run."""
+        for attempt in list(self._running.values()):
+            self._terminate(attempt)
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
         failure.error.table = failure.error.table or attempt.step
@@ -90,4 +99,4 @@ class WorkerHandler(StepHandler):
     def _look(self, attempt: Attempt) -> Failure | None: ...
 
     @abstractmethod
-    def _terminate(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]: ...
+    def _terminate(self, attempt: Attempt) -> None: ...

@@ -59,10 +59,11 @@ class PodHandler(WorkerHandler):
         """How Dagster calls it in the run's log."""
         return "Kubernetes pods"
 
-    def succeeded(self, step: str) -> None:
+    def ended(self, step: str, *, succeeded: bool) -> None:
         """Let the pod of a step that succeeded go in minutes; others stay as long as their worker says."""
+        super().ended(step, succeeded=succeeded)
         watch = self._watched.get(step)
-        if watch is None:
+        if watch is None or not succeeded:
             return
         try:
             watch.cluster.keep_job(watch.job, self.configuration.keep_succeeded)
@@ -122,9 +123,9 @@ class PodHandler(WorkerHandler):
             watch.cluster.delete_job(watch.job)
         return failure
 
-    def _terminate(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
+    def _terminate(self, attempt: Attempt) -> None:
         watch = self._watch(attempt)
-        yield dg.DagsterEvent.engine_event(attempt.step_context, f"Deleting Kubernetes job {watch.job}.")
+        self._tell(attempt, f"Deleting Kubernetes job {watch.job}.")
         try:
             watch.cluster.delete_job(watch.job)
         except (ApiException, *Unreachable) as error:

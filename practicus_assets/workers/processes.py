@@ -64,10 +64,9 @@ class ProcessHandler(WorkerHandler):
             metadata={"Exit code": code},
         )
 
-    def _terminate(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
+    def _terminate(self, attempt: Attempt) -> None:
         process = self._processes.get(attempt.step)
         if process is not None:
             process.terminate()
             process.join(_GRACE_S)
             process.kill()
-        yield from ()

@@ -268,9 +268,9 @@ def _starts(run: Run, step: str) -> list[dict[str, Any]]:
 def _processes(cluster: Cluster, pod: str, namespace: str) -> dict[int, int]:
     """Return the processes that run a step in a pod, each with its parent."""
     script = """
-import pathlib
+import os, pathlib
 for path in pathlib.Path("/proc").glob("[0-9]*"):
-    if b"execute_step" in (path / "cmdline").read_bytes():
+    if b"execute_step" in (path / "cmdline").read_bytes() and path.name != str(os.getpid()):
         print(path.name, (path / "stat").read_text().rsplit(")", 1)[1].split()[1])
 """
     printed = cluster.kubectl("exec", pod, "--", "python", "-c", script, namespace=namespace)

@@ -58,9 +58,9 @@ class Place:
 
     home: Path
     lake: str
-    storage_options: Mapping[str, str]
+    storage_options: Mapping[str, str] = field(repr=False)
     config: Mapping[str, Any]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def start(
         self, job: str, *, tags: Mapping[str, str] | None = None, config: Mapping[str, Any] | None = None
@@ -69,17 +69,7 @@ class Place:
         executor = {**self.config, **(config or {})}
         file = self.home / f"{job}.json"
         file.write_text(json.dumps({"execution": {"config": executor}}))
-        command = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "dagster",
-            "job",
-            "execute",
-            "-f",
-            str(HERE / "steps.py"),
-        ]
+        command = [sys.executable, "-W", "ignore", "-m", "dagster", "job", "execute", "-m", "steps"]
         command += ["-a", "defs", "-j", f"job_{job}", "-c", str(file), "--tags", json.dumps(dict(tags or {}))]
         environment = {**os.environ, "DAGSTER_HOME": str(self.home), "LAKE": self.lake, **self.environment}
         return subprocess.Popen(
