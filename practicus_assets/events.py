@@ -1,6 +1,6 @@
 """Events: what an instance has recorded of materializations and of failed attempts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -11,6 +11,7 @@ STEP_ENDS = {
     dg.DagsterEventType.STEP_UP_FOR_RETRY,
 }
 _PAGE = 500
+_PARTITIONS = 500  # of one query; databases limit the number of parameters
 
 
 def materializations(
@@ -26,6 +27,34 @@ def materializations(
         if not page.has_more:
             return
         cursor = page.cursor
+
+
+def latest(
+    instance: dg.DagsterInstance,
+    key: dg.AssetKey,
+    partitions: Sequence[str],
+    accept: Callable[[dg.AssetMaterialization], bool] = lambda _: True,
+) -> dict[str, dg.AssetMaterialization]:
+    """Return the latest materialization of each of these partitions, by key; of the whole asset as "".
+
+    Args:
+        instance: of Dagster.
+        key: of the asset.
+        partitions: their keys; none for an asset without partitions.
+        accept: which materializations count.
+
+    """
+    found: dict[str, dg.AssetMaterialization] = {}
+    for start in range(0, max(1, len(partitions)), _PARTITIONS):
+        wanted = list(partitions[start : start + _PARTITIONS])
+        records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=wanted or None)
+        known = len(found) + max(1, len(wanted))
+        for _, event in materializations(instance, records):
+            if accept(event):
+                found.setdefault(event.partition or "", event)
+            if len(found) == known:
+                break
+    return found
 
 
 def last_conflict(instance: dg.DagsterInstance, run_id: str, step_key: str) -> float | None:

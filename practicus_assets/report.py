@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from practicus_assets.events import materializations
+from practicus_assets.events import latest
 from practicus_assets.lake.audit import AuditResult
 from practicus_assets.lake.contract import Column, Contract
 from practicus_assets.lake.conversion import shown
@@ -17,9 +17,8 @@ from practicus_assets.lake.storage import Table
 
 VERSION = "delta/version"
 FINGERPRINT = "delta/fingerprint"
-_DATA_VERSION_TAG = "dagster/data_version"
+DATA_VERSION_TAG = "dagster/data_version"
 _LONGEST_CELL = 60
-_PARTITIONS = 500  # of one query; databases limit the number of parameters
 
 
 def commit_metadata(
@@ -136,21 +135,14 @@ def _recorded(
     instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str]
 ) -> dict[str, tuple[str, str]]:
     """Return fingerprint and data version of each partition's latest materialization."""
-    found: dict[str, tuple[str, str]] = {}
-    for start in range(0, max(1, len(partitions)), _PARTITIONS):
-        wanted = list(partitions[start : start + _PARTITIONS])
-        records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=wanted or None)
-        known = len(found) + max(1, len(wanted))
-        for _, event in materializations(instance, records):
-            found.setdefault(event.partition or WHOLE_TABLE, _identity(event))
-            if len(found) == known:
-                break
-    return found
+    events = latest(instance, key, partitions)
+    return {partition or WHOLE_TABLE: identity(event) for partition, event in events.items()}
 
 
-def _identity(event: dg.AssetMaterialization) -> tuple[str, str]:
+def identity(event: dg.AssetMaterialization) -> tuple[str, str]:
+    """Return the fingerprint and the data version that a materialization was reported with."""
     fingerprint = event.metadata.get(FINGERPRINT)
-    version = (event.tags or {}).get(_DATA_VERSION_TAG, "")
+    version = (event.tags or {}).get(DATA_VERSION_TAG, "")
     return (str(fingerprint.value) if fingerprint is not None else "", version)
 
 

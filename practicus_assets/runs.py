@@ -91,7 +91,7 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snap
     conflict = (
         last_conflict(step.instance, step.run_id, step.step.key) if step.previous_attempt_count else None
     )
-    made = _made_by(record, step.instance, context.asset_key) if conflict is None else None
+    made = made_by(record, step.instance, context.asset_key) if conflict is None else None
     if made is not None:
         snapshot = kind.open(table, made, scope)
     else:
@@ -100,7 +100,7 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snap
     return snapshot
 
 
-def _made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:
+def made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:
     """Return the table version of the newest materialization that a run reported."""
     since = (run.create_timestamp - _CLOCK_SKEW).timestamp()
     records = dg.AssetRecordsFilter(asset_key=key, after_timestamp=since)
@@ -148,7 +148,7 @@ def _work_of(step: Any, key: dg.AssetKey) -> str:
     run = step.dagster_run
     while run.parent_run_id is not None:
         parent = step.instance.get_run_record_by_id(run.parent_run_id)
-        if parent is None or _made_by(parent, step.instance, key) is not None:
+        if parent is None or made_by(parent, step.instance, key) is not None:
             break
         run = parent.dagster_run
     return str(run.run_id)

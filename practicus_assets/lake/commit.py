@@ -24,7 +24,7 @@ from practicus_assets.errors import (
 from practicus_assets.lake.bounds import Bounds
 from practicus_assets.lake.conditional_puts import PROOF, prove
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
-from practicus_assets.lake.log import RECORD, LogEntry, entries
+from practicus_assets.lake.log import HOOKS, RECORD, LogEntry, entries
 from practicus_assets.lake.partition_values import serialized, split
 from practicus_assets.lake.partitions import Mode, Scope
 from practicus_assets.lake.protocol import refuse_unsupported
@@ -253,7 +253,12 @@ class Committer:
         if after.equals(current):
             gone = [self._removal(row) for row in removes]
             handle.create_write_transaction(
-                [*adds, *gone], "append", after, list(self.partition_by), commit_properties=properties
+                [*adds, *gone],
+                "append",
+                after,
+                list(self.partition_by),
+                commit_properties=properties,
+                post_commithook_properties=HOOKS,
             )
         else:  # delta-rs lets only an overwrite change the schema
             self._allow_naive_times(handle, after)
@@ -264,6 +269,7 @@ class Committer:
                 list(self.partition_by),
                 self._filters(handle, removes),
                 commit_properties=properties,
+                post_commithook_properties=HOOKS,
             )
 
     def _removal(self, file: Mapping[str, Any]) -> RemoveAction:

@@ -9,10 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deltalake import PostCommitHookProperties
+
 from practicus_assets.errors import StoreFailed
 from practicus_assets.lake.storage import Table
 
-RECORD = "practicus_assets"  # the key of our record in a commit's metadata
+RECORD = "practicus_assets"  # the key of a transaction's record in a commit's metadata
+# a commit leaves the expiry of the log to maintenance, which knows what releases need
+HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+UPKEEP = "practicus_assets_upkeep"  # the key of what a commit says that changed no row
 
 
 @dataclass(frozen=True)
@@ -22,21 +27,41 @@ class LogEntry:
     Attributes:
         version: the version that it made.
         info: its `commitInfo`; empty where the writer left it out.
-        changes: the partition values, as text, of each file that it added or removed, without those
-            that only moved rows from file to file.
-        removes: whether it took rows away.
+        added, removed: its `add` and `remove` actions.
 
     """
 
     version: int
     info: Mapping[str, Any]
-    changes: tuple[Mapping[str, str | None], ...]
-    removes: bool
+    added: tuple[Mapping[str, Any], ...]
+    removed: tuple[Mapping[str, Any], ...]
+
+    @property
+    def changes(self) -> tuple[Mapping[str, str | None], ...]:
+        """The partition values, as text, of its files, without those that rows only moved between."""
+        files = (*self.added, *self.removed)
+        return tuple(file.get("partitionValues") or {} for file in files if file.get("dataChange", True))
+
+    @property
+    def removes(self) -> bool:
+        """Whether it took rows away."""
+        return any(file.get("dataChange", True) for file in self.removed)
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether the table has other rows since, as far as the log tells."""
+        record = self.record
+        return bool(record["commit"]["changed"]) if record is not None else bool(self.changes)
 
     @property
     def record(self) -> dict[str, Any] | None:
         """What a transaction of this package wrote about itself; None for other writers."""
         return json.loads(self.info[RECORD]) if RECORD in self.info else None
+
+    @property
+    def upkeep(self) -> dict[str, Any] | None:
+        """What maintenance of this package wrote about itself; None for all else."""
+        return json.loads(self.info[UPKEEP]) if UPKEEP in self.info else None
 
 
 def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
@@ -65,10 +90,16 @@ def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
                 f"{_path(version)} at {table.uri} is damaged: {error}.", "Restore that file from a copy."
             ) from error
         info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
-        added = [a["add"] for a in actions if "add" in a and a["add"].get("dataChange", True)]
-        removed = [a["remove"] for a in actions if "remove" in a and a["remove"].get("dataChange", True)]
-        changes = tuple(file.get("partitionValues") or {} for file in (*added, *removed))
-        yield LogEntry(version, info, changes, bool(removed))
+        added = tuple(a["add"] for a in actions if "add" in a)
+        removed = tuple(a["remove"] for a in actions if "remove" in a)
+        yield LogEntry(version, info, added, removed)
+
+
+def row_count(action: Mapping[str, Any]) -> int | None:
+    """Return how many rows the file of an `add` action has, where its writer says it."""
+    statistics = action.get("stats")
+    found = json.loads(statistics).get("numRecords") if statistics else None
+    return int(found) if found is not None else None
 
 
 def landed_ms(table: Table, entry: LogEntry) -> float:

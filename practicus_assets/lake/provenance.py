@@ -26,6 +26,7 @@ class Provenance:
         attempt: 1 for the first.
         asset_key, code_version: of the asset.
         inputs: the version of each table that was read.
+        restores: the version whose rows a rollback brings back; None for new rows.
 
     """
 
@@ -35,6 +36,7 @@ class Provenance:
     asset_key: str = ""
     code_version: str = ""
     inputs: Mapping[str, int] = field(default_factory=dict)
+    restores: int | None = None
 
     def app_id(self, scope: Scope) -> str:
         """Return the application id of the Delta transaction: one a piece of work, the same on a retry."""
@@ -80,6 +82,23 @@ class Commit:
         audits = [{**asdict(audit), "sample": []} for audit in self.audits]
         return {**asdict(self), "fingerprints": held, "audits": audits}
 
+    @classmethod
+    def recorded(cls, record: Mapping[str, Any], version: int, keys: Sequence[str]) -> "Commit":
+        """Return the commit that a record of a transaction tells of, as found again.
+
+        Args:
+            record: of the transaction.
+            version: that it made.
+            keys: of the partitions of its scope; none for the whole table.
+
+        """
+        found = record["commit"]
+        prints = {key: found["fingerprints"].get(key, EMPTY) for key in keys or (WHOLE_TABLE,)}
+        audits = [AuditResult(**audit) for audit in found["audits"]]
+        return cls(
+            **{**found, "fingerprints": prints, "audits": audits, "version": version, "recovered": True}
+        )
+
 
 def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scope) -> Commit | None:
     """Return the commit in which an earlier attempt at this work landed; None if there is none.
@@ -100,7 +119,4 @@ def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scop
             "whose log entry is gone.",
             "Its rows are in the table: start a new run to write them again.",
         )
-    found = record["commit"]
-    found["fingerprints"] = {k: found["fingerprints"].get(k, EMPTY) for k in scope.keys or (WHOLE_TABLE,)}
-    found["audits"] = [AuditResult(**audit) for audit in found["audits"]]
-    return Commit(**{**found, "version": version, "recovered": True})
+    return Commit.recorded(record, version, scope.keys)

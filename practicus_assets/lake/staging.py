@@ -42,13 +42,19 @@ class StagedFile:
     values: Values
     statistics: Mapping[str, Any]
 
-    def action(self, partition_by: Sequence[str]) -> AddAction:
-        """Return the Delta action that makes the file part of the table."""
+    def action(self, partition_by: Sequence[str], *, new_rows: bool = True) -> AddAction:
+        """Return the Delta action that makes the file part of the table.
+
+        Args:
+            partition_by: the table's partition columns.
+            new_rows: False if its rows only come from other files of the table.
+
+        """
         partition = {c: serialized(v) for c, v in zip(partition_by, self.values, strict=True)}
         now_ms = int(time.time() * 1000)
         # delta-rs decodes the escapes of characters beyond U+FFFF wrongly, and would skip the file
         statistics = json.dumps(self.statistics, ensure_ascii=False)
-        return AddAction(self.path, self.size, partition, now_ms, True, statistics)  # noqa: FBT003 dataChange
+        return AddAction(self.path, self.size, partition, now_ms, new_rows, statistics)
 
 
 class Staging:

@@ -46,6 +46,7 @@ class Transaction:
         provenance: who commits, written into the commit.
 
     Attributes:
+        began: the table's version when it was made; None if there was no table.
         landed: the commit of an earlier attempt at the same work; None if there is none.
 
     Raises:
@@ -101,6 +102,11 @@ class Transaction:
             if self._began is not None:
                 refuse_unsupported(self._began, self._partition_by)
                 self.landed = landed(table, self._began, self._provenance, self._scope)
+
+    @property
+    def began(self) -> int | None:
+        """The table's version when the transaction was made."""
+        return self._began.version() if self._began is not None else None
 
     def write(self, data: Any) -> Commit:
         """Audit, stage and commit a table of rows.

@@ -16,7 +16,7 @@ class Assignment:
 
     Attributes:
         worker: its fields, sizes resolved.
-        origins: the layer from which each given field comes.
+        origins: the layers from which each given field comes; of mappings and lists there may be several.
 
     """
 
@@ -42,9 +42,10 @@ class Assignment:
         for name, layer in layers:
             complete = layer.sized({**SIZES, **(sizes or {})}, name)
             for field, value in complete.given().items():
+                origin = f"size {layer.size} of {name}" if getattr(layer, field) is None else name
+                added = field in given and isinstance(value, dict | list)
+                origins[field] = f"{origins[field]}, {origin}" if added else origin
                 given[field] = _joined(given.get(field), value)
-                of_size = getattr(layer, field) is None
-                origins[field] = f"size {layer.size} of {name}" if of_size else name
             for low in ("cpu", "memory"):
                 high = f"{low}_limit"
                 if low in given and high in given and amount(given[low]) > amount(given[high]):

@@ -1,6 +1,5 @@
 """One attempt at a step: its number, its worker, and the command that runs it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -104,8 +103,4 @@ class Attempt:
             known_state=state,
         )
         environment = {each["name"]: each["value"] for each in args.get_command_env()}
-        environment |= {"DAGSTER_RUN_JOB_NAME": self.run.job_name, "DAGSTER_RUN_STEP_KEY": self.step}
-        environment[variables.ATTEMPT] = str(self.number)
-        if roots:
-            environment[variables.ROOTS] = json.dumps(dict(roots))
-        return environment
+        return environment | variables.of_step(self.run.job_name, self.step, self.number, roots)

@@ -11,11 +11,23 @@ import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 
 from practicus_assets.errors import DeclarationError
-from practicus_assets.workers.region import Region
+from practicus_assets.workers.region import Region, own_namespace
 
-_TIMEOUT_S = (5, 30)  # to connect, and to answer
+TIMEOUT_S = (5, 30)  # to connect, and to answer
 _LOG_LINES = 25
 _LOG_BYTES = 20_000
+
+# what the calls below need in the pods' namespace, each as verb, API group and resource
+RIGHTS = (
+    ("create", "batch", "jobs"),
+    ("get", "batch", "jobs"),
+    ("patch", "batch", "jobs"),
+    ("delete", "batch", "jobs"),
+    ("get", "", "pods"),
+    ("list", "", "pods"),
+    ("get", "", "pods/log"),
+    ("list", "", "events"),
+)
 
 Unreachable = (urllib3.exceptions.HTTPError, OSError)
 
@@ -35,6 +47,18 @@ class Cluster:
     def __init__(self, region: Region, namespace: str) -> None:
         self.region = region
         self.namespace = namespace
+
+    @classmethod
+    def of(cls, region: Region, launcher: Any) -> "Cluster":
+        """Return a region's cluster; where the region names no namespace, pods go to that of the run.
+
+        Args:
+            region: which.
+            launcher: the instance's run launcher, which knows where runs go.
+
+        """
+        of_runs = own_namespace() or getattr(launcher, "job_namespace", None) or "default"
+        return cls(region, region.namespace or of_runs)
 
     @cached_property
     def api(self) -> Any:
@@ -66,7 +90,7 @@ class Cluster:
     def create_job(self, job: Any) -> None:
         """Create a Job; one of that name that exists already is taken for it."""
         try:
-            self._batch.create_namespaced_job(self.namespace, job, _request_timeout=_TIMEOUT_S)
+            self._batch.create_namespaced_job(self.namespace, job, _request_timeout=TIMEOUT_S)
         except ApiException as error:
             if error.status != 409:  # noqa: PLR2004 conflict: an earlier call made it, and its answer was lost
                 raise
@@ -110,7 +134,7 @@ class Cluster:
                 tail_lines=_LOG_LINES,
                 limit_bytes=_LOG_BYTES,
                 _preload_content=False,
-                _request_timeout=_TIMEOUT_S,
+                _request_timeout=TIMEOUT_S,
             )
         except (ApiException, *Unreachable):
             return ""
@@ -136,7 +160,7 @@ class Cluster:
         return " ".join(["kubectl", *chosen, f"--namespace {self.namespace}", *words])
 
     def _items(self, call: Callable[..., Any], **arguments: str) -> list[dict[str, Any]]:
-        answer = call(self.namespace, _preload_content=False, _request_timeout=_TIMEOUT_S, **arguments)
+        answer = call(self.namespace, _preload_content=False, _request_timeout=TIMEOUT_S, **arguments)
         found: list[dict[str, Any]] = json.loads(answer.data)["items"]
         return found
 
@@ -144,10 +168,18 @@ class Cluster:
         self, call: Callable[..., Any], *arguments: Any, parsed: bool = False, **options: Any
     ) -> dict[str, Any] | None:
         try:
-            answer = call(*arguments, _preload_content=False, _request_timeout=_TIMEOUT_S, **options)
+            answer = call(*arguments, _preload_content=False, _request_timeout=TIMEOUT_S, **options)
         except ApiException as error:
             if error.status == 404:  # noqa: PLR2004 not found
                 return None
             raise
         found: Mapping[str, Any] = json.loads(answer.data) if parsed else {}
         return dict(found)
+
+
+def said(error: ApiException) -> str:
+    """Return the API server's own words (the field `message` of its `Status`)."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return f"{error.status} {error.reason}"

@@ -13,7 +13,7 @@ from practicus_assets.workers.spec import WORKER_TAG, Worker
 
 WorkerOf = Callable[[str | None], Worker]
 
-_PARTITION = "dagster/partition"
+PARTITION_TAG = "dagster/partition"
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _ATTRIBUTE = "practicus_worker"
 
@@ -120,8 +120,8 @@ def _keys(
 ) -> Sequence[str]:
     if partitions_def is None:
         return []
-    if _PARTITION in run_tags:
-        return [run_tags[_PARTITION]]
+    if PARTITION_TAG in run_tags:
+        return [run_tags[PARTITION_TAG]]
     if all(tag in run_tags for tag in _RANGE):
         between = dg.PartitionKeyRange(*(run_tags[tag] for tag in _RANGE))
         with dg.partition_loading_context(dynamic_partitions_store=instance):

@@ -47,16 +47,16 @@ def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
     """
     config = init_context.executor_config
     configuration = Configuration.of(config)
-    backend, why = _backend(configuration, config, init_context.instance)
-    if backend == "local" and not _isolated(configuration, init_context):
+    place, why = backend(configuration, config, init_context.instance)
+    if place == "local" and not _isolated(configuration, init_context):
         create = dg.in_process_executor.executor_creation_fn
         assert create is not None
         return create(_without_workers(init_context))
-    if backend == "kubernetes":
+    if place == "kubernetes":
         from practicus_assets.workers.pods import PodHandler  # noqa: PLC0415 takes half a second
 
-        _refuse_local_instance(init_context.instance)
-        handler: WorkerHandler = PodHandler(configuration, _k8s_launcher(init_context.instance))
+        refuse_local_instance(init_context.instance)
+        handler: WorkerHandler = PodHandler(configuration, k8s_launcher(init_context.instance))
     else:
         from practicus_assets.workers.processes import ProcessHandler  # noqa: PLC0415
 
@@ -66,9 +66,9 @@ def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
         handler,
         why=why,
         retries=RetryMode.from_config(cast("Mapping[str, Any]", config["retries"])),
-        sleep_seconds=_PAUSES_S[backend],
+        sleep_seconds=_PAUSES_S[place],
         check_step_health_interval_seconds=_LOOK_S,
-        max_concurrent=at_once or (os.cpu_count() if backend == "local" else None),
+        max_concurrent=at_once or (os.cpu_count() if place == "local" else None),
         tag_concurrency_limits=config.get("tag_concurrency_limits"),
     )
 
@@ -139,14 +139,23 @@ class WorkerExecutor(StepDelegatingExecutor):
         return isinstance(failure.error, WorkerLost) and lost < self._handler.configuration.lost_retries
 
 
-def _backend(
-    configuration: Configuration, config: Mapping[str, Any], instance: dg.DagsterInstance
+def backend(
+    configuration: Configuration, config: Mapping[str, Any], instance: dg.DagsterInstance | None
 ) -> tuple[str, str]:
-    """Return where steps run, and what decided it."""
+    """Return where steps run, "local" or "kubernetes", and what decided it.
+
+    Args:
+        configuration: of the executor.
+        config: the part of it that the run's configuration gives.
+        instance: of the run; None where there is none.
+
+    """
     if "backend" in config:
         return configuration.backend, f"the run's configuration says backend: {configuration.backend}"
     if configuration.backend:
         return configuration.backend, f"{ENVIRONMENT} is {os.environ[ENVIRONMENT]}"
+    if instance is None:
+        return "local", f"nothing says otherwise ({ENVIRONMENT} is not set, and DAGSTER_HOME is not either)"
     name = _launcher_class(instance).__name__
     if _launches_pods(instance):
         return "kubernetes", f"the instance launches runs with {name}"
@@ -169,7 +178,7 @@ def _launches_pods(instance: dg.DagsterInstance) -> bool:
     return any(each.__name__ == "K8sRunLauncher" for each in _launcher_class(instance).__mro__)
 
 
-def _k8s_launcher(instance: dg.DagsterInstance) -> Any:
+def k8s_launcher(instance: dg.DagsterInstance) -> Any:
     """Return the launcher whose configuration steps inherit; None outside of the cluster that it is for."""
     from kubernetes.config import ConfigException  # noqa: PLC0415 takes half a second
 
@@ -203,7 +212,8 @@ def _without_workers(init_context: dg.InitExecutorContext) -> dg.InitExecutorCon
     return dg.InitExecutorContext(init_context.job, dg.in_process_executor, config, init_context.instance)
 
 
-def _refuse_local_instance(instance: dg.DagsterInstance) -> None:
+def refuse_local_instance(instance: dg.DagsterInstance) -> None:
+    """Raise DeclarationError for an instance to which pods could not report."""
     storage = type(instance.event_log_storage).__name__
     if "Sqlite" in storage or "InMemory" in storage:
         raise DeclarationError(

@@ -1,6 +1,5 @@
 """Pods: workers on a cluster, one Job an attempt, read before they are judged."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from practicus_assets.events import has_ended
 from practicus_assets.workers import pod_status
 from practicus_assets.workers.assignment import Assignment
 from practicus_assets.workers.attempt import Attempt
-from practicus_assets.workers.cluster import Cluster, Unreachable
+from practicus_assets.workers.cluster import Cluster, Unreachable, said
 from practicus_assets.workers.configuration import Configuration
 from practicus_assets.workers.handler import Failure, WorkerHandler
 from practicus_assets.workers.job import RUN_LABEL, step_job
@@ -110,7 +109,7 @@ class PodHandler(WorkerHandler):
             if not _may_pass(error):
                 failure = Failure(_refusal(watch.cluster, error))
             else:
-                self._tell_unreachable(attempt, watch.cluster, _said(error))
+                self._tell_unreachable(attempt, watch.cluster, said(error))
                 return None
         except Unreachable as error:
             self._tell_unreachable(attempt, watch.cluster, str(error))
@@ -147,13 +146,8 @@ class PodHandler(WorkerHandler):
 
     def _cluster(self, region: Region) -> Cluster:
         if region.name not in self._clusters:
-            namespace = region.namespace or self._run_namespace
-            self._clusters[region.name] = Cluster(region, namespace)
+            self._clusters[region.name] = Cluster.of(region, self._launcher)
         return self._clusters[region.name]
-
-    @property
-    def _run_namespace(self) -> str:
-        return own_namespace() or getattr(self._launcher, "job_namespace", None) or "default"
 
     @cached_property
     def _owner(self) -> dict[str, str] | None:
@@ -270,14 +264,6 @@ def _may_pass(error: ApiException) -> bool:
 
 def _refusal(cluster: Cluster, error: ApiException) -> WorkerRejected:
     return WorkerRejected(
-        f"the API server refuses it in the namespace {cluster.namespace}: {_said(error)}",
+        f"the API server refuses it in the namespace {cluster.namespace}: {said(error)}",
         "Mend the worker, or the rights of the run's service account: practicus-assets doctor tells.",
     )
-
-
-def _said(error: ApiException) -> str:
-    """Return the API server's own words (the field `message` of its `Status`)."""
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return f"{error.status} {error.reason}"

@@ -37,7 +37,10 @@ def test_no_private_module_of_dagster_is_imported_but_the_seams_of_executors(sou
         elif isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
     private = [name for name in imported if name.startswith(("dagster.", "dagster_"))]
-    allowed = {*SEAMS, "dagster_k8s", "dagster_shared.error"} if source.parent.name == "workers" else set()
+    allowed = {
+        "workers": {*SEAMS, "dagster_k8s", "dagster_shared.error"},
+        "doctor": {"dagster._core.instance.ref"},  # by which a pod is told of the instance, as steps are
+    }.get(source.parent.name, set())
     assert [name for name in private if name not in allowed] == []
 
 

@@ -1,0 +1,93 @@
+"""`release`: publish and list releases, which say what versions of tables belong together."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from practicus_assets.catalog import TableEntry, catalog, chosen
+from practicus_assets.cli import code_location, output
+from practicus_assets.cli.instance import dagster_instance
+from practicus_assets.errors import DeclarationError
+from practicus_assets.lake.release import Release, publish, releases
+from practicus_assets.maintenance import DEFAULT_RELEASES
+from practicus_assets.runs import made_by
+
+
+@click.group()
+def release() -> None:
+    """Publish and list releases: versions of several tables that belong together."""
+
+
+@release.command("publish")
+@click.argument("name")
+@click.argument("tables", nargs=-1)
+@click.option("--run", "run_id", help="The versions that this run made; without it, the newest ones.")
+@click.option("--mixed", is_flag=True, help="Even if a table was computed from other versions than those.")
+@output.json_option
+@code_location.options
+def publish_command(
+    name: str, tables: tuple[str, ...], run_id: str | None, *, mixed: bool, as_json: bool, **location: Any
+) -> None:
+    """Publish the release NAME of TABLES, or of all: one commit records the version of each.
+
+    With --run it is what the run made, and every table must be among it. Without, the newest versions are
+    taken, and refused if one of them was computed from other rows of another.
+    """
+    entries = chosen(catalog(code_location.definitions(**location)), tables)
+    roots = {entry.root_uri for entry in entries}
+    if len(roots) != 1:
+        raise DeclarationError(f"the tables are in several lakes: {sorted(roots)}.", "Name tables of one.")
+    versions = _of_run(entries, run_id) if run_id else {e.name: e.table.open().version() for e in entries}
+    made = publish(
+        roots.pop(), name, versions, entries[0].table.storage_options, run_id=run_id or "", mixed=mixed
+    )
+    if as_json:
+        output.print_json(_told(made))
+    else:
+        output.console().print(
+            f"[green]Published[/green] {made.name}, number {made.number}: {_versions(made)}"
+        )
+
+
+@release.command("list")
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
+@output.json_option
+@code_location.options
+def list_command(limit: int, *, as_json: bool, **location: Any) -> None:
+    """Show releases, the newest first."""
+    entries = chosen(catalog(code_location.definitions(**location)), ())
+    lakes = {entry.root_uri: entry.table.storage_options for entry in entries}
+    found = [each for root, options in lakes.items() for each in releases(root, options)[:limit]]
+    if as_json:
+        output.print_json([_told(each) for each in found])
+        return
+    output.console().print(
+        output.table(
+            f"Releases; maintenance keeps the newest {DEFAULT_RELEASES} readable, if not told otherwise",
+            ("number", "name", "published", "run", "tables and versions"),
+            [[r.number, r.name, output.moment(r.published_at), r.run_id[:8], _versions(r)] for r in found],
+            "number",
+        )
+    )
+
+
+def _of_run(entries: list[TableEntry], run_id: str) -> Mapping[str, int]:
+    with dagster_instance() as instance:
+        record = instance.get_run_record_by_id(run_id)
+        if record is None:
+            raise DeclarationError(f"this instance knows no run {run_id}.", "Give the whole run id.")
+        found = {entry.name: made_by(record, instance, entry.key) for entry in entries}
+    missing = [name for name, version in found.items() if version is None]
+    if missing:
+        raise DeclarationError(f"the run {run_id} did not materialize {missing}.", "Name the tables it did.")
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def _told(made: Release) -> dict[str, Any]:
+    names = ("root_uri", "number", "name", "published_at", "run_id", "versions")
+    return {name: getattr(made, name) for name in names}
+
+
+def _versions(made: Release) -> str:
+    return ", ".join(f"{table} {version}" for table, version in sorted(made.versions.items()))

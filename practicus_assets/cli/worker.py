@@ -1,0 +1,250 @@
+"""`worker`: the pod that a step would get, and why."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import dagster as dg
+import yaml
+from rich.markup import escape
+
+from practicus_assets.cli import code_location, output
+from practicus_assets.cli.instance import dagster_instance, instance_is_set
+from practicus_assets.errors import DeclarationError
+from practicus_assets.workers import variables
+from practicus_assets.workers.cluster import Cluster
+from practicus_assets.workers.configuration import Configuration
+from practicus_assets.workers.executor import backend, k8s_launcher
+from practicus_assets.workers.job import step_job
+from practicus_assets.workers.manifest import job_name
+from practicus_assets.workers.spec import Worker
+from practicus_assets.workers.steps import Job, Step, current_image, jobs, partition_tags
+
+_RUN_ID = "00000000-0000-0000-0000-000000000000"
+_NO_IMAGE = "no-image-is-named"
+_HIDDEN = "***"
+_PLAIN = {"HOME", "DAGSTER_HOME"}  # set by this package and by Dagster's launcher
+
+
+@dataclass(frozen=True)
+class _Answer:
+    step: str
+    job: str
+    assets: tuple[str, ...]
+    backend: str
+    why: str
+    region: str
+    namespace: str
+    fields: Mapping[str, Mapping[str, Any]]
+    manifest: Mapping[str, Any]
+
+
+@click.command()
+@click.argument("step")
+@click.option("-j", "--job", "job_name_", help="The job, where several have such a step.")
+@click.option("--partition", help="The run's partition.")
+@click.option("--run-tag", "run_tags", multiple=True, metavar="KEY=VALUE", help="A tag of the run.")
+@click.option("--attempt", type=click.IntRange(1), help="Number of the attempt; 1 is the first.")
+@click.option(
+    "--out-of-memory", type=click.IntRange(0), default=0, help="How many attempts ran out of memory."
+)
+@click.option("--lost", type=click.IntRange(0), default=0, help="How many attempts lost their pod.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the manifest only, as YAML.")
+@output.json_option
+@code_location.options
+def worker(
+    step: str,
+    job_name_: str | None,
+    partition: str | None,
+    run_tags: Sequence[str],
+    *,
+    attempt: int | None,
+    out_of_memory: int,
+    lost: int,
+    as_yaml: bool,
+    as_json: bool,
+    **location: Any,
+) -> None:
+    """Show the Kubernetes Job that worker_executor would make for STEP, and what each field comes from.
+
+    STEP is a step's key, or an asset's key. Nothing is created, and no cluster is asked. Values of
+    environment variables that the instance's run launcher adds are hidden, for they may be secrets.
+    """
+    job, found = _found(jobs(code_location.definitions(**location)), step, job_name_)
+    with dagster_instance() if instance_is_set() else dg.DagsterInstance.ephemeral() as instance:
+        tags = {**job.run_tags, **_partition(found, partition, instance), **dict(map(_tag, run_tags))}
+        answer = _answer(
+            job,
+            found,
+            tags,
+            instance,
+            attempt=attempt or 1 + out_of_memory + lost,
+            out_of_memory=out_of_memory,
+            lost=lost,
+        )
+    if as_json:
+        output.print_json(answer)
+    elif as_yaml:
+        click.echo(_yaml(answer.manifest), nl=False)
+    else:
+        _show(answer, job)
+
+
+def _found(known: Sequence[Job], name: str, job: str | None) -> tuple[Job, Step]:
+    """Return the step of that name, or that makes the asset of that name."""
+    if job is not None and job not in [each.name for each in known]:
+        names = ", ".join(each.name for each in known)
+        raise DeclarationError(f"there is no job {job!r} here; there are {names}.", "Mend --job.")
+    choice = [each for each in known if job in {None, each.name}]
+    matches = [(each, step) for each in choice for step in each.steps if name in {step.key, *step.assets}]
+    keys = sorted({step.key for _, step in matches})
+    if len(keys) > 1:
+        raise DeclarationError(f"{name} is made by the steps {', '.join(keys)}.", "Name one of them.")
+    if matches:
+        return matches[0]
+    all_names = {each for one in choice for step in one.steps for each in (step.key, *step.assets)}
+    close = difflib.get_close_matches(name, all_names, 3)
+    raise DeclarationError(
+        f"there is no step or asset {name!r} here that runs.",
+        f"Did you mean {' or '.join(close)}?"
+        if close
+        else f"There are {', '.join(sorted(all_names)) or 'none'}.",
+    )
+
+
+def _partition(step: Step, key: str | None, instance: dg.DagsterInstance) -> dict[str, str]:
+    if key is None:
+        return {}
+    if step.partitions_def is None:
+        raise DeclarationError(f"{step.key} has no partitions, and --partition is {key!r}.", "Leave it out.")
+    known = step.partitions_def.get_partition_keys(dynamic_partitions_store=instance)
+    if key not in known:
+        has = f"{len(known)}, from {known[0]} to {known[-1]}" if known else "none"
+        raise DeclarationError(
+            f"{step.key} has no partition {key!r}; it has {has}.",
+            "Give a key as Dagster shows it; of two dimensions, joined by '|'.",
+        )
+    return partition_tags(key)
+
+
+def _tag(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise DeclarationError(
+            f"--run-tag is {text!r}.", 'Write KEY=VALUE, e.g. practicus/worker={"cpu": 2}.'
+        )
+    return key, value
+
+
+def _answer(
+    job: Job,
+    step: Step,
+    tags: Mapping[str, str],
+    instance: dg.DagsterInstance,
+    *,
+    attempt: int,
+    out_of_memory: int,
+    lost: int,
+) -> _Answer:
+    configuration = Configuration.of(job.config)
+    assignment, region = step.assignment(
+        configuration, tags, instance, out_of_memory=out_of_memory, lost=lost
+    )
+    launcher = k8s_launcher(instance) if instance_is_set() else None
+    where, why = backend(configuration, job.config, instance if instance_is_set() else None)
+    image = current_image(launcher)
+    told = variables.of_step(job.name, step.key, attempt, region.roots)
+    run = dg.DagsterRun(job.name, run_id=_RUN_ID, tags=dict(tags))
+    manifest = step_job(
+        job_name(step.key, _RUN_ID, attempt),
+        assignment.worker,
+        run,
+        step=step.key,
+        environment=told,
+        image=image or _NO_IMAGE,
+        launcher=launcher,
+    )
+    _hide(manifest, {*_PLAIN, *told, *(assignment.worker.env or {})})
+    fields = _fields(assignment.worker, assignment.origins, region.label)
+    if "image" not in fields:
+        origin = "the code location, else the run launcher" if image else "nothing names one"
+        fields["image"] = {"value": image, "origin": origin}
+    return _Answer(
+        step=step.key,
+        job=job.name,
+        assets=step.assets,
+        backend=where,
+        why=why,
+        region=region.name or "default",
+        namespace=Cluster.of(region, launcher).namespace,
+        fields={**fields, **_inherited(assignment.worker, manifest)},
+        manifest=manifest,
+    )
+
+
+def _fields(worker: Worker, origins: Mapping[str, str], region: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"value": value, "origin": origins.get(name, f"spot nodes of {region}")}
+        for name, value in worker.given().items()
+        if name != "size"
+    }
+
+
+def _inherited(worker: Worker, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the resources that the pod has and its worker does not say."""
+    given = {
+        "requests": {"cpu": worker.cpu, "memory": worker.memory},
+        "limits": {"cpu": worker.cpu_limit, "memory": worker.memory or worker.memory_limit},
+    }
+    resources = manifest["spec"]["template"]["spec"]["containers"][0].get("resources", {})
+    return {
+        f"resources.{kind}.{name}": {"value": resources[kind][name], "origin": "the instance's run launcher"}
+        for kind, mine in given.items()
+        for name, value in mine.items()
+        if value is None and name in (resources.get(kind) or {})
+    }
+
+
+def _hide(manifest: dict[str, Any], shown: set[str]) -> None:
+    for container in manifest["spec"]["template"]["spec"]["containers"]:
+        for variable in container.get("env", ()):
+            if "value" in variable and variable["name"] not in shown:
+                variable["value"] = _HIDDEN
+
+
+def _yaml(manifest: Mapping[str, Any]) -> str:
+    text: str = yaml.safe_dump(manifest, sort_keys=False, width=110)
+    return text
+
+
+def _show(answer: _Answer, job: Job) -> None:
+    console = output.console()
+    made = f", which makes {', '.join(answer.assets)}" if set(answer.assets) - {answer.step} else ""
+    console.print(f"[bold]{escape(answer.step)}[/bold]{escape(made)}, in {escape(job.label)}")
+    if not job.has_workers:
+        console.print(
+            f"[yellow]![/yellow] The executor is {job.executor}, not worker_executor, which is not asked."
+        )
+    if answer.backend == "local":
+        console.print(f"[yellow]![/yellow] Steps run in local processes: {escape(answer.why)}. In a cluster:")
+    else:
+        console.print(f"Steps run in Kubernetes pods: {escape(answer.why)}.")
+    console.print(f"{answer.region} region, namespace {answer.namespace}")
+    rows = [
+        (name, escape(_text(field["value"])), escape(field["origin"]))
+        for name, field in answer.fields.items()
+    ]
+    console.print(output.table("Worker", ("field", "value", "from"), rows))
+    click.echo(_yaml(answer.manifest), nl=False)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return (
+        value
+        if isinstance(value, str)
+        else str(yaml.safe_dump(value, default_flow_style=True)).split("\n...")[0].strip()
+    )

@@ -1,0 +1,94 @@
+"""The examination: everything that is asked about a code location and the places where its steps run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from practicus_assets.doctor.code_server import code_servers
+from practicus_assets.doctor.finding import Finding, Section, failed, not_checked, ok
+from practicus_assets.doctor.machine import machine
+from practicus_assets.doctor.placements import Placements, placements
+from practicus_assets.doctor.probe import said
+from practicus_assets.doctor.site import Site
+from practicus_assets.doctor.trial import Setting
+from practicus_assets.errors import DeclarationError
+from practicus_assets.workers.executor import k8s_launcher, refuse_local_instance
+from practicus_assets.workers.steps import current_image, jobs
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What is examined.
+
+    Attributes:
+        definitions: of the code location.
+        locations: see `Setting`.
+        instance: Dagster's; None if DAGSTER_HOME is not set.
+        backend: "local" or "kubernetes", instead of what the configuration says; None leaves it at that.
+        seconds: for which each pod is given.
+        pods: whether pods are started.
+        servers: addresses of code servers.
+        autoscaled: whether nodes are added when pods want them.
+
+    """
+
+    definitions: dg.Definitions
+    locations: Sequence[Mapping[str, str]]
+    instance: dg.DagsterInstance | None
+    backend: str | None
+    seconds: float
+    pods: bool
+    autoscaled: bool
+    servers: Sequence[str]
+
+    def sections(self) -> Iterator[Section]:
+        """Yield what is found, place by place; a place is looked at when its findings are taken, in order."""
+        launcher = k8s_launcher(self.instance) if self.instance is not None else None
+        asked = placements(jobs(self.definitions), self.instance, self.backend)
+        yield Section("Code location", asked.findings)
+        yield Section("Instance", self._instance(asked))
+        if self.servers:
+            yield Section("Code servers", code_servers(self.servers))
+        if asked.local:
+            yield Section("This machine", machine(self.definitions))
+        setting = Setting(
+            locations=self.locations,
+            instance=self._reference(),
+            launcher=launcher,
+            image=current_image(launcher),
+            seconds=self.seconds,
+        )
+        for region in asked.regions.values():
+            here = [each for each in asked.pods if each.region.name == region.name]
+            site = Site(region, here, setting, autoscaled=self.autoscaled)
+            yield Section(site.title, site.findings())
+            if self.pods:
+                yield from site.trials()
+
+    def _instance(self, asked: Placements) -> Iterator[Finding]:
+        if self.instance is None:
+            yield not_checked("instance", "DAGSTER_HOME is not set", "Set it as for dagster's own commands.")
+            return
+        try:
+            self.instance.get_runs_count()
+        except Exception as error:  # noqa: BLE001 whatever the storage raises
+            yield failed("instance", said(error), "See dagster.yaml and the database.")
+            return
+        storage = type(self.instance.run_storage).__name__
+        yield ok("instance", f"{storage} answers; {type(self.instance.run_launcher).__name__} launches runs")
+        if asked.regions:
+            try:
+                refuse_local_instance(self.instance)
+            except DeclarationError as error:
+                yield failed("events", error.found, error.advice)
+
+    def _reference(self) -> dict[str, str] | None:
+        """Return what a pod needs to find the instance; None if it cannot."""
+        try:
+            if self.instance is None:
+                return None
+            refuse_local_instance(self.instance)
+        except DeclarationError:
+            return None
+        return dict(self.instance.get_ref().to_dict())
