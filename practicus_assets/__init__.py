@@ -16,7 +16,15 @@ from practicus_assets.errors import (
 from practicus_assets.io_manager import DeltaIOManager
 from practicus_assets.lake.audit import AuditFailed
 from practicus_assets.lake.contract import Column, Contract, RowRule, TableRule
+from practicus_assets.lake.release import Release
 from practicus_assets.lake.snapshot import Snapshot
+from practicus_assets.operations import (
+    maintenance_job,
+    maintenance_schedule,
+    rollback_job,
+    verification_job,
+)
+from practicus_assets.releases import release_asset
 from practicus_assets.table_asset import table_asset
 
 __all__ = [
@@ -31,6 +39,7 @@ __all__ = [
     "LossyValues",
     "OutOfScope",
     "PracticusAssetsError",
+    "Release",
     "RowRule",
     "SchemaMismatch",
     "Snapshot",
@@ -38,5 +47,10 @@ __all__ = [
     "TableRule",
     "UnsupportedTable",
     "VersionGone",
+    "maintenance_job",
+    "maintenance_schedule",
+    "release_asset",
+    "rollback_job",
     "table_asset",
+    "verification_job",
 ]

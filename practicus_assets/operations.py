@@ -196,6 +196,7 @@ def _metadata(done: Upkeep) -> dict[str, Any]:
         if removable is not None:
             metadata[f"maintenance/{name}_unneeded"] = len(removable.paths)
             metadata[f"maintenance/{name}_unneeded_bytes"] = removable.bytes
+            metadata |= {"maintenance/held": removable.held} if removable.held else {}
     if done.removed is not None:
         metadata["maintenance/removed"] = done.removed
     return metadata

@@ -101,6 +101,11 @@ def _show(found: list[Upkeep], *, apply: bool) -> None:
             map(_row, found),
         )
     )
+    for done in found:
+        for removable in (done.files, done.entries):
+            if removable is not None and removable.held:
+                console.print(f"{done.table}: nothing is removed: {removable.held}.")
+                break
     if not apply:
         console.print("Nothing was changed: give --apply to do it.")
 

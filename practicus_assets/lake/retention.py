@@ -20,6 +20,7 @@ from practicus_assets.lake.storage import Table
 _LOG_FILE = re.compile(r"([0-9]{20})\.(json|crc|checkpoint.*)")
 _CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\.parquet")
 
+_LATE = "the log begins later than what is to be kept, so nobody can tell what was part of the table then"
 _LONGEST_STAGING = timedelta(days=1)  # of work that no Dagster run tells of, such as a rollback at a terminal
 
 Watch = Callable[[int, int], None]
@@ -38,6 +39,7 @@ class Removable:
         version: the newest version when this was found out.
         paths: of files below the table's folder.
         bytes: of these files.
+        held: why nothing is removable, where the log cannot tell; else empty.
 
     """
 
@@ -45,6 +47,7 @@ class Removable:
     version: int
     paths: tuple[str, ...]
     bytes: int
+    held: str = ""
 
 
 def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -> Removable:
@@ -59,13 +62,16 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
         keep: older versions that stay readable.
 
     Raises:
-        NotSafe: if the log does not reach back to the cutoff, or files of the table are missing: then the
-            paths in the log and those in the folder may not be comparable.
+        NotSafe: if files of the table are missing: then the paths in the log and those in the folder may not
+            be comparable. Or if a version to be kept cannot be opened.
 
     """
     handle = table.open()
     newest = handle.version()
-    since, oldest = _since(table, newest, cutoff)
+    told = _since(table, newest, cutoff)
+    if told is None:
+        return Removable(cutoff, newest, (), 0, _LATE)
+    since, oldest = told
     needed = {file.path for file in data_files(handle)}
     present = listed(table)
     missing = sorted(needed - present.keys())
@@ -99,25 +105,22 @@ def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ())
         cutoff: versions that were the newest then, or later, stay readable.
         keep: older versions that stay readable.
 
-    Raises:
-        NotSafe: if the log does not reach back to the cutoff.
-
     """
     newest = table.open().version()
-    _, oldest = _since(table, newest, cutoff)
+    told = _since(table, newest, cutoff)
+    if told is None or told[1] is None:
+        return Removable(cutoff, newest, (), 0, _LATE if told is None else "")
+    oldest = told[1]
     filesystem = table.filesystem()
     with table.redacted():
         infos = filesystem.get_file_info(pyarrow.fs.FileSelector("_delta_log"))
     names = {info.base_name: info for info in infos}
-    limits = [version for version in (oldest, _named_checkpoint(table), *keep) if version is not None]
+    named = _named_checkpoint(table)
+    limit = min(oldest, *keep, oldest if named is None else named)
     checkpoints = [
-        int(match[1])
-        for name in names
-        if (match := _CHECKPOINT.fullmatch(name)) and limits and int(match[1]) <= min(limits)
+        int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name)) and int(match[1]) <= limit
     ]
     first = max((c for c in sorted(checkpoints) if _readable(table, c)), default=0)
-    if oldest is None:
-        first = 0
     gone = {
         name: names[name].size or 0
         for name in sorted(names)
@@ -156,8 +159,11 @@ def checkpoint(table: Table) -> int:
     return handle.version()
 
 
-def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry], int | None]:
-    """Return the commits after the cutoff, and the version that was the newest then, if there was one."""
+def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry], int | None] | None:
+    """Return the commits after the cutoff, and the version that was the newest then, if there was one.
+
+    None if the log begins after the cutoff, so that nobody can tell what was part of the table then.
+    """
     found: list[LogEntry] = []
     for entry in entries(table, newest):
         if landed_ms(table, entry) <= cutoff.timestamp() * 1000:
@@ -165,11 +171,7 @@ def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry],
         found.append(entry)
     if found and found[-1].version == 0:
         return found, None
-    raise NotSafe(
-        f"the log of {table.name} begins after {cutoff.astimezone(UTC):%Y-%m-%d %H:%M} UTC, so nobody can "
-        "tell what was part of the table then.",
-        "Nothing was removed. Use a shorter retention, or keep the log for longer.",
-    )
+    return None
 
 
 def _named(found: Iterable[LogEntry]) -> set[str]:

@@ -16,6 +16,7 @@ def test_the_public_names_are_these() -> None:
         "LossyValues",
         "OutOfScope",
         "PracticusAssetsError",
+        "Release",
         "RowRule",
         "SchemaMismatch",
         "Snapshot",
@@ -23,6 +24,11 @@ def test_the_public_names_are_these() -> None:
         "TableRule",
         "UnsupportedTable",
         "VersionGone",
+        "maintenance_job",
+        "maintenance_schedule",
+        "release_asset",
+        "rollback_job",
         "table_asset",
+        "verification_job",
     ]
     assert all(hasattr(practicus_assets, name) for name in practicus_assets.__all__)
