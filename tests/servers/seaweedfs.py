@@ -1,0 +1,154 @@
+"""SeaweedFS: an S3 server that honours conditional puts."""
+
+import contextlib
+import json
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
+from deltalake.fs import DeltaStorageHandler
+
+_START_S = 60
+_STOP_S = 2
+_BUCKET = "lake"
+
+
+class SeaweedFS:
+    """A server with one bucket, in a fresh folder and with credentials of its own; a context manager.
+
+    Args:
+        folder: where it keeps its data and its log, `weed.log`; made if need be.
+        address: where S3 listens; everything else of the server listens on 127.0.0.1.
+
+    """
+
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+        self.address = address
+        self.access_key = secrets.token_hex(10)
+        self.secret_key = secrets.token_hex(20)
+        self.port = 0
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that S3 clients on this machine use."""
+        return f"http://{'127.0.0.1' if self.address == '0.0.0.0' else self.address}:{self.port}"  # noqa: S104
+
+    @property
+    def root_uri(self) -> str:
+        """The bucket."""
+        return f"s3://{_BUCKET}"
+
+    def storage_options(self, endpoint: str | None = None) -> dict[str, str]:
+        """Return delta-rs's options for this server, or for another way to it, such as a proxy."""
+        return {
+            "AWS_ENDPOINT_URL": endpoint or self.endpoint,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+        }
+
+    def start(self) -> None:
+        """Start the server, make its bucket, and return once it takes objects."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        names = ["master.port", "volume.port", "filer.port", "s3.port"]
+        ports = _free_ports(2 * len(names))
+        flags = dict(zip([*names, *(f"{name}.grpc" for name in names)], ports, strict=True))
+        self.port = flags["s3.port"]
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        keys = {"accessKey": self.access_key, "secretKey": self.secret_key}
+        identities = [{"name": "tests", "credentials": [keys], "actions": actions}]
+        config = self._folder / "s3.json"
+        config.write_text(json.dumps({"identities": identities}), encoding="utf-8")
+        data = self._folder / "data"
+        data.mkdir(exist_ok=True)
+        with (self._folder / "weed.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    Path(sys.executable).with_name("weed"),
+                    "server",
+                    f"-dir={data}",
+                    "-ip=127.0.0.1",
+                    "-ip.bind=127.0.0.1",
+                    "-master.telemetry=false",
+                    "-master.volumeSizeLimitMB=256",
+                    "-volume.max=100",
+                    "-filer",
+                    f"-filer.localSocket={self._folder / 'filer.sock'}",
+                    "-s3",
+                    f"-s3.ip.bind={self.address}",
+                    f"-s3.config={config}",
+                    f"-s3.localSocket={self._folder / 's3.sock'}",
+                    "-s3.port.iceberg=0",
+                    "-s3.port.lance=0",
+                    *(f"-{name}={port}" for name, port in flags.items()),
+                ],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            self._wait_until_ready(self._process)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Ask the server to stop, and kill it if it does not."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
+        """Return once the server has taken an object, which also makes the bucket."""
+        options = {**self.storage_options(), "AWS_MAX_RETRIES": "0"}
+        bucket = pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.root_uri, options))
+        deadline = time.monotonic() + _START_S
+        while True:
+            try:
+                pq.write_table(pa.table({"ready": [True]}), "ready", filesystem=bucket)
+            except (OSError, DeltaError) as error:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    log = (self._folder / "weed.log").read_text(errors="replace")[-2000:]
+                    raise RuntimeError(f"SeaweedFS did not start: {log}") from error
+                time.sleep(0.1)
+            else:
+                return
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on; all are held until all are known."""
+    with contextlib.ExitStack() as held:
+        found = []
+        for _ in range(count):
+            listener = held.enter_context(socket.socket())
+            listener.bind(("127.0.0.1", 0))
+            found.append(int(listener.getsockname()[1]))
+        return found
