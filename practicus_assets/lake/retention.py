@@ -12,7 +12,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
-from practicus_assets.errors import PracticusAssetsError, VersionGone
+from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.files import data_files, listed, stored_path
 from practicus_assets.lake.log import LogEntry, entries, landed_ms
 from practicus_assets.lake.storage import Table
@@ -182,7 +182,7 @@ def _named(found: Iterable[LogEntry]) -> set[str]:
 def _files_of(table: Table, version: int) -> set[str]:
     try:
         return {file.path for file in data_files(table.open(version))}
-    except (VersionGone, DeltaError) as error:
+    except (PracticusAssetsError, DeltaError) as error:
         raise NotSafe(
             f"version {version} of {table.name}, which is to be kept, cannot be opened: {error}",
             "Nothing was removed. If it is lost for good, keep fewer releases.",

@@ -64,7 +64,7 @@ def test_a_table_without_partitions_and_of_another_writer_is_compared(table: Tab
 def test_a_file_that_was_vacuumed_away_is_named(table: Table) -> None:
     write(table, "a", [{"n": 1}])
     write(table, "a", [{"n": 2}])
-    [old] = [f for f in table.open(0).file_uris()]
+    [old] = table.open(0).file_uris()
     table.filesystem().delete_file(old.split("/t/")[1])
     with pytest.raises(VersionGone, match=r"the file p=a/part-.* of t is gone"):
         difference(table, 0, 1)

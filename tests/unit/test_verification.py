@@ -41,7 +41,7 @@ def a_file(table: Table, p: str = "a") -> Path:
 
 
 @pytest.mark.parametrize("rows", [False, True])
-def test_a_whole_table_has_nothing_to_tell(filled: Table, rows: bool) -> None:
+def test_a_whole_table_has_nothing_to_tell(filled: Table, *, rows: bool) -> None:
     write(filled, "a", [4], "append")
     compact(filled)
     checkpoint(filled)
@@ -53,7 +53,7 @@ def test_a_whole_table_has_nothing_to_tell(filled: Table, rows: bool) -> None:
 
 
 @pytest.mark.parametrize("rows", [False, True])
-def test_a_missing_file_is_found(filled: Table, rows: bool) -> None:
+def test_a_missing_file_is_found(filled: Table, *, rows: bool) -> None:
     a_file(filled).unlink()
     found = verify(filled, SCOPE, rows=rows)
     assert "missing file" in kinds(found)
@@ -89,7 +89,7 @@ def test_a_file_with_other_rows_than_the_log_says_is_found(filled: Table) -> Non
     ],
 )
 def test_statistics_that_hide_rows_are_found(
-    filled: Table, rows: bool, true: str, false: str, says: str
+    filled: Table, true: str, false: str, says: str, *, rows: bool
 ) -> None:
     entry = Path(filled.uri, "_delta_log", f"{0:020}.json")
     assert true in entry.read_text()
