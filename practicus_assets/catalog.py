@@ -1,6 +1,7 @@
 """The catalog: which assets are tables of a lake, and where and how each is stored."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.storage import Table
 from practicus_assets.settings import TableSettings
 
+_LONGEST_TEXT = 500
 _DIMENSION_TAG = "dagster/partition/"  # by which Dagster knows the dimensions of a reported partition
 
 
@@ -106,7 +108,7 @@ def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
         for name, resource in (definitions.resources or {}).items()
         if name in needed.values() and isinstance(resource, DeltaIOManager)
     }
-    with dg.build_resources(resources) as made:
+    with _configured(resources) as made:
         lakes: Mapping[str, DeltaIOManager] = {name: getattr(made, name) for name in resources}
         return {
             found.name: found
@@ -114,6 +116,19 @@ def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
             if name in lakes
             for found in [entry(assets, key, lakes[name])]
         }
+
+
+@contextmanager
+def _configured(resources: Mapping[str, DeltaIOManager]) -> Iterator[Any]:
+    try:
+        with dg.build_resources(resources) as made:
+            yield made
+    except dg.DagsterInvalidConfigError as error:
+        problems = "; ".join(" ".join(each.message.split()) for each in error.errors)
+        raise DeclarationError(
+            f"the lake's configuration is incomplete: {problems[:_LONGEST_TEXT]}.",
+            "Set what it names where this command runs.",
+        ) from error
 
 
 def _io_manager_keys(

@@ -172,9 +172,7 @@ def _verified(
             for each in verification.findings
         ]
         told = {f"verify/{n}": v for n, v in asdict(verification).items() if isinstance(v, int)}
-        context.log_event(
-            dg.AssetObservation(found.key, metadata={f"verify/{n}": v for n, v in told.items()})
-        )
+        yield dg.AssetObservation(found.key, metadata=told)
         if verification.version is None:
             return problems
     drifts = drift(found, instance)

@@ -273,6 +273,8 @@ def test_a_commit_that_was_never_reported_is_found_and_repaired(shop: Shop) -> N
     shop.job("table_verification", "verify", fails=True, repair=True, rows=True)  # copy cannot be repaired
     assert drift(shop.entry("orders"), shop.bench.instance) == []
     assert shop.status("copy", FIRST) == StaleStatus.STALE
+    [observed] = shop.bench.instance.fetch_observations(dg.AssetKey("copy"), limit=1).records
+    assert observed.asset_observation.metadata["verify/rows"].value == 2
     assert shop.bench.metadata("orders", FIRST)["dagster/partition_row_count"] == 2
     assert shop.bench.metadata("orders", FIRST)["delta/version"] == 1
     assert shop.entry("orders").table.open().version() == 2  # the lake was only read
