@@ -253,7 +253,7 @@ def test_functions_that_make_definitions_are_called(folder: Path) -> None:
 def test_definitions_that_are_not_there_are_told(folder: Path) -> None:
     with pytest.raises(DeclarationError, match="there is no module 'nowhere' here"):
         tables(module_name="nowhere")
-    with pytest.raises(DeclarationError, match="there is no Python file nowhere.py"):
+    with pytest.raises(DeclarationError, match=r"there is no Python file nowhere\.py"):
         tables(python_file="nowhere.py")
     with pytest.raises(DeclarationError, match="several code locations"):
         tables(module_name="a", python_file="b.py")
