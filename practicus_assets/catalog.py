@@ -98,6 +98,9 @@ def entry(assets: dg.AssetsDefinition, key: dg.AssetKey, lake: DeltaIOManager) -
 def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
     """Return every asset of a code location that a `DeltaIOManager` stores, by the name of its table.
 
+    Assets that return nothing are among them, for Dagster gives each asset an IO manager: whether there is a
+    table shows in the lake. Partitioned ones that do not name the column of their partitions are not.
+
     Raises:
         DeclarationError: if the lake's configuration or an asset's settings are wrong.
 
@@ -115,7 +118,19 @@ def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
             for (assets, key), name in needed.items()
             if name in lakes
             for found in [entry(assets, key, lakes[name])]
+            if _is_stored(found)
         }
+
+
+def _is_stored(found: TableEntry) -> bool:
+    """Return whether an asset can be a table: without a column of its partitions it could not be written."""
+    if found.partitions_def is None:
+        return True
+    try:
+        found.settings.columns_of(found.partitions_def)
+    except DeclarationError:
+        return False
+    return True
 
 
 @contextmanager

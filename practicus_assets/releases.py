@@ -58,7 +58,7 @@ def release_asset(
             data_version=dg.DataVersion(content),
         )
 
-    options = {"kinds": {"deltalake"}, "description": "Publishes a release of its tables.", **asset_options}
+    options = {"description": "Publishes a release of its tables.", **asset_options}
     decorate = dg.asset(
         name=name, deps=[key for _, key in keys], required_resource_keys={resource_key}, **options
     )

@@ -186,6 +186,33 @@ def test_releases_are_published_and_listed(run: Run) -> None:
     assert "release first (version 0)" in kept.replace("\n", " ")
 
 
+def test_assets_that_are_no_tables_are_left_alone(run: Run, folder: Path) -> None:
+    more = """
+@dg.asset
+def note() -> None: ...
+
+raw = dg.AssetSpec("raw", partitions_def=DAYS)
+"""
+    text = DEFINITIONS.replace("defs =", more + "defs =").replace(
+        "[orders, total]", "[orders, total, note, raw]"
+    )
+    (folder / "more.py").write_text(text)
+    with dg.DagsterInstance.get() as instance:
+        loaded = definitions(python_file="more.py")
+        assert dg.materialize(
+            loaded.resolve_asset_graph().assets_defs,
+            selection="note",
+            instance=instance,
+            resources=loaded.resources,
+        ).success
+    assert "No table yet: note." in run("verify", "--all", "-f", "more.py").stdout
+    assert "No table yet: note." in run("maintain", "--all", "-f", "more.py").stdout
+    versions = told(run("release", "publish", "first", "-f", "more.py", "--json"))["versions"]
+    assert versions == {"shop/orders": 0, "total": 0}
+    assert "there is no Delta table at" in run("verify", "note", "-f", "more.py", code=1).stderr
+    assert "there are no tables ['raw'] here" in run("history", "raw", "-f", "more.py", code=1).stderr
+
+
 @pytest.mark.parametrize(
     ("error", "code"), [(CommitConflict("x"), 4), (CommitStateUnknown("x"), 5), (DeclarationError("x"), 1)]
 )
