@@ -1,7 +1,9 @@
 """Retention: which files and log entries of a table nobody can need any more, and their removal."""
 
 import json
+import random
 import re
+import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,16 +12,18 @@ from itertools import takewhile
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
-from deltalake.exceptions import DeltaError
+from deltalake import CommitProperties
+from deltalake.exceptions import CommitFailedError, DeltaError
 
-from practicus_assets.errors import PracticusAssetsError
+from practicus_assets.errors import CommitConflict, PracticusAssetsError
 from practicus_assets.lake.files import data_files, listed, stored_path
-from practicus_assets.lake.log import LogEntry, entries, landed_ms
+from practicus_assets.lake.log import HOOKS, KEEPS_LOG, UPKEEP, LogEntry, entries, landed_ms
 from practicus_assets.lake.storage import Table
 
 _LOG_FILE = re.compile(r"([0-9]{20})\.(json|crc|checkpoint.*)")
 _CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\.parquet")
 
+_TRIES = 20
 _LATE = "the log begins later than what is to be kept, so nobody can tell what was part of the table then"
 _LONGEST_STAGING = timedelta(days=1)  # of work that no Dagster run tells of, such as a rollback at a terminal
 
@@ -152,11 +156,37 @@ def remove(table: Table, found: Removable, watch: Watch = lambda _done, _total: 
 
 
 def checkpoint(table: Table) -> int:
-    """Write a checkpoint of the newest version, from which readers and expiry begin; return the version."""
+    """Write a checkpoint of the newest version, from which readers and expiry begin; return the version.
+
+    A table that another writer made first gets the property by which tables here keep their log: delta-rs
+    expires it with each checkpoint otherwise, and knows nothing of versions that are to be kept.
+    """
+    _keep_log(table)
     handle = table.open()
     with table.redacted():
         handle.create_checkpoint()
     return handle.version()
+
+
+def _keep_log(table: Table) -> None:
+    """Set the property by which no writer expires the log, unless it is set."""
+    record = {UPKEEP: json.dumps({"operation": "keep the log", "run_id": ""})}
+    for attempt in range(_TRIES):
+        handle = table.open()
+        if KEEPS_LOG.items() <= handle.metadata().configuration.items():
+            return
+        try:
+            with table.redacted():
+                handle.alter.set_table_properties(
+                    KEEPS_LOG,
+                    commit_properties=CommitProperties(custom_metadata=record),
+                    post_commithook_properties=HOOKS,
+                )
+        except CommitFailedError:
+            time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 not cryptographic
+        else:
+            return
+    raise CommitConflict(f"{table.name} is being written to all the time.", "Run its maintenance again.")
 
 
 def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry], int | None] | None:

@@ -1,4 +1,5 @@
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -233,6 +234,33 @@ def test_a_damaged_checkpoint_is_not_relied_upon(table: Table) -> None:
     assert unneeded_entries(table, ago(1)).paths == ()
 
 
+@pytest.mark.parametrize("by_us", [True, False])
+def test_a_checkpoint_expires_nothing_by_itself(table: Table, *, by_us: bool) -> None:
+    if by_us:
+        write(table, 0)
+    else:
+        write_deltalake(table.uri, pa.table({"p": ["a"], "n": [0]}), partition_by=["p"])
+    table.open().alter.set_table_properties({"delta.logRetentionDuration": "interval 1 days"})
+    for number in range(3):
+        write(table, number, mode="append")
+        age(table, 100)
+        checkpoint(table)
+    age(table, 100)
+    checkpoint(table)
+    assert table.open(0).version() == 0
+
+
+def test_checkpoints_beside_writers_land(table: Table, rows: Read) -> None:
+    write_deltalake(table.uri, pa.table({"p": ["a"], "n": [0]}), partition_by=["p"])
+    threads = [threading.Thread(target=write, args=(table, n), kwargs={"mode": "append"}) for n in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    checkpoint(table)
+    for thread in threads:
+        thread.join(60)
+    assert [row["n"] for row in rows(table)] == [0, 1, 2, 3]
+
+
 def test_a_log_that_begins_after_the_cutoff_keeps_everything(table: Table) -> None:
     for number in range(3):
         write(table, number)
@@ -257,7 +285,7 @@ def test_an_attempt_whose_commit_is_in_the_log_is_still_found_after_expiry(table
 
 
 def test_commits_leave_the_expiry_of_the_log_to_maintenance(table: Table) -> None:
-    write(table, 0)
+    write_deltalake(table.uri, pa.table({"p": ["a"], "n": [0]}), partition_by=["p"])
     properties = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "2"}
     table.open().alter.set_table_properties(properties)
     for number in range(6):
