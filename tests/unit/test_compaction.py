@@ -1,5 +1,5 @@
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -97,16 +97,6 @@ def test_partitions_that_a_writer_replaced_meanwhile_are_left_to_it(
 
 def test_appends_and_compactions_at_once_lose_and_double_nothing(table: Table, rows: Read) -> None:
     append(table, "a", -1)
-    failed: list[BaseException] = []
-
-    def guarded(work: Callable[[], None]) -> threading.Thread:
-        def run() -> None:
-            try:
-                work()
-            except BaseException as error:  # noqa: BLE001 told below
-                failed.append(error)
-
-        return threading.Thread(target=run)
 
     def write(first: int) -> None:
         for number in range(first, first + 15):
@@ -116,12 +106,10 @@ def test_appends_and_compactions_at_once_lose_and_double_nothing(table: Table, r
         for _ in range(15):
             compact(table)
 
-    threads = [guarded(lambda: write(0)), guarded(lambda: write(100)), guarded(tidy), guarded(tidy)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert failed == []
+    with ThreadPoolExecutor() as pool:
+        work = [pool.submit(write, 0), pool.submit(write, 100), pool.submit(tidy), pool.submit(tidy)]
+    for done in work:
+        done.result()
     expected = sorted([-1, *range(15), *range(100, 115)])
     assert sorted(row["n"] for row in rows(table)) == expected
     compact(table)

@@ -2,6 +2,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,43 @@ def test_checkpoints_beside_writers_land(table: Table, rows: Read) -> None:
     for thread in threads:
         thread.join(60)
     assert [row["n"] for row in rows(table)] == [0, 1, 2, 3]
+
+
+def test_maintenance_beside_writers_loses_and_doubles_nothing(table: Table, rows: Read) -> None:
+    partitions = ("a", "b", "c")
+    for number in range(3):
+        for p in partitions:
+            write(table, number, p=p)
+    checkpoint(table)
+    age(table, 100)
+    began = datetime.now(UTC)
+    done = threading.Event()
+
+    def replace(p: str) -> None:
+        for number in range(10):
+            write(table, number, p=p)
+            write(table, 100 + number, p=p, mode="append")
+
+    def tidy() -> None:
+        while not done.is_set():
+            compact(table)
+            checkpoint(table)
+            vacuum(table, began)
+            remove(table, unneeded_entries(table, began))
+
+    with ThreadPoolExecutor() as pool:
+        keeper = pool.submit(tidy)
+        try:
+            list(pool.map(replace, partitions))
+        finally:
+            done.set()
+        keeper.result()
+    assert sorted((row["p"], row["n"]) for row in rows(table)) == [
+        (p, number) for p in partitions for number in (9, 109)
+    ]
+    assert verify(table, Scope(("p",), tuple((Key(p),) for p in partitions)), rows=True).findings == ()
+    with pytest.raises(VersionGone):
+        table.open(0)
 
 
 def test_a_log_that_begins_after_the_cutoff_keeps_everything(table: Table) -> None:
