@@ -23,7 +23,15 @@ from practicus_assets.errors import (
 from practicus_assets.io_manager import DeltaIOManager
 from practicus_assets.lake.audit import AuditFailed
 from practicus_assets.lake.contract import Column, Contract, RowRule, TableRule
+from practicus_assets.lake.release import Release
 from practicus_assets.lake.snapshot import Snapshot
+from practicus_assets.operations import (
+    maintenance_job,
+    maintenance_schedule,
+    rollback_job,
+    verification_job,
+)
+from practicus_assets.releases import release_asset
 from practicus_assets.table_asset import table_asset
 from practicus_assets.workers.executor import worker_executor
 from practicus_assets.workers.spec import Worker
@@ -40,6 +48,7 @@ __all__ = [
     "LossyValues",
     "OutOfScope",
     "PracticusAssetsError",
+    "Release",
     "RowRule",
     "SchemaMismatch",
     "Snapshot",
@@ -55,6 +64,11 @@ __all__ = [
     "WorkerOutOfMemory",
     "WorkerRejected",
     "WorkerTimedOut",
+    "maintenance_job",
+    "maintenance_schedule",
+    "release_asset",
+    "rollback_job",
     "table_asset",
+    "verification_job",
     "worker_executor",
 ]

@@ -1,6 +1,7 @@
 """The catalog: which assets are tables of a lake, and where and how each is stored."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.storage import Table
 from practicus_assets.settings import TableSettings
 
+_LONGEST_TEXT = 500
 _DIMENSION_TAG = "dagster/partition/"  # by which Dagster knows the dimensions of a reported partition
 
 
@@ -96,6 +98,9 @@ def entry(assets: dg.AssetsDefinition, key: dg.AssetKey, lake: DeltaIOManager) -
 def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
     """Return every asset of a code location that a `DeltaIOManager` stores, by the name of its table.
 
+    Assets that return nothing are among them, for Dagster gives each asset an IO manager: whether there is a
+    table shows in the lake. Partitioned ones that do not name the column of their partitions are not.
+
     Raises:
         DeclarationError: if the lake's configuration or an asset's settings are wrong.
 
@@ -106,14 +111,39 @@ def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
         for name, resource in (definitions.resources or {}).items()
         if name in needed.values() and isinstance(resource, DeltaIOManager)
     }
-    with dg.build_resources(resources) as made:
+    with _configured(resources) as made:
         lakes: Mapping[str, DeltaIOManager] = {name: getattr(made, name) for name in resources}
         return {
             found.name: found
             for (assets, key), name in needed.items()
             if name in lakes
             for found in [entry(assets, key, lakes[name])]
+            if _is_stored(found)
         }
+
+
+def _is_stored(found: TableEntry) -> bool:
+    """Return whether an asset can be a table: without a column of its partitions it could not be written."""
+    if found.partitions_def is None:
+        return True
+    try:
+        found.settings.columns_of(found.partitions_def)
+    except DeclarationError:
+        return False
+    return True
+
+
+@contextmanager
+def _configured(resources: Mapping[str, DeltaIOManager]) -> Iterator[Any]:
+    try:
+        with dg.build_resources(resources) as made:
+            yield made
+    except dg.DagsterInvalidConfigError as error:
+        problems = "; ".join(" ".join(each.message.split()) for each in error.errors)
+        raise DeclarationError(
+            f"the lake's configuration is incomplete: {problems[:_LONGEST_TEXT]}.",
+            "Set what it names where this command runs.",
+        ) from error
 
 
 def _io_manager_keys(

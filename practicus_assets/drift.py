@@ -45,7 +45,7 @@ def drift(entry: TableEntry, instance: dg.DagsterInstance) -> list[Drift]:
     known = latest(instance, entry.key, keys)
     handle = entry.table.open_if_exists()
     if handle is None:
-        believed = [key for key, event in known.items() if _rows(event) != 0]
+        believed = [key for key, event in known.items() if VERSION in event.metadata and _rows(event) != 0]
         where = f"{len(believed)} partitions" if keys else "the table"
         found = f"there is no table at {entry.table.uri}, and Dagster has {where} materialized."
         return [Drift("missing", "", found, repairable=False)] if believed else []

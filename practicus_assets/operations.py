@@ -1,6 +1,6 @@
 """Operations as Dagster jobs: rollback, verification and maintenance, from the UI or by a schedule."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -52,8 +52,8 @@ def rollback_job(tables: Sequence[dg.AssetsDefinition], name: str = "table_rollb
     """Return a job that brings one of these tables, or partitions of it, back to what they were."""
     lake = _Lake(tables)
 
-    @dg.op(name="rollback", required_resource_keys=lake.resource_keys)
-    def rollback(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
+    @dg.op(name="rollback", out={}, required_resource_keys=lake.resource_keys)
+    def rollback(context: dg.OpExecutionContext, config: RollbackConfig) -> Iterator[Any]:
         """Bring a table, or partitions of it, back to a version, in a new commit."""
         [found] = chosen(lake.entries(context), [config.table])
         planned = plan(found, context.instance, config.to, config.partitions)
@@ -64,8 +64,7 @@ def rollback_job(tables: Sequence[dg.AssetsDefinition], name: str = "table_rollb
         done = roll_back(found, context.instance, planned, who, undo_newer=config.undo_newer)
         if done.commit is None:
             context.log.info("%s holds the rows of version %s already", found.name, planned.target)
-        for event in done.events:
-            context.log_event(event)
+        yield from done.events
 
     return _job(rollback, name, "Bring a table, or partitions of it, back to a version.")
 
@@ -76,11 +75,13 @@ def verification_job(
     """Return a job that verifies these tables, and fails if something is wrong."""
     lake = _Lake(tables)
 
-    @dg.op(name="verify", required_resource_keys=lake.resource_keys)
-    def verify_tables(context: dg.OpExecutionContext, config: VerifyConfig) -> None:
+    @dg.op(name="verify", out={}, required_resource_keys=lake.resource_keys)
+    def verify_tables(context: dg.OpExecutionContext, config: VerifyConfig) -> Iterator[Any]:
         """Verify the log, the files, and what Dagster believes is materialized."""
         entries = chosen(lake.entries(context), config.tables)
-        problems = [problem for found in entries for problem in _problems(context, found, config)]
+        problems: list[str] = []
+        for found in entries:
+            problems += yield from _verified(context, found, config)
         if problems:
             raise dg.Failure("\n".join(problems), metadata={"problems": len(problems)}, allow_retries=False)
 
@@ -93,8 +94,8 @@ def maintenance_job(
     """Return a job that maintains these tables; one that cannot be maintained does not stop the others."""
     lake = _Lake(tables)
 
-    @dg.op(name="maintain", required_resource_keys=lake.resource_keys)
-    def maintain_tables(context: dg.OpExecutionContext, config: MaintenanceConfig) -> None:
+    @dg.op(name="maintain", out={}, required_resource_keys=lake.resource_keys)
+    def maintain_tables(context: dg.OpExecutionContext, config: MaintenanceConfig) -> Iterator[Any]:
         """Compact, checkpoint, expire and vacuum."""
         wanted = config.model_dump()
         names, dry_run = wanted.pop("tables"), wanted.pop("dry_run")
@@ -107,7 +108,7 @@ def maintenance_job(
             except PracticusAssetsError as error:
                 failed.append(str(error))
             else:
-                context.log_event(dg.AssetObservation(found.key, metadata=_metadata(done)))
+                yield dg.AssetObservation(found.key, metadata=_metadata(done))
         if failed:
             raise dg.Failure("\n".join(failed))
 
@@ -154,7 +155,10 @@ class _Lake:
         return found
 
 
-def _problems(context: dg.OpExecutionContext, found: TableEntry, config: VerifyConfig) -> list[str]:
+def _verified(
+    context: dg.OpExecutionContext, found: TableEntry, config: VerifyConfig
+) -> Generator[Any, None, list[str]]:
+    """Yield what is to be recorded of a table, and return what is wrong with it."""
     instance = context.instance
     problems = []
     try:
@@ -168,14 +172,12 @@ def _problems(context: dg.OpExecutionContext, found: TableEntry, config: VerifyC
             for each in verification.findings
         ]
         told = {f"verify/{n}": v for n, v in asdict(verification).items() if isinstance(v, int)}
-        context.log_event(
-            dg.AssetObservation(found.key, metadata={f"verify/{n}": v for n, v in told.items()})
-        )
+        yield dg.AssetObservation(found.key, metadata=told)
         if verification.version is None:
             return problems
     drifts = drift(found, instance)
-    for event in report(found, instance, drifts) if config.repair else ():
-        context.log_event(event)
+    if config.repair:
+        yield from report(found, instance, drifts)
     left = [each for each in drifts if not (config.repair and each.repairable)]
     return problems + [f"{found.name} [{each.partition}], {each.kind}: {each.found}" for each in left]
 
@@ -196,6 +198,7 @@ def _metadata(done: Upkeep) -> dict[str, Any]:
         if removable is not None:
             metadata[f"maintenance/{name}_unneeded"] = len(removable.paths)
             metadata[f"maintenance/{name}_unneeded_bytes"] = removable.bytes
+            metadata |= {"maintenance/held": removable.held} if removable.held else {}
     if done.removed is not None:
         metadata["maintenance/removed"] = done.removed
     return metadata

@@ -50,7 +50,7 @@ def release_asset(
         versions = {each.name: _version(context, each) for each in entries}
         options = entries[0].table.storage_options
         made = publish(
-            lake.root_uri, f"{name}-{context.run_id[:8]}", versions, options, run_id=context.run_id
+            lake.root_uri, f"{name}-{context.run.run_id[:8]}", versions, options, run_id=context.run.run_id
         )
         content = hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:16]
         return dg.MaterializeResult(
@@ -58,7 +58,7 @@ def release_asset(
             data_version=dg.DataVersion(content),
         )
 
-    options = {"kinds": {"deltalake"}, "description": "Publishes a release of its tables.", **asset_options}
+    options = {"description": "Publishes a release of its tables.", **asset_options}
     decorate = dg.asset(
         name=name, deps=[key for _, key in keys], required_resource_keys={resource_key}, **options
     )
@@ -66,7 +66,7 @@ def release_asset(
 
 
 def _version(context: dg.AssetExecutionContext, table: TableEntry) -> int:
-    record = context.instance.get_run_record_by_id(context.run_id)
+    record = context.instance.get_run_record_by_id(context.run.run_id)
     if record is None:
         return table.table.open().version()
     made = made_by(record, context.instance, table.key)

@@ -7,7 +7,7 @@ import click
 from practicus_assets.catalog import catalog, chosen
 from practicus_assets.cli import code_location, output
 from practicus_assets.cli.instance import dagster_instance
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, TableNotFound
 from practicus_assets.maintenance import DEFAULT_RELEASES, DEFAULT_RETENTION_HOURS, Chores, Upkeep
 from practicus_assets.maintenance import maintain as maintained
 
@@ -74,17 +74,22 @@ def maintain(
     )
     with dagster_instance() as instance:
         entries = chosen(catalog(code_location.definitions(**location)), tables)
-        found = []
+        found, absent = [], []
         for entry in entries:
             with output.progress(entry.name, hidden=as_json) as watch:
-                found.append(maintained(entry, instance, chores, dry_run=not apply, watch=watch))
+                try:
+                    found.append(maintained(entry, instance, chores, dry_run=not apply, watch=watch))
+                except TableNotFound:
+                    if not all_:
+                        raise
+                    absent.append(entry.name)
     if as_json:
         output.print_json(found)
         return
-    _show(found, apply=apply)
+    _show(found, absent, apply=apply)
 
 
-def _show(found: list[Upkeep], *, apply: bool) -> None:
+def _show(found: list[Upkeep], absent: list[str], *, apply: bool) -> None:
     console = output.console()
     console.print(
         output.table(
@@ -101,6 +106,13 @@ def _show(found: list[Upkeep], *, apply: bool) -> None:
             map(_row, found),
         )
     )
+    for done in found:
+        for removable in (done.files, done.entries):
+            if removable is not None and removable.held:
+                console.print(f"{done.table}: nothing is removed: {removable.held}.")
+                break
+    if absent:
+        console.print(f"No table yet: {', '.join(absent)}.")
     if not apply:
         console.print("Nothing was changed: give --apply to do it.")
 

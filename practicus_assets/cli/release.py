@@ -29,7 +29,7 @@ def release() -> None:
 def publish_command(
     name: str, tables: tuple[str, ...], run_id: str | None, *, mixed: bool, as_json: bool, **location: Any
 ) -> None:
-    """Publish the release NAME of TABLES, or of all: one commit records the version of each.
+    """Publish the release NAME of TABLES, or of all that there are: one commit records the version of each.
 
     With --run it is what the run made, and every table must be among it. Without, the newest versions are
     taken, and refused if one of them was computed from other rows of another.
@@ -38,7 +38,7 @@ def publish_command(
     roots = {entry.root_uri for entry in entries}
     if len(roots) != 1:
         raise DeclarationError(f"the tables are in several lakes: {sorted(roots)}.", "Name tables of one.")
-    versions = _of_run(entries, run_id) if run_id else {e.name: e.table.open().version() for e in entries}
+    versions = _of_run(entries, run_id) if run_id else _newest(entries, named=bool(tables))
     made = publish(
         roots.pop(), name, versions, entries[0].table.storage_options, run_id=run_id or "", mixed=mixed
     )
@@ -70,6 +70,12 @@ def list_command(limit: int, *, as_json: bool, **location: Any) -> None:
             "number",
         )
     )
+
+
+def _newest(entries: list[TableEntry], *, named: bool) -> Mapping[str, int]:
+    """Return the newest version of each table; of tables that were not named only if they are there."""
+    there = [e for e in entries if named or e.table.open_if_exists() is not None]
+    return {entry.name: entry.table.open().version() for entry in there}
 
 
 def _of_run(entries: list[TableEntry], run_id: str) -> Mapping[str, int]:

@@ -57,6 +57,9 @@ def verify(
         dagster_instance()  # said before anything is read
     entries = chosen(catalog(code_location.definitions(**location)), tables)
     results = [_result(entry, rows=rows, repair=repair, quiet=as_json) for entry in entries]
+    for entry, result in zip(entries, results, strict=True):
+        if tables and result.verification is None and not result.drifts:
+            entry.table.open()  # raises TableNotFound
     if as_json:
         output.print_json(
             {
@@ -93,14 +96,17 @@ def _result(entry: TableEntry, *, rows: bool, repair: bool, quiet: bool) -> _Res
 
 def _show(results: list[_Result], *, rows: bool, repair: bool) -> None:
     console = output.console()
+    absent = [each.table for each in results if each.verification is None]
     console.print(
         output.table(
             "Tables",
             ("table", "version", "log entries", "files", "rows", "size", "older files", "orphans", "found"),
-            map(_row, results),
+            [_row(each) for each in results if each.verification is not None],
             "version,log entries,files,rows,size,older files,orphans",
         )
     )
+    if absent:
+        console.print(f"No table yet: {', '.join(absent)}.")
     for result in results:
         for finding in result.verification.findings if result.verification is not None else ():
             where = escape(f"{result.table}, {finding.kind}: {finding.subject}: {finding.found}")
@@ -121,7 +127,7 @@ def _row(result: _Result) -> list[Any]:
     found = result.verification
     problems = result.open_problems
     verdict = f"[red]{problems}[/red]" if problems else "[green]nothing[/green]"
-    if found is None or found.version is None:
+    if found is None or found.version is None:  # it cannot be opened
         return [result.table, "none", "", "", "", "", "", "", verdict]
     return [
         result.table,

@@ -24,7 +24,7 @@ from practicus_assets.errors import (
 from practicus_assets.lake.bounds import Bounds
 from practicus_assets.lake.conditional_puts import PROOF, prove
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
-from practicus_assets.lake.log import HOOKS, RECORD, LogEntry, entries
+from practicus_assets.lake.log import HOOKS, KEEPS_LOG, RECORD, LogEntry, entries
 from practicus_assets.lake.partition_values import serialized, split
 from practicus_assets.lake.partitions import Mode, Scope
 from practicus_assets.lake.protocol import refuse_unsupported
@@ -243,6 +243,7 @@ class Committer:
                 adds,
                 mode="error",
                 partition_by=list(self.partition_by),
+                configuration=KEEPS_LOG,
                 storage_options=dict(self.table.storage_options),
                 commit_properties=properties,
             )
@@ -282,7 +283,9 @@ class Committer:
         naive = any("timestamp_ntz" in f.to_json() for f in Schema.from_arrow(schema).fields)
         if naive and "timestampNtz" not in features:
             handle.alter.add_feature(
-                TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True
+                TableFeatures.TimestampWithoutTimezone,
+                allow_protocol_versions_increase=True,
+                post_commithook_properties=HOOKS,
             )
             raise CommitFailedError("the protocol was raised: commit on top of it")
 

@@ -20,7 +20,7 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import RemoveAction
 
-from practicus_assets.errors import CommitStateUnknown, SchemaMismatch, UnsupportedTable
+from practicus_assets.errors import CommitStateUnknown, PracticusAssetsError, SchemaMismatch, UnsupportedTable
 from practicus_assets.lake.files import DataFile, data_files, read_file, stored_path
 from practicus_assets.lake.fingerprint import hash_rows
 from practicus_assets.lake.log import HOOKS, UPKEEP, entries
@@ -263,7 +263,7 @@ class _Rewrite:
         try:
             newest = self._table.open().version()
             found = list(entries(self._table, newest, before + 1))
-        except (DeltaError, OSError):
+        except (DeltaError, OSError, PracticusAssetsError):
             newest, found = before, []
         if newest == before or len(found) < newest - before:
             raise CommitStateUnknown(

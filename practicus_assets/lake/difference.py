@@ -1,5 +1,6 @@
 """Differences: what changed between two versions of a table, down to its rows."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -167,13 +168,16 @@ class _Pair:
 
     def sample(self, side: int, count: int) -> Iterator[Mapping[str, Any]]:
         """Yield some rows that only one side has."""
-        wanted = self.gained if side else self.lost
-        for batch in self._batches(side) if len(wanted) else ():
-            if count <= 0:
-                return
-            positions = np.flatnonzero(np.isin(hash_rows(batch, self._columns), wanted))[:count]
-            count -= len(positions)
-            yield from shown(batch.take(pa.array(positions)))
+        left = Counter((self.gained if side else self.lost).tolist())
+        for batch in self._batches(side) if left else ():
+            hashes = hash_rows(batch, self._columns)
+            for position in np.flatnonzero(np.isin(hashes, np.array(list(left), dtype=np.uint64))):
+                if count <= 0:
+                    return
+                if left[int(hashes[position])]:
+                    left[int(hashes[position])] -= 1
+                    count -= 1
+                    yield from shown(batch.slice(position, 1))
 
     def _hashes(self, side: int) -> Hashes:
         hashes = [hash_rows(batch, self._columns) for batch in self._batches(side)]

@@ -15,7 +15,9 @@ from practicus_assets.errors import StoreFailed
 from practicus_assets.lake.storage import Table
 
 RECORD = "practicus_assets"  # the key of a transaction's record in a commit's metadata
-# a commit leaves the expiry of the log to maintenance, which knows what releases need
+# the log's expiry is left to maintenance, which knows what releases need: by a table, and by a commit to
+# a table that another writer made
+KEEPS_LOG = {"delta.enableExpiredLogCleanup": "false"}
 HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 UPKEEP = "practicus_assets_upkeep"  # the key of what a commit says that changed no row
 

@@ -1,7 +1,9 @@
 """Retention: which files and log entries of a table nobody can need any more, and their removal."""
 
 import json
+import random
 import re
+import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,16 +12,19 @@ from itertools import takewhile
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
-from deltalake.exceptions import DeltaError
+from deltalake import CommitProperties
+from deltalake.exceptions import CommitFailedError, DeltaError
 
-from practicus_assets.errors import PracticusAssetsError, VersionGone
+from practicus_assets.errors import CommitConflict, PracticusAssetsError
 from practicus_assets.lake.files import data_files, listed, stored_path
-from practicus_assets.lake.log import LogEntry, entries, landed_ms
+from practicus_assets.lake.log import HOOKS, KEEPS_LOG, UPKEEP, LogEntry, entries, landed_ms
 from practicus_assets.lake.storage import Table
 
 _LOG_FILE = re.compile(r"([0-9]{20})\.(json|crc|checkpoint.*)")
 _CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\.parquet")
 
+_TRIES = 20
+_LATE = "the log begins later than what is to be kept, so nobody can tell what was part of the table then"
 _LONGEST_STAGING = timedelta(days=1)  # of work that no Dagster run tells of, such as a rollback at a terminal
 
 Watch = Callable[[int, int], None]
@@ -38,6 +43,7 @@ class Removable:
         version: the newest version when this was found out.
         paths: of files below the table's folder.
         bytes: of these files.
+        held: why nothing is removable, where the log cannot tell; else empty.
 
     """
 
@@ -45,6 +51,7 @@ class Removable:
     version: int
     paths: tuple[str, ...]
     bytes: int
+    held: str = ""
 
 
 def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -> Removable:
@@ -59,13 +66,16 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
         keep: older versions that stay readable.
 
     Raises:
-        NotSafe: if the log does not reach back to the cutoff, or files of the table are missing: then the
-            paths in the log and those in the folder may not be comparable.
+        NotSafe: if files of the table are missing: then the paths in the log and those in the folder may not
+            be comparable. Or if a version to be kept cannot be opened.
 
     """
     handle = table.open()
     newest = handle.version()
-    since, oldest = _since(table, newest, cutoff)
+    told = _since(table, newest, cutoff)
+    if told is None:
+        return Removable(cutoff, newest, (), 0, _LATE)
+    since, oldest = told
     needed = {file.path for file in data_files(handle)}
     present = listed(table)
     missing = sorted(needed - present.keys())
@@ -99,25 +109,22 @@ def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ())
         cutoff: versions that were the newest then, or later, stay readable.
         keep: older versions that stay readable.
 
-    Raises:
-        NotSafe: if the log does not reach back to the cutoff.
-
     """
     newest = table.open().version()
-    _, oldest = _since(table, newest, cutoff)
+    told = _since(table, newest, cutoff)
+    if told is None or told[1] is None:
+        return Removable(cutoff, newest, (), 0, _LATE if told is None else "")
+    oldest = told[1]
     filesystem = table.filesystem()
     with table.redacted():
         infos = filesystem.get_file_info(pyarrow.fs.FileSelector("_delta_log"))
     names = {info.base_name: info for info in infos}
-    limits = [version for version in (oldest, _named_checkpoint(table), *keep) if version is not None]
+    named = _named_checkpoint(table)
+    limit = min(oldest, *keep, oldest if named is None else named)
     checkpoints = [
-        int(match[1])
-        for name in names
-        if (match := _CHECKPOINT.fullmatch(name)) and limits and int(match[1]) <= min(limits)
+        int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name)) and int(match[1]) <= limit
     ]
     first = max((c for c in sorted(checkpoints) if _readable(table, c)), default=0)
-    if oldest is None:
-        first = 0
     gone = {
         name: names[name].size or 0
         for name in sorted(names)
@@ -149,15 +156,44 @@ def remove(table: Table, found: Removable, watch: Watch = lambda _done, _total: 
 
 
 def checkpoint(table: Table) -> int:
-    """Write a checkpoint of the newest version, from which readers and expiry begin; return the version."""
+    """Write a checkpoint of the newest version, from which readers and expiry begin; return the version.
+
+    A table that another writer made first gets the property by which tables here keep their log: delta-rs
+    expires it with each checkpoint otherwise, and knows nothing of versions that are to be kept.
+    """
+    _keep_log(table)
     handle = table.open()
     with table.redacted():
         handle.create_checkpoint()
     return handle.version()
 
 
-def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry], int | None]:
-    """Return the commits after the cutoff, and the version that was the newest then, if there was one."""
+def _keep_log(table: Table) -> None:
+    """Set the property by which no writer expires the log, unless it is set."""
+    record = {UPKEEP: json.dumps({"operation": "keep the log", "run_id": ""})}
+    for attempt in range(_TRIES):
+        handle = table.open()
+        if KEEPS_LOG.items() <= handle.metadata().configuration.items():
+            return
+        try:
+            with table.redacted():
+                handle.alter.set_table_properties(
+                    KEEPS_LOG,
+                    commit_properties=CommitProperties(custom_metadata=record),
+                    post_commithook_properties=HOOKS,
+                )
+        except CommitFailedError:
+            time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 not cryptographic
+        else:
+            return
+    raise CommitConflict(f"{table.name} is being written to all the time.", "Run its maintenance again.")
+
+
+def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry], int | None] | None:
+    """Return the commits after the cutoff, and the version that was the newest then, if there was one.
+
+    None if the log begins after the cutoff, so that nobody can tell what was part of the table then.
+    """
     found: list[LogEntry] = []
     for entry in entries(table, newest):
         if landed_ms(table, entry) <= cutoff.timestamp() * 1000:
@@ -165,11 +201,7 @@ def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry],
         found.append(entry)
     if found and found[-1].version == 0:
         return found, None
-    raise NotSafe(
-        f"the log of {table.name} begins after {cutoff.astimezone(UTC):%Y-%m-%d %H:%M} UTC, so nobody can "
-        "tell what was part of the table then.",
-        "Nothing was removed. Use a shorter retention, or keep the log for longer.",
-    )
+    return None
 
 
 def _named(found: Iterable[LogEntry]) -> set[str]:
@@ -180,7 +212,7 @@ def _named(found: Iterable[LogEntry]) -> set[str]:
 def _files_of(table: Table, version: int) -> set[str]:
     try:
         return {file.path for file in data_files(table.open(version))}
-    except (VersionGone, DeltaError) as error:
+    except (PracticusAssetsError, DeltaError) as error:
         raise NotSafe(
             f"version {version} of {table.name}, which is to be kept, cannot be opened: {error}",
             "Nothing was removed. If it is lost for good, keep fewer releases.",

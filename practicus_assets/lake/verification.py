@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from practicus_assets.errors import PracticusAssetsError
+from practicus_assets.errors import PracticusAssetsError, TableNotFound
 from practicus_assets.lake.files import DataFile, data_files, listed, read_file, stored_path
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.log import entries
@@ -99,7 +99,9 @@ def verify(
     found = list(_log(table))
     try:
         handle = table.open()
-    except (DeltaError, OSError) as error:
+    except TableNotFound:
+        raise
+    except (DeltaError, OSError, PracticusAssetsError) as error:
         found.append(
             Finding("log", "_delta_log", f"the table cannot be opened: {error}", "Mend or restore its log.")
         )
@@ -119,7 +121,7 @@ def verify(
         for entry in entries(table, handle.version()):
             read += 1
             named |= {stored_path(action["path"]) for action in (*entry.added, *entry.removed)}
-    except ValueError:
+    except (ValueError, PracticusAssetsError):
         pass  # _log has told which entry it is
     older = [info.size for path, info in present.items() if path in named - current]
     orphans = [info.size for path, info in present.items() if path not in named | current]

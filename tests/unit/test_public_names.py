@@ -16,6 +16,7 @@ def test_the_public_names_are_these() -> None:
         "LossyValues",
         "OutOfScope",
         "PracticusAssetsError",
+        "Release",
         "RowRule",
         "SchemaMismatch",
         "Snapshot",
@@ -31,7 +32,12 @@ def test_the_public_names_are_these() -> None:
         "WorkerOutOfMemory",
         "WorkerRejected",
         "WorkerTimedOut",
+        "maintenance_job",
+        "maintenance_schedule",
+        "release_asset",
+        "rollback_job",
         "table_asset",
+        "verification_job",
         "worker_executor",
     ]
     assert all(hasattr(practicus_assets, name) for name in practicus_assets.__all__)

@@ -4,8 +4,10 @@ The tables are made as we make them: files staged through `DeltaStorageHandler`,
 """
 
 import json
+import os
 import subprocess
 import sys
+import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pytest
 from deltalake import (
     CommitProperties,
     DeltaTable,
+    PostCommitHookProperties,
     QueryBuilder,
     Schema,
     TableFeatures,
@@ -843,3 +846,33 @@ def test_an_error_inside_the_with_blocks_leaves_a_readable_file_of_the_rows_so_f
     with pytest.raises(RuntimeError):
         fail_after_one_row()
     assert pq.read_table(tmp_path / "part.parquet").num_rows == 1
+
+
+# --- upkeep -------------------------------------------------------------------------------------------
+
+
+def test_optimize_commits_on_top_of_commits_that_it_has_not_seen(tmp_path: Path) -> None:
+    """So compaction here stages files and commits them itself."""
+    for number in range(3):
+        write_deltalake(tmp_path, pa.table({"n": [number]}), mode="append")
+    overtaken = DeltaTable(tmp_path)
+    write_deltalake(tmp_path, pa.table({"n": [3]}), mode="append")
+    overtaken.optimize.compact(commit_properties=AT_ONCE)
+    assert DeltaTable(tmp_path).version() == 4
+
+
+@pytest.mark.parametrize("hook", [None, False])
+def test_a_commit_expires_the_log_unless_its_hook_says_otherwise(
+    tmp_path: Path, *, hook: bool | None
+) -> None:
+    """So a commit here says so: only maintenance knows what releases need."""
+    properties = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "2"}
+    write_deltalake(tmp_path, pa.table({"n": [0]}), configuration=properties)
+    hooks = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=hook)
+    for number in range(4):
+        for path in (tmp_path / "_delta_log").iterdir():
+            then = time.time() - (9 - number) * 86_400
+            os.utime(path, (then, then))
+        handle = DeltaTable(tmp_path)
+        handle.create_write_transaction([], "append", handle.schema(), post_commithook_properties=hooks)
+    assert (tmp_path / "_delta_log" / f"{0:020}.json").exists() is (hook is False)

@@ -1,0 +1,88 @@
+"""What an operator does, on a lake in an object store."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from servers.seaweedfs import SeaweedFS
+
+from practicus_assets.errors import VersionGone
+from practicus_assets.lake.compaction import compact
+from practicus_assets.lake.difference import difference
+from practicus_assets.lake.history import history
+from practicus_assets.lake.partitions import Key, Scope
+from practicus_assets.lake.provenance import Provenance
+from practicus_assets.lake.release import Release, kept_versions, publish
+from practicus_assets.lake.retention import checkpoint, remove, unneeded_entries, unneeded_files
+from practicus_assets.lake.rollback import plan, roll_back
+from practicus_assets.lake.snapshot import Snapshot
+from practicus_assets.lake.storage import Table
+from practicus_assets.lake.transaction import Transaction
+from practicus_assets.lake.verification import verify
+
+ODD = "a b/%é"
+SCOPE = Scope(("p",), ((Key(ODD),), (Key("b"),)))
+
+
+@pytest.fixture
+def lake(seaweedfs: SeaweedFS, tmp_path: Path) -> tuple[str, dict[str, str]]:
+    return f"{seaweedfs.root_uri}/{tmp_path.name}", seaweedfs.storage_options()
+
+
+@pytest.fixture
+def table(lake: tuple[str, dict[str, str]]) -> Table:
+    return Table.at(lake[0], ["t"], lake[1])
+
+
+def write(table: Table, p: str, *numbers: int) -> None:
+    rows = pa.table({"p": [p] * len(numbers), "n": pa.array(numbers, pa.int64())})
+    Transaction(table, Scope(("p",), ((Key(p),),)), partition_by=["p"]).write(rows)
+
+
+def read(snapshot: Snapshot) -> list[int]:
+    return sorted(snapshot.scan().read_all()["n"].to_pylist())
+
+
+def test_a_table_is_looked_at_compacted_and_rolled_back(table: Table) -> None:
+    write(table, ODD, 1, 2)
+    write(table, "b", 3)
+    write(table, ODD, 4)
+    assert [(each.rows_in, each.rows_out) for each in history(table)] == [(1, 2), (1, 0), (2, 0)]
+    [change] = difference(table, 1, 2).partitions
+    assert (change.lost, change.gained) == (2, 1)
+    roll_back(table, plan(table, 1, SCOPE, whole=True), Provenance())
+    assert read(Snapshot.open(table)) == [1, 2, 3]
+    rows = pa.table({"p": [ODD], "n": [9]})
+    Transaction(table, partition_by=["p"], mode="append").write(rows)
+    assert compact(table).files_after == 1
+    assert read(Snapshot.open(table)) == [1, 2, 3, 9]
+    found = verify(table, SCOPE, rows=True)
+    assert (found.findings, found.files, found.older_files, found.orphans) == ((), 2, 4, 0)
+    [path] = [path for path in table.open().file_uris() if "p=b" in path]
+    table.filesystem().delete_file(path.rsplit("/t/", 1)[1])
+    assert [each.kind for each in verify(table).findings] == ["missing file"]
+
+
+def test_what_nobody_needs_goes_and_what_a_release_needs_stays(
+    lake: tuple[str, dict[str, str]], table: Table
+) -> None:
+    root, options = lake
+    for number in range(4):
+        write(table, ODD, number)
+        if number == 1:
+            publish(root, "first", {"t": 1}, options)
+            checkpoint(table)
+    checkpoint(table)
+    time.sleep(1.1)  # the store keeps whole seconds
+    keep = kept_versions(root, 1, options)["t"]
+    assert remove(table, unneeded_files(table, datetime.now(UTC), keep)) == 2
+    assert remove(table, unneeded_entries(table, datetime.now(UTC), keep)) == 1
+    assert read(Release.open(root, "first", options).snapshot("t")) == [1]
+    assert read(Snapshot.open(table)) == [3]
+    with pytest.raises(VersionGone):
+        read(Snapshot.open(table, 2))
+    with pytest.raises(VersionGone):
+        Snapshot.open(table, 0)
+    assert verify(table, SCOPE, rows=True).findings == ()

@@ -1,0 +1,302 @@
+"""`practicus-assets` at a terminal, on a lake that Dagster's own command line fills."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+
+from practicus_assets.catalog import catalog
+from practicus_assets.cli import main
+from practicus_assets.cli.code_location import definitions
+from practicus_assets.errors import CommitConflict, CommitStateUnknown, DeclarationError
+from practicus_assets.lake.transaction import Transaction
+
+DEFINITIONS = """
+import dagster as dg
+import pandas as pd
+from practicus_assets import Column, Contract, DeltaIOManager, table_asset
+
+DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-04")
+SMALL = Contract({"n": Column("int64", minimum=1, severity="WARN")})
+
+@table_asset(
+    key=["shop", "orders"], partitions_def=DAYS, partition_by="day", contract=SMALL,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+    return pd.DataFrame({"day": context.partition_keys, "n": range(len(context.partition_keys))})
+
+@table_asset
+def total() -> pd.DataFrame:
+    return pd.DataFrame({"n": [3]})
+
+defs = dg.Definitions(
+    assets=[orders, total], resources={"io_manager": DeltaIOManager(root_uri=dg.EnvVar("LAKE"))}
+)
+"""
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    (tmp_path / "shop_definitions.py").write_text(DEFINITIONS)
+    (tmp_path / "workspace.yaml").write_text("load_from: [{python_file: shop_definitions.py}]\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LAKE", str(tmp_path / "lake"))
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path) -> Run:
+    """Return a function that runs a command in a folder whose tables were materialized once."""
+    with dg.DagsterInstance.get() as instance:
+        loaded = definitions()
+        options: dict[str, Any] = {"instance": instance, "resources": loaded.resources}
+        assets = loaded.resolve_asset_graph().assets_defs
+        tags = {
+            "dagster/asset_partition_range_start": "2024-01-01",
+            "dagster/asset_partition_range_end": "2024-01-03",
+        }
+        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        assert dg.materialize(
+            assets, selection="key:shop/orders", tags=tags, run_config=quiet, **options
+        ).success
+        assert dg.materialize(assets, selection="total", run_config=quiet, **options).success
+
+    def command(*arguments: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == code, result.output
+        return result
+
+    return command
+
+
+def change(day: str = "2024-01-02", *numbers: int) -> None:
+    entry = catalog(definitions())["shop/orders"]
+    rows = pa.table({"day": [day] * len(numbers), "n": pa.array(numbers, pa.int64())})
+    with dg.DagsterInstance.get() as instance:
+        Transaction(entry.table, entry.scope(instance, [day]), partition_by=["day"]).write(rows)
+
+
+def told(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def test_history_and_diff_are_shown_to_people_and_programs(run: Run) -> None:
+    change("2024-01-02", 7, 8)
+    shown = run("history", "shop/orders").stdout
+    assert "day=2024-01-01 and 2 more" in shown
+    assert "n_minimum: 1" in shown
+    newest, first = told(run("history", "shop/orders", "--json"))
+    assert (newest["version"], newest["rows_in"], newest["rows_out"]) == (1, 2, 1)
+    assert first["operation"] == "replace"
+    [change_] = told(run("diff", "shop/orders", "0", "1", "--json"))["partitions"]
+    assert (change_["partition"], change_["lost"], change_["gained"]) == ({"day": "2024-01-02"}, 1, 2)
+    by_run = run("diff", "shop/orders", first["run_id"][:8], "1").stdout
+    assert "- day=2024-01-02, n=1" in by_run
+    assert "+ day=2024-01-02, n=8" in by_run
+
+
+def test_verify_finds_drift_with_its_own_exit_code_and_repairs_it(run: Run) -> None:
+    assert "nothing" in run("verify", "--all", "--rows").stdout
+    change("2024-01-02", 7, 8)
+    found = run("verify", "shop/orders", code=3).stdout
+    assert "shop/orders [2024-01-02], changed" in found
+    result = told(run("verify", "--all", "--json", code=3))
+    assert result["dagster_compared"] is True
+    assert [each["open_problems"] for each in result["tables"]] == [1, 0]
+    assert "reported shop/orders [2024-01-02]" in run("verify", "--all", "--repair").stdout
+    run("verify", "--all")
+
+
+def test_verify_names_a_damaged_file_and_says_what_to_do(run: Run, folder: Path) -> None:
+    [path] = (folder / "lake" / "shop" / "orders" / "day=2024-01-02").glob("*.parquet")
+    path.write_bytes(b"")
+    found = run("verify", "shop/orders", "--repair", code=3).stdout
+    assert path.name in found.replace("\n", "")
+    assert "restore the file from a backup" in " ".join(found.split())
+
+
+def test_verify_says_that_dagster_was_not_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME")
+    assert "what Dagster believes was not compared" in run("verify", "--all").stdout
+    assert "DAGSTER_HOME is not set" in run("verify", "--all", "--repair", code=1).stderr
+
+
+def test_rollback_shows_its_plan_and_then_does_it(run: Run) -> None:
+    change("2024-01-02", 7)
+    change("2024-01-02", 8)
+    plan = told(run("rollback", "shop/orders", "--to", "0", "--dry-run", "--json"))
+    assert (plan["partitions"], plan["version"]) == (["2024-01-02"], None)
+    assert [each["version"] for each in plan["undone"]] == [2, 1]
+    refused = run("rollback", "shop/orders", "--to", "0", code=1).stderr
+    assert "would undo 2 commits" in refused
+    assert "Nothing was written." in refused
+    done = run("rollback", "shop/orders", "--to", "0", "--partition", "2024-01-02", "--undo-newer").stdout
+    assert "Done: version 3" in done
+    run("verify", "--all", "--rows")  # Dagster knows it
+    assert "holds the rows of version 0 already" in run("rollback", "shop/orders", "--to", "0").stdout
+
+
+def test_partitions_and_tables_that_are_not_there_are_named(run: Run) -> None:
+    wrong = run("rollback", "shop/orders", "--to", "0", "--partition", "2023-01-01", code=1).stderr
+    assert "shop/orders has no partitions ['2023-01-01']; it has 3, from 2024-01-01 to 2024-01-03." in wrong
+    assert "there are ['shop/orders', 'total']" in run("history", "orders", code=1).stderr
+    assert (
+        "total has no partitions." in run("rollback", "total", "--to", "0", "--partition", "x", code=1).stderr
+    )
+
+
+def test_maintain_shows_what_it_would_do_and_does_it_when_told(run: Run, folder: Path) -> None:
+    change("2024-01-02", 7)
+    files = sorted(path for path in (folder / "lake").rglob("*") if path.is_file())
+    assert "Nothing was changed: give --apply" in run("maintain", "--all", "--retention-hours", "0").stdout
+    assert sorted(path for path in (folder / "lake").rglob("*") if path.is_file()) == files
+    before, total = told(run("maintain", "--all", "--retention-hours", "0", "--json"))
+    assert (before["table"], len(before["files"]["paths"]), before["removed"]) == ("shop/orders", 1, None)
+    assert total["files"]["paths"] == []
+    assert "version 1" in run("maintain", "--all", "--retention-hours", "0", "--apply").stdout
+    assert not Path(folder, "lake", "shop", "orders", before["files"]["paths"][0]).exists()
+    run("verify", "--all", "--rows", "--repair")
+
+
+def test_releases_are_published_and_listed(run: Run) -> None:
+    made = told(run("release", "publish", "first", "--json"))
+    assert made["versions"] == {"shop/orders": 0, "total": 0}
+    change("2024-01-02", 7)
+    [newest] = told(run("history", "total", "--json"))
+    run("release", "publish", "second", "total", "--run", newest["run_id"])
+    wrong = run("release", "publish", "third", "--run", newest["run_id"], code=1).stderr
+    assert "did not materialize ['shop/orders']" in wrong
+    assert "a release 'first' already" in run("release", "publish", "first", code=1).stderr
+    assert [each["name"] for each in told(run("release", "list", "--json"))] == ["second", "first"]
+    assert "shop/orders 0, total 0" in run("release", "list").stdout
+    kept = run("maintain", "shop/orders", "--retention-hours", "0", "--apply").stdout
+    assert "release first (version 0)" in kept.replace("\n", " ")
+
+
+def test_assets_that_are_no_tables_are_left_alone(run: Run, folder: Path) -> None:
+    more = """
+@dg.asset
+def note() -> None: ...
+
+raw = dg.AssetSpec("raw", partitions_def=DAYS)
+"""
+    text = DEFINITIONS.replace("defs =", more + "defs =").replace(
+        "[orders, total]", "[orders, total, note, raw]"
+    )
+    (folder / "more.py").write_text(text)
+    with dg.DagsterInstance.get() as instance:
+        loaded = definitions(python_file="more.py")
+        assert dg.materialize(
+            loaded.resolve_asset_graph().assets_defs,
+            selection="note",
+            instance=instance,
+            resources=loaded.resources,
+        ).success
+    assert "No table yet: note." in run("verify", "--all", "-f", "more.py").stdout
+    assert "No table yet: note." in run("maintain", "--all", "-f", "more.py").stdout
+    versions = told(run("release", "publish", "first", "-f", "more.py", "--json"))["versions"]
+    assert versions == {"shop/orders": 0, "total": 0}
+    assert "there is no Delta table at" in run("verify", "note", "-f", "more.py", code=1).stderr
+    assert "there are no tables ['raw'] here" in run("history", "raw", "-f", "more.py", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(CommitConflict("x"), 4), (CommitStateUnknown("x"), 5), (DeclarationError("x"), 1)]
+)
+def test_exit_codes_tell_what_may_be_done(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    def fails(*_arguments: Any, **_options: Any) -> None:
+        raise error
+
+    change("2024-01-02", 7)
+    monkeypatch.setattr("practicus_assets.cli.rollback.roll_back", fails)
+    failed = run("rollback", "shop/orders", "--to", "0", code=code)
+    assert failed.stderr == f"{type(error).__name__}: x\n"
+
+
+def test_wrong_usage_has_the_usual_exit_code(run: Run) -> None:
+    run("history", code=2)
+    run("history", "total", "--limit", "0", code=2)
+    run("nothing", code=2)
+    assert "Name tables, or give --all." in run("verify", code=1).stderr
+
+
+def test_the_installed_command_helps_and_has_no_traceback(folder: Path) -> None:
+    command = Path(sys.executable).with_name("practicus-assets")
+    helped = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)
+    assert "Exit codes: 0 done" in helped.stdout
+    for name in ("history", "diff", "rollback", "verify", "maintain", "release"):
+        assert f"  {name} " in helped.stdout
+    failed = subprocess.run([command, "history", "total"], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("TableNotFound: there is no Delta table at")
+    assert "Traceback" not in failed.stderr
+
+
+# --- the code location --------------------------------------------------------------------------------
+
+
+def tables(**named: str) -> list[str]:
+    return sorted(catalog(definitions(**named)))
+
+
+def test_definitions_are_found_by_module_file_workspace_and_project(folder: Path) -> None:
+    everything = ["shop/orders", "total"]
+    assert tables() == everything
+    assert tables(python_file="shop_definitions.py") == everything
+    assert tables(module_name="shop_definitions", working_directory=str(folder)) == everything
+    other = folder / "other"
+    other.mkdir()
+    (other / "w.yaml").write_text(
+        "load_from:\n- python_module: {module_name: shop_definitions, working_directory: ..}\n"
+    )
+    assert tables(workspace=str(other / "w.yaml")) == everything
+    (other / "pyproject.toml").write_text('[tool.dagster]\nmodule_name = "shop_definitions"\n')
+    assert tables(working_directory=str(other)) == everything
+
+
+def test_functions_that_make_definitions_are_called(folder: Path) -> None:
+    text = DEFINITIONS.replace(
+        "defs = dg.Definitions(", "@dg.definitions\ndef defs():\n  return dg.Definitions("
+    )
+    (folder / "lazily.py").write_text(text)
+    assert tables(python_file="lazily.py") == ["shop/orders", "total"]
+
+
+def test_definitions_that_are_not_there_are_told(folder: Path) -> None:
+    with pytest.raises(DeclarationError, match="there is no module 'nowhere' here"):
+        tables(module_name="nowhere")
+    with pytest.raises(DeclarationError, match=r"there is no Python file nowhere\.py"):
+        tables(python_file="nowhere.py")
+    with pytest.raises(DeclarationError, match="several code locations"):
+        tables(module_name="a", python_file="b.py")
+    (folder / "workspace.yaml").write_text("load_from: [{grpc_server: {port: 4266}}]\n")
+    with pytest.raises(DeclarationError, match=r"no Python code: \['grpc_server'\]"):
+        tables()
+    (folder / "workspace.yaml").unlink()
+    with pytest.raises(DeclarationError, match="Give -m MODULE, -f FILE"):
+        tables()
+    (folder / "twice.py").write_text("import dagster as dg\na = dg.Definitions()\nb = dg.Definitions()\n")
+    with pytest.raises(DeclarationError, match="has 2 Definitions"):
+        tables(python_file="twice.py")
+
+
+def test_an_unset_variable_of_the_lake_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LAKE")
+    failed = CliRunner().invoke(main, ["history", "total"])
+    assert failed.exit_code == 1
+    assert "LAKE" in failed.stderr

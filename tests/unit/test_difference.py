@@ -1,0 +1,70 @@
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from practicus_assets.errors import VersionGone
+from practicus_assets.lake.compaction import compact
+from practicus_assets.lake.difference import difference
+from practicus_assets.lake.partitions import Key, Scope
+from practicus_assets.lake.storage import Table
+from practicus_assets.lake.transaction import Transaction
+
+
+def write(table: Table, p: str, rows: list[dict[str, object]], mode: str = "replace") -> None:
+    data = pa.Table.from_pylist([{"p": p, **row} for row in rows])
+    Transaction(table, Scope(("p",), ((Key(p),),)), partition_by=["p"], mode=mode).write(data)  # type: ignore[arg-type]
+
+
+def test_only_partitions_whose_rows_differ_are_shown_with_the_rows(table: Table) -> None:
+    write(table, "a", [{"n": 1}, {"n": 1}, {"n": 2}])
+    write(table, "b", [{"n": 7}])
+    write(table, "a", [{"n": 1}, {"n": 3}])
+    found = difference(table, 1, 2)
+    [change] = found.partitions
+    assert change.partition == {"p": "a"}
+    assert (change.rows_before, change.rows_after, change.lost, change.gained) == (3, 2, 2, 1)
+    assert sorted(row["n"] for row in found.lost) == [1, 2]
+    assert [row["n"] for row in found.gained] == [3]
+    assert (found.before.rows, found.after.rows) == (4, 3)
+
+
+def test_new_columns_are_told_and_rows_are_compared_by_those_of_both(table: Table) -> None:
+    write(table, "a", [{"n": 1}])
+    write(table, "a", [{"n": 1, "m": "x"}])
+    found = difference(table, 0, 1)
+    assert set(found.after.columns) - set(found.before.columns) == {"m"}
+    assert set(found.compared) == {"p", "n"}
+    assert (found.partitions, found.rewritten) == ((), 1)
+
+
+def test_a_compaction_changes_no_rows(table: Table) -> None:
+    write(table, "a", [{"n": 1}])
+    write(table, "a", [{"n": 2}], "append")
+    compact(table)
+    found = difference(table, 1, 2)
+    assert (found.partitions, found.rewritten) == ((), 1)
+    assert (found.before.files, found.after.files) == (2, 1)
+
+
+def test_samples_are_as_many_as_asked_for(table: Table) -> None:
+    write(table, "a", [{"n": number} for number in range(50)])
+    write(table, "a", [])
+    found = difference(table, 0, 1, samples=3)
+    assert (len(found.lost), len(found.gained), found.partitions[0].lost) == (3, 0, 50)
+    assert difference(table, 0, 1, samples=0).lost == ()
+
+
+def test_a_table_without_partitions_and_of_another_writer_is_compared(table: Table) -> None:
+    write_deltalake(table.uri, pa.table({"n": [1, 2]}))
+    write_deltalake(table.uri, pa.table({"n": [2, 3]}), mode="append")
+    [change] = difference(table, 0, 1).partitions
+    assert (change.partition, change.lost, change.gained) == ({}, 0, 2)
+
+
+def test_a_file_that_was_vacuumed_away_is_named(table: Table) -> None:
+    write(table, "a", [{"n": 1}])
+    write(table, "a", [{"n": 2}])
+    [old] = table.open(0).file_uris()
+    table.filesystem().delete_file(old.split("/t/")[1])
+    with pytest.raises(VersionGone, match=r"the file p=a/part-.* of t is gone"):
+        difference(table, 0, 1)

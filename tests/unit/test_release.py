@@ -1,0 +1,144 @@
+import multiprocessing
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from practicus_assets.errors import DeclarationError, TableNotFound, VersionGone
+from practicus_assets.lake.provenance import Provenance
+from practicus_assets.lake.release import Release, ReleaseRefused, kept_versions, publish, releases
+from practicus_assets.lake.retention import remove, unneeded_files
+from practicus_assets.lake.storage import Table
+from practicus_assets.lake.transaction import Transaction
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    return str(tmp_path / "lake")
+
+
+def write(root: str, name: str, number: int, **inputs: int) -> int:
+    table = Table.at(root, name.split("/"))
+    return Transaction(table, provenance=Provenance(inputs=inputs)).write(pa.table({"n": [number]})).version
+
+
+def read(release: Release, name: str) -> list[Any]:
+    found: list[Any] = release.snapshot(name).scan().read_all()["n"].to_pylist()
+    return found
+
+
+def test_tables_of_a_release_are_read_as_they_were(root: str) -> None:
+    write(root, "one", 1)
+    write(root, "deep/two", 10)
+    publish(root, "first", {"one": 0, "deep/two": 0}, run_id="run")
+    write(root, "one", 2)
+    release = Release.open(root)
+    assert (release.name, release.number, release.run_id) == ("first", 1, "run")
+    assert release.published_at <= datetime.now(UTC)
+    assert (read(release, "one"), read(release, "deep/two")) == ([1], [10])
+
+
+def test_the_newest_release_or_one_by_name_is_opened(root: str) -> None:
+    for number, name in enumerate(("a", "b", "c")):
+        publish(root, name, {"one": write(root, "one", number)})
+    assert [each.name for each in releases(root)] == ["c", "b", "a"]
+    assert read(Release.open(root), "one") == [2]
+    assert read(Release.open(root, "a"), "one") == [0]
+    with pytest.raises(TableNotFound, match="no release 'd'"):
+        Release.open(root, "d")
+
+
+def test_a_lake_without_releases_says_so(root: str) -> None:
+    assert releases(root) == []
+    with pytest.raises(TableNotFound, match="has no release"):
+        Release.open(root)
+
+
+def test_a_name_is_given_once_but_the_same_run_finds_its_own(root: str) -> None:
+    write(root, "one", 1)
+    made = publish(root, "nightly", {"one": 0}, run_id="run")
+    assert publish(root, "nightly", {"one": 0}, run_id="run") == made
+    with pytest.raises(ReleaseRefused, match=r"a release 'nightly' already.*Nothing was written"):
+        publish(root, "nightly", {"one": 0}, run_id="other")
+    assert len(releases(root)) == 1
+
+
+def test_versions_that_were_not_computed_from_each_other_are_refused(root: str) -> None:
+    write(root, "up", 1)
+    write(root, "down", 1, up=0)
+    write(root, "up", 2)
+    with pytest.raises(ReleaseRefused, match="version 0 of down was computed from version 0 of up"):
+        publish(root, "mixed", {"up": 1, "down": 0})
+    assert releases(root) == []
+    publish(root, "told", {"up": 1, "down": 0}, mixed=True)
+    publish(root, "older", {"up": 0, "down": 0})
+    write(root, "down", 2, up=1)
+    publish(root, "newer", {"up": 1, "down": 1})
+
+
+def test_a_version_without_other_rows_between_is_no_mix(root: str) -> None:
+    write(root, "up", 1)
+    write(root, "down", 1, up=0)
+    DeltaTable(f"{root}/up").alter.set_table_properties({"delta.checkpointInterval": "50"})
+    publish(root, "same", {"up": 1, "down": 0})
+
+
+def test_a_version_that_is_not_there_is_refused(root: str) -> None:
+    write(root, "one", 1)
+    with pytest.raises(VersionGone):
+        publish(root, "x", {"one": 5})
+    with pytest.raises(TableNotFound):
+        publish(root, "x", {"none": 0})
+    with pytest.raises(ReleaseRefused):
+        publish(root, " ", {"one": 0})
+    with pytest.raises(DeclarationError):
+        publish(root, "x", {"../one": 0})
+    assert releases(root) == []
+
+
+def test_a_table_that_was_made_anew_is_told_from_the_released_one(root: str) -> None:
+    write(root, "one", 1)
+    publish(root, "first", {"one": 0})
+    for path in sorted(Path(root, "one").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    write(root, "one", 1)
+    with pytest.raises(VersionGone, match="made anew"):
+        Release.open(root).snapshot("one")
+    with pytest.raises(TableNotFound, match="has no table 'two'"):
+        Release.open(root).snapshot("two")
+
+
+def test_the_newest_releases_keep_their_versions(root: str) -> None:
+    for number in range(4):
+        publish(root, f"r{number}", {"one": write(root, "one", number)})
+    assert kept_versions(root, 2) == {"one": {3: "r3", 2: "r2"}}
+    table = Table.at(root, ["one"])
+    remove(table, unneeded_files(table, datetime.now(UTC), kept_versions(root, 2)["one"]))
+    assert [read(release, "one") for release in releases(root)[:2]] == [[3], [2]]
+    with pytest.raises(VersionGone):
+        read(Release.open(root, "r0"), "one")
+
+
+def _publish(root: str, name: str) -> int:
+    return publish(root, name, {"one": 0}).number
+
+
+def test_releases_published_at_once_all_land_under_numbers_of_their_own(root: str) -> None:
+    write(root, "one", 1)
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        numbers = pool.starmap(_publish, [(root, f"r{number}") for number in range(12)])
+    assert sorted(numbers) == list(range(1, 13))
+    assert sorted(each.number for each in releases(root)) == list(range(1, 13))
+
+
+def test_a_reader_finds_all_tables_of_a_release_or_none(root: str, rows: Callable[..., Any]) -> None:
+    for name in ("one", "two", "three"):
+        write(root, name, 1)
+    publish(root, "r", {"one": 0, "two": 0, "three": 0})
+    handle = DeltaTable(f"{root}/_releases")
+    assert handle.version() == 0  # one commit made the table, and the rows of all three
+    assert len(rows(Table.at(root, ["_releases"]))) == 3

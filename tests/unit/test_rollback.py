@@ -1,0 +1,193 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from practicus_assets.errors import CommitConflict, SchemaMismatch, VersionGone
+from practicus_assets.lake.compaction import compact
+from practicus_assets.lake.partitions import Key, Scope
+from practicus_assets.lake.provenance import Commit, Provenance
+from practicus_assets.lake.rollback import RollbackRefused, plan, roll_back
+from practicus_assets.lake.storage import Table
+from practicus_assets.lake.transaction import Transaction
+
+Read = Callable[[Table], list[dict[str, Any]]]
+
+
+def scope(*keys: str) -> Scope:
+    return Scope(("p",), tuple((Key(key),) for key in keys))
+
+
+ALL = scope("a", "b", "c")
+
+
+def write(table: Table, p: str, *numbers: int, mode: Any = "replace", **columns: Any) -> None:
+    rows = pa.table({"p": [p] * len(numbers), "n": pa.array(numbers, pa.int64()), **columns})
+    Transaction(table, scope(p), partition_by=["p"], mode=mode).write(rows)
+
+
+def back(table: Table, to: int, within: Scope = ALL, *, whole: bool = True, **options: Any) -> Commit | None:
+    planned = plan(table, to, within, whole=whole)
+    return roll_back(table, planned, Provenance(), **options) if planned.scope is not None else None
+
+
+def test_only_what_changed_since_goes_back_in_one_new_commit(table: Table, rows: Read) -> None:
+    write(table, "a", 1)
+    write(table, "b", 2)
+    write(table, "a", 9)
+    before = {file for file in table.open().file_uris() if "p=b" in file}
+    commit = back(table, 1)
+    assert commit is not None
+    assert (commit.version, list(commit.fingerprints)) == (3, ["a"])
+    assert rows(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 2}]
+    assert {file for file in table.open().file_uris() if "p=b" in file} == before
+
+
+def test_only_the_given_partitions_go_back(table: Table, rows: Read) -> None:
+    for p in ("a", "b"):
+        write(table, p, 1)
+    for p in ("a", "b"):
+        write(table, p, 9)
+    back(table, 1, scope("a"), whole=False)
+    assert rows(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 9}]
+
+
+def test_a_partition_that_was_not_there_is_emptied(table: Table, rows: Read) -> None:
+    write(table, "a", 1)
+    write(table, "b", 2)
+    back(table, 0)
+    assert rows(table) == [{"p": "a", "n": 1}]
+
+
+def test_several_commits_are_undone_only_if_told(table: Table, rows: Read) -> None:
+    for number in (1, 2, 3):
+        write(table, "a", number)
+    write(table, "b", 7)
+    with pytest.raises(RollbackRefused, match=r"undo 2 commits: version 2 .*version 1 .*Nothing was written"):
+        back(table, 0, scope("a"), whole=False)
+    assert table.open().version() == 3
+    back(table, 0, scope("a"), whole=False, undo_newer=True)
+    assert rows(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 7}]
+
+
+def test_commits_of_other_partitions_and_compactions_are_not_undone(table: Table, rows: Read) -> None:
+    write(table, "a", 1)
+    write(table, "b", 2)
+    write(table, "b", 3, mode="append")
+    write(table, "a", 9)
+    compact(table)
+    planned = plan(table, 2, ALL, whole=True)
+    assert [version.version for version in planned.undone] == [3]
+    assert str(planned.scope) == "a"
+    back(table, 2)
+    assert rows(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 2}, {"p": "b", "n": 3}]
+
+
+def test_what_is_as_it_was_is_left_alone(table: Table) -> None:
+    write(table, "a", 1)
+    write(table, "a", 2, mode="append")
+    compact(table)
+    assert back(table, 1) is None
+    write(table, "a", 9)
+    assert back(table, 1) is not None
+    assert back(table, 1) is None  # a rollback to the same version is no newer commit
+    assert table.open().version() == 4
+
+
+def test_a_rollback_can_be_rolled_back(table: Table, rows: Read) -> None:
+    write(table, "a", 1)
+    write(table, "a", 2)
+    back(table, 0)
+    back(table, 1)
+    assert rows(table) == [{"p": "a", "n": 2}]
+
+
+def test_a_commit_between_the_plan_and_the_rollback_is_a_conflict(table: Table, rows: Read) -> None:
+    write(table, "a", 1)
+    write(table, "a", 2)
+    planned = plan(table, 0, ALL, whole=True)
+    write(table, "b", 5)
+    write(table, "a", 3)
+    with pytest.raises(CommitConflict, match=r"version 3 was committed after the rollback was planned at 1"):
+        roll_back(table, planned, Provenance())
+    assert rows(table) == [{"p": "a", "n": 3}, {"p": "b", "n": 5}]
+
+
+def test_a_commit_to_another_partition_meanwhile_is_none(table: Table, rows: Read) -> None:
+    write(table, "a", 1)
+    write(table, "a", 2)
+    planned = plan(table, 0, ALL, whole=True)
+    write(table, "b", 5)
+    roll_back(table, planned, Provenance())
+    assert rows(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 5}]
+
+
+def test_columns_that_came_since_stay_and_are_null_in_partitions_that_go_back(
+    table: Table, rows: Read
+) -> None:
+    write(table, "a", 1)
+    write(table, "b", 2)
+    write(table, "a", 9, m=["x"])
+    back(table, 1)
+    assert rows(table) == [{"p": "a", "n": 1, "m": None}, {"p": "b", "n": 2, "m": None}]
+
+
+def test_a_whole_table_goes_back_with_its_columns(table: Table, rows: Read) -> None:
+    Transaction(table).write(pa.table({"n": [1], "gone": ["x"]}))
+    Transaction(table, on_schema_change="replace").write(pa.table({"n": ["text"]}))
+    back(table, 0, Scope())
+    assert rows(table) == [{"n": 1, "gone": "x"}]
+    assert table.open().schema().to_arrow().field(0).type == pa.int64()
+
+
+def test_partitions_do_not_go_back_over_a_change_of_their_columns(table: Table, rows: Read) -> None:
+    Transaction(table, partition_by=["p"]).write(pa.table({"p": ["a", "b"], "n": [1, 2]}))
+    changed = pa.table({"p": ["a", "b"], "n": ["one", "two"]})
+    Transaction(table, partition_by=["p"], on_schema_change="replace").write(changed)
+    with pytest.raises(SchemaMismatch, match=r"columns \['n'\] of t changed"):
+        back(table, 0, scope("a"), whole=False)
+    back(table, 0)
+    assert rows(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 2}]
+
+
+def test_rows_outside_of_the_known_partitions_make_the_whole_table_go_back(table: Table, rows: Read) -> None:
+    write(table, "a", 1)
+    write_deltalake(table.uri, pa.table({"p": ["elsewhere"], "n": [5]}), mode="append")
+    back(table, 0)
+    assert rows(table) == [{"p": "a", "n": 1}]
+
+
+def test_a_commit_of_another_writer_is_undone_too(table: Table, rows: Read) -> None:
+    write(table, "a", 1, 2)
+    table.open().delete("n = 2")
+    [undone] = plan(table, 0, ALL, whole=True).undone
+    assert undone.operation == "delete"
+    back(table, 0)
+    assert rows(table) == [{"p": "a", "n": 1}, {"p": "a", "n": 2}]
+
+
+def test_files_that_were_vacuumed_away_end_it_and_nothing_is_written(
+    table: Table, parquet_files: Callable[[Table], set[str]]
+) -> None:
+    write(table, "a", 1)
+    write(table, "a", 2)
+    [old] = [name for name in parquet_files(table) if name not in str(table.open().file_uris())]
+    Path(table.uri, old).unlink()
+    with pytest.raises(VersionGone):
+        back(table, 0)
+    assert table.open().version() == 1
+    assert len(parquet_files(table)) == 1
+
+
+def test_a_vacuum_beside_it_leaves_the_rows_that_came_back(table: Table, rows: Read) -> None:
+    write(table, "a", 1)
+    write(table, "a", 2)
+    back(table, 0)
+    vacuum = "import sys, deltalake; deltalake.DeltaTable(sys.argv[1]).vacuum(0, False, False, full=True)"
+    subprocess.run([sys.executable, "-c", vacuum, table.uri], check=True)
+    assert rows(table) == [{"p": "a", "n": 1}]

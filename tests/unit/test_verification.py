@@ -1,0 +1,179 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import write_deltalake
+
+from practicus_assets.errors import TableNotFound
+from practicus_assets.lake.compaction import compact
+from practicus_assets.lake.partitions import Key, Scope
+from practicus_assets.lake.retention import checkpoint
+from practicus_assets.lake.storage import Table
+from practicus_assets.lake.transaction import Transaction
+from practicus_assets.lake.verification import Verification, verify
+
+SCOPE = Scope(("p",), ((Key("a"),), (Key("b"),)))
+
+
+@pytest.fixture
+def filled(table: Table) -> Table:
+    for p, numbers in (("a", [1, 2, 3]), ("b", [7])):
+        write(table, p, numbers)
+    return table
+
+
+def write(table: Table, p: str, numbers: list[int], mode: str = "replace", **columns: list[object]) -> None:
+    rows = pa.table(
+        {"p": [p] * len(numbers), "n": pa.array(numbers, pa.int64()), "s": ["x"] * len(numbers), **columns}
+    )
+    Transaction(table, Scope(("p",), ((Key(p),),)), partition_by=["p"], mode=mode).write(rows)  # type: ignore[arg-type]
+
+
+def kinds(found: Verification) -> list[str]:
+    return [finding.kind for finding in found.findings]
+
+
+def a_file(table: Table, p: str = "a") -> Path:
+    [path] = Path(table.uri, f"p={p}").glob("*.parquet")
+    return path
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_a_whole_table_has_nothing_to_tell(filled: Table, *, rows: bool) -> None:
+    write(filled, "a", [4], "append")
+    compact(filled)
+    checkpoint(filled)
+    write(filled, "b", [8, 9])
+    found = verify(filled, SCOPE, rows=rows)
+    assert found.findings == ()
+    assert (found.version, found.entries, found.files, found.rows) == (4, 5, 2, 6)
+    assert (found.older_files, found.orphans) == (3, 0)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_a_missing_file_is_found(filled: Table, *, rows: bool) -> None:
+    a_file(filled).unlink()
+    found = verify(filled, SCOPE, rows=rows)
+    assert "missing file" in kinds(found)
+    assert found.findings[0].subject.startswith("p=a/part-")
+
+
+def test_a_file_of_another_size_or_that_is_no_parquet_is_found(filled: Table) -> None:
+    path = a_file(filled)
+    good = path.read_bytes()
+    path.write_bytes(good[:-5])
+    assert kinds(verify(filled)) == ["damaged file"]
+    path.write_bytes(b"\0" * len(good))
+    assert kinds(verify(filled)) == ["damaged file"]
+
+
+def test_a_file_with_other_rows_than_the_log_says_is_found(filled: Table) -> None:
+    path = a_file(filled)
+    pq.write_table(pa.table({"n": pa.array([1], pa.int64()), "s": ["x"]}), path)
+    entry = Path(filled.uri, "_delta_log", f"{0:020}.json")
+    size = entry.read_text().split('"size":')[1].split(",")[0]
+    entry.write_text(entry.read_text().replace(f'"size":{size}', f'"size":{path.stat().st_size}'))
+    [finding] = verify(filled).findings
+    assert (finding.kind, finding.found) == ("rows", "it has 1 rows, and the log says 3.")
+
+
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize(
+    ("true", "false", "says"),
+    [
+        (r"\"minValues\": {\"n\": 1", r"\"minValues\": {\"n\": 2", "n has the value 1, below 2"),
+        (r"\"maxValues\": {\"n\": 3", r"\"maxValues\": {\"n\": 2", "n has the value 3, above 2"),
+        (r"\"nullCount\": {\"n\": 0", r"\"nullCount\": {\"n\": 1", "n has 0 nulls, not 1"),
+    ],
+)
+def test_statistics_that_hide_rows_are_found(
+    filled: Table, true: str, false: str, says: str, *, rows: bool
+) -> None:
+    entry = Path(filled.uri, "_delta_log", f"{0:020}.json")
+    assert true in entry.read_text()
+    entry.write_text(entry.read_text().replace(true, false))
+    [finding] = verify(filled, SCOPE, rows=rows).findings
+    assert finding.kind == "statistics"
+    assert says in finding.found
+
+
+def test_rows_that_are_not_those_that_were_committed_are_found_when_rows_are_read(filled: Table) -> None:
+    path = a_file(filled)
+    before = pq.read_table(path)
+    other = before.set_column(0, "n", pa.array([1, 3, 3], pa.int64()))
+    sizes = [path.stat().st_size]
+    pq.write_table(other, path, compression="zstd", compression_level=1, store_schema=False)
+    sizes.append(path.stat().st_size)
+    entry = Path(filled.uri, "_delta_log", f"{0:020}.json")
+    entry.write_text(entry.read_text().replace(f'"size":{sizes[0]}', f'"size":{sizes[1]}'))
+    assert kinds(verify(filled, SCOPE)) == []
+    [finding] = verify(filled, SCOPE, rows=True).findings
+    assert (finding.kind, finding.subject) == ("content", "a")
+
+
+def test_a_column_that_came_later_is_no_change_of_older_partitions(filled: Table) -> None:
+    write(filled, "b", [8], later=["y"])
+    assert verify(filled, SCOPE, rows=True).findings == ()
+
+
+def test_a_hole_in_the_log_and_a_damaged_entry_are_found(filled: Table) -> None:
+    write(filled, "a", [5])
+    checkpoint(filled)
+    log = Path(filled.uri, "_delta_log")
+    (log / f"{1:020}.json").unlink()
+    (log / f"{0:020}.json").write_text('{"add": ')
+    found = [finding for finding in verify(filled).findings if finding.kind == "log"]
+    assert "the entries of the versions [1] are missing." in found[0].found
+    assert found[1].subject == f"{0:020}.json"
+
+
+def test_a_damaged_checkpoint_and_a_pointer_to_none_are_found(filled: Table) -> None:
+    checkpoint(filled)
+    log = Path(filled.uri, "_delta_log")
+    [path] = log.glob("*.checkpoint.parquet")
+    good = path.read_bytes()
+    path.write_bytes(b"PAR1" + b"\0" * 100)
+    assert any(finding.subject == path.name for finding in verify(filled).findings)
+    path.unlink()
+    assert any(finding.subject == "_last_checkpoint" for finding in verify(filled).findings)
+    path.write_bytes(good)
+    assert verify(filled).findings == ()
+
+
+def test_a_log_that_begins_late_without_a_checkpoint_is_found(filled: Table) -> None:
+    Path(filled.uri, "_delta_log", f"{0:020}.json").unlink()
+    found = verify(filled)
+    assert found.version is None
+    assert "it begins at version 1, and no checkpoint holds what was before." in found.findings[0].found
+    assert "cannot be opened" in found.findings[-1].found
+
+
+def test_orphans_are_counted_and_are_no_fault(
+    filled: Table, parquet_files: Callable[[Table], set[str]]
+) -> None:
+    pq.write_table(pa.table({"n": [1]}), Path(filled.uri, "p=a", "part-left.parquet"))
+    inner = Table.at(filled.uri, ["inner"])
+    write(inner, "a", [1])
+    found = verify(filled)
+    assert (found.orphans, found.findings) == (1, ())
+    assert len(parquet_files(filled)) == 4
+
+
+def test_tables_of_other_writers_are_verified_too(table: Table) -> None:
+    rows = {
+        "t": pa.array([1_700_000_000_123_456], pa.timestamp("us", "UTC")),
+        "d": pa.array([1.5]),
+        "day": pa.array([19_000], pa.date32()),
+        "s": ["ä" * 50],
+        "p": ["a b/%é"],
+    }
+    write_deltalake(table.uri, pa.table(rows), partition_by=["p"])
+    for each in (False, True):
+        assert verify(table, rows=each).findings == ()
+
+
+def test_there_is_nothing_to_verify_without_a_table(table: Table) -> None:
+    with pytest.raises(TableNotFound):
+        verify(table)
