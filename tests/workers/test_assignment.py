@@ -30,7 +30,7 @@ def test_the_stronger_layer_wins_and_mappings_and_lists_add_up() -> None:
         ]
     )
     assert found.worker == Worker(memory="2Gi", env={"A": "1", "B": "2"}, secrets=["lake", "db"])
-    assert found.origins == {"memory": "asset", "env": "asset", "secrets": "asset"}
+    assert found.origins == {"memory": "asset", "env": "default, asset", "secrets": "default, asset"}
 
 
 def test_a_size_gives_what_its_layer_does_not_and_says_so() -> None:
