@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from deltalake import DeltaTable
-from servers.cluster import Cluster
+from servers.cluster import Cluster, wait_until
 from servers.deployment import Dagster, Deployment
 from servers.postgresql import PostgreSQL
 from servers.seaweedfs import SeaweedFS
@@ -103,6 +103,33 @@ def test_each_pod_has_the_resources_the_image_and_the_user_that_were_asked_for(
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_the_jobs_of_steps_are_owned_by_the_job_of_their_run(cluster: Cluster, place: str, run: str) -> None:
+    selector = f"dagster/run-id={run},app.kubernetes.io/component=step_worker"
+    owners = [job["metadata"]["ownerReferences"] for job in cluster.get("jobs", place, selector)]
+    assert len(owners) == len(TABLES)
+    assert {(owner["kind"], owner["name"]) for (owner,) in owners} == {("Job", f"dagster-run-{run}")}
+
+
+def test_a_run_that_is_cancelled_leaves_no_pod(
+    cluster: Cluster, place: str, run: str, dagster: Dagster
+) -> None:
+    months = {  # long enough to be in time
+        "dagster/asset_partition_range_start": "2013-01-01",
+        "dagster/asset_partition_range_end": "2013-04-30",
+    }
+    cancelled = dagster.launch(*TABLES, tags=months)
+    started = ("StepWorkerStartedEvent", "table1_new")
+    wait_until(
+        lambda: started in [(e["__typename"], e.get("stepKey")) for e in dagster.events(cancelled)],
+        60,
+        "a step to start",
+    )
+    dagster.cancel(cancelled)
+    assert dagster.wait(cancelled) == "CANCELED"
+    wait_until(lambda: not cluster.get("pods", place, f"dagster/run-id={cancelled}"), 60, "the pods to go")
+    assert not cluster.get("jobs", place, f"dagster/run-id={cancelled}")
 
 
 def test_a_step_has_no_token_and_an_account_without_rights(

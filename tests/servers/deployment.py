@@ -147,6 +147,12 @@ class Dagster:
         wait_until(lambda: self.status(run_id) in _FINISHED, _RUN_S, f"run {run_id}")
         return self.status(run_id)
 
+    def cancel(self, run_id: str) -> None:
+        """Ask for a run's end."""
+        query = "mutation ($run: String!) { terminateRun(runId: $run) { __typename } }"
+        answer = self.ask(query, run=run_id)["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
+
     def status(self, run_id: str) -> str:
         """Return a run's status."""
         query = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
