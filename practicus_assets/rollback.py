@@ -9,6 +9,7 @@ from practicus_assets.catalog import TableEntry
 from practicus_assets.drift import CODE_VERSION_TAG, fingerprints
 from practicus_assets.errors import DeclarationError
 from practicus_assets.events import latest
+from practicus_assets.lake.fingerprint import EMPTY
 from practicus_assets.lake.history import version_of
 from practicus_assets.lake.log import entries
 from practicus_assets.lake.origins import origins
@@ -133,11 +134,12 @@ def _events(
     keys = entry.partition_keys(instance)
     if keys and not scope.keys:  # the whole table of a partitioned asset went back
         everything = Snapshot.open(entry.table, commit.version, entry.scope(instance, keys))
-        prints = fingerprints(everything)
+        materialized = latest(instance, entry.key, keys)
+        prints = {k: p for k, p in fingerprints(everything).items() if p != EMPTY or k in materialized}
         by_partition = {
             key: {"dagster/partition_row_count": rows, "delta/fingerprint": prints[key]}
             for key, rows in everything.partition_rows.items()
-            if rows is not None
+            if rows is not None and key in prints
         }
     known = _original_tags(instance, entry.key, prints)
     events = []

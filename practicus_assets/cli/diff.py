@@ -63,7 +63,7 @@ def _show(table: str, found: Difference) -> None:
         console.print(f"and {more:,} more partitions; --json has them all")
     for sign, color, samples in (("-", "red", found.lost), ("+", "green", found.gained)):
         for row in samples:
-            console.print(f"[{color}]{sign} {escape(_named(row))}[/{color}]")
+            console.print(f"[{color}]{sign} {escape(_named(row))}[/{color}]", soft_wrap=True)
     if found.rewritten:
         console.print(f"{found.rewritten:,} partitions have other files and the same rows.")
     if not found.partitions:

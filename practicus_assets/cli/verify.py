@@ -110,11 +110,11 @@ def _show(results: list[_Result], *, rows: bool, repair: bool) -> None:
     for result in results:
         for finding in result.verification.findings if result.verification is not None else ():
             where = escape(f"{result.table}, {finding.kind}: {finding.subject}: {finding.found}")
-            console.print(f"[red]✗[/red] {where} {escape(finding.advice)}")
+            console.print(f"[red]✗[/red] {where} {escape(finding.advice)}", soft_wrap=True)
         for each in result.drifts:
             done = repair and each.repairable
             mark = "[green]reported[/green]" if done else "[yellow]![/yellow]"
-            console.print(f"{mark} {escape(_sentence(result.table, each))}")
+            console.print(f"{mark} {escape(_sentence(result.table, each))}", soft_wrap=True)
     if not instance_is_set():
         console.print("DAGSTER_HOME is not set: what Dagster believes was not compared.")
     elif not repair and any(each.repairable for result in results for each in result.drifts):

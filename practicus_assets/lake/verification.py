@@ -3,19 +3,17 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from practicus_assets.errors import PracticusAssetsError, TableNotFound
+from practicus_assets.lake.contents import Contents
 from practicus_assets.lake.files import DataFile, data_files, listed, read_file, stored_path
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.log import entries
@@ -27,7 +25,8 @@ from practicus_assets.lake.storage import Table
 
 _ENTRY = re.compile(r"([0-9]{20})\.json")
 _CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint.*\.parquet")
-_TIME_STEP = timedelta(milliseconds=1)  # some writers cut bounds of times to it
+
+_RESTORE = "Materialize its partition again, roll it back, or restore the file from a backup."
 
 Watch = Callable[[int, int], None]
 
@@ -234,7 +233,8 @@ class _Files:
             actual = self._read(file) if self._rows else self._footer(file)
         except (OSError, pa.ArrowException, PracticusAssetsError) as error:
             return [Finding("damaged file", file.path, f"it cannot be read: {error}", _RESTORE)]
-        return list(_differences(file, actual))
+        problems = [("rows", actual.wrong_rows(file)), ("statistics", actual.wrong_statistics(file))]
+        return [Finding(kind, file.path, text, _RESTORE) for kind, text in problems if text]
 
     def content(self) -> list[Finding]:
         """Return the partitions whose rows are not those that were committed; needs all rows."""
@@ -263,12 +263,12 @@ class _Files:
             return None  # a file that cannot be read is a finding of its own
         return str(made)
 
-    def _footer(self, file: DataFile) -> "_Actual":
+    def _footer(self, file: DataFile) -> Contents:
         with self._table.redacted(), pq.ParquetFile(file.path, filesystem=self._filesystem) as parquet:
-            return _Actual.of_footer(parquet.metadata, self._schema)
+            return Contents.of_footer(parquet.metadata, self._schema)
 
-    def _read(self, file: DataFile) -> "_Actual":
-        actual = _Actual()
+    def _read(self, file: DataFile) -> Contents:
+        actual = Contents()
         key = self._key(file)
         if key is not None:
             self._files[key].append(file)
@@ -283,94 +283,3 @@ class _Files:
         if self._scope.is_whole_table:
             return WHOLE_TABLE
         return self._scope.keys[part] if part is not None else None
-
-
-_RESTORE = "Materialize its partition again, roll it back, or restore the file from a backup."
-
-
-class _Actual:
-    """What a file really holds: rows, and bounds and nulls of columns."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.nulls: dict[str, int] = {}
-        self.low: dict[str, Any] = {}
-        self.high: dict[str, Any] = {}
-
-    @classmethod
-    def of_footer(cls, metadata: Any, schema: pa.Schema) -> "_Actual":
-        """Return what a Parquet file's footer says of its columns that are not nested."""
-        actual = cls()
-        actual.rows = metadata.num_rows
-        unknown: set[str] = set()
-        for group in range(metadata.num_row_groups):
-            for number in range(metadata.num_columns):
-                column = metadata.row_group(group).column(number)
-                name, told = column.path_in_schema, column.statistics
-                if name not in schema.names or told is None or not told.has_null_count:
-                    unknown.add(name)
-                    continue
-                actual.nulls[name] = actual.nulls.get(name, 0) + told.null_count
-                if told.has_min_max:
-                    actual.widen(name, told.min, told.max)
-        for name in unknown:
-            for part in (actual.nulls, actual.low, actual.high):
-                part.pop(name, None)
-        return actual
-
-    def add(self, batch: pa.RecordBatch, file: DataFile) -> None:
-        """Add rows; only columns for which the file has bounds or counts are looked at."""
-        self.rows += batch.num_rows
-        for name in file.nulls:
-            if name in batch.schema.names:
-                self.nulls[name] = self.nulls.get(name, 0) + batch.column(name).null_count
-        for name in {*file.low, *file.high} & set(batch.schema.names):
-            column = batch.column(name).drop_null()
-            if pa.types.is_floating(column.type):
-                column = column.filter(pc.invert(pc.is_nan(column)))
-            if len(column):
-                low, high = pc.min_max(column).values()
-                self.widen(name, low.as_py(), high.as_py())
-
-    def widen(self, name: str, low: Any, high: Any) -> None:
-        """Let the bounds of a column hold two more values."""
-        low, high = _zoned(low), _zoned(high)
-        self.low[name] = min(self.low.get(name, low), low)
-        self.high[name] = max(self.high.get(name, high), high)
-
-
-def _zoned(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
-
-
-def _differences(file: DataFile, actual: _Actual) -> Iterator[Finding]:
-    """Yield where the log says otherwise of a file than the file; bounds may be wider than the values."""
-    if file.rows is not None and file.rows != actual.rows:
-        yield Finding(
-            "rows", file.path, f"it has {actual.rows:,} rows, and the log says {file.rows:,}.", _RESTORE
-        )
-    wrong = [
-        f"{name} has {actual.nulls[name]:,} nulls, not {count:,}"
-        for name, count in file.nulls.items()
-        if name in actual.nulls and actual.nulls[name] != count
-    ]
-    wrong += [
-        f"{name} has the value {actual.low[name]!r}, below {low!r}"
-        for name, low in _comparable(file.low, actual.low)
-        if actual.low[name] < low
-    ]
-    wrong += [
-        f"{name} has the value {actual.high[name]!r}, above {high!r}"
-        for name, high in _comparable(file.high, actual.high)
-        if actual.high[name] > (high + _TIME_STEP if isinstance(high, datetime) else high)
-    ]
-    if wrong:
-        text = f"its statistics are not true, so that queries may miss rows: {'; '.join(wrong)}."
-        yield Finding("statistics", file.path, text, "Materialize its partition again.")
-
-
-def _comparable(bounds: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, bound in bounds.items():
-        value = _zoned(bound)
-        if name in actual and isinstance(value, type(actual[name])):
-            yield name, value

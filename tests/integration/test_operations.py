@@ -179,6 +179,20 @@ def test_a_table_without_partitions_goes_back_to_a_run(shop: Shop) -> None:
     assert shop.bench.data_version("total") == version
 
 
+def test_a_partitioned_table_goes_back_as_a_whole_over_a_change_of_its_columns(shop: Shop) -> None:
+    for day in (FIRST, SECOND):
+        shop.day("orders", day=day)
+    version = shop.bench.data_version("orders", FIRST)
+    other = pd.DataFrame({"day": [FIRST, THIRD], "n": ["text", "text"]})
+    shop.bench.write("orders", other, mode="overwrite", schema_mode="overwrite")
+    result = shop.job("table_rollback", "rollback", table="orders", to="1")
+    told = [event.partition for event in result.get_asset_materialization_events()]
+    assert told == [FIRST, SECOND]
+    assert shop.bench.rows("orders", "day", "n") == [(FIRST, 1), (SECOND, 1)]
+    assert shop.bench.data_version("orders", FIRST) == version
+    assert drift(shop.entry("orders"), shop.bench.instance) == []
+
+
 def test_a_rollback_that_is_tried_again_reports_what_had_landed(shop: Shop) -> None:
     for number in (1, 2):
         shop.day("orders", day=FIRST, number=number)
