@@ -1,4 +1,4 @@
-"""One attempt at a step: its number, its worker, and the command that runs it."""
+"""One attempt at a step: its number, its worker, and what its process is told."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,10 +70,6 @@ class Attempt:
         asked = declared(op, self._context.step_tags[self.step], self.run.tags, self.instance)
         changes = overrides(self.run.tags, configuration.workers, self.step)
         return configuration.assign(self.step, asked, changes, self.out_of_memory, self.lost)
-
-    def command(self) -> list[str]:
-        """Return the command line that runs the step, but for its arguments, which are in the environment."""
-        return list(self._context.execute_step_args.get_command_args(skip_serialized_namedtuple=True))
 
     def environment(self, worker: Worker, roots: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that the step's process needs besides the worker's own.
