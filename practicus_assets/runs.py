@@ -1,18 +1,14 @@
 """Runs: who is at work in a step, and at which version a run reads a table."""
 
 import os
-import sys
-import traceback
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
-from practicus_assets.events import has_ended, last_conflict, materializations
+from practicus_assets.events import last_conflict, materializations
 from practicus_assets.lake.partitions import Scope
 from practicus_assets.lake.provenance import Provenance
 from practicus_assets.lake.snapshot import Snapshot
@@ -108,27 +104,6 @@ def made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -
         if run_id == run.dagster_run.run_id and VERSION in event.metadata:
             return int(str(event.metadata[VERSION].value))
     return None
-
-
-@contextmanager
-def unless_given_up(context: Context) -> Iterator[None]:
-    """Let a worker's process end without a word if its attempt was given up on while it was away.
-
-    What it would report, its executor would take for the end of the attempt that runs now.
-    """
-    try:
-        yield
-    except Exception:
-        step = step_of(context)
-        attempt = os.environ.get(variables.ATTEMPT)
-        if step is None or attempt is None:
-            raise
-        if has_ended(step.instance, step.run_id, step.step.key, int(attempt)):
-            traceback.print_exc()
-            print("This attempt was given up on, and another one has begun: it ends here.", file=sys.stderr)  # noqa: T201 the log of its own process, which nobody else reads
-            sys.stderr.flush()
-            os._exit(0)
-        raise
 
 
 def _attempt(step: Any) -> int:

@@ -24,7 +24,7 @@ from practicus_assets.report import (
     partition_metadata,
     table_schema,
 )
-from practicus_assets.runs import provenance_of, unless_given_up
+from practicus_assets.runs import provenance_of
 from practicus_assets.settings import PartitionBy, TableSettings
 from practicus_assets.workers.declaration import WorkerOf, declare
 from practicus_assets.workers.spec import Worker
@@ -145,9 +145,7 @@ class _Step:
 
         def compute(context: Any, **values: Any) -> Iterator[Any]:
             arguments = (context,) if takes_context else ()
-            own = _asset_context(context)
-            with unless_given_up(own):
-                yield from self._run(own, lambda: self._function(*arguments, **values))
+            yield from self._run(_asset_context(context), lambda: self._function(*arguments, **values))
 
         compute.__name__ = self._function.__name__
         compute.__doc__ = self._function.__doc__

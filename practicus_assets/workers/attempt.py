@@ -54,6 +54,11 @@ class Attempt:
         return self._context.get_step_context(self.step)
 
     @property
+    def tags(self) -> Mapping[str, str]:
+        """Tags of the step's op."""
+        return self._context.step_tags[self.step]
+
+    @property
     def instance(self) -> dg.DagsterInstance:
         """To which the step reports."""
         return self._context.instance
@@ -67,7 +72,7 @@ class Attempt:
         """
         step_context = self.step_context
         op = step_context.job.get_definition().get_op(step_context.node_handle).definition
-        asked = declared(op, self._context.step_tags[self.step], self.run.tags, self.instance)
+        asked = declared(op, self.tags, self.run.tags, self.instance)
         changes = overrides(self.run.tags, configuration.workers, self.step)
         return configuration.assign(self.step, asked, changes, self.out_of_memory, self.lost)
 

@@ -14,8 +14,9 @@ _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _SECRET_ENV = re.compile(
-    r"(^|_)(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|(API|ACCESS|PRIVATE|ACCOUNT)_?KEY)(_|$)", re.IGNORECASE
+    r"(PASSWORD|PASSWD|_PWD|SECRET|TOKEN|CREDENTIALS?|(API|ACCESS|PRIVATE|ACCOUNT)_?KEY)$", re.IGNORECASE
 )
+_LOGIN = re.compile(r"://[^/\s:@]*:[^/\s@]+@")  # a password in a URL
 _IMAGE = re.compile(r"[a-z0-9][-._a-zA-Z0-9/:]*(:[\w][\w.-]{0,127})?(@sha256:[a-f0-9]{64})?")
 
 
@@ -95,12 +96,16 @@ def _env(name: str, value: Any) -> dict[str, str]:
     for key in _texts(name, value):
         if not isinstance(key, str) or not _ENV_NAME.fullmatch(key):
             raise _fail(name, key, "Write names of environment variables.")
-        if _SECRET_ENV.search(key):
-            raise DeclarationError(
-                f"{name} has {key}, which looks like a secret; Dagster would show its value.",
-                "Put it into a Kubernetes Secret, and name that in secrets.",
-            )
+        _refuse_secret(name, key, value[key])
     return dict(value)
+
+
+def _refuse_secret(name: str, variable: str, value: str) -> None:
+    if _SECRET_ENV.search(variable) or _LOGIN.search(value):
+        raise DeclarationError(
+            f"{name} has {variable}, which looks like a secret; Dagster would show its value.",
+            "Put it into a Kubernetes Secret, and name that in secrets.",
+        )
 
 
 def _labels(name: str, value: Any) -> dict[str, str]:
@@ -141,6 +146,9 @@ def _affinity(name: str, value: Any) -> dict[str, Any]:
 
 def _raw(name: str, value: Any) -> dict[str, Any]:
     api_types.check("V1PodSpec", value, name)
+    for container in (*value.get("containers", ()), *value.get("initContainers", ())):
+        for variable in container.get("env", ()):
+            _refuse_secret(name, variable.get("name", ""), variable.get("value", ""))
     return dict(value)
 
 

@@ -140,19 +140,25 @@ class Cluster:
             return ""
         return str(answer.data.decode(errors="replace"))
 
-    def run_job(self) -> dict[str, str] | None:
-        """Return the owner for the Jobs of a run whose process is in a pod here: its Job, else its pod."""
-        host = os.environ.get("HOSTNAME")
-        if not self.region.in_cluster or not host:
-            return None
-        pod = self.pod(host)
+    def run_pod(self) -> dict[str, str] | None:
+        """Return the pod in which this process runs, as an owner; None if it runs in none."""
+        pod = self._own_pod()
         if pod is None:
             return None
-        owners = pod["metadata"].get("ownerReferences") or []
-        for owner in owners:
+        name, uid = (pod["metadata"][key] for key in ("name", "uid"))
+        return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}
+
+    def run_job(self) -> dict[str, str] | None:
+        """Return the Job of the pod in which this process runs, as an owner; None if it has none."""
+        pod = self._own_pod() or {"metadata": {}}
+        for owner in pod["metadata"].get("ownerReferences") or ():
             if owner["kind"] == "Job":
                 return {key: owner[key] for key in ("apiVersion", "kind", "name", "uid")}
-        return {"apiVersion": "v1", "kind": "Pod", "name": host, "uid": pod["metadata"]["uid"]}
+        return None
+
+    def _own_pod(self) -> dict[str, Any] | None:
+        host = os.environ.get("HOSTNAME")
+        return self.pod(host) if self.region.in_cluster and host else None
 
     def kubectl(self, *words: str) -> str:
         """Return a command line that a person can use."""

@@ -18,6 +18,7 @@ from practicus_assets.workers.spec import Worker
 
 ENVIRONMENT = "PRACTICUS_WORKERS"
 _BUILT_IN = Worker(keep_on_failure=3600, capture_logs=True)
+_ISOLATIONS = ("auto", "process", "none")
 _BACKENDS = ("local", "kubernetes")
 
 _WORKER_FIELDS = "Fields of a Worker, e.g. {memory: 4Gi}."
@@ -54,7 +55,7 @@ SCHEMA = {
         "the instance launches runs there, else local.",
     ),
     "isolation": dg.Field(
-        dg.Enum("WorkerIsolation", [dg.EnumValue(name) for name in ("auto", "process", "none")]),
+        dg.Enum("WorkerIsolation", [dg.EnumValue(name) for name in _ISOLATIONS]),
         is_required=False,
         description="Of local steps. process: each has its own. none: the run's. auto: the run's, "
         "unless one of the run's steps declares a worker.",
@@ -126,8 +127,8 @@ class Configuration:
 
         """
         given = merged(_from_environment(), {k: v for k, v in run_config.items() if k in SCHEMA})
-        kubernetes = dict(given.pop("kubernetes", {}))
-        regions = kubernetes.pop("regions", {})
+        kubernetes = dict(given.pop("kubernetes", None) or {})
+        regions = kubernetes.pop("regions", None) or {}
         rest = {
             name: kubernetes.pop(name) for name in ("keep_succeeded", "lost_retries") if name in kubernetes
         }
@@ -191,7 +192,9 @@ class Configuration:
 
 def _region(name: str, config: Mapping[str, Any]) -> Region:
     known = {each.name for each in fields(Region)} - {"name"}
-    _refuse_unknown(config, known, f"kubernetes: regions: {name}" if name else "kubernetes")
+    where = f"kubernetes: regions: {name}" if name else "kubernetes"
+    _refuse_unknown(config, known, where)
+    _refuse_unknown(config.get("spot") or {}, {"node_selector", "tolerations"}, f"{where}: spot")
     return Region(name, **config)
 
 
@@ -213,8 +216,13 @@ def _from_environment() -> dict[str, Any]:
             f"{value} holds {config!r}.", "Write the executor's configuration as a mapping."
         )
     _refuse_unknown(config, set(SCHEMA), value)
-    if config.get("backend", "local") not in _BACKENDS:
-        raise DeclarationError(f"{value}: backend is {config['backend']!r}.", f"Use one of {_BACKENDS}.")
+    for name, allowed in (("backend", _BACKENDS), ("isolation", _ISOLATIONS)):
+        if config.get(name, allowed[0]) not in allowed:
+            raise DeclarationError(f"{value}: {name} is {config[name]!r}.", f"Use one of {allowed}.")
+    counts = {**config, **(config.get("kubernetes") or {})}
+    for name in ("max_concurrent", "keep_succeeded", "lost_retries"):
+        if not isinstance(counts.get(name, 0), int):
+            raise DeclarationError(f"{value}: {name} is {counts[name]!r}.", "Write a whole number.")
     return config
 
 

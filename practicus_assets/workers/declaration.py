@@ -143,8 +143,10 @@ def overrides(
         DeclarationError: for a field that a launcher may not change.
 
     """
-    found = [(f"run config, workers: {key}", configured.get(key)) for key in ("*", step)]
-    found += [(f"run tag {key}", run_tags.get(key)) for key in (WORKER_TAG, f"{WORKER_TAG}.{step}")]
+    steps = dict.fromkeys([step.partition("[")[0], step])  # a mapped step, such as op[3], is also its op's
+    found = [(f"run config, workers: {key}", configured.get(key)) for key in ("*", *steps)]
+    tags = [WORKER_TAG, *(f"{WORKER_TAG}.{key}" for key in steps)]
+    found += [(f"run tag {key}", run_tags.get(key)) for key in tags]
     layers = []
     for source, fields in found:
         if fields is None:

@@ -3,6 +3,7 @@
 In a pod it is run as `python -m practicus_assets.workers.entrypoint api execute_step`.
 """
 
+import multiprocessing
 import os
 import runpy
 import signal
@@ -12,6 +13,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import dagster as dg
+
+from practicus_assets.events import STEP_ENDS, has_ended
+from practicus_assets.workers import variables
 
 _TERMINATION_MESSAGE = Path("/dev/termination-log")  # Container.terminationMessagePath, its default
 _PEAKS = (
@@ -51,12 +57,13 @@ def main() -> None:
 
 def run_child(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     """Run a command of Dagster's CLI in a child process that ends with the one that started it."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.update(environment)
     _dagster(arguments)
 
 
 def _dagster(arguments: Sequence[str]) -> None:
+    _silence_if_given_up()
     sys.argv = ["dagster", *arguments]
     runpy.run_module("dagster", run_name="__main__", alter_sys=True)
 
@@ -70,10 +77,38 @@ def _tell_peak_memory() -> None:
             return
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_PAUSE_S)
-    os.kill(os.getpid(), signal.SIGTERM)
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _silence_if_given_up() -> None:
+    """Have this process end without a word instead of reporting the end of an attempt that was given up on.
+
+    Its executor would take the report for that of the attempt that runs now.
+    """
+    attempt = os.environ.get(variables.ATTEMPT)
+    if attempt is None:
+        return
+    store = dg.DagsterInstance.handle_new_event
+
+    def store_unless_given_up(instance: dg.DagsterInstance, event: dg.EventLogEntry, **options: Any) -> None:
+        ended = event.dagster_event
+        if (
+            ended is not None
+            and ended.step_key is not None
+            and ended.event_type in STEP_ENDS
+            and has_ended(instance, event.run_id, ended.step_key, int(attempt))
+        ):
+            print(event.user_message or ended.message, file=sys.stderr)  # noqa: T201 the process's own log
+            print("This attempt was given up on, and another one has begun: it ends here.", file=sys.stderr)  # noqa: T201
+            sys.stderr.flush()
+            os._exit(0)
+        store(instance, event, **options)
+
+    setattr(dg.DagsterInstance, "handle_new_event", store_unless_given_up)  # noqa: B010 of this process
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from practicus_assets.workers.configuration import ENVIRONMENT, SCHEMA, Configur
 from practicus_assets.workers.handler import Failure, WorkerHandler
 from practicus_assets.workers.spec import WORKER_TAG
 
+BY_POLICY = "RetryRequestedFromPolicy"  # as Dagster calls it where it decides about the author's exception
 _LOOK_S = 1  # between two looks at a run's workers
 _LONGEST_WAIT_S = 60
 _PAUSES_S = {"local": 0.1, "kubernetes": 0.5}  # between two looks at a run's events
@@ -92,14 +93,20 @@ class WorkerExecutor(StepDelegatingExecutor):
         """Run a plan, tell the handler of each step's end, and leave no worker behind."""
         message = f"Steps run in {self._handler.name}: {self._why}."
         dg.DagsterEvent.engine_event(plan_context, message, EngineEventData())
+        for unknown in self._unknown_overrides(plan_context, execution_plan):
+            told = f"{unknown} names no step of this run, and changes nothing."
+            dg.DagsterEvent.engine_event(plan_context, told, EngineEventData())
         try:
             for event in super().execute(plan_context, execution_plan):
                 if event.step_key and event.event_type in STEP_ENDS:
                     self._handler.ended(event.step_key, succeeded=event.is_step_success)
                 yield event
         except BaseException:  # Dagster's loop ends workers for an Exception, but not for an interrupt
-            self._handler.end_all()
+            if not plan_context.instance.run_will_resume(plan_context.run_id):
+                self._handler.end_all()
             raise
+        finally:
+            self._handler.finish()
 
     def log_failure_or_retry_event_after_error(
         self, step_context: Any, err_info: SerializableErrorInfo, known_state: Any
@@ -124,7 +131,8 @@ class WorkerExecutor(StepDelegatingExecutor):
             policy = step_context.op_retry_policy
             if policy is not None and before < policy.max_retries and not step_context.retry_mode.disabled:
                 wait = policy.calculate_delay(before + 1)
-                return dg.DagsterEvent.step_retry_event(step_context, StepRetryData(error, wait))
+                by_policy = SerializableErrorInfo("", [], BY_POLICY, cause=error)
+                return dg.DagsterEvent.step_retry_event(step_context, StepRetryData(by_policy, wait))
         return dg.DagsterEvent.step_failure_event(
             step_context,
             StepFailureData(
@@ -132,6 +140,24 @@ class WorkerExecutor(StepDelegatingExecutor):
                 UserFailureData(type(failure.error).__name__, str(failure.error), failure.metadata),
             ),
         )
+
+    def _pop_events(self, instance: Any, run_id: str, seen_storage_ids: Any) -> Any:
+        """Return new events, without those by which an attempt that was given up on ends its step again."""
+        events = super()._pop_events(instance, run_id, seen_storage_ids)
+        return [
+            each
+            for each in events
+            if each.event_type not in STEP_ENDS or not self._handler.is_over(each.step_key)
+        ]
+
+    def _unknown_overrides(self, plan_context: Any, execution_plan: Any) -> Iterator[str]:
+        steps = {each.key for each in execution_plan.steps}
+        known = {*steps, *(key.partition("[")[0] for key in steps), "*"}
+        named = {key: f"run config, workers: {key}" for key in self._handler.configuration.workers}
+        tags = plan_context.dagster_run.tags
+        prefix = f"{WORKER_TAG}."
+        named |= {tag.removeprefix(prefix): f"run tag {tag}" for tag in tags if tag.startswith(prefix)}
+        yield from (source for key, source in named.items() if key not in known)
 
     def _tries_again(self, failure: Failure, lost: int) -> bool:
         if isinstance(failure.error, WorkerOutOfMemory):
@@ -166,10 +192,13 @@ def backend(
 
 
 def _launcher_class(instance: dg.DagsterInstance) -> type:
-    """Return the class of the run launcher, which need not be able to work where this runs."""
-    reference = instance.get_ref().run_launcher_data
-    if reference is None:
+    """Return the class of the run launcher, also where it cannot work: outside of the cluster it is for."""
+    try:
         return type(instance.run_launcher)
+    except Exception:
+        reference = instance.get_ref().run_launcher_data
+        if reference is None:
+            raise
     found: type = getattr(importlib.import_module(reference.module_name), reference.class_name)
     return found
 

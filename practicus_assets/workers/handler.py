@@ -44,12 +44,14 @@ class WorkerHandler(StepHandler):
         self.configuration = configuration
         self._failures: dict[str, Failure] = {}
         self._running: dict[str, Attempt] = {}
+        self._over: set[str] = set()
         super().__init__()
 
     def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[Any]:
         """Start a worker; one that cannot be started is a step that failed."""
         attempt = Attempt.of(step_handler_context)
         self._running[attempt.step] = attempt
+        self._over.discard(attempt.step)
         try:
             yield from self._launch(attempt)
         except PracticusAssetsError as error:
@@ -78,6 +80,14 @@ class WorkerHandler(StepHandler):
     def ended(self, step: str, *, succeeded: bool) -> None:  # noqa: ARG002 for those who clean up after it
         """Take note that an attempt at a step has reported its end."""
         self._running.pop(step, None)
+        self._over.add(step)
+
+    def is_over(self, step: str | None) -> bool:
+        """Whether the newest attempt at a step has ended: what ends it again comes from an earlier one."""
+        return step in self._over
+
+    def finish(self) -> None:
+        """Clean up at the run's end."""
 
     def end_all(self) -> None:
         """End the workers of all steps that run."""

@@ -7,13 +7,14 @@ import dagster as dg
 import kubernetes
 from dagster_k8s import DagsterK8sJobConfig, K8sRunLauncher, construct_dagster_k8s_job
 from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import UserDefinedDagsterK8sConfig
+from dagster_k8s.job import UserDefinedDagsterK8sConfig, get_user_defined_k8s_config
 
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.manifest import k8s_config
 from practicus_assets.workers.spec import Worker
 
 COMMAND = ("python", "-m", "practicus_assets.workers.entrypoint", "api", "execute_step")
+_RESOURCES = ("cpu", "cpu_limit", "memory", "memory_limit", "ephemeral_storage", "gpu")
 RUN_LABEL = "dagster/run-id"
 
 
@@ -26,6 +27,7 @@ def step_job(
     environment: Mapping[str, str],
     image: str | None,
     launcher: Any,
+    tags: Mapping[str, str] | None = None,
     owner: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the Job in which a step runs.
@@ -41,6 +43,7 @@ def step_job(
         environment: variables of the step's process.
         image: the code location's; the worker's own goes before it.
         launcher: the instance's run launcher, if it is a `K8sRunLauncher`.
+        tags: of the step; its own `dagster-k8s/config`, if it has one, is below the worker.
         owner: an owner reference; the Job is deleted with its owner.
 
     Raises:
@@ -50,6 +53,12 @@ def step_job(
     launcher = launcher if isinstance(launcher, K8sRunLauncher) else None
     asked = UserDefinedDagsterK8sConfig.from_dict(k8s_config(worker))
     context = K8sContainerContext.create_for_run(run, launcher, include_run_tags=False)
+    if any(getattr(worker, field) is not None for field in _RESOURCES):
+        # those of the small pod that only starts steps would bound a worker that asks for its own
+        inherited = {k: v for k, v in context.run_k8s_config.container_config.items() if k != "resources"}
+        context = context._replace(run_k8s_config=context.run_k8s_config._replace(container_config=inherited))
+    own = get_user_defined_k8s_config(tags or {})
+    context = context.merge(K8sContainerContext(run_k8s_config=own))
     context = context.merge(K8sContainerContext(run_k8s_config=asked))
     if launcher is not None:
         config = context.get_k8s_job_config(image, launcher)

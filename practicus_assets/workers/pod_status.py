@@ -18,34 +18,43 @@ from practicus_assets.errors import (
 )
 from practicus_assets.workers.manifest import CONTAINER
 
-# reasons for which a container waits, and will wait for ever
-_REJECTED = {
+# reasons for which a container waits that do not pass by themselves, unless what caused them does
+_BLOCKED = {
     "InvalidImageName",
     "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "RegistryUnavailable",
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
-    "StartError",
 }
-_IMAGE_PULL = {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"}
-_MAY_PASS = re.compile(
-    r"time?out|too many requests|\b(429|50[0234])\b|reset by peer|\bEOF\b|temporar", re.IGNORECASE
+_LASTING = re.compile(
+    r"not found|no such image|not present|manifest unknown|does not exist|denied|forbidden|unauthorized|"
+    r"authorization failed|invalid|non-root|runAsNonRoot|non-numeric|couldn't find key|no command|"
+    r"executable file",
+    re.IGNORECASE,
 )
-# reasons for which a pod was ended from outside (PodStatus.reason, and the condition DisruptionTarget)
+_AT_ONCE = {"InvalidImageName", "ErrImageNeverPull"}
+_NOT_STARTED = {"StartError", "ContainerCannotRun"}  # of a container that has "ended" all the same
+PATIENCE_S = 300.0  # for causes that may pass
+# reasons for which a pod was ended from outside (PodStatus.reason; the kubelet's admission; DisruptionTarget)
 _LOST = {
     "Evicted",
     "Preempted",
     "Preempting",
     "NodeLost",
     "NodeAffinity",
+    "NodeName",
+    "NodePorts",
     "NodeShutdown",
     "Shutdown",
+    "TaintToleration",
     "Terminated",
+    "TopologyAffinityError",
     "UnexpectedAdmissionError",
-    "OutOfcpu",
-    "OutOfmemory",
-    "OutOfpods",
 }
+_LOST_CONTAINER = {"ContainerStatusUnknown", "Unknown"}  # its node was away when it ended
 _OOM = "OOMKilled"
 _PEAK = re.compile(r"peak_memory_bytes=(\d+)")
 SIGKILL_EXIT = 137
@@ -57,77 +66,124 @@ class End:
 
     Attributes:
         error: the class of the failure, with what was found.
-        exit_code: of the step's container; None if it has none.
-        node: on which it ran; empty if on none.
+        container: the one that it is about.
+        exit_code: of that container; None if it has none.
+        node: on which the pod ran; empty if on none.
         peak_memory: bytes; None if unknown.
-        started: whether the step's container ran.
+        started: whether that container ran.
 
     """
 
     error: WorkerFailed
+    container: str
     exit_code: int | None
     node: str
     peak_memory: int | None
     started: bool
 
 
-def end(pod: Mapping[str, Any]) -> End | None:
+def end(pod: Mapping[str, Any], blocked_s: float = 0) -> End | None:
     """Return how a pod ended, or that it can never start; None while it may still do its work.
 
     A pod that succeeded has ended too: whether its step reported that is for the caller to know.
+
+    Args:
+        pod: as a manifest.
+        blocked_s: for how many seconds `is_blocked` has held of it.
+
     """
     status, spec = pod.get("status") or {}, pod.get("spec") or {}
-    container = _container(status)
+    container = _ended_container(status)
     terminated = (container.get("state") or {}).get("terminated") or {}
-    exit_code = terminated.get("exitCode")
-    error = _error(pod, terminated)
+    error = _error(pod, container, terminated) or _rejection(status, blocked_s)
     if error is None:
         return None
     peak = _PEAK.search(terminated.get("message") or "")
     return End(
         error=error,
-        exit_code=exit_code,
+        container=container.get("name") or CONTAINER,
+        exit_code=terminated.get("exitCode"),
         node=spec.get("nodeName") or "",
         peak_memory=int(peak[1]) if peak else None,
         started="running" in (container.get("state") or {}) or bool(terminated),
     )
 
 
-def _error(pod: Mapping[str, Any], terminated: Mapping[str, Any]) -> WorkerFailed | None:
+def _error(
+    pod: Mapping[str, Any], container: Mapping[str, Any], terminated: Mapping[str, Any]
+) -> WorkerFailed | None:
     status = pod.get("status") or {}
-    phase, reason = status.get("phase"), status.get("reason") or ""
-    disrupted = _disruption(status) or ("it was deleted" if pod["metadata"].get("deletionTimestamp") else "")
-    if terminated.get("reason") == _OOM:
+    ended = terminated.get("reason") or ""
+    lost = _loss(pod, ended)
+    if ended == _OOM:
         return WorkerOutOfMemory(
             f"its container was killed for memory, of which it may have {_memory_of(pod)}.",
             "Give the worker more memory, or a memory_limit up to which retries may grow.",
         )
-    if reason == "DeadlineExceeded":
+    if status.get("reason") == "DeadlineExceeded":
         limit = (pod.get("spec") or {}).get("activeDeadlineSeconds")
         return WorkerTimedOut(f"it ran longer than its time_limit of {limit} s.", "Raise time_limit.")
-    if reason in _LOST or disrupted:
-        why = disrupted or f"{reason}: {status.get('message') or 'no message'}"
-        return WorkerLost(f"its pod was taken away ({why}).")
-    if phase in {"Failed", "Succeeded"} or terminated:
-        code = terminated.get("exitCode")
-        signal = f" (signal {code - 128})" if code is not None and code > 128 else ""  # noqa: PLR2004 shells' rule
-        said = terminated.get("reason") or reason or phase
-        return WorkerCrashed(
-            f"its process ended with exit code {code}{signal}, {said}, before it reported the step's result.",
-            "Its last log lines are below.",
+    if lost:
+        return WorkerLost(f"its pod was taken away ({lost}).")
+    if ended in _NOT_STARTED:
+        return WorkerRejected(
+            f"container {container['name']} cannot start ({ended}: {terminated.get('message') or '?'}).",
+            "Mend the worker's image or command.",
         )
-    return _rejection(status)
+    if terminated or status.get("phase") in {"Failed", "Succeeded"}:
+        return _crash(status, container, terminated)
+    return None
 
 
-def _rejection(status: Mapping[str, Any]) -> WorkerRejected | None:
+def _loss(pod: Mapping[str, Any], ended: str) -> str:
+    """Return why a pod was taken away from outside; empty if it was not."""
+    status = pod.get("status") or {}
+    reason = status.get("reason") or ""
+    disrupted = _disruption(status)
+    if disrupted:
+        return disrupted
+    if reason in _LOST or reason.startswith("OutOf"):
+        return f"{reason}: {status.get('message') or 'no message'}"
+    if ended in _LOST_CONTAINER:
+        return f"{ended}: its node was away when it ended"
+    return "it was deleted" if pod["metadata"].get("deletionTimestamp") else ""
+
+
+def _crash(
+    status: Mapping[str, Any], container: Mapping[str, Any], terminated: Mapping[str, Any]
+) -> WorkerCrashed:
+    code = terminated.get("exitCode")
+    signal = f" (signal {code - 128})" if code is not None and code > 128 else ""  # noqa: PLR2004 shells' rule
+    said = terminated.get("reason") or status.get("reason") or status.get("phase")
+    name = container.get("name")
+    whose = "its process" if name in {None, CONTAINER} else f"container {name}"
+    return WorkerCrashed(
+        f"{whose} ended with exit code {code}{signal}, {said}, before it reported the step's result.",
+        "Its last log lines are below.",
+    )
+
+
+def _rejection(status: Mapping[str, Any], blocked_s: float) -> WorkerRejected | None:
     for name, state in _waiting(status):
         why, message = state.get("reason") or "", state.get("message") or ""
-        if why in _REJECTED or (why in _IMAGE_PULL and not _MAY_PASS.search(message)):
+        lasts = why in _AT_ONCE or _LASTING.search(message) or blocked_s > PATIENCE_S
+        if why in _BLOCKED and lasts:
             return WorkerRejected(
                 f"container {name} cannot start ({why}: {message or 'no message'}).",
                 "Mend the worker's image or configuration.",
             )
     return None
+
+
+def is_blocked(pod: Mapping[str, Any]) -> bool:
+    """Whether a container waits for what does not come by itself, such as a registry that does not answer."""
+    return any(state.get("reason") in _BLOCKED for _, state in _waiting(pod.get("status") or {}))
+
+
+def is_held(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod whose step has ended goes on because of a sidecar."""
+    status = pod.get("status") or {}
+    return status.get("phase") == "Running" and "terminated" in (_container(status).get("state") or {})
 
 
 def obstacle(pod: Mapping[str, Any]) -> str:
@@ -154,6 +210,15 @@ def _container(status: Mapping[str, Any]) -> Mapping[str, Any]:
         if each["name"] == CONTAINER:
             return each
     return {}
+
+
+def _ended_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the step's container, or the init container that failed before it."""
+    each: Mapping[str, Any]
+    for each in status.get("initContainerStatuses") or ():
+        if ((each.get("state") or {}).get("terminated") or {}).get("exitCode"):
+            return each
+    return _container(status)
 
 
 def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,10 +1,11 @@
 """Pods: workers on a cluster, one Job an attempt, read before they are judged."""
 
+import contextlib
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -20,11 +21,13 @@ from practicus_assets.workers.cluster import Cluster, Unreachable, said
 from practicus_assets.workers.configuration import Configuration
 from practicus_assets.workers.handler import Failure, WorkerHandler
 from practicus_assets.workers.job import RUN_LABEL, step_job
-from practicus_assets.workers.manifest import CONTAINER, job_name
+from practicus_assets.workers.manifest import job_name
 from practicus_assets.workers.region import Region, own_namespace
 
 _PAGE_S = 0.9  # how long one look at a region's pods serves all steps
 _NO_POD_S = 10.0  # after which a Job without a pod is asked why
+_LEAVE_S = 10.0  # that a run's end waits for pods with sidecars
+_REFUSED = re.compile(r"FailedCreate: .*(forbidden|invalid)", re.IGNORECASE)
 _SLOW_START_S = 15.0  # after which a pod that has not started is asked why
 
 
@@ -32,12 +35,16 @@ _SLOW_START_S = 15.0  # after which a pod that has not started is asked why
 class _Watch:
     """What is known of a step's newest attempt."""
 
+    run_id: str
     attempt: int
     job: str
     cluster: Cluster
     assignment: Assignment
     since: float = field(default_factory=time.monotonic)
     pod: str = ""  # its uid, once it was seen
+    unmade: dict[str, Any] | None = None  # its Job, where the API server did not say that it made it
+    blocked: float | None = None  # since when its pod waits for what does not come by itself
+    has_sidecar: bool = False
     told: str = ""  # the last obstacle that was reported
 
 
@@ -51,6 +58,7 @@ class PodHandler(WorkerHandler):
         self._watched: dict[str, _Watch] = {}
         self._pages: dict[str, tuple[float, dict[str, list[dict[str, Any]]]]] = {}
         self._unreachable: set[str] = set()
+        self._owners: dict[bool, dict[str, str] | None] = {}
 
     @property
     def name(self) -> str:
@@ -72,8 +80,10 @@ class PodHandler(WorkerHandler):
         watch = self._watch(attempt)
         worker, cluster = watch.assignment.worker, watch.cluster
         location = attempt.run.job_code_origin
-        with _refusals(cluster):
-            owner = self._owner
+        owner = None
+        if cluster.region.in_cluster and cluster.namespace == own_namespace():
+            with _refusals(cluster):
+                owner = self._owner(resumed=attempt.instance.run_will_resume(attempt.run.run_id))
         job = step_job(
             watch.job,
             worker,
@@ -82,7 +92,8 @@ class PodHandler(WorkerHandler):
             environment=attempt.environment(worker, cluster.region.roots),
             image=location.repository_origin.container_image if location is not None else None,
             launcher=self._launcher,
-            owner=owner if cluster.region.in_cluster and cluster.namespace == own_namespace() else None,
+            tags=attempt.tags,
+            owner=owner,
         )
         container = job["spec"]["template"]["spec"]["containers"][0]
         yield dg.DagsterEvent.step_worker_starting(
@@ -97,20 +108,33 @@ class PodHandler(WorkerHandler):
                 "Watch": cluster.kubectl("logs", "--follow", f"job/{watch.job}"),
             },
         )
-        with _refusals(cluster):
-            cluster.create_job(job)
+        watch.unmade = job
+        self._make(watch)
+
+    def _make(self, watch: _Watch) -> None:
+        """Create a step's Job, or leave it to the next look where the API server does not answer."""
+        try:
+            watch.cluster.create_job(watch.unmade)
+        except ApiException as error:
+            if not _may_pass(error):
+                raise _refusal(watch.cluster, error) from error
+        except Unreachable:
+            return
+        else:
+            watch.unmade, watch.since = None, time.monotonic()
 
     def _look(self, attempt: Attempt) -> Failure | None:
         watch = self._watch(attempt)
         try:
+            if watch.unmade is not None:
+                self._make(watch)
             pods = self._page(attempt, watch.cluster).get(watch.job, [])
             failure = self._judged(attempt, watch, pods)
-        except ApiException as error:
-            if not _may_pass(error):
-                failure = Failure(_refusal(watch.cluster, error))
-            else:
-                self._tell_unreachable(attempt, watch.cluster, said(error))
-                return None
+        except WorkerRejected as error:
+            failure = Failure(error)
+        except ApiException as error:  # the step may be well, and reports by itself
+            self._tell_unreachable(attempt, watch.cluster, said(error))
+            return None
         except Unreachable as error:
             self._tell_unreachable(attempt, watch.cluster, str(error))
             return None
@@ -140,7 +164,7 @@ class PodHandler(WorkerHandler):
         if watch is None or watch.attempt != attempt.number:
             assignment, region = attempt.assignment(self.configuration)
             name = job_name(attempt.step, attempt.run.run_id, attempt.number)
-            watch = _Watch(attempt.number, name, self._cluster(region), assignment)
+            watch = _Watch(attempt.run.run_id, attempt.number, name, self._cluster(region), assignment)
             self._watched[attempt.step] = watch
         return watch
 
@@ -149,20 +173,48 @@ class PodHandler(WorkerHandler):
             self._clusters[region.name] = Cluster.of(region, self._launcher)
         return self._clusters[region.name]
 
-    @cached_property
-    def _owner(self) -> dict[str, str] | None:
-        return self._cluster(self.configuration.home).run_job()
+    def _owner(self, *, resumed: bool) -> dict[str, str] | None:
+        """Return the owner of Jobs: the run's pod, or where another pod may resume the run, the run's Job."""
+        if resumed not in self._owners:
+            home = self._cluster(self.configuration.home)
+            self._owners[resumed] = home.run_job() if resumed else home.run_pod()
+        return self._owners[resumed]
 
     def _page(self, attempt: Attempt, cluster: Cluster) -> dict[str, list[dict[str, Any]]]:
         """Return the run's pods in a region by their Job's name."""
         key = cluster.region.name
         when, found = self._pages.get(key, (0.0, {}))
         if time.monotonic() - when > _PAGE_S:
-            found = {}
-            for pod in cluster.pods(f"{RUN_LABEL}={attempt.run.run_id}"):
-                found.setdefault(pod["metadata"]["labels"].get("job-name", ""), []).append(pod)
+            found = self._listed(cluster, attempt.run.run_id)
             self._pages[key] = (time.monotonic(), found)
+            self._release(found)
         return found
+
+    def _listed(self, cluster: Cluster, run_id: str) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for pod in cluster.pods(f"{RUN_LABEL}={run_id}"):
+            found.setdefault(pod["metadata"]["labels"].get("job-name", ""), []).append(pod)
+        return found
+
+    def _release(self, pods: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Delete the Jobs of steps that have ended and that a sidecar keeps running."""
+        for step in [each for each in self._watched if self.is_over(each)]:
+            watch = self._watched[step]
+            if any(map(pod_status.is_held, pods.get(watch.job, ()))):
+                watch.cluster.delete_job(watch.job)
+                del self._watched[step]
+
+    def finish(self) -> None:
+        """Wait a moment for sidecars' pods, and let them go."""
+        until = time.monotonic() + _LEAVE_S
+        while time.monotonic() < until:
+            held = [w for step, w in self._watched.items() if w.has_sidecar and self.is_over(step)]
+            if not held:
+                return
+            with contextlib.suppress(ApiException, *Unreachable):
+                for watch in held:
+                    self._release(self._listed(watch.cluster, watch.run_id))
+            time.sleep(_PAGE_S)
 
     def _judged(self, attempt: Attempt, watch: _Watch, pods: list[dict[str, Any]]) -> Failure | None:
         if not watch.pod and pods:
@@ -170,7 +222,10 @@ class PodHandler(WorkerHandler):
         pod = next((each for each in pods if each["metadata"]["uid"] == watch.pod), None)
         if pod is None:
             return self._without_pod(attempt, watch)
-        end = pod_status.end(pod)
+        watch.has_sidecar = len(pod["spec"]["containers"]) > 1
+        watch.blocked = (watch.blocked or time.monotonic()) if pod_status.is_blocked(pod) else None
+        blocked_s = time.monotonic() - watch.blocked if watch.blocked is not None else 0
+        end = pod_status.end(pod, blocked_s)
         if end is not None:
             return self._failure(watch, pod, end)
         self._tell_obstacle(attempt, watch, pod)
@@ -181,14 +236,21 @@ class PodHandler(WorkerHandler):
             return Failure(WorkerLost("its pod was deleted."))
         if time.monotonic() - watch.since < _NO_POD_S:
             return None
-        if watch.cluster.job(watch.job) is None:
+        job = watch.cluster.job(watch.job)
+        if job is None:
             return Failure(WorkerLost(f"its Job {watch.job} was deleted."))
-        self._tell_warning(attempt, watch, "Job", watch.job)
+        conditions = (job.get("status") or {}).get("conditions") or ()
+        if any(each["type"] == "Failed" and each["status"] == "True" for each in conditions):
+            return Failure(WorkerLost("its pod was deleted."))
+        warning = self._tell_warning(attempt, watch, "Job", watch.job)
+        if _REFUSED.search(warning) and "exceeded quota" not in warning:
+            return Failure(WorkerRejected(f"the cluster refuses its pod. {warning}", "Mend the worker."))
         return None
 
     def _failure(self, watch: _Watch, pod: dict[str, Any], end: pod_status.End) -> Failure:
         cluster, name = watch.cluster, pod["metadata"]["name"]
-        log = cluster.log_tail(name, CONTAINER) if end.started else ""
+        captured = watch.assignment.worker.capture_logs is not False
+        log = cluster.log_tail(name, end.container) if end.started and captured else ""
         metadata: dict[str, Any] = {
             "Pod": name,
             "Kubernetes Namespace": cluster.namespace,
@@ -226,10 +288,14 @@ class PodHandler(WorkerHandler):
         elif time.monotonic() - watch.since > _SLOW_START_S:
             self._tell_warning(attempt, watch, "Pod", pod["metadata"]["name"])
 
-    def _tell_warning(self, attempt: Attempt, watch: _Watch, kind: str, name: str) -> None:
+    def _tell_warning(self, attempt: Attempt, watch: _Watch, kind: str, name: str) -> str:
+        """Tell the newest warning about an object, and return it; empty if there is none."""
         warnings = watch.cluster.events(kind, name)
-        if warnings:
-            self._tell_waiting(attempt, watch, f"{warnings[-1].get('reason')}: {warnings[-1].get('message')}")
+        if not warnings:
+            return ""
+        said = f"{warnings[-1].get('reason')}: {warnings[-1].get('message')}"
+        self._tell_waiting(attempt, watch, said)
+        return said
 
     def _tell_waiting(self, attempt: Attempt, watch: _Watch, why: str) -> None:
         if why != watch.told:

@@ -1,7 +1,6 @@
 """Processes: workers on this machine, forked from a server that has the libraries loaded."""
 
 import multiprocessing
-import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +17,7 @@ from practicus_assets.workers.handler import Failure, WorkerHandler
 # Libraries only: the author's module may start threads when it is imported, which do not survive a fork.
 _PRELOADED = ["dagster._cli", "pandas", "pyarrow.parquet", "deltalake", "practicus_assets"]
 _GRACE_S = 15
+_SIGKILL = 9
 
 
 class ProcessHandler(WorkerHandler):
@@ -57,8 +57,8 @@ class ProcessHandler(WorkerHandler):
             return None
         if code is None:
             return Failure(WorkerCrashed("its process is gone with the run's earlier process."))
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        advice = "The kernel does so when memory runs out." if code == -signal.SIGKILL else ""
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        advice = "The kernel does so when memory runs out." if code == -_SIGKILL else ""
         return Failure(
             WorkerCrashed(f"its process {how} before it reported the step's result.", advice),
             metadata={"Exit code": code},

@@ -17,7 +17,7 @@ BATCH_ROWS = 1 << 16
 
 
 def _worker(**fields: object) -> Worker:
-    return Worker(**{**SMALL.given(), **fields})
+    return Worker(**{k: v for k, v in {**SMALL.given(), **fields}.items() if v is not None})
 
 
 @table_asset(worker=_worker(env={"GREETING": "hello"}))
@@ -123,8 +123,40 @@ def interrupted() -> Iterator[pa.RecordBatch]:
         time.sleep(1 if ATTEMPT == 1 else 0)
 
 
-@table_asset(worker=_worker(image="localhost/no-such-image:1"))
+@table_asset(worker=_worker(image=f"localhost:{os.environ.get('REGISTRY_PORT', '1')}/no-such-image:1"))
 def imageless() -> pd.DataFrame:
+    return pd.DataFrame({"n": [1]})
+
+
+@dg.asset(op_tags=_worker(raw={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 180}).op_tags)
+def plain_cut_off() -> pd.DataFrame:
+    """Take long enough to be cut off, in the first attempt."""
+    time.sleep(20 if ATTEMPT == 1 else 0)
+    return pd.DataFrame({"attempt": [ATTEMPT]})
+
+
+@table_asset(
+    worker=_worker(
+        raw={
+            "containers": [
+                {"name": "sidecar", "command": ["sleep", "600"], "image": os.environ.get("IMAGE", "none")}
+            ]
+        }
+    )
+)
+def accompanied() -> pd.DataFrame:
+    return pd.DataFrame({"n": [1]})
+
+
+@table_asset(worker=_worker(memory="200Mi", memory_limit=None), retry_policy=dg.RetryPolicy(max_retries=1))
+def greedy() -> pd.DataFrame:
+    held = bytearray(400 << 20)
+    held[::4096] = b"x" * len(held[::4096])
+    return pd.DataFrame({"held": [len(held)]})
+
+
+@table_asset(worker=_worker(service_account="nobody-here"))
+def without_account() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
 
 
@@ -158,7 +190,8 @@ def in_west(in_east: pd.DataFrame) -> pd.DataFrame:
 
 ASSETS = [
     *(told, stumbles, raises, dies_once, dies, left, right, quiet, endless, plain, sized, bare_one, bare_two),
-    *(hungry, interrupted, imageless, huge, late, cut_off, in_east, in_west),
+    *(hungry, greedy, interrupted, imageless, huge, late, cut_off, plain_cut_off, in_east, in_west),
+    *(accompanied, without_account),
 ]
 NAMES = [asset.key.to_user_string() for asset in ASSETS]
 

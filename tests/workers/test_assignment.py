@@ -145,6 +145,10 @@ def test_a_run_may_not_change_what_runs(field: str) -> None:
         ("kubernetes: {regions: {eu: {namspace: a}}}", "Did you mean namespace?"),
         ("default: {memry: 1Gi}", "Did you mean memory?"),
         ("[1]", "as a mapping"),
+        ("isolation: proces", "isolation is 'proces'"),
+        ("max_concurrent: many", "max_concurrent is 'many'"),
+        ("kubernetes: {lost_retries: many}", "lost_retries is 'many'"),
+        ("kubernetes: {spot: {node_selectr: {}}}", "Did you mean node_selector?"),
         (":", "cannot be read"),
     ],
 )

@@ -73,6 +73,15 @@ def test_a_worker_becomes_this_manifest(name: str) -> None:
     assert job == yaml.safe_load((GOLDEN / f"{name}.yaml").read_text())
 
 
+def test_the_pods_own_dagster_k8s_config_is_kept_below_the_worker() -> None:
+    import json
+
+    tag = {"container_config": {"resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}}
+    job = made(Worker(memory="2Gi"), tags={"dagster-k8s/config": json.dumps(tag)})
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["requests"] == {"cpu": "1", "memory": "2Gi"}
+
+
 def test_a_worker_without_any_image_is_refused() -> None:
     with pytest.raises(DeclarationError, match="no image is named"):
         made(Worker(), image=None)

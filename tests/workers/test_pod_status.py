@@ -62,6 +62,28 @@ RUNNING = {"phase": "Running", "containerStatuses": [{"name": "dagster", "state"
             WorkerLost,
             "PreemptionByScheduler",
         ),
+        ({"phase": "Failed", "reason": "OutOfnvidia.com/gpu"}, WorkerLost, "OutOfnvidia.com/gpu"),
+        ({"phase": "Failed", "reason": "TaintToleration"}, WorkerLost, "TaintToleration"),
+        ({"phase": "Failed", **terminated(255, "Unknown")}, WorkerLost, "its node was away"),
+        ({"phase": "Failed", **terminated(137, "ContainerStatusUnknown")}, WorkerLost, "its node was away"),
+        (
+            {"phase": "Failed", **terminated(128, "StartError", 'exec: "pythn": executable file not found')},
+            WorkerRejected,
+            "executable file not found",
+        ),
+        (
+            {
+                "phase": "Failed",
+                "initContainerStatuses": [
+                    {"name": "fetch", "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}
+                ],
+                "containerStatuses": [
+                    {"name": "dagster", "state": {"waiting": {"reason": "PodInitializing"}}}
+                ],
+            },
+            WorkerCrashed,
+            "container fetch ended with exit code 3, Error",
+        ),
         ({"phase": "Failed", "reason": "DeadlineExceeded"}, WorkerTimedOut, "time_limit of 60 s"),
         ({"phase": "Failed", **terminated(1, "Error")}, WorkerCrashed, "exit code 1, Error"),
         ({"phase": "Failed", **terminated(139, "Error")}, WorkerCrashed, "exit code 139 (signal 11)"),
@@ -95,6 +117,10 @@ def test_an_end_has_a_class_and_says_what_was_found(
         waiting("ContainerCreating"),
         waiting("ErrImagePull", "dial tcp: i/o timeout"),
         waiting("ImagePullBackOff", "unexpected status: 503 Service Unavailable"),
+        waiting("ImagePullBackOff", 'Back-off pulling image "orders:1"'),
+        waiting("ErrImagePull", "dial tcp 10.0.0.1:443: connect: connection refused"),
+        waiting("CreateContainerError", "context deadline exceeded"),
+        waiting("CreateContainerConfigError", "failed to sync configmap cache: timed out waiting"),
         waiting("ErrImagePull", "toomanyrequests: Too Many Requests"),
         {},
     ],
@@ -147,3 +173,18 @@ def test_a_termination_message_of_the_author_is_no_peak_of_memory() -> None:
 )
 def test_a_pod_that_waits_says_for_what(status: dict[str, Any], says: str) -> None:
     assert pod_status.obstacle(pod(status)) == says
+
+
+def test_a_cause_that_may_pass_is_waited_for_and_then_not_any_more() -> None:
+    status = waiting("ErrImagePull", "dial tcp: i/o timeout")
+    assert pod_status.is_blocked(pod(status))
+    assert pod_status.end(pod(status), 299) is None
+    end = pod_status.end(pod(status), 301)
+    assert end is not None
+    assert isinstance(end.error, WorkerRejected)
+
+
+def test_a_pod_whose_step_has_ended_and_whose_sidecar_has_not_is_held() -> None:
+    assert pod_status.is_held(pod({"phase": "Running", **terminated(0, "Completed")}))
+    assert not pod_status.is_held(pod({"phase": "Succeeded", **terminated(0, "Completed")}))
+    assert not pod_status.is_held(pod(RUNNING))

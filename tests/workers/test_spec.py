@@ -33,6 +33,12 @@ from practicus_assets.workers.quantity import amount, memory
         ({"env": {"A B": "c"}}, "env is 'A B'"),
         ({"env": {"A": 1}}, "env is {'A': 1}"),
         ({"env": {"DB_PASSWORD": "hunter2"}}, "DB_PASSWORD, which looks like a secret"),
+        ({"env": {"PGPASSWORD": "hunter2"}}, "PGPASSWORD, which looks like a secret"),
+        ({"env": {"DATABASE": "postgresql://me:hunter2@db/x"}}, "DATABASE, which looks like a secret"),
+        (
+            {"raw": {"containers": [{"env": [{"name": "API_KEY", "value": "hunter2"}]}]}},
+            "API_KEY, which looks like a secret",
+        ),
         ({"volumes": {"data": {"emptyDir": {}}}}, "volumes is 'data'"),
         ({"volumes": {"/data": {}}}, "volumes['/data'] is {}"),
         ({"volumes": {"/data": {"emptyDirr": {}}}}, "did you mean emptyDir?"),
@@ -78,7 +84,10 @@ def test_the_value_of_a_variable_that_looks_like_a_secret_is_not_in_the_error() 
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["TOKENIZERS_PARALLELISM", "CACHE_KEY_PREFIX", "SECRETARY"])
+@pytest.mark.parametrize(
+    "name",
+    ["TOKENIZERS_PARALLELISM", "CACHE_KEY_PREFIX", "SECRETARY", "POSTGRES_PASSWORD_FILE", "MAX_TOKEN_COUNT"],
+)
 def test_a_variable_whose_name_only_resembles_a_secret_is_taken(name: str) -> None:
     assert Worker(env={name: "x"}).env == {name: "x"}
 
