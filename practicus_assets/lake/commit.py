@@ -24,29 +24,16 @@ from practicus_assets.errors import (
 from practicus_assets.lake.bounds import Bounds
 from practicus_assets.lake.conditional_puts import PROOF, prove
 from practicus_assets.lake.fingerprint import Fingerprint, hash_rows
-from practicus_assets.lake.log import HOOKS, KEEPS_LOG, RECORD, LogEntry, entries
+from practicus_assets.lake.log import HOOKS, KEEPS_LOG, RECORD, LogEntry
 from practicus_assets.lake.partition_values import serialized, split
 from practicus_assets.lake.partitions import Mode, Scope
-from practicus_assets.lake.protocol import refuse_unsupported
 from practicus_assets.lake.provenance import Commit, Provenance
 from practicus_assets.lake.snapshot import Snapshot, arrow_schema
 from practicus_assets.lake.staging import Staging
 from practicus_assets.lake.storage import Table, in_one_line
+from practicus_assets.lake.watch import Watch
 
 _LONGEST_PAUSE_S = 1.0
-
-
-@dataclass(frozen=True)
-class _Look:
-    """A table at one moment: its newest version, and the commits since the attempt began, newest first."""
-
-    handle: DeltaTable | None
-    since: list[LogEntry]
-
-
-def _is_same(handle: DeltaTable | None, other: DeltaTable | None) -> bool:
-    """Whether two handles are of one table, and not of one that was put in its place."""
-    return handle is not None and other is not None and handle.metadata().id == other.metadata().id
 
 
 @dataclass(frozen=True)
@@ -99,17 +86,17 @@ class Committer:
         pause = 0.02
         in_doubt = False  # whether the staged files may belong to the table already
         answer: Exception | None = None  # the store's, to the last commit that was tried
-        look = _Look(None, [])
+        watch = Watch(self.table, self.began, self.partition_by)
         try:
             while True:
-                look = self._look(look, result.version, answer)
-                handle, since = look.handle, look.since
+                self._look(watch, result.version, answer)
+                handle, since = watch.handle, watch.since
                 own = [entry.version for entry in since if self._is_own(entry)]
                 if own:
                     return replace(result, version=own[0])
                 in_doubt, answer = False, None
                 self._refuse_superseded(since)
-                version = handle.version() + 1 if handle is not None else 0
+                version = watch.newest + 1
                 if equal is None and handle is not None:
                     equal = unless_equal and self._is_equal(handle, staging, schema)
                 if equal:
@@ -140,46 +127,26 @@ class Committer:
                     error.nothing_written = True
             raise
 
-    def _look(self, last: "_Look", version: int, answer: Exception | None) -> "_Look":
-        """Return the newest version and the commits since the attempt began; reads only what is new.
+    def _look(self, watch: Watch, version: int, answer: Exception | None) -> None:
+        """Look at the table; raise if the commit that was tried last may land, and has not yet.
 
         Args:
-            last: what was seen the last time.
+            watch: of the table.
             version: the one that was tried last.
             answer: what the store said to it; None if nothing was tried.
 
         """
         try:
-            handle = self.table.open_if_exists()
-            since = self._since_began(handle, last, in_doubt=answer is not None)
+            watch.look(in_doubt=answer is not None)
         except StoreFailed as error:
             if answer is None:
                 raise
             raise self._unknown(version, answer) from error
-        if answer is not None and (handle is None or handle.version() < version):
+        if answer is not None and watch.newest < version:
             if self.table.local_path is not None and isinstance(answer, OSError):
                 with self.table.reaching(f"the commit of version {version}"):
                     raise answer  # a disk does nothing later that it refused
             raise self._unknown(version, answer) from answer
-        return _Look(handle, since)
-
-    def _since_began(self, handle: DeltaTable | None, last: "_Look", *, in_doubt: bool) -> list[LogEntry]:
-        """Return the commits since the attempt began, newest first; raise if they cannot all be known."""
-        before = self.began.version() if self.began is not None else -1
-        newest = handle.version() if handle is not None else -1
-        other = not _is_same(handle, self.began) and handle is not None and self.began is not None
-        known = last.since if _is_same(handle, last.handle) else []
-        fresh = entries(self.table, newest, (known[0].version if known else before) + 1)
-        found = [] if other else [*fresh, *known]
-        if not other and len(found) == newest - before:
-            if handle is not None and found:
-                refuse_unsupported(handle, self.partition_by)
-            return found
-        kind = CommitStateUnknown if in_doubt else CommitConflict
-        raise kind(
-            f"the log no longer says who committed what after version {before}, where this attempt began.",
-            "Run again on fresh inputs.",
-        )
 
     def _is_own(self, entry: LogEntry) -> bool:
         return entry.record is not None and entry.record["attempt_id"] == self.attempt_id

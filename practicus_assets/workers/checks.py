@@ -148,7 +148,8 @@ def _raw(name: str, value: Any) -> dict[str, Any]:
     api_types.check("V1PodSpec", value, name)
     for container in (*value.get("containers", ()), *value.get("initContainers", ())):
         for variable in container.get("env", ()):
-            _refuse_secret(name, variable.get("name", ""), variable.get("value", ""))
+            if "value" in variable:
+                _refuse_secret(name, variable.get("name", ""), variable["value"])
     return dict(value)
 
 

@@ -2,8 +2,10 @@
 
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -34,6 +36,31 @@ def home_namespace(cluster: Cluster) -> Iterator[str]:
         yield name
 
 
+class _NothingThere(BaseHTTPRequestHandler):
+    """A registry without images (OCI distribution specification, "Error Codes")."""
+
+    def do_GET(self) -> None:
+        body = b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}'
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815 the base class's way
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[int]:
+    """The port of a registry that the node finds at localhost, for it is this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _NothingThere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+
+
 @pytest.fixture(scope="module")
 def place(  # noqa: PLR0917 a place needs all of these
     cluster: Cluster,
@@ -42,6 +69,7 @@ def place(  # noqa: PLR0917 a place needs all of these
     postgresql: PostgreSQL,
     s3: SeaweedFS,
     s3_in_pods: dict[str, str],
+    registry: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Place:
     """Steps go to pods, from this process: it is outside of the cluster."""
@@ -60,7 +88,8 @@ def place(  # noqa: PLR0917 a place needs all of these
             "volumes": _STEPS_VOLUME,
         },
     }
-    return Place(home, s3.root_uri, s3.storage_options(), config, {**secrets, "PYTHONPATH": str(HERE)})
+    here = {"PYTHONPATH": str(HERE), "REGISTRY_PORT": str(registry), "IMAGE": image}
+    return Place(home, s3.root_uri, s3.storage_options(), config, {**secrets, **here})
 
 
 def equip(cluster: Cluster, namespace: str, secrets: dict[str, str]) -> None:
@@ -185,6 +214,25 @@ def test_a_wrong_image_fails_at_once_with_the_reason_and_leaves_no_pod(place: Pl
     until(lambda: not run_pods(run), 60, "the pod to go")
 
 
+def test_a_pod_that_the_cluster_refuses_fails_its_step_with_the_reason(place: Place) -> None:
+    run = place.run("without_account")
+    error = run.error("STEP_FAILURE", "without_account")
+    assert "WorkerRejected" in error
+    assert "nobody-here" in error
+
+
+def test_memory_that_may_not_grow_is_a_matter_of_the_authors_policy(place: Place) -> None:
+    run = place.run("greedy")
+    assert not run.succeeded
+    assert [s["Resources"]["limits"]["memory"] for s in _starts(run, "greedy")] == ["200Mi", "200Mi"]
+
+
+def test_a_sidecar_does_not_keep_the_pod_of_a_step_that_has_ended(place: Place, run_pods: Any) -> None:
+    run = place.run("accompanied")
+    assert run.succeeded, run.output
+    until(lambda: not run_pods(run), 60, "the pod to go")
+
+
 def test_a_pod_that_cannot_be_scheduled_says_why_while_it_waits(place: Place) -> None:
     process = place.start("huge")
     until(lambda: "Insufficient cpu" in place.newest("huge").messages("huge"), 60, "the scheduler's reason")
@@ -199,13 +247,20 @@ def test_a_step_that_takes_longer_than_its_time_limit_is_ended_and_says_so(place
     )
 
 
-def test_an_attempt_that_was_cut_off_and_comes_back_is_refused(
-    place: Place, cluster: Cluster, home_namespace: str, run_pods: Any
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        ("cut_off", "attempt 2 committed the same scope"),
+        ("plain_cut_off", "Finished execution of step"),  # an IO manager's own lands, and is not reported
+    ],
+)
+def test_an_attempt_that_was_cut_off_and_comes_back_is_refused_and_reports_nothing(
+    place: Place, cluster: Cluster, home_namespace: str, run_pods: Any, step: str, says: str
 ) -> None:
     """Its pod is deleted, but it is frozen and does not hear of it; the retry lands; then it thaws."""
-    process = place.start("cut_off")
-    until(lambda: place.newest("cut_off").events("STEP_START"), 60, "the step to start")
-    run = place.newest("cut_off")
+    process = place.start(step)
+    until(lambda: place.newest(step).events("STEP_START"), 60, "the step to start")
+    run = place.newest(step)
     [pod] = run_pods(run)
     name = pod["metadata"]["name"]
     processes = _processes(cluster, name, home_namespace)
@@ -214,9 +269,9 @@ def test_an_attempt_that_was_cut_off_and_comes_back_is_refused(
     cluster.kubectl("delete", "pod", name, "--wait=false", namespace=home_namespace)
     output, _ = process.communicate(timeout=120)
     assert run.succeeded, output
-    assert place.rows("cut_off") == [{"attempt": 2}]
-    [step] = [pid for pid, parent in processes.items() if parent in processes]
-    _signal(cluster, name, home_namespace, "SIGCONT", step)
+    assert place.rows(step) == [{"attempt": 2}]
+    [child] = [pid for pid, parent in processes.items() if parent in processes]
+    _signal(cluster, name, home_namespace, "SIGCONT", child)
     log = until(
         lambda: (
             (text := cluster.kubectl("logs", name, namespace=home_namespace))
@@ -226,12 +281,11 @@ def test_an_attempt_that_was_cut_off_and_comes_back_is_refused(
         60,
         "the attempt to end",
     )
-    assert "CommitConflict" in log
-    assert f"run {run.run_id}, step 'cut_off', attempt 2 committed the same scope" in log
-    assert place.rows("cut_off") == [{"attempt": 2}]
-    assert len(run.events("STEP_SUCCESS", "cut_off")) == 1
-    assert not run.events("STEP_FAILURE", "cut_off")
-    _signal(cluster, name, home_namespace, "SIGCONT", *(pid for pid in processes if pid != step))
+    assert says in log
+    assert place.rows(step) == [{"attempt": 2}]
+    assert len(run.events("STEP_SUCCESS", step)) == 1
+    assert not run.events("STEP_FAILURE", step)
+    _signal(cluster, name, home_namespace, "SIGCONT", *(pid for pid in processes if pid != child))
 
 
 def test_steps_of_one_run_go_to_the_regions_that_their_workers_name(

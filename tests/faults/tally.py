@@ -34,16 +34,28 @@ class Tally:
 TALLIES: list[Tally] = []
 
 
+def _by_test() -> list[Tally]:
+    """Return one tally for all cases of each test."""
+    sums: dict[str, Tally] = {}
+    for tally in TALLIES:
+        name = tally.name.partition("[")[0]
+        total = sums.setdefault(name, Tally(name))
+        total.tried += tally.tried
+        total.problems += tally.problems
+        total.seconds += tally.seconds
+    return list(sums.values())
+
+
 def summary() -> list[str]:
     """Return what was tried and what survived, a line an attack."""
-    lines = [f"{'attack':<58} {'points':>7} {'survived':>9} {'seconds':>8}"]
+    lines = [f"{'attack':<86} {'points':>7} {'survived':>9} {'seconds':>8}"]
     total = Tally("all")
-    for tally in TALLIES:
+    for tally in _by_test():
         survived = tally.tried - len(tally.problems)
-        lines.append(f"{tally.name:<58} {tally.tried:>7,} {survived:>9,} {tally.seconds:>8.1f}")
+        lines.append(f"{tally.name:<86} {tally.tried:>7,} {survived:>9,} {tally.seconds:>8.1f}")
         total.tried += tally.tried
         total.problems += tally.problems
         total.seconds += tally.seconds
     survived = total.tried - len(total.problems)
-    lines.append(f"{'all':<58} {total.tried:>7,} {survived:>9,} {total.seconds:>8.1f}")
+    lines.append(f"{'all':<86} {total.tried:>7,} {survived:>9,} {total.seconds:>8.1f}")
     return lines

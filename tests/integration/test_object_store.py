@@ -74,7 +74,7 @@ def test_the_proof_leaves_nothing_behind(place: Place) -> None:
     conditional_puts._proven.clear()
     attempt(ONE, place)
     files = place.table.filesystem().get_file_info(pa.fs.FileSelector("", recursive=True))
-    assert not [file.path for file in files if "_conditional_puts" in file.path and file.is_file]
+    assert not [file.path for file in files if "_conditional_puts" in file.path and file.size]
 
 
 def test_a_table_of_another_writer_is_proven_before_the_first_commit_to_it(

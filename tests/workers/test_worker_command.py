@@ -215,8 +215,7 @@ def test_what_the_run_launcher_adds_is_shown_without_values_of_its_environment(
     found = told("table1_new")
     assert found["namespace"] == "dagster"
     assert found["fields"]["image"]["value"] == "registry.example/runs:1"
-    limit = {"value": "3", "origin": "the instance's run launcher"}
-    assert found["fields"]["resources.limits.cpu"] == limit
+    assert "resources.limits.cpu" not in found["fields"], "a worker with its own resources has not the run's"
     [container] = found["manifest"]["spec"]["template"]["spec"]["containers"]
     assert {"name": "LAKE_KEY", "value": "***"} in container["env"]
     assert {"secretRef": {"name": "lake"}} in container["envFrom"]
