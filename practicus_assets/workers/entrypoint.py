@@ -102,8 +102,9 @@ def _silence_if_given_up() -> None:
             and ended.event_type in STEP_ENDS
             and has_ended(instance, event.run_id, ended.step_key, int(attempt))
         ):
-            print(event.user_message or ended.message, file=sys.stderr)  # noqa: T201 the process's own log
-            print("This attempt was given up on, and another one has begun: it ends here.", file=sys.stderr)  # noqa: T201
+            error = getattr(ended.event_specific_data, "error", None)
+            sys.stderr.write(f"{ended.message}\n{error.to_string() if error is not None else ''}\n")
+            sys.stderr.write("This attempt was given up on, and another one has begun: it ends here.\n")
             sys.stderr.flush()
             os._exit(0)
         store(instance, event, **options)

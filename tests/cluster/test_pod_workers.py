@@ -254,7 +254,7 @@ def test_a_step_that_takes_longer_than_its_time_limit_is_ended_and_says_so(place
         ("plain_cut_off", "Finished execution of step"),  # an IO manager's own lands, and is not reported
     ],
 )
-def test_an_attempt_that_was_cut_off_and_comes_back_is_refused_and_reports_nothing(
+def test_an_attempt_that_was_cut_off_and_comes_back_is_refused_and_reports_nothing(  # noqa: PLR0917 fixtures
     place: Place, cluster: Cluster, home_namespace: str, run_pods: Any, step: str, says: str
 ) -> None:
     """Its pod is deleted, but it is frozen and does not hear of it; the retry lands; then it thaws."""

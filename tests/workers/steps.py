@@ -128,7 +128,7 @@ def imageless() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
 
 
-@dg.asset(op_tags=_worker(raw={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 180}).op_tags)
+@dg.asset(op_tags=_worker(raw={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 90}).op_tags)
 def plain_cut_off() -> pd.DataFrame:
     """Take long enough to be cut off, in the first attempt."""
     time.sleep(20 if ATTEMPT == 1 else 0)
@@ -171,7 +171,7 @@ def late() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
 
 
-@table_asset(worker=_worker(raw={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 180}))
+@table_asset(worker=_worker(raw={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 90}))
 def cut_off() -> pd.DataFrame:
     """Take long enough to be cut off, in the first attempt."""
     time.sleep(20 if ATTEMPT == 1 else 0)
