@@ -8,6 +8,8 @@ from pipelines.sources import NYCFlights, source_tables
 from pipelines.tables import final_table, table1_new, table2_new
 from practicus_assets import (
     DeltaIOManager,
+    difference_job,
+    history_job,
     maintenance_job,
     maintenance_schedule,
     rollback_job,
@@ -20,7 +22,13 @@ maintenance = maintenance_job(tables)
 
 defs = dg.Definitions(
     assets=[*source_tables, *tables],
-    jobs=[maintenance, rollback_job(tables), verification_job(tables)],
+    jobs=[
+        maintenance,
+        history_job(tables),
+        difference_job(tables),
+        rollback_job(tables),
+        verification_job(tables),
+    ],
     schedules=[maintenance_schedule(maintenance, execution_timezone="America/New_York")],
     executor=worker_executor,
     resources={

@@ -26,6 +26,8 @@ from practicus_assets.lake.contract import Column, Contract, RowRule, TableRule
 from practicus_assets.lake.release import Release
 from practicus_assets.lake.snapshot import Snapshot
 from practicus_assets.operations import (
+    difference_job,
+    history_job,
     maintenance_job,
     maintenance_schedule,
     rollback_job,
@@ -64,6 +66,8 @@ __all__ = [
     "WorkerOutOfMemory",
     "WorkerRejected",
     "WorkerTimedOut",
+    "difference_job",
+    "history_job",
     "maintenance_job",
     "maintenance_schedule",
     "release_asset",

@@ -1,7 +1,8 @@
-"""Operations as Dagster jobs: rollback, verification and maintenance, from the UI or by a schedule."""
+"""Operations as Dagster jobs, from the UI or by a schedule."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import dagster as dg
@@ -11,10 +12,28 @@ from practicus_assets.catalog import TableEntry, chosen, entry
 from practicus_assets.drift import drift, report
 from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound
 from practicus_assets.io_manager import DeltaIOManager
+from practicus_assets.lake.difference import difference
+from practicus_assets.lake.history import Version, history, version_of
 from practicus_assets.lake.provenance import Provenance
 from practicus_assets.lake.verification import verify
 from practicus_assets.maintenance import DEFAULT_RELEASES, DEFAULT_RETENTION_HOURS, Chores, Upkeep, maintain
 from practicus_assets.rollback import plan, roll_back
+
+
+class HistoryConfig(dg.Config):
+    """What a run of the history job shows."""
+
+    table: str = Field(description="Name of the table, with '/' between the parts of its key.")
+    limit: int = Field(default=20, ge=1, description="How many commits, the newest first.")
+
+
+class DifferenceConfig(dg.Config):
+    """What a run of the difference job compares."""
+
+    table: str = Field(description="Name of the table, with '/' between the parts of its key.")
+    before: str = Field(description="A version, or the run that made it.")
+    after: str = Field(description="The same of the later one.")
+    samples: int = Field(default=5, ge=0, description="How many rows to show that only one of them has.")
 
 
 class RollbackConfig(dg.Config):
@@ -46,6 +65,42 @@ class MaintenanceConfig(dg.Config):
     retention_hours: float = Field(default=DEFAULT_RETENTION_HOURS, description="Newer stays readable.")
     releases: int = Field(default=DEFAULT_RELEASES, description="So many newest releases stay readable.")
     dry_run: bool = Field(default=False, description="Only report what would be done.")
+
+
+def history_job(tables: Sequence[dg.AssetsDefinition], name: str = "table_history") -> dg.JobDefinition:
+    """Return a job that observes a table with its commits: what each did, for whom, with which audits."""
+    lake = _Lake(tables)
+
+    @dg.op(name="history", out={}, required_resource_keys=lake.resource_keys)
+    def show_history(context: dg.OpExecutionContext, config: HistoryConfig) -> Iterator[Any]:
+        """Show the newest commits of a table."""
+        [found] = chosen(lake.entries(context), [config.table])
+        versions = islice(history(found.table, limit=config.limit), config.limit)
+        yield dg.AssetObservation(found.key, metadata={"history": _records(map(_version, versions))})
+
+    return _job(show_history, name, "Show what each commit of a table did.")
+
+
+def difference_job(tables: Sequence[dg.AssetsDefinition], name: str = "table_difference") -> dg.JobDefinition:
+    """Return a job that observes a table with what changed from one of its versions to another."""
+    lake = _Lake(tables)
+
+    @dg.op(name="difference", out={}, required_resource_keys=lake.resource_keys)
+    def show_difference(context: dg.OpExecutionContext, config: DifferenceConfig) -> Iterator[Any]:
+        """Show columns, counts, changed partitions and some rows."""
+        [found] = chosen(lake.entries(context), [config.table])
+        before, after = (version_of(found.table, each) for each in (config.before, config.after))
+        changed = difference(found.table, before, after, samples=config.samples)
+        sides = [{**asdict(side), "columns": dict(side.columns)} for side in (changed.before, changed.after)]
+        metadata = {
+            "difference/versions": _records(sides),
+            "difference/partitions": _records(map(asdict, changed.partitions)),
+            "difference/lost": _records(changed.lost),
+            "difference/gained": _records(changed.gained),
+        }
+        yield dg.AssetObservation(found.key, metadata={k: v for k, v in metadata.items() if v.value})
+
+    return _job(show_difference, name, "Show what changed between two versions of a table.")
 
 
 def rollback_job(tables: Sequence[dg.AssetsDefinition], name: str = "table_rollback") -> dg.JobDefinition:
@@ -180,6 +235,17 @@ def _verified(
         yield from report(found, instance, drifts)
     left = [each for each in drifts if not (config.repair and each.repairable)]
     return problems + [f"{found.name} [{each.partition}], {each.kind}: {each.found}" for each in left]
+
+
+def _version(version: Version) -> dict[str, Any]:
+    return {**asdict(version), "landed": version.landed.isoformat(timespec="seconds")}
+
+
+def _records(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Return rows as Dagster shows a table: of plain values, all of them as text where one is none."""
+    cells = [{name: "" if v is None else str(v) for name, v in row.items()} for row in rows]
+    columns = [dg.TableColumn(name) for name in (cells[0] if cells else ())]
+    return dg.MetadataValue.table([dg.TableRecord(each) for each in cells], dg.TableSchema(columns))
 
 
 def _metadata(done: Upkeep) -> dict[str, Any]:

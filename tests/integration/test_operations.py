@@ -16,6 +16,8 @@ from practicus_assets import (
     CommitConflict,
     DeltaIOManager,
     Release,
+    difference_job,
+    history_job,
     maintenance_job,
     maintenance_schedule,
     release_asset,
@@ -64,7 +66,8 @@ class Shop:
 
     @property
     def definitions(self) -> dg.Definitions:
-        jobs = [rollback_job(self.assets), verification_job(self.assets), maintenance_job(self.assets)]
+        kinds = (history_job, difference_job, rollback_job, verification_job, maintenance_job)
+        jobs = [kind(self.assets) for kind in kinds]
         resources = {"io_manager": DeltaIOManager(root_uri=self.bench.root)}
         return dg.Definitions(assets=self.assets, jobs=jobs, resources=resources)
 
@@ -481,3 +484,34 @@ def test_maintenance_keeps_what_the_newest_releases_need(shop: Shop) -> None:
     assert (sorted(done.kept), len(done.files.paths)) == ([1, 2], 1)
     found = [Release.open(shop.bench.root, name).snapshot("total") for name in done.kept.values()]
     assert sorted(each.scan().read_pandas()["n"][0] for each in found) == [2, 3]
+
+
+def shown(result: dg.ExecuteInProcessResult, name: str) -> list[dict[str, str]]:
+    [event] = [each for each in result.all_events if each.event_type_value == "ASSET_OBSERVATION"]
+    value = event.asset_observation_data.asset_observation.metadata[name]
+    assert isinstance(value, dg.TableMetadataValue)
+    return [dict(record.data) for record in value.records]
+
+
+def test_the_history_job_shows_what_each_commit_did_and_for_whom(bench: Bench) -> None:
+    shop = Shop(bench)
+    runs = [shop.day("orders", day=day).run_id for day in (FIRST, SECOND)]
+    config = {"ops": {"history": {"config": {"table": "orders"}}}}
+    job = shop.definitions.resolve_job_def("table_history")
+    versions = shown(job.execute_in_process(config, instance=bench.instance), "history")
+    assert [(each["version"], each["run_id"]) for each in versions] == [("1", runs[1]), ("0", runs[0])]
+    assert [(each["operation"], each["rows_in"]) for each in versions] == [("replace", "1")] * 2
+
+
+def test_the_difference_job_shows_counts_changed_partitions_and_rows(bench: Bench) -> None:
+    shop = Shop(bench)
+    shop.day("orders", day=FIRST)
+    shop.day("orders", day=FIRST, number=2)
+    config = {"ops": {"difference": {"config": {"table": "orders", "before": "0", "after": "1"}}}}
+    job = shop.definitions.resolve_job_def("table_difference")
+    result = job.execute_in_process(config, instance=bench.instance)
+    assert [each["rows"] for each in shown(result, "difference/versions")] == ["1", "1"]
+    [partition] = shown(result, "difference/partitions")
+    assert (partition["lost"], partition["gained"]) == ("1", "1")
+    assert [row["n"] for row in shown(result, "difference/lost")] == ["1"]
+    assert [row["n"] for row in shown(result, "difference/gained")] == ["2"]

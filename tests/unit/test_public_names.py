@@ -32,6 +32,8 @@ def test_the_public_names_are_these() -> None:
         "WorkerOutOfMemory",
         "WorkerRejected",
         "WorkerTimedOut",
+        "difference_job",
+        "history_job",
         "maintenance_job",
         "maintenance_schedule",
         "release_asset",

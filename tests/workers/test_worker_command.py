@@ -167,7 +167,10 @@ def test_the_worker_of_an_op_in_a_graph_is_its_own(mixed: list[str]) -> None:
     ("arguments", "said"),
     [
         (["table1"], "Did you mean table1_new"),
-        (["zzz"], "There are final_table, maintain, rollback, table1_new, table2_new, verify"),
+        (
+            ["zzz"],
+            "There are difference, final_table, history, maintain, rollback, table1_new, table2_new, verify",
+        ),
         (["table1_new", "--job", "nightly"], "there is no job 'nightly' here"),
         (["table1_new", "--partition", "2012-01-01"], "it has 365, from 2013-01-01 to 2013-12-31"),
         (["table1_new", "--run-tag", "cpu"], "Write KEY=VALUE"),
