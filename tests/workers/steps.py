@@ -138,9 +138,10 @@ def plain_cut_off() -> pd.DataFrame:
 @table_asset(
     worker=_worker(
         raw={
+            "terminationGracePeriodSeconds": 5,  # sleep does not hear of its end
             "containers": [
                 {"name": "sidecar", "command": ["sleep", "600"], "image": os.environ.get("IMAGE", "none")}
-            ]
+            ],
         }
     )
 )
