@@ -57,7 +57,6 @@ _LOST = {
 _LOST_CONTAINER = {"ContainerStatusUnknown", "Unknown"}  # its node was away when it ended
 _OOM = "OOMKilled"
 _PEAK = re.compile(r"peak_memory_bytes=(\d+)")
-SIGKILL_EXIT = 137
 
 
 @dataclass(frozen=True)
