@@ -14,7 +14,7 @@ import pandera.pandas as pandera
 import pyarrow as pa
 
 from practicus_assets import Column, Contract
-from practicus_assets.lake.audit import Audit
+from practicus_assets.lake.contracts.audit import Audit
 
 BATCH = 131_072
 SHOPS = [f"shop-{i:02}" for i in range(20)]

@@ -20,12 +20,12 @@ from practicus_assets.errors import (
     WorkerRejected,
     WorkerTimedOut,
 )
-from practicus_assets.io_manager import DeltaIOManager
-from practicus_assets.lake.audit import AuditFailed
-from practicus_assets.lake.contract import Column, Contract, RowRule, TableRule
-from practicus_assets.lake.release import Release
-from practicus_assets.lake.snapshot import Snapshot
-from practicus_assets.operations import (
+from practicus_assets.assets.io_manager import DeltaIOManager
+from practicus_assets.lake.contracts.audit import AuditFailed
+from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
+from practicus_assets.lake.upkeep.releases import Release
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.operations.jobs import (
     difference_job,
     history_job,
     maintenance_job,
@@ -33,10 +33,10 @@ from practicus_assets.operations import (
     rollback_job,
     verification_job,
 )
-from practicus_assets.releases import release_asset
-from practicus_assets.table_asset import table_asset
+from practicus_assets.assets.release_asset import release_asset
+from practicus_assets.assets.table_asset import table_asset
 from practicus_assets.workers.executor import worker_executor
-from practicus_assets.workers.spec import Worker
+from practicus_assets.workers.request.worker import Worker
 
 __all__ = [
     "AuditFailed",

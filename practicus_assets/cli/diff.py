@@ -5,10 +5,11 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from practicus_assets.catalog import catalog, chosen
-from practicus_assets.cli import code_location, output
-from practicus_assets.lake.difference import Difference, Side, difference
-from practicus_assets.lake.history import version_of
+from practicus_assets.assets.catalog import catalog, chosen
+from practicus_assets.cli import output
+from practicus_assets import code_location
+from practicus_assets.lake.upkeep.difference import Difference, Side, difference
+from practicus_assets.lake.upkeep.history import version_of
 
 _SHOWN_PARTITIONS = 40
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
-from practicus_assets.catalog import catalog, chosen
-from practicus_assets.cli import code_location, output
-from practicus_assets.lake.history import Version
-from practicus_assets.lake.history import history as history_of
+from practicus_assets.assets.catalog import catalog, chosen
+from practicus_assets.cli import output
+from practicus_assets import code_location
+from practicus_assets.lake.upkeep.history import Version
+from practicus_assets.lake.upkeep.history import history as history_of
 
 
 @click.command()

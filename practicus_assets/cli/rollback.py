@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
-from practicus_assets.catalog import catalog, chosen
-from practicus_assets.cli import code_location, output
+from practicus_assets.assets.catalog import catalog, chosen
+from practicus_assets.cli import output
+from practicus_assets import code_location
 from practicus_assets.cli.instance import dagster_instance
-from practicus_assets.lake.provenance import Commit, Provenance
-from practicus_assets.lake.rollback import Plan
-from practicus_assets.rollback import plan, roll_back
+from practicus_assets.lake.transactions.record import Commit, Provenance
+from practicus_assets.lake.upkeep.rollback import Plan
+from practicus_assets.operations.rollback import plan, roll_back
 
 
 @click.command()

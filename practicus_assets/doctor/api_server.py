@@ -7,7 +7,7 @@ from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
-from practicus_assets.workers.cluster import TIMEOUT_S, Cluster
+from practicus_assets.workers.kubernetes.cluster import TIMEOUT_S, Cluster
 
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from practicus_assets.doctor.finding import Finding, Status, listed, ok, warning
-from practicus_assets.workers.quantity import amount
+from practicus_assets.workers.request.quantity import amount
 
 Manifest = Mapping[str, Any]
 

@@ -153,7 +153,7 @@ def lakes(definitions: Any, durable: Sequence[str] | None) -> Iterator[Result]:
         durable: folders that outlive this process's pod; None if it is in none.
 
     """
-    from practicus_assets.catalog import catalog  # noqa: PLC0415 see the module's docstring
+    from practicus_assets.assets.catalog import catalog  # noqa: PLC0415 see the module's docstring
 
     roots: dict[str, Mapping[str, str]] = {}
     for entry in catalog(definitions).values():
@@ -168,8 +168,8 @@ def _lake(root: str, options: Mapping[str, str], durable: Sequence[str] | None) 
     import pyarrow as pa  # noqa: PLC0415 see the module's docstring
     from pyarrow import parquet  # noqa: PLC0415
 
-    from practicus_assets.lake.conditional_puts import prove, refuse_unsafe_options  # noqa: PLC0415
-    from practicus_assets.lake.storage import Table  # noqa: PLC0415
+    from practicus_assets.lake.delta.conditional_puts import prove, refuse_unsafe_options  # noqa: PLC0415
+    from practicus_assets.lake.delta.table import Table  # noqa: PLC0415
 
     table = Table("", f"{root}/_practicus_doctor-{uuid.uuid4()}", {**_PATIENCE, **options})
     refuse_unsafe_options(table)

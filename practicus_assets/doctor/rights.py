@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from practicus_assets.doctor.api_server import ApiServer, Forbidden
 from practicus_assets.doctor.finding import Finding, failed, not_checked, ok
-from practicus_assets.workers.cluster import RIGHTS
+from practicus_assets.workers.kubernetes.cluster import RIGHTS
 
 _ROLE = "Grant them with a Role and a RoleBinding in that namespace: deploy/base/accounts.yaml, dagster-run."
 

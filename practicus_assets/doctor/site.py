@@ -14,8 +14,8 @@ from practicus_assets.doctor.references import existence, references
 from practicus_assets.doctor.rights import rights
 from practicus_assets.doctor.trial import Setting, step_manifest, trial, trial_job
 from practicus_assets.errors import DeclarationError, PracticusAssetsError
-from practicus_assets.workers.cluster import Cluster, Unreachable, said
-from practicus_assets.workers.region import Region
+from practicus_assets.workers.kubernetes.cluster import Cluster, Unreachable, said
+from practicus_assets.workers.placement.region import Region
 
 
 class Site:

@@ -14,11 +14,12 @@ from kubernetes.client.exceptions import ApiException
 from practicus_assets.doctor import probe
 from practicus_assets.doctor.finding import Finding, failed, warning
 from practicus_assets.errors import PracticusAssetsError
-from practicus_assets.workers import pod_status, variables
-from practicus_assets.workers.cluster import Cluster, Unreachable, said
-from practicus_assets.workers.job import step_job
-from practicus_assets.workers.manifest import CONTAINER
-from practicus_assets.workers.spec import Worker
+from practicus_assets.workers.kubernetes import pod_status
+from practicus_assets.workers.launch import variables
+from practicus_assets.workers.kubernetes.cluster import Cluster, Unreachable, said
+from practicus_assets.workers.kubernetes.job import step_job
+from practicus_assets.workers.request.manifest import CONTAINER
+from practicus_assets.workers.request.worker import Worker
 
 _STEP = "doctor"
 _LOOK_S = 0.5
@@ -113,7 +114,7 @@ def _script(locations: Sequence[Mapping[str, str]]) -> str:
 
 def loader(location):
     def load():
-        from practicus_assets.cli.code_location import definitions
+        from practicus_assets.code_location import definitions
         return definitions(**location)
     return load
 

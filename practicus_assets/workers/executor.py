@@ -14,11 +14,11 @@ from dagster._core.executor.step_delegating import StepDelegatingExecutor
 from dagster_shared.error import SerializableErrorInfo
 
 from practicus_assets.errors import DeclarationError, WorkerLost, WorkerOutOfMemory, WorkerRejected
-from practicus_assets.events import STEP_ENDS, retries
-from practicus_assets.workers.attempt import LOST, OUT_OF_MEMORY
-from practicus_assets.workers.configuration import ENVIRONMENT, SCHEMA, Configuration
-from practicus_assets.workers.handler import Failure, WorkerHandler
-from practicus_assets.workers.spec import WORKER_TAG
+from practicus_assets.instance.events import STEP_ENDS, retries
+from practicus_assets.workers.launch.attempt import LOST, OUT_OF_MEMORY
+from practicus_assets.workers.placement.configuration import ENVIRONMENT, SCHEMA, Configuration
+from practicus_assets.workers.launch.handler import Failure, WorkerHandler
+from practicus_assets.workers.request.worker import WORKER_TAG
 
 BY_POLICY = "RetryRequestedFromPolicy"  # as Dagster calls it where it decides about the author's exception
 _LOOK_S = 1  # between two looks at a run's workers
@@ -54,12 +54,12 @@ def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
         assert create is not None
         return create(_without_workers(init_context))
     if place == "kubernetes":
-        from practicus_assets.workers.pods import PodHandler  # noqa: PLC0415 takes half a second
+        from practicus_assets.workers.kubernetes.pods import PodHandler  # noqa: PLC0415 takes half a second
 
         refuse_local_instance(init_context.instance)
         handler: WorkerHandler = PodHandler(configuration, k8s_launcher(init_context.instance))
     else:
-        from practicus_assets.workers.processes import ProcessHandler  # noqa: PLC0415
+        from practicus_assets.workers.local.processes import ProcessHandler  # noqa: PLC0415
 
         handler = ProcessHandler(configuration)
     at_once = configuration.max_concurrent

@@ -15,7 +15,7 @@ import yaml
 from servers.cluster import Cluster, wait_until
 from servers.postgresql import PostgreSQL
 
-from practicus_assets.workers.cluster import RIGHTS
+from practicus_assets.workers.kubernetes.cluster import RIGHTS
 
 _ROOT = Path(__file__).parents[2]
 _COMMAND = [str(Path(sys.executable).with_name("practicus-assets")), "doctor", "-m", "pipelines"]

@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 from deltalake import CommitProperties
 
-from practicus_assets.lake import commit, transaction
+from practicus_assets.lake.transactions import commit
+
+from practicus_assets.lake.transactions import transaction
 
 Defect = Literal["no compare-and-swap", "no detection of own commits"]
 Patch = Callable[[Any, str, Any], None]

@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 from faults.tally import Tally
 from faults.work import CASES, OLD, Outcome, Place, Work, attempt, rows, until_landed
 from practicus_assets.errors import PracticusAssetsError
-from practicus_assets.lake.snapshot import Snapshot
+from practicus_assets.lake.delta.snapshot import Snapshot
 
 APPEND = Work("append", ("a",), rows("a", "new", 10))
 

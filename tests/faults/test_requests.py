@@ -10,7 +10,7 @@ from deltalake.exceptions import DeltaError
 from faults.proxy import DEADLINE_S, KINDS, Fault, FaultProxy, Kind, Only, only
 from faults.tally import ROUNDS, Tally
 from faults.work import CASES, Outcome, Place, State, Work, attempt, until_landed
-from practicus_assets.lake.conditional_puts import _proven
+from practicus_assets.lake.delta.conditional_puts import _proven
 
 QUICK: tuple[Kind, ...] = ("500 before", "503 before", "500 after", "cut before", "cut after", "cut inside")
 LATE: tuple[Kind, ...] = ("late answer", "late request")

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from faults.defects import DEFECTS, Defect
 from faults.work import Outcome, Place, Work, attempt
-from practicus_assets.lake.commit import Committer
+from practicus_assets.lake.transactions.commit import Committer
 
 _TIMEOUT_S = 120
 _TESTS = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ import pandas as pd
 from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets import DeltaIOManager, Snapshot, table_asset
-from practicus_assets.lake.storage import Table
+from practicus_assets.lake.delta.table import Table
 
 source = dg.AssetSpec("source", metadata={"dagster/io_manager_key": "io_manager"})
 

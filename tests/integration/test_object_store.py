@@ -16,10 +16,10 @@ from servers.seaweedfs import SeaweedFS
 
 from practicus_assets import DeltaIOManager, StoreFailed, table_asset
 from practicus_assets.errors import DeclarationError
-from practicus_assets.lake import conditional_puts
-from practicus_assets.lake.partitions import Key, Scope
-from practicus_assets.lake.storage import Table
-from practicus_assets.lake.transaction import Transaction
+from practicus_assets.lake.delta import conditional_puts
+from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
 
 ONE = Work("replace", (), rows("a", "v", 1))
 

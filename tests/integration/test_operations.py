@@ -25,13 +25,13 @@ from practicus_assets import (
     table_asset,
     verification_job,
 )
-from practicus_assets.catalog import TableEntry, catalog
-from practicus_assets.drift import drift, report
-from practicus_assets.lake.log import entries
-from practicus_assets.lake.provenance import Provenance
-from practicus_assets.lake.transaction import Transaction
-from practicus_assets.maintenance import Chores, cutoff, maintain
-from practicus_assets.rollback import plan, roll_back
+from practicus_assets.assets.catalog import TableEntry, catalog
+from practicus_assets.operations.drift import drift, report
+from practicus_assets.lake.delta.log import entries
+from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.operations.maintenance import Chores, cutoff, maintain
+from practicus_assets.operations.rollback import plan, roll_back
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-05")
 FIRST, SECOND, THIRD = "2024-01-01", "2024-01-02", "2024-01-03"

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
-from practicus_assets.catalog import catalog
+from practicus_assets.assets.catalog import catalog
 from practicus_assets.cli import main
-from practicus_assets.cli.code_location import definitions
+from practicus_assets.code_location import definitions
 from practicus_assets.errors import CommitConflict, CommitStateUnknown, DeclarationError
-from practicus_assets.lake.transaction import Transaction
+from practicus_assets.lake.transactions.transaction import Transaction
 
 DEFINITIONS = """
 import dagster as dg

@@ -13,7 +13,7 @@ import pytest
 import practicus_assets
 from integration.bench import Bench
 from practicus_assets import DeltaIOManager, table_asset
-from practicus_assets.runs import step_of
+from practicus_assets.assets.runs import step_of
 
 # Dagster has no public way to write an executor that delegates steps; what each serves is tested below.
 SEAMS = {
@@ -150,7 +150,7 @@ def test_partition_definitions_tell_windows_and_dimensions() -> None:
 def test_dagster_takes_these_names_for_the_context() -> None:
     from dagster._core.decorator_utils import get_valid_name_permutations
 
-    from practicus_assets.table_asset import _CONTEXT_NAMES
+    from practicus_assets.assets.table_asset import _CONTEXT_NAMES
 
     assert set(get_valid_name_permutations("context")) == _CONTEXT_NAMES
 

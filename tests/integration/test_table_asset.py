@@ -26,7 +26,7 @@ from practicus_assets import (
     TableRule,
     table_asset,
 )
-from practicus_assets.lake.storage import Table
+from practicus_assets.lake.delta.table import Table
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
 ONE_ROW = pd.DataFrame({"n": [1]})

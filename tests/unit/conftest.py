@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 
-from practicus_assets.lake.storage import Table
+from practicus_assets.lake.delta.table import Table
 
 Rows = list[dict[str, Any]]
 

@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import pytest
 
 from practicus_assets.errors import DataRefused, SchemaMismatch
-from practicus_assets.lake.audit import AuditFailed, AuditResult
-from practicus_assets.lake.contract import Column, Contract, RowRule, TableRule
-from practicus_assets.lake.partitions import Key, Scope
-from practicus_assets.lake.storage import Table
-from practicus_assets.lake.transaction import Transaction
+from practicus_assets.lake.contracts.audit import AuditFailed, AuditResult
+from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
+from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
 
 NAN = float("nan")
 

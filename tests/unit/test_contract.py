@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from practicus_assets.errors import DataRefused, DeclarationError
-from practicus_assets.lake.audit import Audit, AuditResult
-from practicus_assets.lake.contract import Column, Contract, RowRule, TableRule
+from practicus_assets.lake.contracts.audit import Audit, AuditResult
+from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
 
 # pandera finds checks by their first parameter, and reads annotations when the class is made
 # ruff: noqa: N805

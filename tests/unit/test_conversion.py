@@ -15,10 +15,10 @@ import pyarrow as pa
 import pytest
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch
-from practicus_assets.lake.conversion import read_as, record_batches
-from practicus_assets.lake.snapshot import Snapshot
-from practicus_assets.lake.storage import Table
-from practicus_assets.lake.transaction import Transaction
+from practicus_assets.lake.rows.frames import read_as, record_batches
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
 
 DATA = pa.table({"n": pa.array([1, 2, None], pa.int64()), "t": pa.array(["x", None, "ü"], pa.string())})
 NOON = dt.datetime(2020, 1, 1, 12)  # noqa: DTZ001

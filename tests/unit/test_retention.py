@@ -13,10 +13,10 @@ import pytest
 from deltalake import write_deltalake
 
 from practicus_assets.errors import VersionGone
-from practicus_assets.lake.compaction import compact
-from practicus_assets.lake.partitions import Key, Scope
-from practicus_assets.lake.provenance import Provenance
-from practicus_assets.lake.retention import (
+from practicus_assets.lake.upkeep.compaction import compact
+from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.upkeep.retention import (
     NotSafe,
     Removable,
     checkpoint,
@@ -24,10 +24,10 @@ from practicus_assets.lake.retention import (
     unneeded_entries,
     unneeded_files,
 )
-from practicus_assets.lake.snapshot import Snapshot
-from practicus_assets.lake.storage import Table
-from practicus_assets.lake.transaction import Transaction
-from practicus_assets.lake.verification import verify
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.verification import verify
 
 Files = Callable[[Table], set[str]]
 Read = Callable[[Table], list[dict[str, Any]]]

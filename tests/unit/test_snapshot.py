@@ -11,10 +11,10 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.errors import OutOfScope, SchemaMismatch, TableNotFound, VersionGone
-from practicus_assets.lake.partitions import Key, Scope
-from practicus_assets.lake.snapshot import Snapshot
-from practicus_assets.lake.storage import Table
-from practicus_assets.lake.transaction import Transaction
+from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
 
 
 def partition(*keys: str) -> Scope:

@@ -8,8 +8,8 @@ import pytest
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound, VersionGone
-from practicus_assets.lake.storage import Table
-from practicus_assets.lake.transaction import Transaction
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
 
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "hunter2-secret",

@@ -25,13 +25,13 @@ from practicus_assets.errors import (
     UnsupportedTable,
     VersionGone,
 )
-from practicus_assets.lake.audit import AuditFailed
-from practicus_assets.lake.commit import Committer
-from practicus_assets.lake.contract import Column, Contract
-from practicus_assets.lake.partitions import Key, Mode, Scope
-from practicus_assets.lake.provenance import Provenance
-from practicus_assets.lake.storage import Table
-from practicus_assets.lake.transaction import Transaction
+from practicus_assets.lake.contracts.audit import AuditFailed
+from practicus_assets.lake.transactions.commit import Committer
+from practicus_assets.lake.contracts.contract import Column, Contract
+from practicus_assets.lake.partitions.scope import Key, Mode, Scope
+from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
 
 Read = Callable[[Table], list[dict[str, Any]]]
 Files = Callable[[Table], set[str]]

@@ -7,12 +7,12 @@ import pytest
 from deltalake import write_deltalake
 
 from practicus_assets.errors import TableNotFound
-from practicus_assets.lake.compaction import compact
-from practicus_assets.lake.partitions import Key, Scope
-from practicus_assets.lake.retention import checkpoint
-from practicus_assets.lake.storage import Table
-from practicus_assets.lake.transaction import Transaction
-from practicus_assets.lake.verification import Verification, verify
+from practicus_assets.lake.upkeep.compaction import compact
+from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.upkeep.retention import checkpoint
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.verification import Verification, verify
 
 SCOPE = Scope(("p",), ((Key("a"),), (Key("b"),)))
 

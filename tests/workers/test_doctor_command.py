@@ -19,8 +19,8 @@ from practicus_assets.doctor import probe
 from practicus_assets.doctor.capacity import capacity
 from practicus_assets.doctor.finding import Finding
 from practicus_assets.doctor.references import references
-from practicus_assets.workers.manifest import k8s_config
-from practicus_assets.workers.spec import Worker
+from practicus_assets.workers.request.manifest import k8s_config
+from practicus_assets.workers.request.worker import Worker
 
 ROOT = Path(__file__).parents[2]
 DEFINITIONS = """

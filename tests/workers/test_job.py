@@ -10,9 +10,9 @@ import yaml
 
 from practicus_assets import Worker
 from practicus_assets.errors import DeclarationError
-from practicus_assets.workers.configuration import Configuration
-from practicus_assets.workers.job import step_job
-from practicus_assets.workers.manifest import job_name
+from practicus_assets.workers.placement.configuration import Configuration
+from practicus_assets.workers.kubernetes.job import step_job
+from practicus_assets.workers.request.manifest import job_name
 
 GOLDEN = Path(__file__).parent / "golden"
 RUN = dg.DagsterRun(job_name="nightly", run_id="3f2a9c1e-0000-4000-8000-000000000000")

@@ -12,7 +12,7 @@ from practicus_assets.errors import (
     WorkerRejected,
     WorkerTimedOut,
 )
-from practicus_assets.workers import pod_status
+from practicus_assets.workers.kubernetes import pod_status
 
 
 def pod(status: dict[str, Any], *, deleted: bool = False) -> dict[str, Any]:

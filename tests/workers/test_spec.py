@@ -6,7 +6,7 @@ import pytest
 
 from practicus_assets import Worker
 from practicus_assets.errors import DeclarationError
-from practicus_assets.workers.quantity import amount, memory
+from practicus_assets.workers.request.quantity import amount, memory
 
 
 @pytest.mark.parametrize(

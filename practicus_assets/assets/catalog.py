@@ -1,0 +1,172 @@
+"""The catalog: which assets are tables of a lake, and where and how each is stored."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from practicus_assets.errors import DeclarationError
+from practicus_assets.assets.io_manager import DeltaIOManager
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.assets.settings import TableSettings
+
+_LONGEST_TEXT = 500
+_DIMENSION_TAG = "dagster/partition/"  # by which Dagster knows the dimensions of a reported partition
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """An asset that is a table.
+
+    Attributes:
+        key: of the asset.
+        table: where it lives.
+        root_uri: of its lake.
+        settings: how it is stored.
+        partitions_def: of the asset; None if it has none.
+
+    """
+
+    key: dg.AssetKey
+    table: Table
+    root_uri: str
+    settings: TableSettings
+    partitions_def: dg.PartitionsDefinition[Any] | None
+
+    @property
+    def name(self) -> str:
+        """How people call the table."""
+        return self.table.name
+
+    def partition_keys(self, instance: dg.DagsterInstance) -> list[str]:
+        """Return the keys of every partition that the asset has now; none if it has no partitions."""
+        if self.partitions_def is None:
+            return []
+        return list(self.partitions_def.get_partition_keys(dynamic_partitions_store=instance))
+
+    def scope(self, instance: dg.DagsterInstance, keys: Sequence[str]) -> Scope:
+        """Return the scope of partitions.
+
+        Args:
+            instance: which knows the keys of dynamic partitions.
+            keys: of the partitions; none for the whole table.
+
+        Raises:
+            DeclarationError: for a key that the asset does not have.
+
+        """
+        if not keys:
+            return Scope()
+        known = self.partition_keys(instance)
+        unknown = sorted(set(keys) - set(known))
+        if unknown:
+            has = f"from {known[0]} to {known[-1]}" if known else "none"
+            raise DeclarationError(
+                f"{self.name} has no partitions {unknown[:5]}; it has {len(known)}, {has}.",
+                "Give keys as Dagster shows them; of two dimensions, joined by '|'.",
+            )
+        by_text = {str(key): key for key in known}
+        return self.settings.scope(self.partitions_def, [by_text[key] for key in dict.fromkeys(keys)])
+
+    def materialization(
+        self, partition: str, description: str, metadata: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> dg.AssetMaterialization:
+        """Return an event that reports a partition, or the whole table where `partition` is empty."""
+        dimensions: dict[str, str] = {}
+        if partition and isinstance(self.partitions_def, dg.MultiPartitionsDefinition):
+            key = self.partitions_def.get_partition_key_from_str(partition)
+            dimensions = {f"{_DIMENSION_TAG}{name}": value for name, value in key.keys_by_dimension.items()}
+        return dg.AssetMaterialization(
+            asset_key=self.key,
+            partition=partition or None,
+            description=description,
+            metadata=dict(metadata),
+            tags={**tags, **dimensions},
+        )
+
+
+def entry(assets: dg.AssetsDefinition, key: dg.AssetKey, lake: DeltaIOManager) -> TableEntry:
+    """Return the entry of an asset that a lake stores."""
+    specification = assets.get_asset_spec(key)
+    settings = TableSettings.from_metadata(specification.metadata)
+    return TableEntry(key, lake.table(key), lake.root_uri, settings, specification.partitions_def)
+
+
+def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
+    """Return every asset of a code location that a `DeltaIOManager` stores, by the name of its table.
+
+    Assets that return nothing are among them, for Dagster gives each asset an IO manager: whether there is a
+    table shows in the lake. Partitioned ones that do not name the column of their partitions are not.
+
+    Raises:
+        DeclarationError: if the lake's configuration or an asset's settings are wrong.
+
+    """
+    needed = _io_manager_keys(definitions.resolve_asset_graph().assets_defs)
+    resources = {
+        name: resource
+        for name, resource in (definitions.resources or {}).items()
+        if name in needed.values() and isinstance(resource, DeltaIOManager)
+    }
+    with _configured(resources) as made:
+        lakes: Mapping[str, DeltaIOManager] = {name: getattr(made, name) for name in resources}
+        return {
+            found.name: found
+            for (assets, key), name in needed.items()
+            if name in lakes
+            for found in [entry(assets, key, lakes[name])]
+            if _is_stored(found)
+        }
+
+
+def _is_stored(found: TableEntry) -> bool:
+    """Return whether an asset can be a table: without a column of its partitions it could not be written."""
+    if found.partitions_def is None:
+        return True
+    try:
+        found.settings.columns_of(found.partitions_def)
+    except DeclarationError:
+        return False
+    return True
+
+
+@contextmanager
+def _configured(resources: Mapping[str, DeltaIOManager]) -> Iterator[Any]:
+    try:
+        with dg.build_resources(resources) as made:
+            yield made
+    except dg.DagsterInvalidConfigError as error:
+        problems = "; ".join(" ".join(each.message.split()) for each in error.errors)
+        raise DeclarationError(
+            f"the lake's configuration is incomplete: {problems[:_LONGEST_TEXT]}.",
+            "Set what it names where this command runs.",
+        ) from error
+
+
+def _io_manager_keys(
+    definitions: Iterable[dg.AssetsDefinition],
+) -> dict[tuple[dg.AssetsDefinition, dg.AssetKey], str]:
+    return {
+        (assets, key): assets.get_io_manager_key_for_asset_key(key)
+        for assets in definitions
+        for key in sorted(assets.keys)
+    }
+
+
+def chosen(entries: Mapping[str, TableEntry], names: Sequence[str]) -> list[TableEntry]:
+    """Return the entries of these tables; of all, if none is named.
+
+    Raises:
+        DeclarationError: for a name that is not among them.
+
+    """
+    unknown = [name for name in names if name not in entries]
+    if unknown:
+        raise DeclarationError(
+            f"there are no tables {unknown} here; there are {sorted(entries)}.",
+            "Give names of table assets, with '/' between the parts of a key.",
+        )
+    return [entries[name] for name in names or sorted(entries)]

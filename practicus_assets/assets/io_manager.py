@@ -1,0 +1,153 @@
+"""The IO manager: the lake's configuration, inputs as snapshots, and outputs of plain assets."""
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any, cast
+
+import dagster as dg
+import pyarrow as pa
+from pydantic import Field
+
+from practicus_assets.errors import DeclarationError, TableNotFound, naming
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.rows.frames import read_as
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.assets.materialization import commit_metadata
+from practicus_assets.assets.runs import pinned, provenance_of, step_of
+from practicus_assets.assets.settings import TableSettings
+from practicus_assets.workers.launch import variables
+
+
+class DeltaIOManager(dg.ConfigurableIOManager):
+    """Stores assets as Delta tables below one root, and gives them to other assets as snapshots.
+
+    A table lives at `root_uri`, followed by the parts of its asset key, joined by `/`.
+
+    On a plain `@dg.asset`, the definition metadata says how: `partition_expr` (a column, or a mapping from
+    partition dimension to column), `mode`, `merge_keys`, `on_schema_change`; and on an input,
+    `AssetIn(metadata={"columns": [...]})` reads only these columns.
+
+    Attributes:
+        root_uri: a folder, or an object store prefix such as `s3://bucket/lake`.
+        storage_options: delta-rs's own; values may be `dg.EnvVar`. They are no part of Dagster's
+            configuration, so that no page, run or event shows them.
+        preview_rows: how many rows a materialization shows; 0 for none.
+
+    """
+
+    root_uri: str
+    storage_options: dg.ResourceDependency[dict[str, str]] = Field(default=cast("Any", {}), repr=False)
+    preview_rows: int = 5
+
+    def table(self, key: dg.AssetKey) -> Table:
+        """Return the place of an asset's table.
+
+        Raises:
+            DeclarationError: if the key cannot be a path, or an environment variable is not set.
+
+        """
+        options = {name: _resolved(name, value) for name, value in self.storage_options.items()}
+        roots = json.loads(os.environ.get(variables.ROOTS, "{}"))  # of the region where this runs
+        return Table.at(roots.get(self.root_uri, self.root_uri), key.path, options)
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Commit the value of a plain asset: replace its partitions, or what `mode` says."""
+        if not context.has_asset_key:
+            raise DeclarationError(
+                f"output {context.name!r} is no asset, so it has no table.", "Give it another io_manager_key."
+            )
+        table = self.table(context.asset_key)
+        with naming(table.name):
+            settings = TableSettings.from_metadata(context.definition_metadata or {})
+            partitioned = context.has_asset_partitions
+            scope = settings.scope(
+                context.asset_partitions_def if partitioned else None,
+                context.asset_partition_keys if partitioned else [],
+            )
+        code_version = context.asset_spec.code_version if step_of(context) is not None else None
+        provenance = provenance_of(context, context.asset_key, code_version, once=settings.mode == "append")
+        commit = begin(table, scope, settings, None, provenance).write(obj)
+        context.add_output_metadata(
+            commit_metadata(
+                table,
+                Snapshot.open(table, commit.version, scope),
+                commit,
+                None,
+                provenance.inputs,
+                preview_rows=self.preview_rows,
+            )
+        )
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Return the table, or the partitions that map to the run's, as the parameter's annotation asks."""
+        table = self.table(context.asset_key)
+        annotation = context.dagster_type.typing_type
+        columns = (context.definition_metadata or {}).get("columns")
+        with naming(table.name):
+            snapshot = self._snapshot(context, table, may_be_missing=annotation is not Snapshot)
+            if annotation is Snapshot:
+                return snapshot
+            if snapshot is None:
+                empty = pa.schema([(column, pa.null()) for column in columns or ()]).empty_table()
+                return read_as(empty.to_reader(), annotation)
+            return read_as(snapshot.scan(columns), annotation)
+
+    def _snapshot(self, context: dg.InputContext, table: Table, *, may_be_missing: bool) -> Snapshot | None:
+        """Return what to read; None if that is no partition of a table which does not exist yet."""
+        if not context.has_asset_partitions:
+            return pinned(context, table, Scope())
+        keys = context.asset_partition_keys
+        if keys:
+            upstream = context.upstream_output.definition_metadata if context.upstream_output else {}
+            settings = TableSettings.from_metadata(upstream or {})
+            return pinned(context, table, settings.scope(context.asset_partitions_def, keys))
+        try:
+            return pinned(context, table, Scope(), kind=_NoRows)
+        except TableNotFound:  # an asset that depends on its own past begins so
+            if may_be_missing:
+                return None
+            raise
+
+
+class _NoRows(Snapshot):
+    """A table of which no partition maps to the run's."""
+
+    def scan(
+        self, columns: Sequence[str] | None = None, predicate: str | None = None
+    ) -> pa.RecordBatchReader:
+        return super().scan(columns, predicate).schema.empty_table().to_reader()
+
+
+def _resolved(name: str, value: str) -> str:
+    if not isinstance(value, dg.EnvVar):
+        return str(value)
+    found = value.get_value()
+    if found is None:
+        raise DeclarationError(
+            f"storage option {name} comes from the environment variable {value.env_var_name}, "
+            "which is not set.",
+            "Set it where the run's processes start.",
+        )
+    return found
+
+
+def begin(
+    table: Table, scope: Scope, settings: TableSettings, contract: Contract | None, provenance: Provenance
+) -> Transaction:
+    """Begin a transaction on an asset's table."""
+    return Transaction(
+        table,
+        scope,
+        partition_by=settings.columns,
+        mode=settings.mode,
+        merge_keys=settings.merge_keys,
+        delete_unmatched=settings.delete_unmatched,
+        contract=contract,
+        on_schema_change=settings.on_schema_change,
+        provenance=provenance,
+    )

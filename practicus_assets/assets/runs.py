@@ -1,0 +1,129 @@
+"""Runs: who is at work in a step, and at which version a run reads a table."""
+
+import os
+import uuid
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from practicus_assets.instance.events import last_conflict, materializations
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.assets.materialization import VERSION
+from practicus_assets.workers.launch import variables
+
+_CLOCK_SKEW = timedelta(minutes=10)  # between the database that creates runs and the workers that report
+
+Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext
+
+# by run and step, for inputs may come through other IO managers than the one that takes the output
+_versions_read: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+
+
+def step_of(context: Context) -> Any:
+    """Return the step that a context belongs to; None outside of a run, e.g. in a direct invocation."""
+    try:
+        if isinstance(context, dg.AssetExecutionContext):
+            return context.get_step_execution_context()
+        return context.step_context  # noqa: TRY300 an else block would move it out of the try
+    except dg.DagsterError:
+        return None
+
+
+def provenance_of(
+    context: Context, key: dg.AssetKey, code_version: str | None = None, *, once: bool = False
+) -> Provenance:
+    """Return who commits an asset, the same for each attempt at a step but for the attempt.
+
+    Args:
+        context: of the step.
+        key: of the asset.
+        code_version: of the asset.
+        once: whether a run that retries another continues that run's work where it did not report the
+            asset: what landed is then found and not written twice. Otherwise each run is work of its own.
+
+    """
+    asset_key = key.to_user_string()
+    step = step_of(context)
+    if step is None:
+        nobody = f"no-run-{uuid.uuid4()}"
+        return Provenance(run_id=nobody, asset_key=asset_key, code_version=code_version or "")
+    return Provenance(
+        run_id=_work_of(step, key) if once else step.run_id,
+        step=step.step.key,
+        attempt=_attempt(step) + _retries_another(step),
+        asset_key=asset_key,
+        code_version=code_version or "",
+        inputs=dict(_versions_read[step.run_id, step.step.key]),
+    )
+
+
+def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snapshot] = Snapshot) -> Snapshot:
+    """Return an input's snapshot: the version that this run made, else the newest when the run began.
+
+    After a `CommitConflict` it is the newest at that moment, for the winner may have read it; outside of a
+    run it is the newest. `provenance_of` the step names the version.
+
+    Args:
+        context: of the input.
+        table: what to read.
+        scope: the partitions to read.
+        kind: the class of the snapshot.
+
+    Raises:
+        TableNotFound: if there is no such version.
+        VersionGone: if it was vacuumed away.
+
+    """
+    step = step_of(context)
+    record = step.instance.get_run_record_by_id(step.run_id) if step is not None else None
+    if record is None:
+        return kind.open(table, scope=scope)
+    moment = record.start_time or record.create_timestamp.timestamp()
+    conflict = (
+        last_conflict(step.instance, step.run_id, step.step.key) if step.previous_attempt_count else None
+    )
+    made = made_by(record, step.instance, context.asset_key) if conflict is None else None
+    if made is not None:
+        snapshot = kind.open(table, made, scope)
+    else:
+        snapshot = kind.at(table, datetime.fromtimestamp(conflict or moment, UTC), scope)
+    _versions_read[step.run_id, step.step.key][table.name] = snapshot.version
+    return snapshot
+
+
+def made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:
+    """Return the table version of the newest materialization that a run reported."""
+    since = (run.create_timestamp - _CLOCK_SKEW).timestamp()
+    records = dg.AssetRecordsFilter(asset_key=key, after_timestamp=since)
+    for run_id, event in materializations(instance, records):
+        if run_id == run.dagster_run.run_id and VERSION in event.metadata:
+            return int(str(event.metadata[VERSION].value))
+    return None
+
+
+def _attempt(step: Any) -> int:
+    """Return the number of this attempt; a worker's attempts count more than those of the author's policy."""
+    return int(os.environ.get(variables.ATTEMPT, step.previous_attempt_count + 1))
+
+
+def _retries_another(step: Any) -> bool:
+    """Whether the run retries one that did not succeed, and whose worker may still wake up."""
+    parent = step.dagster_run.parent_run_id
+    run = step.instance.get_run_by_id(parent) if parent is not None else None
+    return run is not None and run.status is not dg.DagsterRunStatus.SUCCESS
+
+
+def _work_of(step: Any, key: dg.AssetKey) -> str:
+    """Return the first of the runs that tried this work: the run, or one that it retries."""
+    run = step.dagster_run
+    while run.parent_run_id is not None:
+        parent = step.instance.get_run_record_by_id(run.parent_run_id)
+        if parent is None or made_by(parent, step.instance, key) is not None:
+            break
+        run = parent.dagster_run
+    return str(run.run_id)

@@ -1,0 +1,172 @@
+"""Table settings: how an asset is stored, kept in its Dagster metadata so that readers find it there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, get_args
+
+import dagster as dg
+
+from practicus_assets.errors import DeclarationError
+from practicus_assets.lake.partitions.scope import Key, Mode, Scope, Window
+from practicus_assets.lake.rows.schema import SchemaChange
+
+PartitionBy = str | Sequence[str] | Mapping[str, str]
+
+_MODES: dict[str, Mode] = {"replace": "replace", "append": "append", "merge": "merge", "overwrite": "replace"}
+_OPTIONAL = ("mode", "merge_keys", "delete_unmatched", "on_schema_change")
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """How an asset is stored.
+
+    Attributes:
+        partition_by: the table's partition columns. Of a partitioned asset, the first holds the partition
+            key; for several dimensions, a mapping from each dimension to its column.
+        mode: "replace" (also called "overwrite"), "append" or "merge".
+        merge_keys, delete_unmatched, on_schema_change: see `Transaction`.
+
+    """
+
+    partition_by: PartitionBy | None = None
+    mode: Mode = "replace"
+    merge_keys: Sequence[str] = ()
+    delete_unmatched: bool = False
+    on_schema_change: SchemaChange = "add"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other.
+
+        Raises:
+            DeclarationError: naming the setting.
+
+        """
+        by = self.partition_by
+        columns = self.columns if by is None or isinstance(by, str | Sequence | Mapping) else (by,)
+        if not all(isinstance(c, str) and c for c in columns) or len(set(columns)) < len(columns):
+            raise DeclarationError(
+                f"partition_by is {by!r}.", 'Name each partition column once, e.g. partition_by="day".'
+            )
+        if self.mode not in _MODES:
+            raise DeclarationError(f"mode {self.mode!r} is unknown.", f"Use one of {get_args(Mode)}.")
+        object.__setattr__(self, "mode", _MODES[self.mode])
+        if self.on_schema_change not in get_args(SchemaChange):
+            raise DeclarationError(
+                f"on_schema_change {self.on_schema_change!r} is unknown.",
+                f"Use one of {get_args(SchemaChange)}.",
+            )
+        if self.on_schema_change == "replace" and self.mode != "replace":
+            raise DeclarationError(
+                'on_schema_change="replace" needs mode="replace": the other modes keep old rows.'
+            )
+        if isinstance(self.merge_keys, str):
+            raise DeclarationError("merge_keys is a text.", f"Write merge_keys=[{self.merge_keys!r}].")
+        merges = self.mode == "merge"
+        if merges != bool(self.merge_keys) or (self.delete_unmatched and not merges):
+            raise DeclarationError('mode="merge" and merge_keys go together, and delete_unmatched with them.')
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> "TableSettings":
+        """Return the settings that an asset's definition metadata declare.
+
+        Args:
+            metadata: as `metadata()` writes it, or with Dagster's own key `partition_expr`.
+
+        Raises:
+            DeclarationError: as for the settings themselves.
+
+        """
+        plain: dict[str, Any] = {key: getattr(value, "value", value) for key, value in metadata.items()}
+        given = {key: plain[key] for key in _OPTIONAL if key in plain}
+        return cls(plain.get("partition_by", plain.get("partition_expr")), **given)
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the definition metadata from which `from_metadata` makes these settings."""
+        found: dict[str, Any] = {}
+        if self.partition_by is not None:
+            columns = self.partition_by
+            found["partition_by"] = columns if isinstance(columns, str | Mapping) else list(columns)
+            found["partition_expr"] = columns if isinstance(columns, str | Mapping) else columns[0]
+        if self.mode != "replace":
+            found["mode"] = self.mode
+        if self.merge_keys:
+            found |= {"merge_keys": list(self.merge_keys), "delete_unmatched": self.delete_unmatched}
+        if self.on_schema_change != "add":
+            found["on_schema_change"] = self.on_schema_change
+        return found
+
+    def agree_with(self, metadata: Mapping[str, Any]) -> bool:
+        """Return whether an asset's own metadata say nothing else of how it is stored."""
+        mine = self.metadata()
+        expression = metadata.get("partition_expr", mine.get("partition_expr"))
+        both = type(self).from_metadata({**mine, **metadata}).metadata()
+        return both == mine and expression == mine.get("partition_expr")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The table's partition columns, in order."""
+        by = self.partition_by
+        if by is None:
+            return ()
+        if isinstance(by, str):
+            return (by,)
+        return tuple(by.values() if isinstance(by, Mapping) else by)
+
+    def scope(self, partitions_def: dg.PartitionsDefinition[Any] | None, keys: Sequence[str]) -> Scope:
+        """Return what a run of these partitions replaces.
+
+        Args:
+            partitions_def: of the asset; None if it has none, then the scope is the whole table.
+            keys: the run's partitions; at least one if the asset has partitions.
+
+        Raises:
+            DeclarationError: if no column holds the partition key.
+
+        """
+        if partitions_def is None:
+            return Scope()
+        columns = self.columns_of(partitions_def)
+        # Dagster gives sets of keys in any order, and equal runs are to be told equal
+        by_time = isinstance(partitions_def, dg.TimeWindowPartitionsDefinition)
+        ordered = list(keys) if by_time else sorted(keys)
+        parts: list[tuple[Key | Window, ...]]
+        if isinstance(partitions_def, dg.MultiPartitionsDefinition):
+            dimensions = {d.name: d.partitions_def for d in partitions_def.partitions_defs}
+            conditions = {name: cache(partial(_condition, found)) for name, found in dimensions.items()}
+            split = [partitions_def.get_partition_key_from_str(key).keys_by_dimension for key in ordered]
+            parts = [tuple(conditions[name](key[name]) for name in columns) for key in split]
+        else:
+            parts = [(_condition(partitions_def, key),) for key in ordered]
+        return Scope(tuple(columns.values()), tuple(parts), tuple(map(str, ordered)))
+
+    def columns_of(self, partitions_def: dg.PartitionsDefinition[Any]) -> dict[str, str]:
+        """Return the column of each dimension of the partitions; the one of a single dimension is unnamed.
+
+        Raises:
+            DeclarationError: if a dimension has no column, or a column no dimension.
+
+        """
+        if isinstance(partitions_def, dg.MultiPartitionsDefinition):
+            names = [d.name for d in partitions_def.partitions_defs]
+            if not isinstance(self.partition_by, Mapping) or set(self.partition_by) != set(names):
+                example = {name: name for name in names}
+                raise DeclarationError(
+                    f"the asset has the dimensions {names}, and partition_by is {self.partition_by!r}.",
+                    f"Name the column of each dimension, e.g. partition_by={example}.",
+                )
+            return dict(self.partition_by)
+        if not self.columns or isinstance(self.partition_by, Mapping):
+            raise DeclarationError(
+                f"the asset is partitioned, and partition_by is {self.partition_by!r}.",
+                'Name the column that holds the partition key: partition_by="day", '
+                'or metadata={"partition_expr": "day"} on a plain asset.',
+            )
+        return {"": self.columns[0]}
+
+
+def _condition(partitions_def: dg.PartitionsDefinition[Any], key: str) -> Key | Window:
+    if isinstance(partitions_def, dg.TimeWindowPartitionsDefinition):
+        window = partitions_def.time_window_for_partition_key(key)
+        return Window(key, window.start, window.end)
+    return Key(key)

@@ -1,0 +1,1 @@
+"""What a Dagster instance has recorded."""

@@ -1,0 +1,1 @@
+"""Contracts: what a table promises, and the audit that checks it."""

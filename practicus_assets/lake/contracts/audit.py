@@ -1,0 +1,226 @@
+"""Audits: the run of a contract on staged rows, before anybody can see them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from practicus_assets.errors import DataRefused
+from practicus_assets.lake.contracts.contract import Check, Contract, Severity, rows_parameter
+from practicus_assets.lake.rows.frames import read_as, shown
+from practicus_assets.lake.rows.distinct import counted
+from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
+
+_SAMPLE_ROWS = 5
+
+
+class AuditFailed(DataRefused):
+    """A blocking rule of the contract failed on the staged rows; `results` has every rule's result."""
+
+    def __init__(self, results: Sequence["AuditResult"]) -> None:
+        failures = "; ".join(
+            f"{r.name} ({r.description}): {r.found}" + (f", e.g. {r.sample[0]}" if r.sample else "")
+            for r in results
+            if r.blocks
+        )
+        super().__init__(f"the contract is broken. {failures}.", "Mend the data or the contract.")
+        self.results = list(results)
+
+
+Rescan = Callable[[Sequence[str] | None], pa.RecordBatchReader]
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What one rule found.
+
+    Attributes:
+        bad_rows: how many rows break the rule (partitions, for a row count).
+        sample: the first few of them.
+        found: what was found, in words.
+
+    """
+
+    name: str
+    passed: bool
+    severity: Severity
+    description: str
+    bad_rows: int = 0
+    sample: list[dict[str, Any]] = field(default_factory=list)
+    found: str = ""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the transaction ends here."""
+        return not self.passed and self.severity == "ERROR"
+
+
+class Audit:
+    """Runs a contract's rules: those on rows as batches pass, the others when all rows are staged."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._row_checks = [
+            c for c in contract.checks if c.kind not in {"schema", "unique", "row_count", "table"}
+        ]
+        self._bad = {c.name: 0 for c in self._row_checks}
+        self._samples: dict[str, list[dict[str, Any]]] = {c.name: [] for c in self._row_checks}
+        self._unique_checks = [c for c in contract.checks if c.kind == "unique"]
+        self._keys: dict[str, list[Hashes]] = {c.name: [] for c in self._unique_checks}
+
+    def observe(self, batch: pa.RecordBatch) -> None:
+        """Run the rules on rows, and remember the unique keys (8 bytes a row and key)."""
+        for check in self._row_checks:
+            bad = _bad_rows(check, batch)
+            count = pc.sum(bad).as_py() or 0
+            self._bad[check.name] += count
+            room = _SAMPLE_ROWS - len(self._samples[check.name])
+            if count and room:
+                self._samples[check.name] += shown(batch.filter(bad).slice(0, room))
+        for check in self._unique_checks:
+            self._keys[check.name].append(hash_rows(batch, check.columns))
+
+    def observe_existing(self, scan: Rescan) -> None:
+        """Remember the unique keys of rows that are in the scope already and stay there."""
+        for check in self._unique_checks:
+            for batch in scan(check.columns):
+                self._keys[check.name].append(hash_rows(batch, check.columns))
+
+    def finish(self, rescans: Sequence[Rescan], rows: Mapping[str, int]) -> list[AuditResult]:
+        """Run the remaining rules and return every result, in the order of declaration.
+
+        Args:
+            rescans: stream rows once more, only the given columns: the staged ones first, then those whose
+                keys were observed besides.
+            rows: the number of rows of each partition, by key.
+
+        """
+        return [self._result(check, rescans, rows) for check in self._contract.checks]
+
+    def _result(self, check: Check, rescans: Sequence[Rescan], rows: Mapping[str, int]) -> AuditResult:
+        if check.kind == "schema":
+            return _outcome(check, 0)  # the transaction refused the schema before the first row otherwise
+        if check.kind == "unique":
+            return self._unique(check, rescans)
+        if check.kind == "row_count":
+            low, high = check.argument
+            bad = {
+                key: n
+                for key, n in rows.items()
+                if (low is not None and n < low) or (high is not None and n > high)
+            }
+            sample = [{"partition": key, "rows": n} for key, n in list(bad.items())[:_SAMPLE_ROWS]]
+            return _outcome(check, len(bad), sample)
+        if check.kind == "table":
+            return _outcome(check, *_run_table_rule(check, rescans[0]))
+        return _outcome(check, self._bad[check.name], self._samples[check.name])
+
+    def _unique(self, check: Check, rescans: Sequence[Rescan]) -> AuditResult:
+        """Find hashes that appear twice; only where there are any, compare the keys themselves."""
+        hashes = np.concatenate([np.empty(0, dtype=np.uint64), *self._keys.pop(check.name)])
+        hashes.sort()
+        suspects = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+        if not len(suspects):
+            return _outcome(check, 0)
+        rows = [
+            batch.filter(pa.array(np.isin(hash_rows(batch, check.columns), suspects)))
+            for rescan in rescans
+            for batch in rescan(check.columns)
+        ]
+        keys = pa.Table.from_batches(rows)
+        if any(pa.types.is_nested(f.type) for f in keys.schema):
+            keys = pa.table({name: pa.array(map(repr, keys[name].to_pylist())) for name in keys.column_names})
+        counts = counted(keys)
+        times = counts.columns[-1]
+        twice = counts.filter(pc.greater(times, 1))
+        surplus = (pc.sum(times).as_py() or 0) - counts.num_rows
+        return _outcome(check, surplus, shown(twice.slice(0, _SAMPLE_ROWS).select(range(len(check.columns)))))
+
+
+def schema_failure(contract: Contract, error: DataRefused) -> list[AuditResult]:
+    """Return the results of an audit that ended at the schema: its check failed, the others did not run."""
+    return [_outcome(check, 1, found=str(error.found)) for check in contract.checks if check.kind == "schema"]
+
+
+def _outcome(
+    check: Check, bad_rows: int, sample: list[dict[str, Any]] | None = None, found: str = ""
+) -> AuditResult:
+    what = {"row_count": "bad partition", "table": "case"}.get(check.kind, "bad row")
+    found = found or (f"{bad_rows:,} {what}{'s' * (bad_rows > 1)}" if bad_rows else "")
+    return AuditResult(
+        check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], found
+    )
+
+
+def _bad_rows(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
+    """Return which rows break a rule; nulls break only not_null."""
+    if check.kind == "row":
+        return _run_row_rule(check, batch)
+    column = batch.column(check.columns[0])
+    if check.kind == "not_null":
+        return column.is_null()
+    if check.kind in {"minimum", "maximum", "range"}:
+        bad = _outside(column, *check.argument)
+    elif check.kind == "allowed":
+        bad = pc.and_(pc.invert(pc.is_in(column, pa.array(check.argument, column.type))), column.is_valid())
+    else:
+        bad = pc.invert(pc.match_substring_regex(column, rf"\A(?:{check.argument})\z"))
+    return pc.fill_null(bad, False)  # noqa: FBT003 a fill value
+
+
+def _outside(column: pa.Array, low: Any, high: Any) -> pa.BooleanArray:
+    """Return which values lie outside inclusive bounds; a NaN lies outside of any."""
+    bad = pa.repeat(pa.scalar(value=False), len(column))
+    if low is not None:
+        bad = pc.or_(bad, pc.less(column, pa.scalar(low, column.type)))
+    if high is not None:
+        bad = pc.or_(bad, pc.greater(column, pa.scalar(high, column.type)))
+    return pc.or_(bad, pc.is_nan(column)) if pa.types.is_floating(column.type) else bad
+
+
+def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
+    annotation = rows_parameter(check.argument) or pa.Table
+    rows = read_as(pa.Table.from_batches([batch]).to_reader(), annotation)
+    with _blaming(check):
+        answer = check.argument(rows)
+    if isinstance(answer, pa.ChunkedArray):
+        answer = answer.combine_chunks()
+    if not isinstance(answer, pa.Array):
+        arrow = hasattr(answer, "__arrow_array__")
+        answer = pa.array(answer if arrow else pd.array(np.atleast_1d(np.asarray(answer))), from_pandas=True)
+    if not pa.types.is_boolean(answer.type) or len(answer) != batch.num_rows:
+        raise DataRefused(
+            f"row rule {check.name!r} returned {len(answer)} values of type {answer.type} "
+            f"for {batch.num_rows} rows.",
+            "Return one boolean a row.",
+        )
+    return pc.invert(pc.fill_null(answer, True))  # noqa: FBT003 a fill value
+
+
+@contextmanager
+def _blaming(check: Check) -> Iterator[None]:
+    """Name the rule whose function raised."""
+    try:
+        yield
+    except Exception as error:
+        raise DataRefused(
+            f"rule {check.name!r} raised {type(error).__name__}: {error}.", "Mend the rule or the data."
+        ) from error
+
+
+def _run_table_rule(check: Check, rescan: Rescan) -> tuple[int, list[dict[str, Any]], str]:
+    with _blaming(check):
+        answer = check.argument(read_as(rescan(None), rows_parameter(check.argument)))
+    if isinstance(answer, (bool, np.bool_)):
+        return (0 if answer else 1), [], "" if answer else "the rule does not hold"
+    if isinstance(answer, (int, np.integer)) and answer >= 0:
+        return int(answer), [], ""
+    raise DataRefused(
+        f"table rule {check.name!r} returned {answer!r}.",
+        "Return a bool, or the number of bad cases.",
+    )

@@ -1,0 +1,1 @@
+"""Delta tables on a store: their log, files, protocol and snapshots."""

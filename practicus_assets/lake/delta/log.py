@@ -1,0 +1,123 @@
+"""The Delta log as it is stored: single commits, by version (Delta protocol, "Delta Log Entries").
+
+delta-rs's `history()` labels commits by counting back from the newest one, so it is wrong on a handle
+that another writer has overtaken; the entries themselves are not.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deltalake import PostCommitHookProperties
+
+from practicus_assets.errors import StoreFailed
+from practicus_assets.lake.delta.table import Table
+
+RECORD = "practicus_assets"  # the key of a transaction's record in a commit's metadata
+# the log's expiry is left to maintenance, which knows what releases need: by a table, and by a commit to
+# a table that another writer made
+KEEPS_LOG = {"delta.enableExpiredLogCleanup": "false"}
+HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+UPKEEP = "practicus_assets_upkeep"  # the key of what a commit says that changed no row
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One commit.
+
+    Attributes:
+        version: the version that it made.
+        info: its `commitInfo`; empty where the writer left it out.
+        added, removed: its `add` and `remove` actions.
+
+    """
+
+    version: int
+    info: Mapping[str, Any]
+    added: tuple[Mapping[str, Any], ...]
+    removed: tuple[Mapping[str, Any], ...]
+
+    @property
+    def changes(self) -> tuple[Mapping[str, str | None], ...]:
+        """The partition values, as text, of its files, without those that rows only moved between."""
+        files = (*self.added, *self.removed)
+        return tuple(file.get("partitionValues") or {} for file in files if file.get("dataChange", True))
+
+    @property
+    def removes(self) -> bool:
+        """Whether it took rows away."""
+        return any(file.get("dataChange", True) for file in self.removed)
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether the table has other rows since, as far as the log tells."""
+        record = self.record
+        return bool(record["commit"]["changed"]) if record is not None else bool(self.changes)
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """What a transaction of this package wrote about itself; None for other writers."""
+        return json.loads(self.info[RECORD]) if RECORD in self.info else None
+
+    @property
+    def upkeep(self) -> dict[str, Any] | None:
+        """What maintenance of this package wrote about itself; None for all else."""
+        return json.loads(self.info[UPKEEP]) if UPKEEP in self.info else None
+
+
+def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
+    """Yield commits from the newest to the oldest; ends early where the log was cleaned up.
+
+    Raises:
+        StoreFailed: if an entry cannot be read.
+
+    """
+    filesystem = table.filesystem()
+    for version in range(newest, oldest - 1, -1):
+        try:
+            with (
+                table.reaching(f"log entry {version}"),
+                filesystem.open_input_stream(_path(version)) as stream,
+            ):
+                lines = stream.read().splitlines()
+        except StoreFailed as failed:
+            if isinstance(failed.__cause__, FileNotFoundError):
+                return
+            raise
+        try:
+            actions = [json.loads(line) for line in lines if line.strip()]
+        except ValueError as error:
+            raise StoreFailed(
+                f"{_path(version)} at {table.uri} is damaged: {error}.", "Restore that file from a copy."
+            ) from error
+        info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
+        added = tuple(a["add"] for a in actions if "add" in a)
+        removed = tuple(a["remove"] for a in actions if "remove" in a)
+        yield LogEntry(version, info, added, removed)
+
+
+def row_count(action: Mapping[str, Any]) -> int | None:
+    """Return how many rows the file of an `add` action has, where its writer says it."""
+    statistics = action.get("stats")
+    found = json.loads(statistics).get("numRecords") if statistics else None
+    return int(found) if found is not None else None
+
+
+def landed_ms(table: Table, entry: LogEntry) -> float:
+    """Return when a commit landed, in milliseconds since 1970, by the store's clock.
+
+    The writer's own time is older: it was taken before the commit landed. It only tells the order within a
+    second, where the store keeps whole seconds.
+    """
+    with table.reaching(f"log entry {entry.version}"):
+        stored_ns = table.filesystem().get_file_info(_path(entry.version)).mtime_ns
+    written_ms = float(entry.info.get("timestamp", 0))
+    if stored_ns is None:
+        return written_ms
+    stored_ms = float(stored_ns) / 1e6
+    return stored_ms if stored_ns % 10**9 else min(max(stored_ms, written_ms), stored_ms + 999)
+
+
+def _path(version: int) -> str:
+    return f"_delta_log/{version:020}.json"

@@ -1,0 +1,153 @@
+"""Scopes: which rows of a table one transaction replaces, in terms of its partitions."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from practicus_assets.errors import DeclarationError, OutOfScope
+from practicus_assets.lake.partitions.bounds import Bounds, Condition, Range
+from practicus_assets.lake.partitions.values import parsed, serialized
+
+Mode = Literal["replace", "append", "merge"]
+
+WHOLE_TABLE = "(table)"  # the key of the one partition of a table that has none
+
+
+@dataclass(frozen=True)
+class Key:
+    """One partition key: the column equals it."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """One time window, half open: start <= column < end. Both ends carry their time zone."""
+
+    key: str
+    start: dt.datetime
+    end: dt.datetime
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What one transaction replaces: the whole table, or a set of partitions.
+
+    Attributes:
+        columns: the columns that tell partitions apart; none for the whole table.
+        parts: for each partition, one condition a column.
+        keys: the partitions' names, e.g. `2013-07-04` or `2013-07-04|JFK`.
+
+    """
+
+    columns: tuple[str, ...] = ()
+    parts: tuple[tuple[Key | Window, ...], ...] = ()
+    keys: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a scope that could be taken for the whole table."""
+        if self.columns and not self.parts:
+            raise DeclarationError("a scope of partitions needs at least one partition.")
+        if any(len(part) != len(self.columns) for part in self.parts):
+            raise DeclarationError(f"each partition needs a condition for each of {list(self.columns)}.")
+        if not self.keys:
+            names = tuple("|".join(condition.key for condition in part) for part in self.parts)
+            object.__setattr__(self, "keys", names)
+        if len(self.keys) != len(self.parts) or len(set(self.keys)) != len(self.keys):
+            raise DeclarationError(
+                f"a scope needs one key of its own for each partition, not {list(self.keys)[:5]}."
+            )
+
+    @property
+    def is_whole_table(self) -> bool:
+        """Whether the transaction replaces everything."""
+        return not self.columns
+
+    def __str__(self) -> str:
+        keys = self.keys
+        return ", ".join(keys) if len(keys) <= 3 else f"{keys[0]} … {keys[-1]}, {len(keys)} partitions"  # noqa: PLR2004 three keys are still read at a glance
+
+    def natural_types(self) -> dict[str, pa.DataType]:
+        """Return a type for each column whose values nobody has seen: a date for days, else a string."""
+        return {
+            column: pa.date32() if all(_is_day(part[i]) for part in self.parts) else pa.string()
+            for i, column in enumerate(self.columns)
+        }
+
+    def on(self, schema: pa.Schema) -> Bounds:
+        """Return the scope's conditions on columns of these types.
+
+        Raises:
+            OutOfScope: where a partition cannot be expressed on its column's type, or two are the same there.
+
+        """
+        unknown = [column for column in self.columns if column not in schema.names]
+        if unknown:
+            raise OutOfScope(
+                f"the scope is on the columns {unknown}, and the table has {schema.names}.",
+                "Partition the asset by columns that the table has.",
+            )
+        types = tuple(schema.field(column).type for column in self.columns)
+        parts = []
+        for part in self.parts:
+            pairs = zip(part, types, self.columns, strict=True)
+            parts.append(tuple(_condition(condition, type_, column) for condition, type_, column in pairs))
+        if len(set(parts)) != len(parts):
+            [twice, *_] = [i for i, part in enumerate(parts) if part in parts[:i]]
+            same = self.keys[parts.index(parts[twice])], self.keys[twice]
+            raise OutOfScope(
+                f"partitions {same[0]!r} and {same[1]!r} are the same on columns of type "
+                f"{[str(type_) for type_ in types]}.",
+                "Give each partition one key.",
+            )
+        return Bounds(self.columns, types, tuple(parts))
+
+
+def _is_day(condition: Key | Window) -> bool:
+    if isinstance(condition, Key):
+        return False
+    start, end = condition.start, condition.end
+    return start.time() == end.time() == dt.time() and end.date() - start.date() == dt.timedelta(1)
+
+
+def _condition(condition: Key | Window, type_: pa.DataType, column: str) -> Condition:
+    """Return what a partition means on a column's type."""
+    try:
+        if isinstance(condition, Window) and (condition.start.tzinfo is None or condition.end.tzinfo is None):
+            raise ValueError("its window has no time zone")  # noqa: TRY301 one message for all
+        if isinstance(condition, Key):
+            value = parsed(condition.key, type_)
+            one_way = pa.types.is_integer(type_) or pa.types.is_date(type_)
+            if one_way and serialized(value) != condition.key:  # or two keys would replace each other's rows
+                raise ValueError(f"its key is to be written {serialized(value)!r}")  # noqa: TRY301
+            return value
+        if pa.types.is_date(type_):
+            return _date_range(condition)
+        if pa.types.is_timestamp(type_):
+            return _timestamp_range(condition, zoned=type_.tz is not None)
+        return parsed(condition.key, type_)
+    except (ValueError, OverflowError) as error:
+        raise OutOfScope(
+            f"partition {condition.key!r} cannot be expressed on column {column!r} of type {type_}: {error}.",
+            "Partition by a column of another type, or change partitions_def.",
+        ) from error
+
+
+def _date_range(window: Window) -> Range:
+    if window.start.time() != dt.time() or window.end.time() != dt.time():
+        raise ValueError("its window does not begin and end at midnight, a date cannot tell its rows apart")
+    return Range(window.start.date(), window.end.date())
+
+
+def _timestamp_range(window: Window, *, zoned: bool) -> Range:
+    if zoned:
+        return Range(window.start.astimezone(dt.UTC), window.end.astimezone(dt.UTC))
+    for moment in (window.start, window.end):
+        if moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset():
+            raise ValueError(
+                f"{moment.isoformat()} is a wall time that a change of clocks repeats or skips, "
+                "and the column has no time zone"
+            )
+    return Range(window.start.replace(tzinfo=None), window.end.replace(tzinfo=None))

@@ -1,0 +1,98 @@
+"""Schemas: what a table's columns are after a commit, given what they were, are promised and now come as."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import pyarrow as pa
+
+from practicus_assets.errors import SchemaMismatch
+from practicus_assets.lake.rows.types import knows_nulls_only, stored_type
+
+SchemaChange = Literal["add", "refuse", "replace"]
+
+
+def reconcile(
+    output: pa.Schema,
+    table: pa.Schema | None,
+    declared: pa.Schema | None,
+    filled: Mapping[str, pa.DataType],
+    change: SchemaChange,
+    *,
+    all_rows: bool,
+    keeps_rows: bool = False,
+) -> pa.Schema:
+    """Return the schema that the table has after the commit.
+
+    Args:
+        output: the columns that the author's function returned.
+        table: the table's columns now; None before its first commit.
+        declared: the contract's columns, which decide types.
+        filled: partition columns that the scope fills in where the output lacks them, with their types
+            where neither table nor contract tells.
+        change: what may change in an existing table.
+        all_rows: whether the transaction writes every row of the table anew.
+        keeps_rows: whether old rows are among them, as in a merge.
+
+    Raises:
+        SchemaMismatch: for a column that is missing, new without leave, or of a type Delta cannot hold.
+
+    """
+    if change == "replace" and (keeps_rows or not all_rows):
+        raise SchemaMismatch(
+            'on_schema_change="replace" would change rows that this transaction does not replace.',
+            "Use it on a table that each run replaces as a whole.",
+        )
+    promised = {f.name: f.type for f in declared} if declared is not None else {}
+    existing = {f.name: f for f in table} if table is not None and change != "replace" else {}
+    names = [*output.names, *(column for column in filled if column not in output.names)]
+    missing = [name for name in {**existing, **promised} if name not in names]
+    if missing:
+        raise SchemaMismatch(
+            f"the output lacks the columns {missing}; it has {output.names}.",
+            "Return them, with nulls if need be"
+            + (', or set on_schema_change="replace".' if all_rows else "."),
+        )
+    new = [name for name in names if name not in existing]
+    if existing and new and change == "refuse":
+        raise SchemaMismatch(
+            f'the columns {new} are new, and on_schema_change is "refuse".',
+            f"The table has the columns {list(existing)}.",
+        )
+    fields = []
+    for name in [*existing, *new]:
+        wanted = promised.get(name) or (output.field(name).type if name in output.names else filled[name])
+        field = existing.get(name)
+        if field is None:
+            field = pa.field(name, stored_type(wanted, name))
+        elif not knows_nulls_only(wanted):
+            field = _fitted(field, stored_type(wanted, name), change, all_rows=all_rows)
+            if name in promised and field.type != stored_type(wanted, name):
+                raise SchemaMismatch(
+                    f"column {name!r} is of type {field.type} in the table and {wanted} in the contract.",
+                    "Change the contract, or rewrite the table as a whole.",
+                )
+        fields.append(field)
+    spelled: dict[str, list[str]] = {}
+    for field in fields:
+        spelled.setdefault(field.name.lower(), []).append(field.name)
+    alike = [names for names in spelled.values() if len(names) > 1]
+    if alike:
+        raise SchemaMismatch(f"Delta Lake does not tell the columns {alike[0]} apart.", "Rename one of them.")
+    return pa.schema(fields)
+
+
+def _fitted(field: pa.Field, wanted: pa.DataType, change: SchemaChange, *, all_rows: bool) -> pa.Field:
+    """Return a column's field, widened where every row is replaced and the wanted type holds more."""
+    return field.with_type(wanted) if all_rows and change == "add" and _widens(field.type, wanted) else field
+
+
+def _widens(narrow: pa.DataType, wide: pa.DataType) -> bool:
+    """Whether each value of the first type is a value of the second."""
+    if pa.types.is_integer(narrow) and pa.types.is_integer(wide):
+        return bool(wide.bit_width > narrow.bit_width)
+    if narrow == pa.float32() and wide == pa.float64():
+        return True
+    if pa.types.is_decimal(narrow) and pa.types.is_decimal(wide):
+        whole = wide.precision - wide.scale >= narrow.precision - narrow.scale
+        return bool(whole and wide.scale >= narrow.scale and wide != narrow)
+    return False

@@ -1,0 +1,1 @@
+"""Transactions: stage, audit and commit the rows of one scope."""

@@ -1,0 +1,70 @@
+"""A table under watch: its newest version, and every commit since an attempt began."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from deltalake import DeltaTable
+
+from practicus_assets.errors import CommitConflict, CommitStateUnknown
+from practicus_assets.lake.delta.log import LogEntry, entries
+from practicus_assets.lake.delta.protocol import refuse_unsupported
+from practicus_assets.lake.delta.table import Table
+
+
+@dataclass
+class Watch:
+    """Follows a table; each look reads only log entries that no look before has read.
+
+    Attributes:
+        table: the table.
+        began: the table when the attempt began; None if it did not exist.
+        partition_by: its partition columns, as the attempt knows them.
+        handle: the newest version at the last look; None if there is no table.
+        since: the commits since the attempt began, newest first.
+
+    """
+
+    table: Table
+    began: DeltaTable | None
+    partition_by: Sequence[str]
+    handle: DeltaTable | None = None
+    since: list[LogEntry] = field(default_factory=list)
+
+    @property
+    def newest(self) -> int:
+        """The newest version; -1 if there is no table."""
+        return self.handle.version() if self.handle is not None else -1
+
+    def look(self, *, in_doubt: bool) -> None:
+        """Look at the table again.
+
+        Args:
+            in_doubt: whether a commit of the attempt may have landed.
+
+        Raises:
+            CommitConflict: if the commits since the attempt began cannot all be known; CommitStateUnknown
+                if one of them may be the attempt's.
+            UnsupportedTable: if one of them made the table such that this attempt must not commit to it.
+            StoreFailed: if the store cannot be read.
+
+        """
+        last, self.handle = self.handle, self.table.open_if_exists()
+        before = self.began.version() if self.began is not None else -1
+        other = self.began is not None and self.handle is not None and not _is_same(self.handle, self.began)
+        known = self.since if _is_same(self.handle, last) else []
+        oldest = (known[0].version if known else before) + 1
+        self.since = [] if other else [*entries(self.table, self.newest, oldest), *known]
+        if other or len(self.since) != self.newest - before:
+            kind = CommitStateUnknown if in_doubt else CommitConflict
+            raise kind(
+                f"the log no longer says who committed what after version {before}, "
+                "where this attempt began.",
+                "Run again on fresh inputs.",
+            )
+        if self.handle is not None and self.since:
+            refuse_unsupported(self.handle, self.partition_by)
+
+
+def _is_same(handle: DeltaTable | None, other: DeltaTable | None) -> bool:
+    """Whether two handles are of one table, and not of one that was put in its place."""
+    return handle is not None and other is not None and handle.metadata().id == other.metadata().id

@@ -1,0 +1,299 @@
+"""Staged files: Parquet beside the table's own, seen by nobody until a commit names them."""
+
+import contextlib
+import datetime as dt
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs
+import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction
+
+from practicus_assets.lake.rows.fingerprint import Fingerprint, Hashes
+from practicus_assets.lake.partitions.values import Value, folder, serialized
+from practicus_assets.lake.delta.table import Table
+
+_BUFFERED_BYTES = 256 << 20  # over all partitions, before the largest buffer is written
+_ROW_GROUP_ROWS = 1 << 20
+_ROW_GROUP_BYTES = 64 << 20
+_FILE_BYTES = 256 << 20  # a file that reached this is closed and another begun
+_OPEN_FILES = 64
+_INDEXED_COLUMNS = 32  # the default of delta.dataSkippingNumIndexedCols
+_BATCH_BYTES = 1024  # what a column of a waiting batch takes besides its values
+_LONGEST_BOUND = 64  # characters; longer minima and maxima would bloat the log
+
+Values = tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """One written file: its path below the table, bytes, rows, partition values and statistics."""
+
+    path: str
+    size: int
+    rows: int
+    values: Values
+    statistics: Mapping[str, Any]
+
+    def action(self, partition_by: Sequence[str], *, new_rows: bool = True) -> AddAction:
+        """Return the Delta action that makes the file part of the table.
+
+        Args:
+            partition_by: the table's partition columns.
+            new_rows: False if its rows only come from other files of the table.
+
+        """
+        partition = {c: serialized(v) for c, v in zip(partition_by, self.values, strict=True)}
+        now_ms = int(time.time() * 1000)
+        # delta-rs decodes the escapes of characters beyond U+FFFF wrongly, and would skip the file
+        statistics = json.dumps(self.statistics, ensure_ascii=False)
+        return AddAction(self.path, self.size, partition, now_ms, new_rows, statistics)
+
+
+class Staging:
+    """Writes batches to files of their partitions, in bounded memory, and fingerprints each partition.
+
+    Args:
+        table: where the files go.
+        schema: the table's columns.
+        partition_by: the columns that are written into paths and not into files.
+
+    """
+
+    def __init__(self, table: Table, schema: pa.Schema, partition_by: Sequence[str]) -> None:
+        self.schema = schema
+        self.partition_by = tuple(partition_by)
+        self.files: list[StagedFile] = []
+        self.fingerprints: dict[Values, Fingerprint] = {}
+        self._file_schema = pa.schema([f for f in schema if f.name not in partition_by])
+        self._filesystem = table.filesystem()
+        self._table = table
+        self._open: dict[Values, _File] = {}
+        self._begun: dict[Values, None] = {}  # those of them that are on the disk already, oldest first
+        self._buffered = 0
+        self._paths: list[str] = []
+
+    def add(self, batch: pa.RecordBatch, values: Values, hashes: Hashes) -> None:
+        """Write rows of one partition; the batch has the table's schema, and a hash a row."""
+        self.fingerprints.setdefault(values, Fingerprint()).add(hashes)
+        file = self._open.get(values)
+        if file is None:
+            file = self._open[values] = self._begin(values)
+        self._buffered += file.add(batch.select(self._file_schema.names))
+        if file.is_row_group:
+            self._flush(values)
+        if file.is_full and values in self._open:
+            self._close(values)
+        while self._buffered > _BUFFERED_BYTES:
+            self._flush(max(self._open, key=lambda key: self._open[key].buffered))
+
+    def finish(self) -> list[StagedFile]:
+        """Close every file and return them all."""
+        for values in list(self._open):
+            self._close(values)
+        return self.files
+
+    def discard(self) -> None:
+        """Delete every staged file; nothing refers to them."""
+        for file in self._open.values():
+            with contextlib.suppress(OSError, pa.ArrowException, DeltaError):
+                file.abandon()
+        self._open.clear()
+        self._begun.clear()
+        self._buffered = 0
+        for path in self._paths:
+            try:
+                self._filesystem.delete_file(path)
+            except (OSError, DeltaError):
+                continue  # it was never finished, or the store is away: an orphan that vacuum removes
+        if self._table.local_path is not None:
+            _remove_empty(self._table.local_path, {path.rpartition("/")[0] for path in self._paths})
+        self._paths.clear()
+        self.files.clear()
+
+    def scan(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+        """Stream the rows of the finished files, in the order they were written."""
+        names = list(columns or self.schema.names)
+        schema = pa.schema([self.schema.field(name) for name in names])
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for file in self.files:
+                partition = dict(zip(self.partition_by, file.values, strict=True))
+                stored = [name for name in names if name not in partition]
+                with (
+                    self._table.reaching(f"staged file {file.path}"),
+                    pq.ParquetFile(file.path, filesystem=self._filesystem, pre_buffer=False) as parquet,
+                ):
+                    for batch in parquet.iter_batches(columns=stored, use_threads=False):
+                        arrays = [
+                            pa.repeat(pa.scalar(partition[f.name], f.type), batch.num_rows)
+                            if f.name in partition
+                            else batch.column(f.name).cast(f.type)
+                            for f in schema
+                        ]
+                        yield pa.record_batch(arrays, schema=schema)
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    def _begin(self, values: Values) -> "_File":
+        folders = [folder(c, v) for c, v in zip(self.partition_by, values, strict=True)]
+        path = "/".join([*folders, f"part-{uuid.uuid4()}.zstd.parquet"])
+        self._paths.append(path)
+        return _File(path, self._filesystem, self._file_schema)
+
+    def _flush(self, values: Values) -> None:
+        file = self._open[values]
+        self._buffered -= file.buffered
+        with self._table.reaching(f"staged file {file.path}"):
+            file.flush()
+        self._begun[values] = None
+        if len(self._begun) > _OPEN_FILES:
+            self._close(next(iter(self._begun)))
+
+    def _close(self, values: Values) -> None:
+        file = self._open[values]
+        self._buffered -= file.buffered
+        with self._table.reaching(f"staged file {file.path}"):
+            size, rows, statistics = file.close()
+        del self._open[values]  # not before: a file that failed to close is still to be abandoned
+        self._begun.pop(values, None)
+        self.files.append(StagedFile(file.path, size, rows, values, statistics))
+
+
+class _File:
+    """One Parquet file: rows wait in memory for their row group; the first row group opens the file."""
+
+    def __init__(self, path: str, filesystem: pyarrow.fs.FileSystem, schema: pa.Schema) -> None:
+        self.path = path
+        self.buffered = 0
+        self._filesystem = filesystem
+        self._sink: pa.NativeFile | None = None
+        self._writer: pq.ParquetWriter | None = None
+        self._schema = schema
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
+        self._rows = 0
+        self._statistics = _Statistics(schema)
+
+    def add(self, batch: pa.RecordBatch) -> int:
+        self._statistics.add(batch)
+        self._waiting.append(batch)
+        self._waiting_rows += batch.num_rows
+        self._rows += batch.num_rows
+        size = batch.nbytes + _BATCH_BYTES * batch.num_columns
+        self.buffered += size
+        return int(size)
+
+    @property
+    def is_row_group(self) -> bool:
+        return self._waiting_rows >= _ROW_GROUP_ROWS or self.buffered >= _ROW_GROUP_BYTES
+
+    @property
+    def is_full(self) -> bool:
+        return self._sink is not None and self._sink.tell() >= _FILE_BYTES
+
+    def flush(self) -> None:
+        if self._writer is None:
+            self._sink = self._filesystem.open_output_stream(self.path)
+            self._writer = pq.ParquetWriter(
+                self._sink, self._schema, compression="zstd", compression_level=1, store_schema=False
+            )
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema), _ROW_GROUP_ROWS)
+        self._waiting, self._waiting_rows, self.buffered = [], 0, 0
+
+    def close(self) -> tuple[int, int, dict[str, Any]]:
+        self.flush()
+        assert self._writer is not None
+        assert self._sink is not None
+        self._writer.close()
+        size = self._sink.tell()
+        self._sink.close()
+        return size, self._rows, self._statistics.result(self._rows)
+
+    def abandon(self) -> None:
+        if self._writer is not None and self._sink is not None:
+            self._writer.close()
+            self._sink.close()
+
+
+class _Statistics:
+    """Per-file statistics (Delta protocol, "Per-file Statistics"): counts of nulls, minima and maxima.
+
+    Left out are types whose bounds would not survive JSON, columns with a NaN, and long text.
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        flat = [f for f in schema if not pa.types.is_nested(f.type)][:_INDEXED_COLUMNS]
+        self._nulls = {f.name: 0 for f in flat}
+        self._bounds: dict[str, tuple[Any, Any] | None] = {}
+        self._bounded = {f.name for f in flat if _has_bounds(f.type)}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        for name in self._nulls:
+            column = batch.column(name)
+            self._nulls[name] += column.null_count
+            if name not in self._bounded or column.null_count == len(column):
+                continue
+            if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py():
+                self._bounded.discard(name)
+                continue
+            low, high = pc.min_max(column).values()
+            try:
+                low, high = low.as_py(), high.as_py()
+            except (ValueError, OverflowError):  # a time that Python does not know, such as the year 10000
+                self._bounded.discard(name)
+                continue
+            known = self._bounds.get(name)
+            self._bounds[name] = (min(known[0], low), max(known[1], high)) if known else (low, high)
+
+    def result(self, rows: int) -> dict[str, Any]:
+        low: dict[str, Any] = {}
+        high: dict[str, Any] = {}
+        for name, bounds in self._bounds.items():
+            if name in self._bounded and bounds is not None:
+                texts = _bound(bounds[0], -0.0), _bound(bounds[1], 0.0)
+                if not any(isinstance(text, str) and len(text) > _LONGEST_BOUND for text in texts):
+                    low[name], high[name] = texts
+        return {"numRecords": rows, "minValues": low, "maxValues": high, "nullCount": self._nulls}
+
+
+def _has_bounds(type_: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(type_)
+        or pa.types.is_floating(type_)
+        or pa.types.is_date(type_)
+        or pa.types.is_timestamp(type_)
+        or pa.types.is_string(type_)
+    )
+
+
+def _bound(value: Any, zero: float) -> Any:
+    """Return a bound as JSON; of the two zeros the outer one, for some readers order them."""
+    if isinstance(value, dt.datetime):
+        text = value.replace(tzinfo=None).isoformat(timespec="microseconds")
+        return text + "Z" if value.tzinfo else text
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, float) and value == 0:
+        return zero
+    return value
+
+
+def _remove_empty(root: Any, folders: set[str]) -> None:
+    """Remove the folders that held nothing but discarded files, and the table's own if it is empty."""
+    for name in sorted(folders, key=len, reverse=True):
+        path = root / name
+        with contextlib.suppress(OSError):  # it holds something, or another writer was faster
+            while path != root:
+                path.rmdir()
+                path = path.parent
+    with contextlib.suppress(OSError):
+        root.rmdir()

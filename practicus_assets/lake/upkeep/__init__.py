@@ -1,0 +1,1 @@
+"""Upkeep: what is done to a table that exists: history, verification, rollback, releases, maintenance."""

@@ -1,0 +1,201 @@
+"""Differences: what changed between two versions of a table, down to its rows."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from practicus_assets.lake.rows.frames import shown
+from practicus_assets.lake.delta.files import DataFile, data_files, read_file
+from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
+from practicus_assets.lake.delta.protocol import refuse_unsupported
+from practicus_assets.lake.delta.snapshot import arrow_schema
+from practicus_assets.lake.delta.table import Table
+
+_Values = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two versions: its columns with their types, and what it holds."""
+
+    version: int
+    columns: Mapping[str, str]
+    rows: int
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class PartitionChange:
+    """A partition whose rows differ.
+
+    Attributes:
+        partition: the values of its columns; empty for a table without partitions.
+        rows_before, rows_after: how many it has.
+        lost, gained: how many rows of the one version the other does not have.
+
+    """
+
+    partition: Mapping[str, Any]
+    rows_before: int
+    rows_after: int
+    lost: int
+    gained: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changed from one version to another.
+
+    Attributes:
+        before, after: the two versions.
+        compared: the columns that rows were compared by: those that both have with the same type.
+        partitions: those whose rows differ.
+        rewritten: how many partitions have other files and the same rows, as after a compaction.
+        lost, gained: some rows that only one of them has.
+
+    """
+
+    before: Side
+    after: Side
+    compared: tuple[str, ...]
+    partitions: tuple[PartitionChange, ...]
+    rewritten: int
+    lost: tuple[Mapping[str, Any], ...]
+    gained: tuple[Mapping[str, Any], ...]
+
+
+def difference(
+    table: Table,
+    before: int,
+    after: int,
+    *,
+    samples: int = 5,
+    watch: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Difference:
+    """Compare two versions. Only files that one of them has and the other has not are read.
+
+    Args:
+        table: the table.
+        before: the version to compare with.
+        after: the version to compare.
+        samples: how many lost and gained rows to return at most.
+        watch: is told how many of how many partitions are done.
+
+    Raises:
+        VersionGone: if a version, or one of its files, was vacuumed away.
+        UnsupportedTable: for features that files alone do not tell, such as deletion vectors.
+
+    """
+    handles = [table.open(version) for version in (before, after)]
+    for handle in handles:
+        refuse_unsupported(handle, handle.metadata().partition_columns)
+    sides = [_side(handle) for handle in handles]
+    schemas = [arrow_schema(handle) for handle in handles]
+    compared = [
+        f.name for f in schemas[1] if f.name in schemas[0].names and schemas[0].field(f.name).equals(f)
+    ]
+    files = [_by_partition(handle) for handle in handles]
+    changed = sorted({*files[0], *files[1]}, key=repr)
+    found, rewritten = [], 0
+    lost: list[Mapping[str, Any]] = []
+    gained: list[Mapping[str, Any]] = []
+    for done, values in enumerate(changed):
+        watch(done, len(changed))
+        old, new = (each.get(values, {}) for each in files)
+        only_old = [old[path] for path in old.keys() - new.keys()]
+        only_new = [new[path] for path in new.keys() - old.keys()]
+        if not only_old and not only_new:
+            continue
+        pair = _Pair(table, schemas, compared, (only_old, only_new))
+        if not len(pair.lost) and not len(pair.gained):
+            rewritten += 1
+            continue
+        was, now = (sum(file.rows or 0 for file in each.values()) for each in (old, new))
+        found.append(PartitionChange(dict(values), was, now, len(pair.lost), len(pair.gained)))
+        lost += pair.sample(0, samples - len(lost))
+        gained += pair.sample(1, samples - len(gained))
+    watch(len(changed), len(changed))
+    return Difference(
+        sides[0], sides[1], tuple(compared), tuple(found), rewritten, tuple(lost), tuple(gained)
+    )
+
+
+def _side(handle: DeltaTable) -> Side:
+    files = data_files(handle)
+    return Side(
+        handle.version(),
+        {f.name: str(f.type) for f in arrow_schema(handle)},
+        sum(file.rows or 0 for file in files),
+        len(files),
+        sum(file.size for file in files),
+    )
+
+
+def _by_partition(handle: DeltaTable) -> dict[_Values, dict[str, DataFile]]:
+    found: dict[_Values, dict[str, DataFile]] = {}
+    for file in data_files(handle):
+        found.setdefault(tuple(file.values.items()), {})[file.path] = file
+    return found
+
+
+class _Pair:
+    """The rows of two sets of files, compared as multisets of hashes.
+
+    Attributes:
+        lost, gained: the hashes that only the first, or only the second set has, each as often as that.
+
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        schemas: Sequence[pa.Schema],
+        columns: Sequence[str],
+        files: tuple[Sequence[DataFile], Sequence[DataFile]],
+    ) -> None:
+        self._table = table
+        self._schemas = schemas
+        self._columns = columns
+        self._files = files
+        first, second = (self._hashes(side) for side in (0, 1))
+        self.lost, self.gained = _without(first, second), _without(second, first)
+
+    def sample(self, side: int, count: int) -> Iterator[Mapping[str, Any]]:
+        """Yield some rows that only one side has."""
+        left = Counter((self.gained if side else self.lost).tolist())
+        for batch in self._batches(side) if left else ():
+            hashes = hash_rows(batch, self._columns)
+            for position in np.flatnonzero(np.isin(hashes, np.array(list(left), dtype=np.uint64))):
+                if count <= 0:
+                    return
+                if left[int(hashes[position])]:
+                    left[int(hashes[position])] -= 1
+                    count -= 1
+                    yield from shown(batch.slice(position, 1))
+
+    def _hashes(self, side: int) -> Hashes:
+        hashes = [hash_rows(batch, self._columns) for batch in self._batches(side)]
+        return np.concatenate(hashes) if hashes else np.zeros(0, dtype=np.uint64)
+
+    def _batches(self, side: int) -> Iterator[pa.RecordBatch]:
+        for file in self._files[side]:
+            yield from read_file(self._table, file, self._schemas[side], self._columns)
+
+
+def _without(these: Hashes, those: Hashes) -> Hashes:
+    """Return the elements of the one that the other lacks, counting repetitions."""
+    values, counts = np.unique(these, return_counts=True)
+    other, other_counts = np.unique(those, return_counts=True)
+    at = np.searchsorted(other, values)
+    inside = at < len(other)
+    same = np.zeros(len(values), dtype=bool)
+    same[inside] = other[at[inside]] == values[inside]
+    left = counts.copy()
+    left[same] -= other_counts[at[same]]
+    return np.repeat(values, np.maximum(left, 0))

@@ -1,0 +1,193 @@
+"""History: what each commit of a table did, when, and for whom."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from practicus_assets.errors import TableNotFound, VersionGone
+from practicus_assets.lake.delta.files import data_files, stored_path
+from practicus_assets.lake.delta.log import LogEntry, entries, landed_ms, row_count
+from practicus_assets.lake.delta.table import Table
+
+_SHORTEST_RUN = 6  # characters of a run id that are taken for one
+
+
+@dataclass(frozen=True)
+class Version:
+    """One commit of a table.
+
+    Attributes:
+        version: the version that it made.
+        landed: when, by the store's clock.
+        operation: "replace", "append", "merge", "rollback to 3", "compact", or what another writer calls it.
+        run_id, step, attempt, asset_key, code_version: who; empty for other writers.
+        engine: the program that wrote the commit.
+        scope: what was replaced or touched.
+        rows_in, rows_out: rows of the files that came and went; None where the log does not tell.
+        files_in, files_out: how many files came and went.
+        audits: the rules that were checked before the commit, each with the number of bad rows.
+        inputs: the version of each table that was read.
+        changes_rows: False for a commit that only moved rows from file to file, or changed settings.
+
+    """
+
+    version: int
+    landed: datetime
+    operation: str
+    run_id: str
+    step: str
+    attempt: int
+    asset_key: str
+    code_version: str
+    engine: str
+    scope: str
+    rows_in: int | None
+    rows_out: int | None
+    files_in: int
+    files_out: int
+    audits: Mapping[str, int]
+    inputs: Mapping[str, int]
+    changes_rows: bool
+
+
+def history(table: Table, *, limit: int | None = None) -> Iterator[Version]:
+    """Yield a table's commits from the newest to the oldest that the log still has.
+
+    Args:
+        table: the table.
+        limit: how many at most.
+
+    Raises:
+        TableNotFound: if there is no table.
+
+    """
+    newest = table.open().version()
+    oldest = 0 if limit is None else max(0, newest - limit + 1)
+    yield from described(table, list(entries(table, newest, oldest)))
+
+
+def described(table: Table, found: Sequence[LogEntry]) -> Iterator[Version]:
+    """Yield what log entries did, which are given from the newest to the oldest."""
+    rows = _rows_by_path(table, found)
+    for entry in found:
+        yield _version(table, entry, rows)
+
+
+def version_of(table: Table, reference: str) -> int:
+    """Return the version that a number, or the run that made it, stands for.
+
+    Args:
+        table: the table.
+        reference: a version, or a run id, or the beginning of one.
+
+    Raises:
+        VersionGone: if the log has no such version or run, or several.
+
+    """
+    newest = table.open().version()
+    if reference.isdecimal() and int(reference) <= newest:
+        return int(reference)
+    made: dict[str, int] = {}
+    for entry in entries(table, newest):
+        record = entry.record
+        if record is not None and record["run_id"].startswith(reference):
+            made.setdefault(record["run_id"], entry.version)
+    if len(made) != 1 or len(reference) < _SHORTEST_RUN:
+        raise VersionGone(
+            f"{reference!r} is no version of {table.name}, of which {newest} is the newest, "
+            f"and {len(made) or 'no'} runs in its log begin so.",
+            f"Give a version, or at least {_SHORTEST_RUN} characters of a run id: "
+            f"practicus-assets history {table.name} shows them.",
+        )
+    return made.popitem()[1]
+
+
+def _rows_by_path(table: Table, found: Sequence[LogEntry]) -> dict[str, int]:
+    """Return how many rows the files have that these commits name; `remove` actions need not say it."""
+    rows: dict[str, int] = {}
+    if found and found[-1].version > 0:
+        try:
+            before = data_files(table.open(found[-1].version - 1))
+        except (VersionGone, TableNotFound):
+            before = []
+        rows |= {file.path: file.rows for file in before if file.rows is not None}
+    for entry in found:
+        for action in entry.added:
+            count = row_count(action)
+            if count is not None:
+                rows[stored_path(action["path"])] = count
+    return rows
+
+
+def _version(table: Table, entry: LogEntry, rows: Mapping[str, int]) -> Version:
+    record = entry.record or {}
+    upkeep = entry.upkeep or {}
+    commit = record.get("commit", {})
+    return Version(
+        version=entry.version,
+        landed=datetime.fromtimestamp(landed_ms(table, entry) / 1000, UTC),
+        operation=_operation(entry, record, upkeep),
+        run_id=record.get("run_id") or upkeep.get("run_id", ""),
+        step=record.get("step") or upkeep.get("step", ""),
+        attempt=record.get("attempt", 1),
+        asset_key=record.get("asset_key", ""),
+        code_version=record.get("code_version", ""),
+        engine=str(entry.info.get("engineInfo", "")),
+        scope=_scope(entry, record),
+        rows_in=_total(rows.get(stored_path(action["path"])) for action in entry.added),
+        rows_out=_total(rows.get(stored_path(action["path"])) for action in entry.removed),
+        files_in=len(entry.added),
+        files_out=len(entry.removed),
+        audits={audit["name"]: audit["bad_rows"] for audit in commit.get("audits", ())},
+        inputs=record.get("inputs", {}),
+        changes_rows=entry.changes_rows,
+    )
+
+
+def _operation(entry: LogEntry, record: Mapping[str, Any], upkeep: Mapping[str, Any]) -> str:
+    if record:
+        restored = record.get("restores")
+        return str(record["mode"]) if restored is None else f"rollback to {restored}"
+    return str(upkeep.get("operation") or entry.info.get("operation", "unknown")).lower()
+
+
+def _scope(entry: LogEntry, record: Mapping[str, Any]) -> str:
+    """Return in words what a commit replaced, or the partitions of the files that it touched."""
+    if record:
+        columns = record["scope"]["columns"]
+        if not columns:
+            return "whole table"
+        parts = [
+            ", ".join(_condition(c, part) for c, part in zip(columns, parts, strict=True))
+            for parts in record["scope"]["parts"]
+        ]
+    else:
+        values = {_partition(action) for action in (*entry.added, *entry.removed)}
+        parts = sorted(value for value in values if value)
+    if not parts:
+        return "whole table" if entry.added or entry.removed else ""
+    return parts[0] if len(parts) == 1 else f"{parts[0]} and {len(parts) - 1} more"
+
+
+def _partition(action: Mapping[str, Any]) -> str:
+    """Return a file's partition values as one text: `day=2013-07-04, shop=x`; empty without any."""
+    return ", ".join(f"{column}={value}" for column, value in (action.get("partitionValues") or {}).items())
+
+
+def _condition(column: str, condition: str | list[str]) -> str:
+    if isinstance(condition, str):
+        return f"{column}={condition}"
+    low, high = (
+        text.removesuffix("T00:00:00.000000Z").removesuffix(" 00:00:00.000000") for text in condition
+    )
+    with suppress(ValueError):
+        if date.fromisoformat(low) + timedelta(1) == date.fromisoformat(high):
+            return f"{column}={low}"
+    return f"{column} from {low} to before {high}"
+
+
+def _total(rows: Iterator[int | None]) -> int | None:
+    counts = list(rows)
+    return None if None in counts else sum(count for count in counts if count is not None)

@@ -1,0 +1,72 @@
+"""Origins: which commit the rows of each partition come from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.delta.log import LogEntry, entries
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.lake.delta.table import Table
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The newest commit that changed a partition.
+
+    Attributes:
+        version: the version that it made.
+        record: what the transaction wrote about itself; None for other writers.
+        fingerprint: of the partition's rows; None where the commit did not write all of them, or did not say.
+
+    """
+
+    version: int
+    record: Mapping[str, Any] | None
+    fingerprint: str | None
+
+
+def origins(table: Table, version: int, scope: Scope, schema: pa.Schema) -> dict[str, Origin]:
+    """Return the origin of each partition of a scope, by key, as of a version.
+
+    Partitions that no commit changed are absent, and those whose commit is no longer in the log.
+
+    Args:
+        table: the table.
+        version: the newest commit that counts.
+        scope: the partitions; the whole table is one, called `WHOLE_TABLE`.
+        schema: the table's columns at that version.
+
+    """
+    together = scope.on(schema)
+    keys = scope.keys or (WHOLE_TABLE,)
+    parts = together.parts or ((),)
+    open_ = {
+        key: Bounds(together.columns, together.types, (part,)) for key, part in zip(keys, parts, strict=True)
+    }
+    found: dict[str, Origin] = {}
+    for entry in entries(table, version):
+        if not open_:
+            break
+        record = entry.record
+        if not entry.changes_rows:
+            continue
+        for key in [key for key, bounds in open_.items() if _changed(entry, record, bounds)]:
+            del open_[key]
+            found[key] = Origin(entry.version, record, _fingerprint(record, key))
+    return found
+
+
+def _changed(entry: LogEntry, record: Mapping[str, Any] | None, bounds: Bounds) -> bool:
+    if record is not None:
+        return bounds.overlaps(record["scope"])
+    return any(map(bounds.touches, entry.changes))
+
+
+def _fingerprint(record: Mapping[str, Any] | None, key: str) -> str | None:
+    if record is None or record["mode"] == "append":
+        return None
+    found: str | None = record["commit"]["fingerprints"].get(key)
+    return found

@@ -1,0 +1,278 @@
+"""Releases: which version of each of several tables belong together, recorded in one commit.
+
+They are kept in a Delta table of their own, `_releases` below the lake's root, one row for each table of a
+release. Its commit is the one atomic write: a reader finds all rows of a release, or none.
+"""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from practicus_assets.errors import CommitConflict, PracticusAssetsError, TableNotFound, VersionGone, naming
+from practicus_assets.lake.contracts.contract import Column, Contract
+from practicus_assets.lake.delta.log import entries
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
+
+FOLDER = "_releases"
+_TRIES = 20
+
+_CONTRACT = Contract(
+    columns={
+        "number": Column("int64", "1 for the first release of the lake", nullable=False, minimum=1),
+        "name": Column("string", "of the release", nullable=False),
+        "published_at": Column(pa.timestamp("us", "UTC"), "by the publisher's clock", nullable=False),
+        "run_id": Column("string", "of the run that published it; empty for none", nullable=False),
+        "table": Column("string", "of the lake", nullable=False),
+        "version": Column("int64", "that belongs to the release", nullable=False, minimum=0),
+        "table_id": Column("string", "by which Delta knows the table", nullable=False),
+    },
+    unique=[["name", "table"], ["number", "table"]],
+    closed=True,
+)
+
+
+class ReleaseRefused(PracticusAssetsError):
+    """The tables do not belong together, or the name is taken."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One version of each of several tables of a lake.
+
+    Attributes:
+        root_uri: of the lake.
+        number: 1 for the first.
+        name: no two releases of a lake have the same.
+        published_at: by the clock of who published it.
+        run_id: of the run that did; empty for none.
+        versions: of each table, by name.
+
+    """
+
+    root_uri: str
+    number: int
+    name: str
+    published_at: datetime
+    run_id: str
+    versions: Mapping[str, int]
+    table_ids: Mapping[str, str] = field(repr=False)
+    storage_options: Mapping[str, str] = field(repr=False, compare=False)
+
+    @classmethod
+    def open(
+        cls, root_uri: str, name: str | None = None, storage_options: Mapping[str, str] | None = None
+    ) -> "Release":
+        """Return the newest release of a lake, or the one of a name.
+
+        Raises:
+            TableNotFound: if there is none.
+
+        """
+        found = releases(root_uri, storage_options)
+        chosen = next((each for each in found if name in (None, each.name)), None)
+        if chosen is None:
+            what = "no release" if name is None else f"no release {name!r}"
+            raise TableNotFound(
+                f"the lake {root_uri} has {what}.", "practicus-assets release list shows all."
+            )
+        return chosen
+
+    def snapshot(self, table: str, scope: Scope | None = None) -> Snapshot:
+        """Return a table as it is in the release.
+
+        Args:
+            table: its name, with `/` between the parts of its key.
+            scope: the partitions to read; by default all.
+
+        Raises:
+            TableNotFound: if the release does not have the table.
+            VersionGone: if the version was removed since, or the table was made anew.
+
+        """
+        if table not in self.versions:
+            raise TableNotFound(
+                f"the release {self.name!r} has no table {table!r}; it has {sorted(self.versions)}.",
+                "Mend the name, or publish a release with it.",
+            )
+        place = Table.at(self.root_uri, table.split("/"), self.storage_options)
+        handle = place.open(self.versions[table])
+        if str(handle.metadata().id) != self.table_ids[table]:
+            raise VersionGone(
+                f"the table {table} was deleted and made anew since the release {self.name!r}.",
+                "Read a newer release.",
+            )
+        return Snapshot(place, handle, scope)
+
+
+def releases(root_uri: str, storage_options: Mapping[str, str] | None = None) -> list[Release]:
+    """Return all releases of a lake, the newest first."""
+    place = _place(root_uri, storage_options)
+    handle = place.open_if_exists()
+    return _read(root_uri, storage_options, Snapshot(place, handle)) if handle is not None else []
+
+
+def publish(
+    root_uri: str,
+    name: str,
+    versions: Mapping[str, int],
+    storage_options: Mapping[str, str] | None = None,
+    *,
+    run_id: str = "",
+    mixed: bool = False,
+) -> Release:
+    """Publish a release: one commit records the versions of all its tables.
+
+    Published again by the same run with the same name and versions, it is found and not written twice.
+
+    Args:
+        root_uri: of the lake.
+        name: of the release.
+        versions: of each table, by name.
+        storage_options: of the lake.
+        run_id: of the run that publishes.
+        mixed: whether tables may have been computed from other versions of each other than those released.
+
+    Raises:
+        ReleaseRefused: if the name is taken, or the versions do not belong together.
+        TableNotFound, VersionGone: if a version cannot be read.
+
+    """
+    if not versions or not name.strip():
+        raise ReleaseRefused("a release needs a name and at least one table.", "Give both.")
+    tables = {table: Table.at(root_uri, table.split("/"), storage_options) for table in versions}
+    handles = {table: place.open(versions[table]) for table, place in tables.items()}
+    if not mixed:
+        _refuse_mixed(tables, versions)
+    wanted = Release(
+        root_uri,
+        0,
+        name,
+        datetime.now(UTC),
+        run_id,
+        dict(versions),
+        {table: str(handle.metadata().id) for table, handle in handles.items()},
+        storage_options or {},
+    )
+    for attempt in range(_TRIES):
+        made = _published(wanted)
+        if made is not None:
+            return made
+        time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 not cryptographic
+    raise CommitConflict(f"{_TRIES} other releases were published meanwhile.", "Publish it again.")
+
+
+def kept_versions(
+    root_uri: str, newest: int, storage_options: Mapping[str, str] | None = None
+) -> dict[str, dict[int, str]]:
+    """Return the versions of each table that the newest releases need, with the name of one that does."""
+    kept: dict[str, dict[int, str]] = {}
+    for release in reversed(releases(root_uri, storage_options)[:newest]):
+        for table, version in release.versions.items():
+            kept.setdefault(table, {})[version] = release.name
+    return kept
+
+
+def _published(wanted: Release) -> Release | None:
+    """Commit the release on top of those that are there; return None if another one was faster."""
+    place = _place(wanted.root_uri, wanted.storage_options)
+    transaction = Transaction(
+        place,
+        mode="append",
+        contract=_CONTRACT,
+        provenance=Provenance(run_id=wanted.run_id or wanted.name, step=f"release {wanted.name}"),
+    )
+    began = transaction.began
+    before = (
+        _read(wanted.root_uri, wanted.storage_options, Snapshot.open(place, began))
+        if began is not None
+        else []
+    )
+    same = next((each for each in before if each.name == wanted.name), None)
+    if same is not None:
+        if (same.versions, same.run_id) == (wanted.versions, wanted.run_id):
+            return same
+        raise ReleaseRefused(
+            f"there is a release {wanted.name!r} already, of {same.published_at:%Y-%m-%d %H:%M} UTC.",
+            "Nothing was written. Give another name.",
+        )
+    number = before[0].number + 1 if before else 1
+    tables = sorted(wanted.versions)
+    count = len(tables)
+    rows = pa.table(
+        {
+            "number": pa.array([number] * count, pa.int64()),
+            "name": [wanted.name] * count,
+            "published_at": pa.array([wanted.published_at] * count, pa.timestamp("us", "UTC")),
+            "run_id": [wanted.run_id] * count,
+            "table": tables,
+            "version": pa.array([wanted.versions[table] for table in tables], pa.int64()),
+            "table_id": [wanted.table_ids[table] for table in tables],
+        }
+    )
+    try:
+        transaction.write(rows)
+    except CommitConflict:
+        return None
+    return replace(wanted, number=number)
+
+
+def _refuse_mixed(tables: Mapping[str, Table], versions: Mapping[str, int]) -> None:
+    """Raise ReleaseRefused if a table was computed from other rows of another than those released."""
+    for name, table in tables.items():
+        made = next((e for e in entries(table, versions[name]) if e.changes_rows), None)
+        read = (made.record or {}).get("inputs", {}) if made is not None else {}
+        for upstream, version in read.items():
+            if upstream not in versions or version == versions[upstream]:
+                continue
+            low, high = sorted((version, versions[upstream]))
+            between = [e.version for e in entries(tables[upstream], high, low + 1) if e.changes_rows]
+            if between:
+                raise ReleaseRefused(
+                    f"version {versions[name]} of {name} was computed from version {version} of {upstream}, "
+                    f"and the release would have version {versions[upstream]}, of other rows.",
+                    f"Nothing was written. Materialize {name} first, or say that versions may be mixed.",
+                )
+
+
+def _place(root_uri: str, storage_options: Mapping[str, str] | None) -> Table:
+    return Table.at(root_uri, [FOLDER], storage_options)
+
+
+def _read(root_uri: str, storage_options: Mapping[str, str] | None, snapshot: Snapshot) -> list[Release]:
+    by_number: dict[int, list[Mapping[str, object]]] = {}
+    with naming(FOLDER):
+        for row in pa.table(snapshot.scan()).to_pylist():
+            by_number.setdefault(row["number"], []).append(row)
+    return [
+        _release(root_uri, storage_options, number, by_number[number])
+        for number in sorted(by_number, reverse=True)
+    ]
+
+
+def _release(
+    root_uri: str,
+    storage_options: Mapping[str, str] | None,
+    number: int,
+    rows: Sequence[Mapping[str, object]],
+) -> Release:
+    first = rows[0]
+    published_at = first["published_at"]
+    assert isinstance(published_at, datetime)
+    return Release(
+        root_uri,
+        number,
+        str(first["name"]),
+        published_at,
+        str(first["run_id"]),
+        {str(row["table"]): int(str(row["version"])) for row in rows},
+        {str(row["table"]): str(row["table_id"]) for row in rows},
+        storage_options or {},
+    )

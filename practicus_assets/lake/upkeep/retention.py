@@ -1,0 +1,237 @@
+"""Retention: which files and log entries of a table nobody can need any more, and their removal."""
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+from deltalake import CommitProperties
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from practicus_assets.errors import CommitConflict, PracticusAssetsError
+from practicus_assets.lake.delta.files import data_files, listed, stored_path
+from practicus_assets.lake.delta.log import HOOKS, KEEPS_LOG, UPKEEP, LogEntry, entries, landed_ms
+from practicus_assets.lake.delta.table import Table
+
+_LOG_FILE = re.compile(r"([0-9]{20})\.(json|crc|checkpoint.*)")
+_CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\.parquet")
+
+_TRIES = 20
+_LATE = "the log begins later than what is to be kept, so nobody can tell what was part of the table then"
+_LONGEST_STAGING = timedelta(days=1)  # of work that no Dagster run tells of, such as a rollback at a terminal
+
+Watch = Callable[[int, int], None]
+
+
+class NotSafe(PracticusAssetsError):
+    """Nobody can tell what may be removed, so nothing is."""
+
+
+@dataclass(frozen=True)
+class Removable:
+    """What nobody can need any more.
+
+    Attributes:
+        cutoff: what was part of the table, or being staged, at this time or later stays.
+        version: the newest version when this was found out.
+        paths: of files below the table's folder.
+        bytes: of these files.
+        held: why nothing is removable, where the log cannot tell; else empty.
+
+    """
+
+    cutoff: datetime
+    version: int
+    paths: tuple[str, ...]
+    bytes: int
+    held: str = ""
+
+
+def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -> Removable:
+    """Return the data files that no version needs which was the newest at the cutoff, or became it later.
+
+    A file stays, too, if it was written after the cutoff, or if no commit has named it and it was written
+    within the last day, whatever the cutoff: its own commit may be about to land.
+
+    Args:
+        table: the table.
+        cutoff: the oldest moment whose readers and writers are to be safe.
+        keep: older versions that stay readable.
+
+    Raises:
+        NotSafe: if files of the table are missing: then the paths in the log and those in the folder may not
+            be comparable. Or if a version to be kept cannot be opened.
+
+    """
+    handle = table.open()
+    newest = handle.version()
+    told = _since(table, newest, cutoff)
+    if told is None:
+        return Removable(cutoff, newest, (), 0, _LATE)
+    since, oldest = told
+    needed = {file.path for file in data_files(handle)}
+    present = listed(table)
+    missing = sorted(needed - present.keys())
+    if missing:
+        raise NotSafe(
+            f"{len(missing)} files of {table.name} are not there, e.g. {missing[0]}.",
+            f"Nothing was removed. Look at it with practicus-assets verify {table.name}.",
+        )
+    if oldest is not None:
+        needed |= {file.path for file in data_files(table.open(oldest))}
+    for version in keep:
+        needed |= _files_of(table, version)
+    needed |= _named(since)
+    unnamed_limit = min(cutoff, datetime.now(UTC) - _LONGEST_STAGING)
+    lately = _named(
+        takewhile(lambda e: landed_ms(table, e) > unnamed_limit.timestamp() * 1000, entries(table, newest))
+    )
+    gone: dict[str, int] = {}
+    for path, info in present.items():
+        limit = cutoff if path in lately else unnamed_limit
+        if path not in needed and info.mtime_ns is not None and info.mtime_ns / 1e9 < limit.timestamp():
+            gone[path] = info.size
+    return Removable(cutoff, newest, tuple(sorted(gone)), sum(gone.values()))
+
+
+def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ()) -> Removable:
+    """Return the log's files that are only needed to open versions older than the cutoff.
+
+    Args:
+        table: the table.
+        cutoff: versions that were the newest then, or later, stay readable.
+        keep: older versions that stay readable.
+
+    """
+    newest = table.open().version()
+    told = _since(table, newest, cutoff)
+    if told is None or told[1] is None:
+        return Removable(cutoff, newest, (), 0, _LATE if told is None else "")
+    oldest = told[1]
+    filesystem = table.filesystem()
+    with table.redacted():
+        infos = filesystem.get_file_info(pyarrow.fs.FileSelector("_delta_log"))
+    names = {info.base_name: info for info in infos}
+    named = _named_checkpoint(table)
+    limit = min(oldest, *keep, oldest if named is None else named)
+    checkpoints = [
+        int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name)) and int(match[1]) <= limit
+    ]
+    first = max((c for c in sorted(checkpoints) if _readable(table, c)), default=0)
+    gone = {
+        name: names[name].size or 0
+        for name in sorted(names)
+        if (match := _LOG_FILE.fullmatch(name)) and int(match[1]) < first
+    }
+    return Removable(cutoff, newest, tuple(f"_delta_log/{name}" for name in gone), sum(gone.values()))
+
+
+def remove(table: Table, found: Removable, watch: Watch = lambda _done, _total: None) -> int:
+    """Delete files, oldest log entries first; return how many are gone.
+
+    Files that a commit has named since they were found out stay.
+    """
+    named = _named(entries(table, table.open().version(), found.version + 1))
+    filesystem = table.filesystem()
+    removed = 0
+    for done, path in enumerate(found.paths):
+        watch(done, len(found.paths))
+        if path in named:
+            continue
+        try:
+            with table.redacted():
+                filesystem.delete_file(path)
+        except FileNotFoundError:
+            continue  # another maintenance run was faster
+        removed += 1
+    watch(len(found.paths), len(found.paths))
+    return removed
+
+
+def checkpoint(table: Table) -> int:
+    """Write a checkpoint of the newest version, from which readers and expiry begin; return the version.
+
+    A table that another writer made first gets the property by which tables here keep their log: delta-rs
+    expires it with each checkpoint otherwise, and knows nothing of versions that are to be kept.
+    """
+    _keep_log(table)
+    handle = table.open()
+    with table.redacted():
+        handle.create_checkpoint()
+    return handle.version()
+
+
+def _keep_log(table: Table) -> None:
+    """Set the property by which no writer expires the log, unless it is set."""
+    record = {UPKEEP: json.dumps({"operation": "keep the log", "run_id": ""})}
+    for attempt in range(_TRIES):
+        handle = table.open()
+        if KEEPS_LOG.items() <= handle.metadata().configuration.items():
+            return
+        try:
+            with table.redacted():
+                handle.alter.set_table_properties(
+                    KEEPS_LOG,
+                    commit_properties=CommitProperties(custom_metadata=record),
+                    post_commithook_properties=HOOKS,
+                )
+        except CommitFailedError:
+            time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 not cryptographic
+        else:
+            return
+    raise CommitConflict(f"{table.name} is being written to all the time.", "Run its maintenance again.")
+
+
+def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry], int | None] | None:
+    """Return the commits after the cutoff, and the version that was the newest then, if there was one.
+
+    None if the log begins after the cutoff, so that nobody can tell what was part of the table then.
+    """
+    found: list[LogEntry] = []
+    for entry in entries(table, newest):
+        if landed_ms(table, entry) <= cutoff.timestamp() * 1000:
+            return found, entry.version
+        found.append(entry)
+    if found and found[-1].version == 0:
+        return found, None
+    return None
+
+
+def _named(found: Iterable[LogEntry]) -> set[str]:
+    """Return the files that commits added."""
+    return {stored_path(action["path"]) for entry in found for action in entry.added}
+
+
+def _files_of(table: Table, version: int) -> set[str]:
+    try:
+        return {file.path for file in data_files(table.open(version))}
+    except (PracticusAssetsError, DeltaError) as error:
+        raise NotSafe(
+            f"version {version} of {table.name}, which is to be kept, cannot be opened: {error}",
+            "Nothing was removed. If it is lost for good, keep fewer releases.",
+        ) from error
+
+
+def _named_checkpoint(table: Table) -> int | None:
+    """Return the version that readers begin at; None if they find it by listing."""
+    try:
+        with table.redacted(), table.filesystem().open_input_stream("_delta_log/_last_checkpoint") as stream:
+            return int(json.loads(stream.read())["version"])
+    except FileNotFoundError:
+        return None
+
+
+def _readable(table: Table, version: int) -> bool:
+    path = f"_delta_log/{version:020}.checkpoint.parquet"
+    try:
+        with table.redacted(), pq.ParquetFile(path, filesystem=table.filesystem()) as parquet:
+            return bool(parquet.metadata.num_rows)
+    except (OSError, pa.ArrowException):
+        return False

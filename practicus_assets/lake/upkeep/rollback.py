@@ -1,0 +1,199 @@
+"""Rollbacks: a transaction whose rows are those of an older version."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from practicus_assets.errors import CommitConflict, PracticusAssetsError, SchemaMismatch, naming
+from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.delta.files import data_files
+from practicus_assets.lake.upkeep.history import Version, described
+from practicus_assets.lake.delta.log import LogEntry, entries
+from practicus_assets.lake.partitions.values import Value
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.record import Commit, Provenance
+from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.transaction import Transaction
+
+_Values = Mapping[str, Value | None]
+
+
+class RollbackRefused(PracticusAssetsError):
+    """A rollback would undo more than its caller said."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rollback would do.
+
+    Attributes:
+        target: the version whose rows come back.
+        newest: the version that it is planned on.
+        scope: what would be replaced; None if all is as it was.
+        undone: the commits whose rows would go, the newest first.
+        schema_returns: whether the table's columns become those of the target, too.
+
+    """
+
+    target: int
+    newest: int
+    scope: Scope | None
+    undone: tuple[Version, ...]
+    schema_returns: bool
+
+
+def plan(table: Table, target: int, within: Scope, *, whole: bool) -> Plan:
+    """Find out what brings partitions back to what they were at a version.
+
+    Args:
+        table: the table.
+        target: the version to go back to.
+        within: the partitions that may be replaced; those that nobody changed since are left alone.
+        whole: whether the whole table may be replaced where these partitions do not hold what changed.
+
+    Raises:
+        VersionGone: if the target cannot be read any more.
+        SchemaMismatch: if the table's columns changed so that only the whole table can go back.
+
+    """
+    handle, then = table.open(), table.open(target)
+    now_schema, then_schema = arrow_schema(handle), arrow_schema(then)
+    since = [entry for entry in entries(table, handle.version(), target + 1) if entry.changes_rows]
+    files = _changed_files(handle, then)
+    misfits = _misfits(then_schema, now_schema)
+    scope = _changed(files, since, target, within, now_schema)
+    if scope is not None and not scope.is_whole_table and misfits and not whole:
+        raise SchemaMismatch(
+            f"since version {target} the columns {misfits} of {table.name} changed.",
+            "Roll the whole table back, or materialize the partitions again.",
+        )
+    schema_returns = False
+    outside = whole and _any_outside(files, within.on(now_schema))
+    if outside or (scope is not None and (misfits or scope.is_whole_table)):
+        scope = _changed(files, since, target, Scope(), now_schema)
+        schema_returns = not then_schema.equals(now_schema)
+    bounds = scope.on(now_schema) if scope is not None else None
+    undone = [entry for entry in since if bounds is not None and _touches(entry, bounds)]
+    return Plan(target, handle.version(), scope, tuple(described(table, undone)), schema_returns)
+
+
+def roll_back(table: Table, planned: Plan, provenance: Provenance, *, undo_newer: bool = False) -> Commit:
+    """Carry out a plan: one commit, by the same compare-and-swap as any other.
+
+    Args:
+        table: the table.
+        planned: with a scope.
+        provenance: who does it.
+        undo_newer: undo several commits; without it only a single one.
+
+    Raises:
+        RollbackRefused: if several commits would be undone, and `undo_newer` is not given.
+        CommitConflict: if somebody committed the scope since the plan was made.
+        VersionGone: if files of the target were vacuumed away.
+
+    """
+    assert planned.scope is not None
+    with naming(table.name, str(planned.scope), nothing_written=True):
+        if len(planned.undone) > 1 and not undo_newer:
+            told = "; ".join(
+                f"version {each.version} ({each.operation}, {each.run_id or each.engine})"
+                for each in planned.undone
+            )
+            raise RollbackRefused(
+                f"going back to version {planned.target} would undo {len(planned.undone)} commits: {told}.",
+                "Go back to a later version, or say that newer commits are to be undone, with --undo-newer.",
+            )
+        transaction = Transaction(
+            table,
+            planned.scope,
+            partition_by=table.open().metadata().partition_columns,
+            on_schema_change="replace" if planned.schema_returns else "refuse",
+            provenance=replace(provenance, restores=planned.target),
+        )
+        _refuse_newer(table, planned, transaction)
+        old = Snapshot.open(table, planned.target, planned.scope)
+        schema = old.schema if planned.schema_returns else Snapshot.open(table, planned.newest).schema
+        rows = pa.RecordBatchReader.from_batches(schema, _as(schema, old))
+    return transaction.write(rows)
+
+
+def _refuse_newer(table: Table, planned: Plan, transaction: Transaction) -> None:
+    """Raise CommitConflict if the scope was committed between the plan and the transaction's begin."""
+    assert transaction.began is not None
+    assert planned.scope is not None
+    bounds = planned.scope.on(arrow_schema(table.open(planned.newest)))
+    for entry in entries(table, transaction.began, planned.newest + 1):
+        if entry.changes_rows and _touches(entry, bounds):
+            raise CommitConflict(
+                f"version {entry.version} was committed after the rollback was planned at {planned.newest}.",
+                "Look at the history, and plan it again.",
+            )
+
+
+def _as(schema: pa.Schema, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
+    """Stream the rows of a snapshot with these columns; those that it lacks are null."""
+    for batch in snapshot.scan():
+        arrays = [
+            batch.column(f.name) if f.name in batch.schema.names else pa.nulls(batch.num_rows, f.type)
+            for f in schema
+        ]
+        yield pa.record_batch(arrays, schema=schema)
+
+
+def _changed(
+    files: Sequence[_Values], since: Sequence[LogEntry], target: int, within: Scope, schema: pa.Schema
+) -> Scope | None:
+    """Return the partitions of a scope whose rows are not those of the target; None if there are none."""
+    bounds = within.on(schema)
+    if within.is_whole_table:
+        return within if files and _differs(since, bounds, target) else None
+    parts = {bounds.part_of([values.get(c) for c in bounds.columns]) for values in files}
+    kept = [
+        number
+        for number, part in enumerate(bounds.parts)
+        if number in parts and _differs(since, Bounds(bounds.columns, bounds.types, (part,)), target)
+    ]
+    if not kept:
+        return None
+    return Scope(within.columns, tuple(within.parts[n] for n in kept), tuple(within.keys[n] for n in kept))
+
+
+def _differs(since: Sequence[LogEntry], bounds: Bounds, target: int) -> bool:
+    """Return whether the newest commit that touched a partition was another than a rollback to the target."""
+    newest = next((entry for entry in since if _touches(entry, bounds)), None)
+    record = newest.record if newest is not None else None
+    if record is None:
+        return newest is not None
+    part_only = not bounds.columns and bool(record["scope"]["columns"])
+    return part_only or record.get("restores") != target
+
+
+def _any_outside(files: Sequence[_Values], bounds: Bounds) -> bool:
+    """Return whether some file lies in no partition of a scope."""
+    return any(bounds.part_of([values.get(c) for c in bounds.columns]) is None for values in files)
+
+
+def _changed_files(handle: DeltaTable, then: DeltaTable) -> list[_Values]:
+    """Return the partition values of each file that only one of two versions has."""
+    files = [{file.path: file for file in data_files(each)} for each in (handle, then)]
+    both = {**files[0], **files[1]}
+    return [both[path].values for path in files[0].keys() ^ files[1].keys()]
+
+
+def _touches(entry: LogEntry, bounds: Bounds) -> bool:
+    record = entry.record
+    if record is not None:
+        return bounds.overlaps(record["scope"])
+    return any(map(bounds.touches, entry.changes))
+
+
+def _misfits(then: pa.Schema, now: pa.Schema) -> list[str]:
+    """Return the columns that keep rows of the one schema from being rows of the other."""
+    lost = [f.name for f in then if f.name not in now.names or now.field(f.name).type != f.type]
+    narrowed = [
+        f.name for f in now if not f.nullable and (f.name not in then.names or then.field(f.name).nullable)
+    ]
+    return [*lost, *narrowed]

@@ -1,0 +1,285 @@
+"""Verification: whether a table's log can be read, and its files are there and are what the log says."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from practicus_assets.errors import PracticusAssetsError, TableNotFound
+from practicus_assets.lake.upkeep.contents import Contents
+from practicus_assets.lake.delta.files import DataFile, data_files, listed, read_file, stored_path
+from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
+from practicus_assets.lake.delta.log import entries
+from practicus_assets.lake.upkeep.origins import origins
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.lake.delta.protocol import refuse_unsupported
+from practicus_assets.lake.delta.snapshot import arrow_schema
+from practicus_assets.lake.delta.table import Table
+
+_ENTRY = re.compile(r"([0-9]{20})\.json")
+_CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint.*\.parquet")
+
+_RESTORE = "Materialize its partition again, roll it back, or restore the file from a backup."
+
+Watch = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong.
+
+    Attributes:
+        kind: "log", "missing file", "damaged file", "rows", "statistics" or "content".
+        subject: the file or the partition.
+        found: what was found, and what was expected.
+        advice: what to do.
+
+    """
+
+    kind: str
+    subject: str
+    found: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was looked at, and what was found.
+
+    Attributes:
+        version: the newest version; None if the table cannot be opened.
+        entries: log entries read.
+        files, rows, bytes: of that version.
+        older_files, older_bytes: files that only older versions name.
+        orphans, orphan_bytes: files that no version in the log names: being staged, or left by a process
+            that was killed.
+        findings: what is wrong.
+
+    """
+
+    version: int | None
+    entries: int
+    files: int
+    rows: int
+    bytes: int
+    older_files: int
+    older_bytes: int
+    orphans: int
+    orphan_bytes: int
+    findings: tuple[Finding, ...]
+
+
+def verify(
+    table: Table,
+    scope: Scope | None = None,
+    *,
+    rows: bool = False,
+    watch: Watch = lambda _done, _total: None,
+) -> Verification:
+    """Look at the log and at every file of the newest version.
+
+    Args:
+        table: the table.
+        scope: the table's partitions, of which the content is compared with what their commits recorded.
+        rows: read every row, to compare statistics and content; without it, the files' footers are read.
+        watch: is told how many of how many files are done.
+
+    Raises:
+        TableNotFound: if there is no table.
+
+    """
+    found = list(_log(table))
+    try:
+        handle = table.open()
+    except TableNotFound:
+        raise
+    except (DeltaError, OSError, PracticusAssetsError) as error:
+        found.append(
+            Finding("log", "_delta_log", f"the table cannot be opened: {error}", "Mend or restore its log.")
+        )
+        return Verification(None, 0, 0, 0, 0, 0, 0, 0, 0, tuple(found))
+    files = data_files(handle)
+    present = listed(table)
+    check = _Files(table, handle, scope or Scope(), rows=rows)
+    for done, file in enumerate(files):
+        watch(done, len(files))
+        found += check.look_at(file, present.get(file.path))
+    watch(len(files), len(files))
+    found += check.content()
+    current = {file.path for file in files}
+    named: set[str] = set()
+    read = 0
+    try:
+        for entry in entries(table, handle.version()):
+            read += 1
+            named |= {stored_path(action["path"]) for action in (*entry.added, *entry.removed)}
+    except (ValueError, PracticusAssetsError):
+        pass  # _log has told which entry it is
+    older = [info.size for path, info in present.items() if path in named - current]
+    orphans = [info.size for path, info in present.items() if path not in named | current]
+    return Verification(
+        version=handle.version(),
+        entries=read,
+        files=len(files),
+        rows=sum(file.rows or 0 for file in files),
+        bytes=sum(file.size for file in files),
+        older_files=len(older),
+        older_bytes=sum(older),
+        orphans=len(orphans),
+        orphan_bytes=sum(orphans),
+        findings=tuple(found),
+    )
+
+
+def _log(table: Table) -> Iterator[Finding]:
+    """Yield what is wrong with the log: entries missing or damaged, checkpoints damaged or gone."""
+    filesystem = table.filesystem()
+    with table.redacted():
+        infos = filesystem.get_file_info(pyarrow.fs.FileSelector("_delta_log", allow_not_found=True))
+    names = {info.base_name for info in infos if info.type != pyarrow.fs.FileType.Directory}
+    versions = sorted(int(match[1]) for name in names if (match := _ENTRY.fullmatch(name)))
+    checkpoints = {name: int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name))}
+    if versions:
+        missing = sorted(set(range(versions[0], versions[-1] + 1)) - set(versions))
+        if missing:
+            yield Finding(
+                "log",
+                "_delta_log",
+                f"the entries of the versions {missing[:10]} are missing.",
+                "Restore them from a backup; without them only versions after a later checkpoint open.",
+            )
+        if versions[0] > 0 and not any(versions[0] - 1 <= c <= versions[-1] for c in checkpoints.values()):
+            yield Finding(
+                "log",
+                "_delta_log",
+                f"it begins at version {versions[0]}, and no checkpoint holds what was before.",
+                "Restore the log from a backup.",
+            )
+    for version in versions:
+        name = f"{version:020}.json"
+        damage = _damage_of_entry(table, f"_delta_log/{name}")
+        if damage:
+            yield Finding("log", name, damage, "Restore it from a backup.")
+    for name in sorted(checkpoints):
+        try:
+            with table.redacted(), pq.ParquetFile(f"_delta_log/{name}", filesystem=filesystem) as parquet:
+                parquet.read(columns=["add.path"], use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            yield Finding(
+                "log",
+                name,
+                f"the checkpoint cannot be read: {error}",
+                "Delete it, and write another one with maintain --checkpoint, if all entries are there.",
+            )
+    if "_last_checkpoint" in names:
+        yield from _last_checkpoint(table, set(checkpoints.values()))
+
+
+def _last_checkpoint(table: Table, checkpoints: set[int]) -> Iterator[Finding]:
+    try:
+        with table.redacted(), table.filesystem().open_input_stream("_delta_log/_last_checkpoint") as stream:
+            version = json.loads(stream.read())["version"]
+    except (OSError, ValueError, KeyError) as error:
+        found = f"it cannot be read: {error!r}"
+    else:
+        if version in checkpoints:
+            return
+        found = f"it names a checkpoint of version {version}, which is not there."
+    yield Finding("log", "_last_checkpoint", found, "Delete it: readers then find the checkpoint by listing.")
+
+
+def _damage_of_entry(table: Table, path: str) -> str:
+    try:
+        with table.redacted(), table.filesystem().open_input_stream(path) as stream:
+            lines = [line for line in stream.read().splitlines() if line.strip()]
+        for line in lines:
+            json.loads(line)
+    except (OSError, ValueError) as error:
+        return f"the entry cannot be read: {error}"
+    return "" if lines else "the entry is empty."
+
+
+class _Files:
+    """Looks at one file after the other."""
+
+    def __init__(self, table: Table, handle: DeltaTable, scope: Scope, *, rows: bool) -> None:
+        if rows:
+            refuse_unsupported(handle, handle.metadata().partition_columns)
+        self._table = table
+        self._filesystem = table.filesystem()
+        self._schema = arrow_schema(handle)
+        self._rows = rows
+        self._scope = scope
+        self._version = handle.version()
+        self._bounds = scope.on(self._schema)
+        self._prints: dict[str, Fingerprint] = {}
+        self._files: dict[str, list[DataFile]] = defaultdict(list)
+
+    def look_at(self, file: DataFile, info: pyarrow.fs.FileInfo | None) -> list[Finding]:
+        """Return what is wrong with a file of the version; `info` is what the folder says of it."""
+        if info is None:
+            return [Finding("missing file", file.path, "the log names it, and it is not there.", _RESTORE)]
+        if info.size != file.size:
+            found = f"it has {info.size:,} bytes, and the log says {file.size:,}."
+            return [Finding("damaged file", file.path, found, _RESTORE)]
+        try:
+            actual = self._read(file) if self._rows else self._footer(file)
+        except (OSError, pa.ArrowException, PracticusAssetsError) as error:
+            return [Finding("damaged file", file.path, f"it cannot be read: {error}", _RESTORE)]
+        problems = [("rows", actual.wrong_rows(file)), ("statistics", actual.wrong_statistics(file))]
+        return [Finding(kind, file.path, text, _RESTORE) for kind, text in problems if text]
+
+    def content(self) -> list[Finding]:
+        """Return the partitions whose rows are not those that were committed; needs all rows."""
+        if not self._rows:
+            return []
+        found = []
+        known = origins(self._table, self._version, self._scope, self._schema)
+        for key, origin in known.items():
+            now = str(self._prints.get(key, Fingerprint()))
+            if origin.fingerprint in {None, now} or self._as_of(origin.version, key) == origin.fingerprint:
+                continue
+            text = f"its rows have the fingerprint {now}, and version {origin.version} committed "
+            text += f"{origin.fingerprint}."
+            found.append(Finding("content", key, text, "Materialize it again, or roll it back."))
+        return found
+
+    def _as_of(self, version: int, key: str) -> str | None:
+        """Return a partition's fingerprint over the columns that the table had when it was committed."""
+        try:
+            names = arrow_schema(self._table.open(version)).names
+            made = Fingerprint()
+            for file in self._files[key]:
+                for batch in read_file(self._table, file, self._schema, names):
+                    made.add(hash_rows(batch, names))
+        except (PracticusAssetsError, OSError, pa.ArrowException, KeyError):
+            return None  # a file that cannot be read is a finding of its own
+        return str(made)
+
+    def _footer(self, file: DataFile) -> Contents:
+        with self._table.redacted(), pq.ParquetFile(file.path, filesystem=self._filesystem) as parquet:
+            return Contents.of_footer(parquet.metadata, self._schema)
+
+    def _read(self, file: DataFile) -> Contents:
+        actual = Contents()
+        key = self._key(file)
+        if key is not None:
+            self._files[key].append(file)
+        for batch in read_file(self._table, file, self._schema):
+            actual.add(batch, file)
+            if key is not None:
+                self._prints.setdefault(key, Fingerprint()).add(hash_rows(batch, self._schema.names))
+        return actual
+
+    def _key(self, file: DataFile) -> str | None:
+        part = self._bounds.part_of([file.values.get(column) for column in self._bounds.columns])
+        if self._scope.is_whole_table:
+            return WHOLE_TABLE
+        return self._scope.keys[part] if part is not None else None

@@ -1,0 +1,1 @@
+"""What an operator does to tables, and the Dagster jobs that do it."""

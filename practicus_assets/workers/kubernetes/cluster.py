@@ -1,0 +1,191 @@
+"""A cluster, through the few calls of its API that workers need."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import kubernetes
+import urllib3.exceptions
+from kubernetes.client.exceptions import ApiException
+
+from practicus_assets.errors import DeclarationError
+from practicus_assets.workers.placement.region import Region, own_namespace
+
+TIMEOUT_S = (5, 30)  # to connect, and to answer
+_LOG_LINES = 25
+_LOG_BYTES = 20_000
+
+# what the calls below need in the pods' namespace, each as verb, API group and resource
+RIGHTS = (
+    ("create", "batch", "jobs"),
+    ("get", "batch", "jobs"),
+    ("patch", "batch", "jobs"),
+    ("delete", "batch", "jobs"),
+    ("get", "", "pods"),
+    ("list", "", "pods"),
+    ("get", "", "pods/log"),
+    ("list", "", "events"),
+)
+
+Unreachable = (urllib3.exceptions.HTTPError, OSError)
+
+
+class Cluster:
+    """One region's API server.
+
+    Args:
+        region: which.
+        namespace: of the pods.
+
+    Raises:
+        DeclarationError: if the kubeconfig file or its context is not there.
+
+    """
+
+    def __init__(self, region: Region, namespace: str) -> None:
+        self.region = region
+        self.namespace = namespace
+
+    @classmethod
+    def of(cls, region: Region, launcher: Any) -> "Cluster":
+        """Return a region's cluster; where the region names no namespace, pods go to that of the run.
+
+        Args:
+            region: which.
+            launcher: the instance's run launcher, which knows where runs go.
+
+        """
+        of_runs = own_namespace() or getattr(launcher, "job_namespace", None) or "default"
+        return cls(region, region.namespace or of_runs)
+
+    @cached_property
+    def api(self) -> Any:
+        """The API client."""
+        configuration = kubernetes.client.Configuration()
+        try:
+            if self.region.in_cluster:
+                kubernetes.config.load_incluster_config(client_configuration=configuration)
+            else:
+                kubernetes.config.load_kube_config(
+                    self.region.kubeconfig, self.region.context, client_configuration=configuration
+                )
+        except kubernetes.config.ConfigException as error:
+            raise DeclarationError(
+                f"{self.region.label} cannot be reached: {error}",
+                "Set KUBECONFIG, or context and kubeconfig of the region in the executor's configuration.",
+            ) from error
+        configuration.retries = 2
+        return kubernetes.client.ApiClient(configuration)
+
+    @cached_property
+    def _core(self) -> Any:
+        return kubernetes.client.CoreV1Api(self.api)
+
+    @cached_property
+    def _batch(self) -> Any:
+        return kubernetes.client.BatchV1Api(self.api)
+
+    def create_job(self, job: Any) -> None:
+        """Create a Job; one of that name that exists already is taken for it."""
+        try:
+            self._batch.create_namespaced_job(self.namespace, job, _request_timeout=TIMEOUT_S)
+        except ApiException as error:
+            if error.status != 409:  # noqa: PLR2004 conflict: an earlier call made it, and its answer was lost
+                raise
+
+    def delete_job(self, name: str) -> None:
+        """Delete a Job and its pods, which get their grace period."""
+        self._unless_gone(
+            self._batch.delete_namespaced_job, name, self.namespace, propagation_policy="Background"
+        )
+
+    def keep_job(self, name: str, seconds: int) -> None:
+        """Have a finished Job, and its pods, stay that long."""
+        body = {"spec": {"ttlSecondsAfterFinished": seconds}}
+        self._unless_gone(self._batch.patch_namespaced_job, name, self.namespace, body)
+
+    def pods(self, selector: str) -> list[dict[str, Any]]:
+        """Return the pods that have these labels, as manifests."""
+        return self._items(self._core.list_namespaced_pod, label_selector=selector)
+
+    def job(self, name: str) -> dict[str, Any] | None:
+        """Return a Job as a manifest; None if there is none."""
+        return self._unless_gone(self._batch.read_namespaced_job, name, self.namespace, parsed=True)
+
+    def pod(self, name: str) -> dict[str, Any] | None:
+        """Return a pod as a manifest; None if there is none."""
+        return self._unless_gone(self._core.read_namespaced_pod, name, self.namespace, parsed=True)
+
+    def events(self, kind: str, name: str) -> list[dict[str, Any]]:
+        """Return the warnings about an object, oldest first."""
+        selector = f"involvedObject.kind={kind},involvedObject.name={name},type=Warning"
+        found = self._items(self._core.list_namespaced_event, field_selector=selector)
+        return sorted(found, key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
+
+    def log_tail(self, pod: str, container: str) -> str:
+        """Return the last lines that a container wrote; nothing if there are none to be had."""
+        try:
+            answer = self._core.read_namespaced_pod_log(
+                pod,
+                self.namespace,
+                container=container,
+                tail_lines=_LOG_LINES,
+                limit_bytes=_LOG_BYTES,
+                _preload_content=False,
+                _request_timeout=TIMEOUT_S,
+            )
+        except (ApiException, *Unreachable):
+            return ""
+        return str(answer.data.decode(errors="replace"))
+
+    def run_pod(self) -> dict[str, str] | None:
+        """Return the pod in which this process runs, as an owner; None if it runs in none."""
+        pod = self._own_pod()
+        if pod is None:
+            return None
+        name, uid = (pod["metadata"][key] for key in ("name", "uid"))
+        return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}
+
+    def run_job(self) -> dict[str, str] | None:
+        """Return the Job of the pod in which this process runs, as an owner; None if it has none."""
+        pod = self._own_pod() or {"metadata": {}}
+        for owner in pod["metadata"].get("ownerReferences") or ():
+            if owner["kind"] == "Job":
+                return {key: owner[key] for key in ("apiVersion", "kind", "name", "uid")}
+        return None
+
+    def _own_pod(self) -> dict[str, Any] | None:
+        host = os.environ.get("HOSTNAME")
+        return self.pod(host) if self.region.in_cluster and host else None
+
+    def kubectl(self, *words: str) -> str:
+        """Return a command line that a person can use."""
+        chosen = [f"--context {self.region.context}"] if self.region.context else []
+        return " ".join(["kubectl", *chosen, f"--namespace {self.namespace}", *words])
+
+    def _items(self, call: Callable[..., Any], **arguments: str) -> list[dict[str, Any]]:
+        answer = call(self.namespace, _preload_content=False, _request_timeout=TIMEOUT_S, **arguments)
+        found: list[dict[str, Any]] = json.loads(answer.data)["items"]
+        return found
+
+    def _unless_gone(
+        self, call: Callable[..., Any], *arguments: Any, parsed: bool = False, **options: Any
+    ) -> dict[str, Any] | None:
+        try:
+            answer = call(*arguments, _preload_content=False, _request_timeout=TIMEOUT_S, **options)
+        except ApiException as error:
+            if error.status == 404:  # noqa: PLR2004 not found
+                return None
+            raise
+        found: Mapping[str, Any] = json.loads(answer.data) if parsed else {}
+        return dict(found)
+
+
+def said(error: ApiException) -> str:
+    """Return the API server's own words (the field `message` of its `Status`)."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return f"{error.status} {error.reason}"

@@ -1,0 +1,241 @@
+"""What a pod says of itself: why it waits, and why it ended.
+
+The fields are those of the Kubernetes API (`PodStatus`); pods are manifests, as the API server gives them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from practicus_assets.errors import (
+    WorkerCrashed,
+    WorkerFailed,
+    WorkerLost,
+    WorkerOutOfMemory,
+    WorkerRejected,
+    WorkerTimedOut,
+)
+from practicus_assets.workers.request.manifest import CONTAINER
+
+# reasons for which a container waits that do not pass by themselves, unless what caused them does
+_BLOCKED = {
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "RegistryUnavailable",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+}
+_LASTING = re.compile(
+    r"not found|no such image|not present|manifest unknown|does not exist|denied|forbidden|unauthorized|"
+    r"authorization failed|invalid|non-root|runAsNonRoot|non-numeric|couldn't find key|no command|"
+    r"executable file",
+    re.IGNORECASE,
+)
+_AT_ONCE = {"InvalidImageName", "ErrImageNeverPull"}
+_NOT_STARTED = {"StartError", "ContainerCannotRun"}  # of a container that has "ended" all the same
+PATIENCE_S = 300.0  # for causes that may pass
+# reasons for which a pod was ended from outside (PodStatus.reason; the kubelet's admission; DisruptionTarget)
+_LOST = {
+    "Evicted",
+    "Preempted",
+    "Preempting",
+    "NodeLost",
+    "NodeAffinity",
+    "NodeName",
+    "NodePorts",
+    "NodeShutdown",
+    "Shutdown",
+    "TaintToleration",
+    "Terminated",
+    "TopologyAffinityError",
+    "UnexpectedAdmissionError",
+}
+_LOST_CONTAINER = {"ContainerStatusUnknown", "Unknown"}  # its node was away when it ended
+_OOM = "OOMKilled"
+_PEAK = re.compile(r"peak_memory_bytes=(\d+)")
+
+
+@dataclass(frozen=True)
+class End:
+    """How a pod ended before its step did.
+
+    Attributes:
+        error: the class of the failure, with what was found.
+        container: the one that it is about.
+        exit_code: of that container; None if it has none.
+        node: on which the pod ran; empty if on none.
+        peak_memory: bytes; None if unknown.
+        started: whether that container ran.
+
+    """
+
+    error: WorkerFailed
+    container: str
+    exit_code: int | None
+    node: str
+    peak_memory: int | None
+    started: bool
+
+
+def end(pod: Mapping[str, Any], blocked_s: float = 0) -> End | None:
+    """Return how a pod ended, or that it can never start; None while it may still do its work.
+
+    A pod that succeeded has ended too: whether its step reported that is for the caller to know.
+
+    Args:
+        pod: as a manifest.
+        blocked_s: for how many seconds `is_blocked` has held of it.
+
+    """
+    status, spec = pod.get("status") or {}, pod.get("spec") or {}
+    container = _ended_container(status)
+    terminated = (container.get("state") or {}).get("terminated") or {}
+    error = _error(pod, container, terminated) or _rejection(status, blocked_s)
+    if error is None:
+        return None
+    peak = _PEAK.search(terminated.get("message") or "")
+    return End(
+        error=error,
+        container=container.get("name") or CONTAINER,
+        exit_code=terminated.get("exitCode"),
+        node=spec.get("nodeName") or "",
+        peak_memory=int(peak[1]) if peak else None,
+        started="running" in (container.get("state") or {}) or bool(terminated),
+    )
+
+
+def _error(
+    pod: Mapping[str, Any], container: Mapping[str, Any], terminated: Mapping[str, Any]
+) -> WorkerFailed | None:
+    status = pod.get("status") or {}
+    ended = terminated.get("reason") or ""
+    lost = _loss(pod, ended)
+    if ended == _OOM:
+        return WorkerOutOfMemory(
+            f"its container was killed for memory, of which it may have {_memory_of(pod)}.",
+            "Give the worker more memory, or a memory_limit up to which retries may grow.",
+        )
+    if status.get("reason") == "DeadlineExceeded":
+        limit = (pod.get("spec") or {}).get("activeDeadlineSeconds")
+        return WorkerTimedOut(f"it ran longer than its time_limit of {limit} s.", "Raise time_limit.")
+    if lost:
+        return WorkerLost(f"its pod was taken away ({lost}).")
+    if ended in _NOT_STARTED:
+        return WorkerRejected(
+            f"container {container['name']} cannot start ({ended}: {terminated.get('message') or '?'}).",
+            "Mend the worker's image or command.",
+        )
+    if terminated or status.get("phase") in {"Failed", "Succeeded"}:
+        return _crash(status, container, terminated)
+    return None
+
+
+def _loss(pod: Mapping[str, Any], ended: str) -> str:
+    """Return why a pod was taken away from outside; empty if it was not."""
+    status = pod.get("status") or {}
+    reason = status.get("reason") or ""
+    disrupted = _disruption(status)
+    if disrupted:
+        return disrupted
+    if reason in _LOST or reason.startswith("OutOf"):
+        return f"{reason}: {status.get('message') or 'no message'}"
+    if ended in _LOST_CONTAINER:
+        return f"{ended}: its node was away when it ended"
+    return "it was deleted" if pod["metadata"].get("deletionTimestamp") else ""
+
+
+def _crash(
+    status: Mapping[str, Any], container: Mapping[str, Any], terminated: Mapping[str, Any]
+) -> WorkerCrashed:
+    code = terminated.get("exitCode")
+    signal = f" (signal {code - 128})" if code is not None and code > 128 else ""  # noqa: PLR2004 shells' rule
+    said = terminated.get("reason") or status.get("reason") or status.get("phase")
+    name = container.get("name")
+    whose = "its process" if name in {None, CONTAINER} else f"container {name}"
+    return WorkerCrashed(
+        f"{whose} ended with exit code {code}{signal}, {said}, before it reported the step's result.",
+        "Its last log lines are below.",
+    )
+
+
+def _rejection(status: Mapping[str, Any], blocked_s: float) -> WorkerRejected | None:
+    for name, state in _waiting(status):
+        why, message = state.get("reason") or "", state.get("message") or ""
+        lasts = why in _AT_ONCE or _LASTING.search(message) or blocked_s > PATIENCE_S
+        if why in _BLOCKED and lasts:
+            return WorkerRejected(
+                f"container {name} cannot start ({why}: {message or 'no message'}).",
+                "Mend the worker's image or configuration.",
+            )
+    return None
+
+
+def is_blocked(pod: Mapping[str, Any]) -> bool:
+    """Whether a container waits for what does not come by itself, such as a registry that does not answer."""
+    return any(state.get("reason") in _BLOCKED for _, state in _waiting(pod.get("status") or {}))
+
+
+def is_held(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod whose step has ended goes on because of a sidecar."""
+    status = pod.get("status") or {}
+    return status.get("phase") == "Running" and "terminated" in (_container(status).get("state") or {})
+
+
+def obstacle(pod: Mapping[str, Any]) -> str:
+    """Return what a pod waits for that may still come; empty if it is on its way."""
+    status = pod.get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason')}: {condition.get('message')}"
+    for name, state in _waiting(status):
+        if state.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
+            return f"container {name}: {state['reason']}: {state.get('message') or 'no message'}"
+    return ""
+
+
+def has_started(pod: Mapping[str, Any]) -> bool:
+    """Whether the step's container has been running."""
+    state = _container(pod.get("status") or {}).get("state") or {}
+    return "running" in state or "terminated" in state
+
+
+def _container(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    each: Mapping[str, Any]
+    for each in status.get("containerStatuses") or ():
+        if each["name"] == CONTAINER:
+            return each
+    return {}
+
+
+def _ended_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the step's container, or the init container that failed before it."""
+    each: Mapping[str, Any]
+    for each in status.get("initContainerStatuses") or ():
+        if ((each.get("state") or {}).get("terminated") or {}).get("exitCode"):
+            return each
+    return _container(status)
+
+
+def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        waiting = (each.get("state") or {}).get("waiting")
+        if waiting:
+            yield each["name"], waiting
+
+
+def _disruption(status: Mapping[str, Any]) -> str:
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+            return f"{condition.get('reason')}: {condition.get('message')}"
+    return ""
+
+
+def _memory_of(pod: Mapping[str, Any]) -> str:
+    for each in (pod.get("spec") or {}).get("containers") or ():
+        if each["name"] == CONTAINER:
+            return str(((each.get("resources") or {}).get("limits") or {}).get("memory", "an unknown amount"))
+    return "an unknown amount"

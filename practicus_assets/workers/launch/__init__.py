@@ -1,0 +1,1 @@
+"""Launching an attempt at a step, and the process that it runs in."""

@@ -1,0 +1,107 @@
+"""One attempt at a step: its number, its worker, and what its process is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.executor.step_delegating import StepHandlerContext
+
+from practicus_assets.instance.events import retries
+from practicus_assets.workers.launch import variables
+from practicus_assets.workers.placement.layers import Assignment
+from practicus_assets.workers.placement.configuration import Configuration
+from practicus_assets.workers.placement.declaration import declared, overrides
+from practicus_assets.workers.placement.region import Region
+from practicus_assets.workers.request.worker import Worker
+
+OUT_OF_MEMORY, LOST = "WorkerOutOfMemory", "WorkerLost"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a step.
+
+    Attributes:
+        step: the step's key.
+        number: 1 for the first.
+        run: to which it belongs.
+        out_of_memory, lost: how many of the earlier attempts ended so; the author's retry policy does not
+            count them.
+
+    """
+
+    step: str
+    number: int
+    run: dg.DagsterRun
+    out_of_memory: int
+    lost: int
+    _context: StepHandlerContext
+
+    @classmethod
+    def of(cls, context: StepHandlerContext) -> "Attempt":
+        """Return the attempt that Dagster asks for."""
+        [step] = context.execute_step_args.step_keys_to_execute or [""]
+        state = context.execute_step_args.known_state
+        before = state.get_retry_state().get_attempt_count(step) if state is not None else 0
+        run = context.dagster_run
+        causes = [each[0] for _, each in retries(context.instance, run.run_id, step)] if before else []
+        return cls(step, before + 1, run, causes.count(OUT_OF_MEMORY), causes.count(LOST), context)
+
+    @property
+    def step_context(self) -> Any:
+        """Dagster's context of the step, for events."""
+        return self._context.get_step_context(self.step)
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Tags of the step's op."""
+        return self._context.step_tags[self.step]
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        """To which the step reports."""
+        return self._context.instance
+
+    def assignment(self, configuration: Configuration) -> tuple[Assignment, Region]:
+        """Return the worker that the step gets, and the region it goes to.
+
+        Raises:
+            DeclarationError: if what it asks for contradicts the configuration.
+
+        """
+        step_context = self.step_context
+        op = step_context.job.get_definition().get_op(step_context.node_handle).definition
+        asked = declared(op, self.tags, self.run.tags, self.instance)
+        changes = overrides(self.run.tags, configuration.workers, self.step)
+        return configuration.assign(self.step, asked, changes, self.out_of_memory, self.lost)
+
+    def environment(self, worker: Worker, roots: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables that the step's process needs besides the worker's own.
+
+        Args:
+            worker: whether the step's output is captured.
+            roots: of the region, see `Region`.
+
+        """
+        args = self._context.execute_step_args
+        state, reference = args.known_state, args.instance_ref
+        if state is not None:  # the author's retry policy counts the author's attempts
+            counted = self.number - 1 - self.out_of_memory - self.lost
+            attempts = {**state.previous_retry_attempts, self.step: counted}
+            state = state._replace(previous_retry_attempts=attempts)
+        if worker.capture_logs is False and reference is not None:
+            nothing = type(reference.compute_logs_data)(
+                "dagster._core.storage.noop_compute_log_manager", "NoOpComputeLogManager", "{}\n"
+            )
+            reference = reference._replace(compute_logs_data=nothing)
+        args = type(args)(
+            job_origin=args.job_origin,
+            run_id=args.run_id,
+            step_keys_to_execute=args.step_keys_to_execute,
+            instance_ref=reference,
+            retry_mode=args.retry_mode,
+            known_state=state,
+        )
+        environment = {each["name"]: each["value"] for each in args.get_command_env()}
+        return environment | variables.of_step(self.run.job_name, self.step, self.number, roots)

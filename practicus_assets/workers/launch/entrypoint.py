@@ -1,0 +1,116 @@
+"""What a worker's process begins with: Dagster's own command, and somebody to watch it.
+
+In a pod it is run as `python -m practicus_assets.workers.launch.entrypoint api execute_step`.
+"""
+
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from practicus_assets.instance.events import STEP_ENDS, has_ended
+from practicus_assets.workers.launch import variables
+
+_TERMINATION_MESSAGE = Path("/dev/termination-log")  # Container.terminationMessagePath, its default
+_PEAKS = (
+    Path("/sys/fs/cgroup/memory.peak"),  # cgroup v2
+    Path("/sys/fs/cgroup/memory/memory.max_usage_in_bytes"),  # v1
+)
+_PAUSE_S = 0.2
+
+
+def main() -> None:
+    """Run a command of Dagster's CLI in a child, and watch it from a process that outlives it.
+
+    A pod is asked to end when it is evicted, deleted or cancelled. Dagster would report that as the step's
+    failure; the executor knows better, so the child ends without a word. The pod's termination message
+    tells the peak of memory, however it ends.
+    """
+    child = os.fork()
+    if child == 0:
+        _dagster(sys.argv[1:])
+        return
+
+    def end(*_: Any) -> None:
+        os.kill(child, signal.SIGKILL)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    status = 0
+    ended = 0
+    while not ended:
+        _tell_peak_memory()
+        time.sleep(_PAUSE_S)
+        ended, status = os.waitpid(child, os.WNOHANG)
+    _tell_peak_memory()
+    code = os.waitstatus_to_exitcode(status)
+    sys.exit(code if code >= 0 else 128 - code)  # 128 + signal, as a shell has it
+
+
+def run_child(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run a command of Dagster's CLI in a child process that ends with the one that started it."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ.update(environment)
+    _dagster(arguments)
+
+
+def _dagster(arguments: Sequence[str]) -> None:
+    _silence_if_given_up()
+    sys.argv = ["dagster", *arguments]
+    runpy.run_module("dagster", run_name="__main__", alter_sys=True)
+
+
+def _tell_peak_memory() -> None:
+    source = next((path for path in _PEAKS if path.exists()), None)
+    if source is not None and _TERMINATION_MESSAGE.is_file():
+        try:
+            _TERMINATION_MESSAGE.write_text(f"peak_memory_bytes={int(source.read_text())}")
+        except (OSError, ValueError):
+            return
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _silence_if_given_up() -> None:
+    """Have this process end without a word instead of reporting the end of an attempt that was given up on.
+
+    Its executor would take the report for that of the attempt that runs now.
+    """
+    attempt = os.environ.get(variables.ATTEMPT)
+    if attempt is None:
+        return
+    store = dg.DagsterInstance.handle_new_event
+
+    def store_unless_given_up(instance: dg.DagsterInstance, event: dg.EventLogEntry, **options: Any) -> None:
+        ended = event.dagster_event
+        if (
+            ended is not None
+            and ended.step_key is not None
+            and ended.event_type in STEP_ENDS
+            and has_ended(instance, event.run_id, ended.step_key, int(attempt))
+        ):
+            error = getattr(ended.event_specific_data, "error", None)
+            sys.stderr.write(f"{ended.message}\n{error.to_string() if error is not None else ''}\n")
+            sys.stderr.write("This attempt was given up on, and another one has begun: it ends here.\n")
+            sys.stderr.flush()
+            os._exit(0)
+        store(instance, event, **options)
+
+    setattr(dg.DagsterInstance, "handle_new_event", store_unless_given_up)  # noqa: B010 of this process
+
+
+if __name__ == "__main__":
+    main()

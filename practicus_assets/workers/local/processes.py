@@ -1,0 +1,72 @@
+"""Processes: workers on this machine, forked from a server that has the libraries loaded."""
+
+import multiprocessing
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from practicus_assets.errors import WorkerCrashed
+from practicus_assets.instance.events import has_ended
+from practicus_assets.workers.launch.attempt import Attempt
+from practicus_assets.workers.placement.configuration import Configuration
+from practicus_assets.workers.launch.entrypoint import run_child
+from practicus_assets.workers.launch.handler import Failure, WorkerHandler
+
+# Libraries only: the author's module may start threads when it is imported, which do not survive a fork.
+_PRELOADED = ["dagster._cli", "pandas", "pyarrow.parquet", "deltalake", "practicus_assets"]
+_GRACE_S = 15
+_SIGKILL = 9
+
+
+class ProcessHandler(WorkerHandler):
+    """Runs each step in a process of its own; of its worker, only `env` and `capture_logs` matter here."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__(configuration)
+        self._processes: dict[str, multiprocessing.process.BaseProcess] = {}
+        # elsewhere than on Linux, system libraries do not survive a fork either
+        self._context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+        self._context.set_forkserver_preload(_PRELOADED)
+
+    @property
+    def name(self) -> str:
+        """How Dagster calls it in the run's log."""
+        return "local processes"
+
+    def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
+        assignment, region = attempt.assignment(self.configuration)
+        worker = assignment.worker
+        environment = {**(worker.env or {}), **attempt.environment(worker, region.roots)}
+        process = self._context.Process(
+            target=run_child, args=(["api", "execute_step"], environment), name=attempt.step
+        )
+        yield dg.DagsterEvent.step_worker_starting(
+            attempt.step_context, f'Executing step "{attempt.step}" in a process of its own.', {}
+        )
+        process.start()
+        self._processes[attempt.step] = process
+
+    def _look(self, attempt: Attempt) -> Failure | None:
+        process = self._processes.get(attempt.step)
+        code = process.exitcode if process is not None else None
+        if process is not None and code is None:
+            return None
+        if has_ended(attempt.instance, attempt.run.run_id, attempt.step, attempt.number):
+            return None
+        if code is None:
+            return Failure(WorkerCrashed("its process is gone with the run's earlier process."))
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        advice = "The kernel does so when memory runs out." if code == -_SIGKILL else ""
+        return Failure(
+            WorkerCrashed(f"its process {how} before it reported the step's result.", advice),
+            metadata={"Exit code": code},
+        )
+
+    def _terminate(self, attempt: Attempt) -> None:
+        process = self._processes.get(attempt.step)
+        if process is not None:
+            process.terminate()
+            process.join(_GRACE_S)
+            process.kill()

@@ -1,0 +1,1 @@
+"""Placement: which worker and which region a step gets."""

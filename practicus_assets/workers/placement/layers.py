@@ -1,0 +1,87 @@
+"""The worker of one step: layers of defaults and overrides; each field knows where it comes from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from practicus_assets.workers.request.quantity import amount, memory
+from practicus_assets.workers.request.worker import SIZES, Worker
+
+_SPOT_ATTEMPTS = 2  # how many attempts may lose a spot node before one gets a node that stays
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The worker that a step gets.
+
+    Attributes:
+        worker: its fields, sizes resolved.
+        origins: the layers from which each given field comes; of mappings and lists there may be several.
+
+    """
+
+    worker: Worker
+    origins: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls, layers: Sequence[tuple[str, Worker]], sizes: Mapping[str, Worker] | None = None
+    ) -> "Assignment":
+        """Lay workers over each other: later ones win, mappings and lists add up.
+
+        Args:
+            layers: each with its name, the weakest first.
+            sizes: named sizes besides the standard ones, which they may replace.
+
+        Raises:
+            DeclarationError: for an unknown size.
+
+        """
+        given: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        for name, layer in layers:
+            complete = layer.sized({**SIZES, **(sizes or {})}, name)
+            for field, value in complete.given().items():
+                origin = f"size {layer.size} of {name}" if getattr(layer, field) is None else name
+                added = field in given and isinstance(value, dict | list)
+                origins[field] = f"{origins[field]}, {origin}" if added else origin
+                given[field] = _joined(given.get(field), value)
+            for low in ("cpu", "memory"):
+                high = f"{low}_limit"
+                if low in given and high in given and amount(given[low]) > amount(given[high]):
+                    # the weaker layer's bound gives way: an operator who gives more means it
+                    stronger, weaker = (low, high) if getattr(complete, low) is not None else (high, low)
+                    given[weaker], origins[weaker] = given[stronger], f"{name}, as {stronger}"
+        return cls(Worker(**given), origins)
+
+    def after(self, out_of_memory: int, lost: int) -> "Assignment":
+        """Return what the next attempt gets.
+
+        Args:
+            out_of_memory: how many attempts ran out of memory.
+            lost: how many lost their pod through no fault of their own.
+
+        """
+        worker, origins = self.worker, dict(self.origins)
+        if out_of_memory and worker.memory is not None and worker.memory_limit is not None:
+            grown = min(amount(worker.memory) * 2**out_of_memory, amount(worker.memory_limit))
+            worker = replace(worker, memory=memory(grown))
+            origins["memory"] = f"{out_of_memory} attempts ran out of memory"
+        if lost >= _SPOT_ATTEMPTS and worker.spot:
+            worker = replace(worker, spot=False)
+            origins["spot"] = f"{lost} attempts lost their pod"
+        return Assignment(worker, origins)
+
+
+def largest(workers: Sequence[Worker]) -> Worker:
+    """Return the worker with the most memory, then the most CPU, for a step of many partitions."""
+    return max(workers, key=lambda each: [amount(str(given)) for given in (each.memory or 0, each.cpu or 0)])
+
+
+def _joined(below: Any, above: Any) -> Any:
+    """Return two values of a field as one; the second is the stronger."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {**below, **{key: _joined(below.get(key), value) for key, value in above.items()}}
+    if isinstance(below, list) and isinstance(above, list):
+        return [*below, *(each for each in above if each not in below)]
+    return above

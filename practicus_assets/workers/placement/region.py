@@ -1,0 +1,100 @@
+"""Regions: the clusters and namespaces that steps can be sent to."""
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from practicus_assets.errors import DeclarationError
+from practicus_assets.workers.request.worker import Worker
+
+_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A place for pods.
+
+    Attributes:
+        name: how workers name it; empty for the one that steps go to by default.
+        namespace: of the pods; None is the run's.
+        context: of the kubeconfig file.
+        kubeconfig: a file's path; None is the default one, or inside of a cluster, that cluster.
+        service_account, image, env: for workers that do not say otherwise.
+        roots: where a lake is found there, by the root that is configured here.
+        spot: `node_selector` and `tolerations` of nodes that can be taken away.
+
+    """
+
+    name: str = ""
+    namespace: str | None = None
+    context: str | None = None
+    kubeconfig: str | None = None
+    service_account: str | None = None
+    image: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    roots: Mapping[str, str] = field(default_factory=dict)
+    spot: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether it is the cluster in which this process runs."""
+        return not self.context and not self.kubeconfig and "KUBERNETES_SERVICE_HOST" in os.environ
+
+    @property
+    def label(self) -> str:
+        """How it is called in messages."""
+        return f"region {self.name}" if self.name else "the default region"
+
+    def worker(self) -> Worker:
+        """Return what the region gives to workers that do not say otherwise."""
+        try:
+            return Worker(image=self.image, service_account=self.service_account, env=dict(self.env) or None)
+        except DeclarationError as error:
+            raise DeclarationError(f"{self.label}: {error.found}", error.advice) from None
+
+    def placed(self, worker: Worker) -> Worker:
+        """Return a worker bound to the region's spot nodes, or kept away from them, as it asks.
+
+        Raises:
+            DeclarationError: if it asks for spot nodes and the region has none.
+
+        """
+        selector = dict(self.spot.get("node_selector") or {})
+        tolerations = list(self.spot.get("tolerations") or [])
+        if worker.spot and not selector and not tolerations:
+            raise DeclarationError(
+                f"the worker asks for a spot node, and {self.label} does not say which these are.",
+                "Give it spot: {node_selector: {...}, tolerations: [...]} in the executor's configuration.",
+            )
+        if worker.spot:
+            return replace(
+                worker,
+                node_selector={**selector, **(worker.node_selector or {})} or None,
+                tolerations=[*(worker.tolerations or ()), *tolerations] or None,
+            )
+        if worker.spot is None or not selector:
+            return worker
+        return replace(worker, affinity=_apart(worker.affinity or {}, selector))
+
+
+def _apart(affinity: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return an affinity that also keeps away from nodes with one of these labels."""
+    found = copy.deepcopy(dict(affinity))
+    required = found.setdefault("nodeAffinity", {}).setdefault(
+        "requiredDuringSchedulingIgnoredDuringExecution", {}
+    )
+    terms = required.setdefault("nodeSelectorTerms", []) or [{}]
+    required["nodeSelectorTerms"] = terms
+    for term in terms:  # one of them must hold, so each is narrowed
+        term.setdefault("matchExpressions", []).extend(
+            {"key": key, "operator": "NotIn", "values": [value]} for key, value in labels.items()
+        )
+    return found
+
+
+def own_namespace() -> str | None:
+    """Return the namespace of the pod in which this process runs."""
+    return _OWN_NAMESPACE.read_text().strip() if _OWN_NAMESPACE.exists() else None
