@@ -7,11 +7,11 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.errors import DeclarationError
 from practicus_assets.assets.io_manager import DeltaIOManager
-from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.delta.table import Table
 from practicus_assets.assets.settings import TableSettings
+from practicus_assets.errors import DeclarationError
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Scope
 
 _LONGEST_TEXT = 500
 _DIMENSION_TAG = "dagster/partition/"  # by which Dagster knows the dimensions of a reported partition

@@ -9,17 +9,17 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from practicus_assets.errors import DeclarationError, TableNotFound, naming
-from practicus_assets.lake.contracts.contract import Contract
-from practicus_assets.lake.rows.frames import read_as
-from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.transactions.record import Provenance
-from practicus_assets.lake.delta.snapshot import Snapshot
-from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.assets.materialization import commit_metadata
 from practicus_assets.assets.runs import pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
+from practicus_assets.errors import DeclarationError, TableNotFound, naming
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.rows.frames import read_as
+from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.workers.launch import variables
 
 

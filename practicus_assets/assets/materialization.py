@@ -9,11 +9,11 @@ import pyarrow as pa
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.contracts.contract import Column, Contract
-from practicus_assets.lake.rows.frames import shown
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
-from practicus_assets.lake.transactions.record import Commit
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
+from practicus_assets.lake.rows.frames import shown
+from practicus_assets.lake.transactions.record import Commit
 
 VERSION = "delta/version"
 FINGERPRINT = "delta/fingerprint"

@@ -9,11 +9,11 @@ from typing import Any, cast
 import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry, entry
-from practicus_assets.errors import DeclarationError
 from practicus_assets.assets.io_manager import DeltaIOManager
-from practicus_assets.lake.upkeep.releases import publish
-from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.assets.runs import made_by
+from practicus_assets.errors import DeclarationError
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.upkeep.releases import publish
 
 
 def release_asset(

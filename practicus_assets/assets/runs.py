@@ -8,12 +8,12 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.materialization import VERSION
 from practicus_assets.instance.events import last_conflict, materializations
-from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.assets.materialization import VERSION
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.workers.launch import variables
 
 _CLOCK_SKEW = timedelta(minutes=10)  # between the database that creates runs and the workers that report

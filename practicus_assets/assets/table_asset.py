@@ -9,13 +9,7 @@ from typing import Any, cast, get_type_hints, overload
 
 import dagster as dg
 
-from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatch
 from practicus_assets.assets.io_manager import DeltaIOManager, begin
-from practicus_assets.lake.contracts.audit import AuditFailed, schema_failure
-from practicus_assets.lake.contracts.contract import Contract
-from practicus_assets.lake.partitions.scope import Mode
-from practicus_assets.lake.rows.schema import SchemaChange
-from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.assets.materialization import (
     check_results,
     check_specs,
@@ -26,6 +20,13 @@ from practicus_assets.assets.materialization import (
 )
 from practicus_assets.assets.runs import provenance_of
 from practicus_assets.assets.settings import PartitionBy, TableSettings
+from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatch
+from practicus_assets.lake.contracts.audit import AuditFailed, schema_failure
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.contracts.declared import as_contract
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.partitions.scope import Mode
+from practicus_assets.lake.rows.schema import SchemaChange
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
 from practicus_assets.workers.request.worker import Worker
 
@@ -93,7 +94,7 @@ def table_asset(
 
     """
     settings = TableSettings(partition_by, mode, merge_keys, delete_unmatched, on_schema_change)
-    promised = Contract.of(contract)
+    promised = as_contract(contract)
 
     def decorate(function: Function) -> dg.AssetsDefinition:
         _refuse(function, settings, asset_options)

@@ -5,9 +5,9 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from practicus_assets import code_location
 from practicus_assets.assets.catalog import catalog, chosen
 from practicus_assets.cli import output
-from practicus_assets import code_location
 from practicus_assets.lake.upkeep.difference import Difference, Side, difference
 from practicus_assets.lake.upkeep.history import version_of
 

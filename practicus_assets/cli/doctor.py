@@ -12,9 +12,8 @@ import dagster as dg
 from rich.console import Console
 from rich.markup import escape
 
-from practicus_assets.cli import output
-
 from practicus_assets import code_location
+from practicus_assets.cli import output
 from practicus_assets.cli.group import FAILED
 from practicus_assets.cli.instance import dagster_instance, instance_is_set
 from practicus_assets.doctor.examination import Examination

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
+from practicus_assets import code_location
 from practicus_assets.assets.catalog import catalog, chosen
 from practicus_assets.cli import output
-from practicus_assets import code_location
 from practicus_assets.cli.instance import dagster_instance
 from practicus_assets.errors import DeclarationError, TableNotFound
 from practicus_assets.operations.maintenance import DEFAULT_RELEASES, DEFAULT_RETENTION_HOURS, Chores, Upkeep

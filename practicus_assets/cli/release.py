@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from practicus_assets.assets.catalog import TableEntry, catalog, chosen
-from practicus_assets.cli import output
 from practicus_assets import code_location
+from practicus_assets.assets.catalog import TableEntry, catalog, chosen
+from practicus_assets.assets.runs import made_by
+from practicus_assets.cli import output
 from practicus_assets.cli.instance import dagster_instance
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.upkeep.releases import Release, publish, releases
 from practicus_assets.operations.maintenance import DEFAULT_RELEASES
-from practicus_assets.assets.runs import made_by
 
 
 @click.group()

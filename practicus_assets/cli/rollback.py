@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from practicus_assets import code_location
 from practicus_assets.assets.catalog import catalog, chosen
 from practicus_assets.cli import output
-from practicus_assets import code_location
 from practicus_assets.cli.instance import dagster_instance
 from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.upkeep.rollback import Plan

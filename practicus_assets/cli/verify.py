@@ -8,15 +8,15 @@ import click
 import dagster as dg
 from rich.markup import escape
 
+from practicus_assets import code_location
 from practicus_assets.assets.catalog import TableEntry, catalog, chosen
 from practicus_assets.cli import output
-from practicus_assets import code_location
 from practicus_assets.cli.group import FOUND
 from practicus_assets.cli.instance import dagster_instance, instance_is_set
-from practicus_assets.operations.drift import Drift, drift, report
 from practicus_assets.errors import DeclarationError, TableNotFound
 from practicus_assets.lake.upkeep.verification import Verification
 from practicus_assets.lake.upkeep.verification import verify as verified
+from practicus_assets.operations.drift import Drift, drift, report
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,15 @@ import dagster as dg
 import yaml
 from rich.markup import escape
 
-from practicus_assets.cli import output
-
 from practicus_assets import code_location
+from practicus_assets.cli import output
 from practicus_assets.cli.instance import dagster_instance, instance_is_set
 from practicus_assets.errors import DeclarationError
-from practicus_assets.workers.launch import variables
 from practicus_assets.workers.kubernetes.cluster import Cluster
-from practicus_assets.workers.placement.configuration import Configuration
-from practicus_assets.workers.executor import backend, k8s_launcher
 from practicus_assets.workers.kubernetes.job import step_job
+from practicus_assets.workers.launch import variables
+from practicus_assets.workers.launch.backend import backend, k8s_launcher
+from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.request.manifest import job_name
 from practicus_assets.workers.request.worker import Worker
 from practicus_assets.workers.steps import Job, Step, current_image, jobs, partition_tags

@@ -13,7 +13,7 @@ from practicus_assets.doctor.probe import said
 from practicus_assets.doctor.site import Site
 from practicus_assets.doctor.trial import Setting
 from practicus_assets.errors import DeclarationError
-from practicus_assets.workers.executor import k8s_launcher, refuse_local_instance
+from practicus_assets.workers.launch.backend import k8s_launcher, refuse_local_instance
 from practicus_assets.workers.steps import current_image, jobs
 
 

@@ -8,8 +8,8 @@ import dagster as dg
 
 from practicus_assets.doctor.finding import Finding, failed, ok, warning
 from practicus_assets.errors import DeclarationError
+from practicus_assets.workers.launch.backend import backend
 from practicus_assets.workers.placement.configuration import Configuration
-from practicus_assets.workers.executor import backend
 from practicus_assets.workers.placement.region import Region
 from practicus_assets.workers.request.worker import Worker
 from practicus_assets.workers.steps import Job, Step, partition_tags

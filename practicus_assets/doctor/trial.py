@@ -15,9 +15,9 @@ from practicus_assets.doctor import probe
 from practicus_assets.doctor.finding import Finding, failed, warning
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.workers.kubernetes import pod_status
-from practicus_assets.workers.launch import variables
 from practicus_assets.workers.kubernetes.cluster import Cluster, Unreachable, said
 from practicus_assets.workers.kubernetes.job import step_job
+from practicus_assets.workers.launch import variables
 from practicus_assets.workers.request.manifest import CONTAINER
 from practicus_assets.workers.request.worker import Worker
 

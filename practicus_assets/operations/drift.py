@@ -7,15 +7,15 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
+from practicus_assets.assets.materialization import DATA_VERSION_TAG, FINGERPRINT, VERSION, identity
 from practicus_assets.errors import naming
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.files import data_files
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.lake.partitions.values import split
 from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.upkeep.origins import Origin, origins
-from practicus_assets.lake.partitions.values import split
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
-from practicus_assets.lake.delta.snapshot import Snapshot
-from practicus_assets.assets.materialization import DATA_VERSION_TAG, FINGERPRINT, VERSION, identity
 
 CODE_VERSION_TAG = "dagster/code_version"
 

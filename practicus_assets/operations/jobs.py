@@ -9,14 +9,20 @@ import dagster as dg
 from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen, entry
-from practicus_assets.operations.drift import drift, report
-from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound
 from practicus_assets.assets.io_manager import DeltaIOManager
+from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound
+from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.upkeep.difference import difference
 from practicus_assets.lake.upkeep.history import Version, history, version_of
-from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.upkeep.verification import verify
-from practicus_assets.operations.maintenance import DEFAULT_RELEASES, DEFAULT_RETENTION_HOURS, Chores, Upkeep, maintain
+from practicus_assets.operations.drift import drift, report
+from practicus_assets.operations.maintenance import (
+    DEFAULT_RELEASES,
+    DEFAULT_RETENTION_HOURS,
+    Chores,
+    Upkeep,
+    maintain,
+)
 from practicus_assets.operations.rollback import plan, roll_back
 
 

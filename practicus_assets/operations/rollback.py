@@ -6,20 +6,25 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
-from practicus_assets.operations.drift import CODE_VERSION_TAG, fingerprints
+from practicus_assets.assets.materialization import (
+    DATA_VERSION_TAG,
+    commit_metadata,
+    identity,
+    partition_metadata,
+)
 from practicus_assets.errors import DeclarationError
 from practicus_assets.instance.events import latest
-from practicus_assets.lake.rows.fingerprint import EMPTY
-from practicus_assets.lake.upkeep.history import version_of
 from practicus_assets.lake.delta.log import entries
-from practicus_assets.lake.upkeep.origins import origins
+from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.lake.rows.fingerprint import EMPTY
 from practicus_assets.lake.transactions.record import Commit, Provenance
+from practicus_assets.lake.upkeep.history import version_of
+from practicus_assets.lake.upkeep.origins import origins
 from practicus_assets.lake.upkeep.rollback import Plan
 from practicus_assets.lake.upkeep.rollback import plan as plan_on
 from practicus_assets.lake.upkeep.rollback import roll_back as roll_back_on
-from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
-from practicus_assets.assets.materialization import DATA_VERSION_TAG, commit_metadata, identity, partition_metadata
+from practicus_assets.operations.drift import CODE_VERSION_TAG, fingerprints
 
 _JUDGED_BY = (DATA_VERSION_TAG, CODE_VERSION_TAG, "dagster/input_data_version", "dagster/input_event_pointer")
 RESTORES = "delta/restores"

@@ -1,6 +1,5 @@
 """`worker_executor`: each step of a run in a worker of its own."""
 
-import importlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -13,12 +12,13 @@ from dagster._core.execution.tags import get_tag_concurrency_limits_config
 from dagster._core.executor.step_delegating import StepDelegatingExecutor
 from dagster_shared.error import SerializableErrorInfo
 
-from practicus_assets.errors import DeclarationError, WorkerLost, WorkerOutOfMemory, WorkerRejected
+from practicus_assets.errors import WorkerLost, WorkerOutOfMemory, WorkerRejected
 from practicus_assets.instance.events import STEP_ENDS, retries
 from practicus_assets.workers.launch.attempt import LOST, OUT_OF_MEMORY
-from practicus_assets.workers.placement.configuration import ENVIRONMENT, SCHEMA, Configuration
+from practicus_assets.workers.launch.backend import backend, k8s_launcher, refuse_local_instance
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
-from practicus_assets.workers.request.worker import WORKER_TAG
+from practicus_assets.workers.placement.configuration import SCHEMA, Configuration
+from practicus_assets.workers.request.tags import WORKER_TAG
 
 BY_POLICY = "RetryRequestedFromPolicy"  # as Dagster calls it where it decides about the author's exception
 _LOOK_S = 1  # between two looks at a run's workers
@@ -165,60 +165,6 @@ class WorkerExecutor(StepDelegatingExecutor):
         return isinstance(failure.error, WorkerLost) and lost < self._handler.configuration.lost_retries
 
 
-def backend(
-    configuration: Configuration, config: Mapping[str, Any], instance: dg.DagsterInstance | None
-) -> tuple[str, str]:
-    """Return where steps run, "local" or "kubernetes", and what decided it.
-
-    Args:
-        configuration: of the executor.
-        config: the part of it that the run's configuration gives.
-        instance: of the run; None where there is none.
-
-    """
-    if "backend" in config:
-        return configuration.backend, f"the run's configuration says backend: {configuration.backend}"
-    if configuration.backend:
-        return configuration.backend, f"{ENVIRONMENT} is {os.environ[ENVIRONMENT]}"
-    if instance is None:
-        return "local", f"nothing says otherwise ({ENVIRONMENT} is not set, and DAGSTER_HOME is not either)"
-    name = _launcher_class(instance).__name__
-    if _launches_pods(instance):
-        return "kubernetes", f"the instance launches runs with {name}"
-    return (
-        "local",
-        f"nothing says otherwise ({ENVIRONMENT} is not set, and the instance launches with {name})",
-    )
-
-
-def _launcher_class(instance: dg.DagsterInstance) -> type:
-    """Return the class of the run launcher, also where it cannot work: outside of the cluster it is for."""
-    try:
-        return type(instance.run_launcher)
-    except Exception:
-        reference = instance.get_ref().run_launcher_data
-        if reference is None:
-            raise
-    found: type = getattr(importlib.import_module(reference.module_name), reference.class_name)
-    return found
-
-
-def _launches_pods(instance: dg.DagsterInstance) -> bool:
-    return any(each.__name__ == "K8sRunLauncher" for each in _launcher_class(instance).__mro__)
-
-
-def k8s_launcher(instance: dg.DagsterInstance) -> Any:
-    """Return the launcher whose configuration steps inherit; None outside of the cluster that it is for."""
-    from kubernetes.config import ConfigException  # noqa: PLC0415 takes half a second
-
-    if not _launches_pods(instance):
-        return None
-    try:
-        return instance.run_launcher
-    except ConfigException:
-        return None
-
-
 def _isolated(configuration: Configuration, init_context: dg.InitExecutorContext) -> bool:
     """Whether local steps have processes of their own."""
     if configuration.isolation != "auto":
@@ -239,13 +185,3 @@ def _ops(definition: Any) -> Iterator[Any]:
 def _without_workers(init_context: dg.InitExecutorContext) -> dg.InitExecutorContext:
     config = {"retries": init_context.executor_config["retries"], "marker_to_close": None}
     return dg.InitExecutorContext(init_context.job, dg.in_process_executor, config, init_context.instance)
-
-
-def refuse_local_instance(instance: dg.DagsterInstance) -> None:
-    """Raise DeclarationError for an instance to which pods could not report."""
-    storage = type(instance.event_log_storage).__name__
-    if "Sqlite" in storage or "InMemory" in storage:
-        raise DeclarationError(
-            f"steps are to run in pods, and the instance keeps its events in {storage}, on this machine.",
-            "Use an instance on PostgreSQL or MySQL that the pods reach, or set backend: local.",
-        )

@@ -7,10 +7,10 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.workers.placement.layers import Assignment
+from practicus_assets.workers.executor import worker_executor
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.declaration import PARTITION_TAG, declared, overrides
-from practicus_assets.workers.executor import worker_executor
+from practicus_assets.workers.placement.layers import Assignment
 from practicus_assets.workers.placement.region import Region
 
 _CURRENT_IMAGE = "DAGSTER_CURRENT_IMAGE"  # by which a code server knows its own

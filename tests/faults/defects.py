@@ -5,9 +5,7 @@ from typing import Any, Literal
 
 from deltalake import CommitProperties
 
-from practicus_assets.lake.transactions import commit
-
-from practicus_assets.lake.transactions import transaction
+from practicus_assets.lake.transactions import commit, transaction
 
 Defect = Literal["no compare-and-swap", "no detection of own commits"]
 Patch = Callable[[Any, str, Any], None]

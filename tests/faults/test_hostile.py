@@ -16,10 +16,10 @@ from faults.tally import Tally
 from faults.work import Place, Work, attempt, rows, until_landed
 from practicus_assets import Column, Contract, DeltaIOManager, table_asset
 from practicus_assets.errors import PracticusAssetsError
-from practicus_assets.lake.partitions.scope import Key, Scope
-from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 
 MakePlace = Callable[[], Place]

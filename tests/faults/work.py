@@ -11,9 +11,9 @@ from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import TableNotFoundError
 
 from practicus_assets.errors import PracticusAssetsError
+from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Key, Mode, Scope
 from practicus_assets.lake.transactions.record import Provenance
-from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.transaction import Transaction
 
 Row = tuple[str, int, str]  # partition, identifier, value

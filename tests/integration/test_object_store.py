@@ -17,8 +17,8 @@ from servers.seaweedfs import SeaweedFS
 from practicus_assets import DeltaIOManager, StoreFailed, table_asset
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.delta import conditional_puts
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
 
 ONE = Work("replace", (), rows("a", "v", 1))

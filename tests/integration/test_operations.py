@@ -26,10 +26,10 @@ from practicus_assets import (
     verification_job,
 )
 from practicus_assets.assets.catalog import TableEntry, catalog
-from practicus_assets.operations.drift import drift, report
 from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.operations.drift import drift, report
 from practicus_assets.operations.maintenance import Chores, cutoff, maintain
 from practicus_assets.operations.rollback import plan, roll_back
 

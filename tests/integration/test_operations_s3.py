@@ -9,17 +9,17 @@ import pytest
 from servers.seaweedfs import SeaweedFS
 
 from practicus_assets.errors import VersionGone
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.difference import difference
 from practicus_assets.lake.upkeep.history import history
-from practicus_assets.lake.partitions.scope import Key, Scope
-from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.upkeep.releases import Release, kept_versions, publish
 from practicus_assets.lake.upkeep.retention import checkpoint, remove, unneeded_entries, unneeded_files
 from practicus_assets.lake.upkeep.rollback import plan, roll_back
-from practicus_assets.lake.delta.snapshot import Snapshot
-from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.verification import verify
 
 ODD = "a b/%é"

@@ -15,8 +15,8 @@ import pytest
 from practicus_assets.errors import DataRefused, SchemaMismatch
 from practicus_assets.lake.contracts.audit import AuditFailed, AuditResult
 from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
 
 NAN = float("nan")

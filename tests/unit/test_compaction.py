@@ -9,10 +9,10 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.errors import SchemaMismatch, UnsupportedTable
-from practicus_assets.lake.upkeep.compaction import compact
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.verification import verify
 
 Read = Callable[[Table], list[dict[str, Any]]]

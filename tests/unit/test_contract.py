@@ -15,6 +15,7 @@ import pytest
 from practicus_assets.errors import DataRefused, DeclarationError
 from practicus_assets.lake.contracts.audit import Audit, AuditResult
 from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
+from practicus_assets.lake.contracts.declared import as_contract
 
 # pandera finds checks by their first parameter, and reads annotations when the class is made
 # ruff: noqa: N805
@@ -77,8 +78,8 @@ def test_a_contract_that_contradicts_itself_is_refused(declared: dict[str, Any],
 def test_what_is_no_contract_is_refused() -> None:
     for declaration in (object(), dict, "pandera", {"a": int}):
         with pytest.raises(DeclarationError, match="is no contract"):
-            Contract.of(declaration)
-    assert Contract.of(None) is None
+            as_contract(declaration)
+    assert as_contract(None) is None
 
 
 def test_a_type_of_the_contract_may_be_one_that_delta_stores_as_another() -> None:
@@ -135,7 +136,7 @@ def batch(**columns: Any) -> pa.RecordBatch:
 
 
 def test_a_pandera_model_becomes_rules_of_its_own_names_and_severities() -> None:
-    contract = Contract.of(Model)
+    contract = as_contract(Model)
     assert contract is not None
     assert {check.name: check.severity for check in contract.checks} == {
         "schema": "ERROR",
@@ -154,11 +155,11 @@ def test_a_pandera_model_becomes_rules_of_its_own_names_and_severities() -> None
     }
     assert contract.closed
     assert contract.columns["a"].description == "how many"
-    assert contract.digest == Contract.of(Model.to_schema()).digest  # type: ignore[union-attr]
+    assert contract.digest == as_contract(Model.to_schema()).digest  # type: ignore[union-attr]
 
 
 def test_pandera_rules_find_bad_rows_in_each_batch() -> None:
-    contract = Contract.of(Model)
+    contract = as_contract(Model)
     assert contract is not None
     times = pd.to_datetime(["2021-01-01", "2019-01-01", "2021-01-01"])
     found = audited(
@@ -187,21 +188,21 @@ def test_pandera_rules_find_bad_rows_in_each_batch() -> None:
 
 def test_two_checks_without_a_name_get_names_of_their_own() -> None:
     checks = [pandera.Check(lambda s: s > 0), pandera.Check(lambda s: s < 9, element_wise=False)]
-    contract = Contract.of(pandera.DataFrameSchema({"a b": pandera.Column(int, checks)}))
+    contract = as_contract(pandera.DataFrameSchema({"a b": pandera.Column(int, checks)}))
     assert contract is not None
     assert [rule.name for rule in contract.rules] == ["a_b_lambda", "a_b_lambda_2"]
 
 
 def test_a_pandera_check_that_minds_nulls_finds_them() -> None:
     check = pandera.Check(lambda s: s.notna(), ignore_na=False)
-    contract = Contract.of(pandera.DataFrameSchema({"a": pandera.Column(float, [check], nullable=True)}))
+    contract = as_contract(pandera.DataFrameSchema({"a": pandera.Column(float, [check], nullable=True)}))
     assert contract is not None
     assert audited(contract, batch(a=[1.0, None]))["a_lambda"].bad_rows == 1
 
 
 def test_a_pandera_check_with_one_answer_for_all_rows_is_refused_since_it_would_run_on_batches() -> None:
     check = pandera.Check(lambda s: s.sum() > 0)
-    contract = Contract.of(pandera.DataFrameSchema({"a": pandera.Column(int, [check])}))
+    contract = as_contract(pandera.DataFrameSchema({"a": pandera.Column(int, [check])}))
     assert contract is not None
     with pytest.raises(DataRefused, match="one answer for all rows"):
         audited(contract, batch(a=[1, 2]))
@@ -222,7 +223,7 @@ class PolarsModel(pandera_polars.DataFrameModel):
 
 
 def test_a_polars_model_of_pandera_finds_bad_rows_too() -> None:
-    contract = Contract.of(PolarsModel)
+    contract = as_contract(PolarsModel)
     assert contract is not None
     assert contract.columns["d"].arrow_type == pa.date32()
     rows = pa.record_batch(
@@ -254,7 +255,7 @@ def test_a_polars_model_of_pandera_finds_bad_rows_too() -> None:
 )
 def test_what_pandera_would_change_or_cannot_promise_is_refused(schema: Any) -> None:
     with pytest.raises(DeclarationError):
-        Contract.of(schema)
+        as_contract(schema)
 
 
 def test_importing_the_package_imports_neither_pandera_nor_polars() -> None:

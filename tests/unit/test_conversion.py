@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch
-from practicus_assets.lake.rows.frames import read_as, record_batches
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.rows.frames import read_as, record_batches
 from practicus_assets.lake.transactions.transaction import Transaction
 
 DATA = pa.table({"n": pa.array([1, 2, None], pa.int64()), "t": pa.array(["x", None, "ü"], pa.string())})

@@ -3,11 +3,11 @@ import pytest
 from deltalake import write_deltalake
 
 from practicus_assets.errors import VersionGone
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.difference import difference
-from practicus_assets.lake.partitions.scope import Key, Scope
-from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.transactions.transaction import Transaction
 
 
 def write(table: Table, p: str, rows: list[dict[str, object]], mode: str = "replace") -> None:

@@ -5,14 +5,14 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.errors import VersionGone
-from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.contracts.contract import Column, Contract
-from practicus_assets.lake.upkeep.history import history, version_of
+from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.record import Provenance
-from practicus_assets.lake.upkeep.retention import checkpoint
-from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.compaction import compact
+from practicus_assets.lake.upkeep.history import history, version_of
+from practicus_assets.lake.upkeep.retention import checkpoint
 
 
 def write(table: Table, numbers: list[int], run_id: str | None = None, mode: str = "replace") -> None:

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from practicus_assets.errors import DeclarationError, OutOfScope
-from practicus_assets.lake.partitions.bounds import Bounds
-from practicus_assets.lake.partitions.scope import Key, Scope, Window
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.scope import Key, Scope, Window
 from practicus_assets.lake.transactions.transaction import Transaction
 
 Read = Callable[[Table], list[dict[str, Any]]]

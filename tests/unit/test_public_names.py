@@ -1,45 +1,65 @@
 """What users may import; a change here is a change of the public face."""
 
+import subprocess
+import sys
+
 import practicus_assets
+
+NAMES = [
+    "AuditFailed",
+    "Column",
+    "CommitConflict",
+    "CommitStateUnknown",
+    "Contract",
+    "DataRefused",
+    "DeclarationError",
+    "DeltaIOManager",
+    "LossyValues",
+    "OutOfScope",
+    "PracticusAssetsError",
+    "Release",
+    "RowRule",
+    "SchemaMismatch",
+    "Snapshot",
+    "StoreFailed",
+    "TableNotFound",
+    "TableRule",
+    "UnsupportedTable",
+    "VersionGone",
+    "Worker",
+    "WorkerCrashed",
+    "WorkerFailed",
+    "WorkerLost",
+    "WorkerOutOfMemory",
+    "WorkerRejected",
+    "WorkerTimedOut",
+    "difference_job",
+    "history_job",
+    "maintenance_job",
+    "maintenance_schedule",
+    "release_asset",
+    "rollback_job",
+    "table_asset",
+    "verification_job",
+    "worker_executor",
+    "worker_tags",
+]
 
 
 def test_the_public_names_are_these() -> None:
-    assert practicus_assets.__all__ == [
-        "AuditFailed",
-        "Column",
-        "CommitConflict",
-        "CommitStateUnknown",
-        "Contract",
-        "DataRefused",
-        "DeclarationError",
-        "DeltaIOManager",
-        "LossyValues",
-        "OutOfScope",
-        "PracticusAssetsError",
-        "Release",
-        "RowRule",
-        "SchemaMismatch",
-        "Snapshot",
-        "StoreFailed",
-        "TableNotFound",
-        "TableRule",
-        "UnsupportedTable",
-        "VersionGone",
-        "Worker",
-        "WorkerCrashed",
-        "WorkerFailed",
-        "WorkerLost",
-        "WorkerOutOfMemory",
-        "WorkerRejected",
-        "WorkerTimedOut",
-        "difference_job",
-        "history_job",
-        "maintenance_job",
-        "maintenance_schedule",
-        "release_asset",
-        "rollback_job",
-        "table_asset",
-        "verification_job",
-        "worker_executor",
-    ]
+    assert practicus_assets.__all__ == NAMES
     assert all(hasattr(practicus_assets, name) for name in practicus_assets.__all__)
+    assert set(NAMES) <= set(dir(practicus_assets))
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+    assert not hasattr(practicus_assets, "Transaction")
+
+
+def test_the_lake_is_used_without_loading_dagster() -> None:
+    script = (
+        "import sys; from practicus_assets import Contract, Snapshot; "
+        "print([name for name in ('dagster', 'kubernetes') if name in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert loaded.stdout.strip() == "[]"

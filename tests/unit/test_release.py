@@ -9,11 +9,11 @@ import pytest
 from deltalake import DeltaTable
 
 from practicus_assets.errors import DeclarationError, TableNotFound, VersionGone
+from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.releases import Release, ReleaseRefused, kept_versions, publish, releases
 from practicus_assets.lake.upkeep.retention import remove, unneeded_files
-from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.transactions.transaction import Transaction
 
 
 @pytest.fixture

@@ -13,9 +13,12 @@ import pytest
 from deltalake import write_deltalake
 
 from practicus_assets.errors import VersionGone
-from practicus_assets.lake.upkeep.compaction import compact
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import (
     NotSafe,
     Removable,
@@ -24,9 +27,6 @@ from practicus_assets.lake.upkeep.retention import (
     unneeded_entries,
     unneeded_files,
 )
-from practicus_assets.lake.delta.snapshot import Snapshot
-from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.verification import verify
 
 Files = Callable[[Table], set[str]]

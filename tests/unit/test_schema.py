@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from practicus_assets.errors import DataRefused, LossyValues, SchemaMismatch
-from practicus_assets.lake.rows.types import stored_type
 from practicus_assets.lake.contracts.contract import Column, Contract
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.rows.types import stored_type
 from practicus_assets.lake.transactions.transaction import Transaction
 
 Read = Callable[[Table], list[dict[str, Any]]]

@@ -11,9 +11,9 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.errors import OutOfScope, SchemaMismatch, TableNotFound, VersionGone
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
 
 

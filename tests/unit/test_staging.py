@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from practicus_assets.errors import StoreFailed
-from practicus_assets.lake.transactions import staging as staging_module
-from practicus_assets.lake.rows.fingerprint import hash_rows
-from practicus_assets.lake.partitions.values import split
 from practicus_assets.lake.delta.snapshot import Snapshot
-from practicus_assets.lake.transactions.staging import Staging
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.values import split
+from practicus_assets.lake.rows.fingerprint import hash_rows
+from practicus_assets.lake.transactions import staging as staging_module
+from practicus_assets.lake.transactions.staging import Staging
 from practicus_assets.lake.transactions.transaction import Transaction
 
 SCHEMA = pa.schema({"p": pa.string(), "n": pa.int64()})

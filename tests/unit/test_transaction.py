@@ -26,11 +26,11 @@ from practicus_assets.errors import (
     VersionGone,
 )
 from practicus_assets.lake.contracts.audit import AuditFailed
-from practicus_assets.lake.transactions.commit import Committer
 from practicus_assets.lake.contracts.contract import Column, Contract
-from practicus_assets.lake.partitions.scope import Key, Mode, Scope
-from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Mode, Scope
+from practicus_assets.lake.transactions.commit import Committer
+from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 
 Read = Callable[[Table], list[dict[str, Any]]]

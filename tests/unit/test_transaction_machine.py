@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from practicus_assets.errors import CommitConflict
-from practicus_assets.lake.transactions.commit import Committer
-from practicus_assets.lake.partitions.scope import Key, Mode, Scope
-from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Mode, Scope
+from practicus_assets.lake.transactions.commit import Committer
+from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 
 PARTITIONS = ["a", "b/c", "x' OR '1'='1"]

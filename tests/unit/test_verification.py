@@ -7,11 +7,11 @@ import pytest
 from deltalake import write_deltalake
 
 from practicus_assets.errors import TableNotFound
-from practicus_assets.lake.upkeep.compaction import compact
-from practicus_assets.lake.partitions.scope import Key, Scope
-from practicus_assets.lake.upkeep.retention import checkpoint
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.compaction import compact
+from practicus_assets.lake.upkeep.retention import checkpoint
 from practicus_assets.lake.upkeep.verification import Verification, verify
 
 SCOPE = Scope(("p",), ((Key("a"),), (Key("b"),)))

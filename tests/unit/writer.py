@@ -5,8 +5,8 @@ import sys
 import pyarrow as pa
 
 from practicus_assets.errors import CommitConflict
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
 
 if __name__ == "__main__":

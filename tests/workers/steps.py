@@ -9,7 +9,7 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
-from practicus_assets import DeltaIOManager, Worker, table_asset, worker_executor
+from practicus_assets import DeltaIOManager, Worker, table_asset, worker_executor, worker_tags
 
 SMALL = Worker(cpu="100m", memory="400Mi", memory_limit="1Gi")
 ATTEMPT = int(os.environ.get("PRACTICUS_ATTEMPT", "1"))
@@ -72,7 +72,7 @@ def endless() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
 
 
-@dg.asset(op_tags=SMALL.op_tags)
+@dg.asset(op_tags=worker_tags(SMALL))
 def plain() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
 
@@ -128,7 +128,9 @@ def imageless() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
 
 
-@dg.asset(op_tags=_worker(raw={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 90}).op_tags)
+@dg.asset(
+    op_tags=worker_tags(_worker(raw={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 90}))
+)
 def plain_cut_off() -> pd.DataFrame:
     """Take long enough to be cut off, in the first attempt."""
     time.sleep(20 if ATTEMPT == 1 else 0)

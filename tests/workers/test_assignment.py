@@ -7,9 +7,9 @@ import pytest
 
 from practicus_assets import Worker
 from practicus_assets.errors import DeclarationError
-from practicus_assets.workers.placement.layers import Assignment
 from practicus_assets.workers.placement.configuration import ENVIRONMENT, Configuration
 from practicus_assets.workers.placement.declaration import overrides
+from practicus_assets.workers.placement.layers import Assignment
 from practicus_assets.workers.request.manifest import k8s_config
 
 

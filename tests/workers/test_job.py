@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 import yaml
 
-from practicus_assets import Worker
+from practicus_assets import Worker, worker_tags
 from practicus_assets.errors import DeclarationError
-from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.kubernetes.job import step_job
+from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.request.manifest import job_name
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -99,7 +99,7 @@ def test_a_jobs_name_is_one_that_kubernetes_takes_and_tells_attempts_apart(step:
 def test_the_stock_executor_reads_the_same_pod_from_the_tags() -> None:
     from dagster_k8s.job import get_user_defined_k8s_config
 
-    @dg.op(tags=Worker(size="Small", node_selector={"disk": "fast"}).op_tags)
+    @dg.op(tags=worker_tags(Worker(size="Small", node_selector={"disk": "fast"})))
     def work() -> None: ...
 
     config = get_user_defined_k8s_config(work.tags)

@@ -28,18 +28,18 @@ CONFIG: dict[str, Any] = {
 }
 MIXED = """
 import dagster as dg
-from practicus_assets import Worker, worker_executor
+from practicus_assets import Worker, worker_executor, worker_tags
 
 @dg.multi_asset(
     specs=[dg.AssetSpec(["sales", "orders"]), dg.AssetSpec(["sales", "items"])],
-    op_tags=Worker(memory="2Gi").op_tags,
+    op_tags=worker_tags(Worker(memory="2Gi")),
 )
 def sales(): ...
 
 @dg.asset(key_prefix=["raw"])
 def events(): ...
 
-@dg.op(tags=Worker(cpu=3).op_tags)
+@dg.op(tags=worker_tags(Worker(cpu=3)))
 def load(): return 1
 
 @dg.op

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from practicus_assets.errors import DataRefused
 from practicus_assets.lake.contracts.contract import Check, Contract, Severity, rows_parameter
-from practicus_assets.lake.rows.frames import read_as, shown
 from practicus_assets.lake.rows.distinct import counted
 from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
+from practicus_assets.lake.rows.frames import read_as, shown
 
 _SAMPLE_ROWS = 5
 

@@ -1,7 +1,6 @@
 """Contracts: what a table promises about its columns and rows, declared by its author."""
 
 import hashlib
-import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch
-from practicus_assets.lake.rows.types import exact_scalar, stored_type
 from practicus_assets.lake.rows.frames import annotated
+from practicus_assets.lake.rows.types import exact_scalar, stored_type
 
 Severity = Literal["ERROR", "WARN"]
 
@@ -133,26 +132,6 @@ class Contract:
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise DeclarationError(f"the rules {doubled} are declared twice.", "Give each its own name.")
-
-    @classmethod
-    def of(cls, declaration: Any) -> "Contract | None":
-        """Return a contract as it is, and a pandera model or schema as a contract.
-
-        Raises:
-            DeclarationError: for anything else.
-
-        """
-        if declaration is None or isinstance(declaration, cls):
-            return declaration
-        classes = (*getattr(declaration, "__mro__", ()), *type(declaration).__mro__)
-        if any(c.__module__.startswith("pandera.") for c in classes):
-            pandera_schema = importlib.import_module("practicus_assets.lake.contracts.pandera_schema")
-            contract: Contract = pandera_schema.contract_of(declaration)
-            return contract
-        raise DeclarationError(
-            f"{declaration!r} is no contract.",
-            "Declare a Contract, a pandera DataFrameModel or DataFrameSchema.",
-        )
 
     @property
     def schema(self) -> pa.Schema | None:

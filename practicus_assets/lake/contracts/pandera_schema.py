@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError
-from practicus_assets.lake.rows.types import exact_scalar, stored_type
 from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, Severity
 from practicus_assets.lake.rows.frames import read_as
+from practicus_assets.lake.rows.types import exact_scalar, stored_type
 
 _NO_PROMISE = {
     "coerce": "coerce would change values: convert them in the function",

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from practicus_assets.errors import VersionGone
-from practicus_assets.lake.partitions.values import Value
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.values import Value
 
 _LOG = "_delta_log"
 

@@ -13,9 +13,9 @@ from deltalake.exceptions import DeltaError
 
 from practicus_assets.errors import SchemaMismatch, StoreFailed, TableNotFound, VersionGone
 from practicus_assets.lake.delta.log import entries, landed_ms
-from practicus_assets.lake.partitions.values import identifier
-from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.partitions.values import identifier
 
 _ALIAS = "snapshot"
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*(?:(?!/\*).)*?\*/""", re.DOTALL)

@@ -21,17 +21,17 @@ from practicus_assets.errors import (
     PracticusAssetsError,
     StoreFailed,
 )
-from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.delta.conditional_puts import PROOF, prove
-from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.delta.log import HOOKS, KEEPS_LOG, RECORD, LogEntry
-from practicus_assets.lake.partitions.values import serialized, split
-from practicus_assets.lake.partitions.scope import Mode, Scope
-from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
-from practicus_assets.lake.transactions.staging import Staging
 from practicus_assets.lake.delta.table import Table, in_one_line
+from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.scope import Mode, Scope
+from practicus_assets.lake.partitions.values import serialized, split
+from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.transactions.commit_window import Watch
+from practicus_assets.lake.transactions.record import Commit, Provenance
+from practicus_assets.lake.transactions.staging import Staging
 
 _LONGEST_PAUSE_S = 1.0
 

@@ -11,10 +11,10 @@ from deltalake import DeltaTable
 
 from practicus_assets.errors import VersionGone
 from practicus_assets.lake.contracts.audit import AuditResult
-from practicus_assets.lake.rows.fingerprint import EMPTY, rows_of
 from practicus_assets.lake.delta.log import RECORD, entries
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.lake.rows.fingerprint import EMPTY, rows_of
 
 
 @dataclass(frozen=True)

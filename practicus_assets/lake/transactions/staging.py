@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
-from practicus_assets.lake.rows.fingerprint import Fingerprint, Hashes
-from practicus_assets.lake.partitions.values import Value, folder, serialized
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.values import Value, folder, serialized
+from practicus_assets.lake.rows.fingerprint import Fingerprint, Hashes
 
 _BUFFERED_BYTES = 256 << 20  # over all partitions, before the largest buffer is written
 _ROW_GROUP_ROWS = 1 << 20

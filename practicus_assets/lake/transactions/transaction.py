@@ -9,22 +9,22 @@ import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError, OutOfScope, SchemaMismatch, naming
 from practicus_assets.lake.contracts.audit import Audit, AuditFailed, AuditResult, Rescan
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
+from practicus_assets.lake.delta.protocol import refuse_unsupported
+from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
+from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
+from practicus_assets.lake.partitions.values import can_partition, is_null, split
+from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
+from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches, shown
+from practicus_assets.lake.rows.schema import SchemaChange, reconcile
 from practicus_assets.lake.rows.types import exact_cast
 from practicus_assets.lake.transactions.commit import Committer
-from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
-from practicus_assets.lake.contracts.contract import Contract
-from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches, shown
-from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.transactions.merge import Merge
-from practicus_assets.lake.partitions.values import can_partition, is_null, split
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
-from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.transactions.record import Commit, Provenance, landed
-from practicus_assets.lake.rows.schema import SchemaChange, reconcile
-from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
 from practicus_assets.lake.transactions.staging import Staging
-from practicus_assets.lake.delta.table import Table
 
 
 class Transaction:

@@ -22,13 +22,13 @@ from deltalake.transaction import RemoveAction
 
 from practicus_assets.errors import CommitStateUnknown, PracticusAssetsError, SchemaMismatch, UnsupportedTable
 from practicus_assets.lake.delta.files import DataFile, data_files, read_file, stored_path
-from practicus_assets.lake.rows.fingerprint import hash_rows
 from practicus_assets.lake.delta.log import HOOKS, UPKEEP, entries
-from practicus_assets.lake.partitions.values import is_null
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.snapshot import arrow_schema
-from practicus_assets.lake.transactions.staging import Staging
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.values import is_null
+from practicus_assets.lake.rows.fingerprint import hash_rows
+from practicus_assets.lake.transactions.staging import Staging
 
 TARGET_BYTES = 128 << 20
 _COMMIT_BYTES = 1 << 30

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from practicus_assets.lake.rows.frames import shown
 from practicus_assets.lake.delta.files import DataFile, data_files, read_file
-from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.snapshot import arrow_schema
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
+from practicus_assets.lake.rows.frames import shown
 
 _Values = tuple[tuple[str, Any], ...]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.delta.log import LogEntry, entries
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import pyarrow as pa
 from practicus_assets.errors import CommitConflict, PracticusAssetsError, TableNotFound, VersionGone, naming
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.log import entries
-from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 
 FOLDER = "_releases"

@@ -7,16 +7,16 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from practicus_assets.errors import CommitConflict, PracticusAssetsError, SchemaMismatch, naming
-from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.delta.files import data_files
-from practicus_assets.lake.upkeep.history import Version, described
 from practicus_assets.lake.delta.log import LogEntry, entries
-from practicus_assets.lake.partitions.values import Value
-from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.partitions.values import Value
+from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.history import Version, described
 
 _Values = Mapping[str, Value | None]
 

@@ -13,15 +13,15 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from practicus_assets.errors import PracticusAssetsError, TableNotFound
-from practicus_assets.lake.upkeep.contents import Contents
 from practicus_assets.lake.delta.files import DataFile, data_files, listed, read_file, stored_path
-from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.delta.log import entries
-from practicus_assets.lake.upkeep.origins import origins
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.snapshot import arrow_schema
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
+from practicus_assets.lake.upkeep.contents import Contents
+from practicus_assets.lake.upkeep.origins import origins
 
 _ENTRY = re.compile(r"([0-9]{20})\.json")
 _CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint.*\.parquet")

@@ -15,14 +15,14 @@ from kubernetes.client.exceptions import ApiException
 from practicus_assets.errors import WorkerLost, WorkerOutOfMemory, WorkerRejected
 from practicus_assets.instance.events import has_ended
 from practicus_assets.workers.kubernetes import pod_status
-from practicus_assets.workers.placement.layers import Assignment
-from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.kubernetes.cluster import Cluster, Unreachable, said
-from practicus_assets.workers.placement.configuration import Configuration
-from practicus_assets.workers.launch.handler import Failure, WorkerHandler
 from practicus_assets.workers.kubernetes.job import RUN_LABEL, step_job
-from practicus_assets.workers.request.manifest import job_name
+from practicus_assets.workers.launch.attempt import Attempt
+from practicus_assets.workers.launch.handler import Failure, WorkerHandler
+from practicus_assets.workers.placement.configuration import Configuration
+from practicus_assets.workers.placement.layers import Assignment
 from practicus_assets.workers.placement.region import Region, own_namespace
+from practicus_assets.workers.request.manifest import job_name
 
 _PAGE_S = 0.9  # how long one look at a region's pods serves all steps
 _NO_POD_S = 10.0  # after which a Job without a pod is asked why

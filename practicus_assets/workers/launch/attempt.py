@@ -9,9 +9,9 @@ from dagster._core.executor.step_delegating import StepHandlerContext
 
 from practicus_assets.instance.events import retries
 from practicus_assets.workers.launch import variables
-from practicus_assets.workers.placement.layers import Assignment
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.declaration import declared, overrides
+from practicus_assets.workers.placement.layers import Assignment
 from practicus_assets.workers.placement.region import Region
 from practicus_assets.workers.request.worker import Worker
 

@@ -10,9 +10,9 @@ import dagster as dg
 from practicus_assets.errors import WorkerCrashed
 from practicus_assets.instance.events import has_ended
 from practicus_assets.workers.launch.attempt import Attempt
-from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.launch.entrypoint import run_child
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
+from practicus_assets.workers.placement.configuration import Configuration
 
 # Libraries only: the author's module may start threads when it is imported, which do not survive a fork.
 _PRELOADED = ["dagster._cli", "pandas", "pyarrow.parquet", "deltalake", "practicus_assets"]

@@ -12,8 +12,8 @@ import yaml
 
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.placement.layers import Assignment
-from practicus_assets.workers.request.manifest import merged
 from practicus_assets.workers.placement.region import Region
+from practicus_assets.workers.request.manifest import merged
 from practicus_assets.workers.request.worker import Worker
 
 ENVIRONMENT = "PRACTICUS_WORKERS"

@@ -9,7 +9,8 @@ import dagster as dg
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.placement.layers import largest
 from practicus_assets.workers.request.manifest import merged
-from practicus_assets.workers.request.worker import WORKER_TAG, Worker
+from practicus_assets.workers.request.tags import WORKER_TAG, worker_tags
+from practicus_assets.workers.request.worker import Worker
 
 WorkerOf = Callable[[str | None], Worker]
 
@@ -80,7 +81,7 @@ def declare(worker: Worker | WorkerOf, compute: Any, options: Mapping[str, Any])
     """
     own = options.get("op_tags") or {}
     if isinstance(worker, Worker):
-        return merged(worker.op_tags, own)
+        return merged(worker_tags(worker), own)
     if not callable(worker):
         raise DeclarationError(
             f"worker is {worker!r}.", "Pass a Worker, or a function from partition key to one."

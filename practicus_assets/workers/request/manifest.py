@@ -3,10 +3,9 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from practicus_assets.workers.request.worker import Worker
+from practicus_assets.workers.request.worker import Worker
 
 CONTAINER = "dagster"
 GPU_RESOURCE = "nvidia.com/gpu"
@@ -23,7 +22,7 @@ _CONTAINER_SECURITY = {
 }
 
 
-def k8s_config(worker: "Worker") -> dict[str, Any]:
+def k8s_config(worker: Worker) -> dict[str, Any]:
     """Return the pod that a worker asks for, as the tag `dagster-k8s/config` holds it.
 
     Args:
@@ -46,7 +45,7 @@ def k8s_config(worker: "Worker") -> dict[str, Any]:
     }
 
 
-def _pod(worker: "Worker") -> dict[str, Any]:
+def _pod(worker: Worker) -> dict[str, Any]:
     volumes = [{"name": name, **source} for name, _, source in _volumes(worker)]
     return {
         "automountServiceAccountToken": bool(worker.service_account_token),
@@ -66,7 +65,7 @@ def _pod(worker: "Worker") -> dict[str, Any]:
     }
 
 
-def _container(worker: "Worker") -> dict[str, Any]:
+def _container(worker: Worker) -> dict[str, Any]:
     script = worker.startup_script
     mounts = [{"name": name, "mountPath": path} for name, path, _ in _volumes(worker)]
     variables = [{"name": name, "value": value} for name, value in (worker.env or {}).items()]
@@ -88,7 +87,7 @@ def _container(worker: "Worker") -> dict[str, Any]:
     }
 
 
-def _volumes(worker: "Worker") -> list[tuple[str, str, Mapping[str, Any]]]:
+def _volumes(worker: Worker) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Return name, path and source of each volume."""
     return [(f"volume-{i}", path, source) for i, (path, source) in enumerate((worker.volumes or {}).items())]
 
@@ -97,7 +96,7 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _resources(worker: "Worker") -> dict[str, dict[str, str]]:
+def _resources(worker: Worker) -> dict[str, dict[str, str]]:
     requests = {
         "cpu": worker.cpu,
         "memory": worker.memory,

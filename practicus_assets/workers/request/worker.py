@@ -8,11 +8,7 @@ from typing import Any
 
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.request.fields import CHECKS
-from practicus_assets.workers.request.manifest import k8s_config
 from practicus_assets.workers.request.quantity import amount
-
-WORKER_TAG = "practicus/worker"
-K8S_CONFIG_TAG = "dagster-k8s/config"  # what the stock k8s_job_executor reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,15 +132,6 @@ class Worker:
     def given(self) -> dict[str, Any]:
         """Return the fields that are given, as JSON can hold them."""
         return {name: value for name, value in asdict(self).items() if value is not None}
-
-    @property
-    def op_tags(self) -> dict[str, Any]:
-        """Tags with which a plain `@dg.asset` or `@dg.op` asks for this worker.
-
-        They serve `worker_executor` and, as far as it goes, Dagster's `k8s_job_executor`, for which the
-        sizes are the standard ones.
-        """
-        return {WORKER_TAG: self.given(), K8S_CONFIG_TAG: k8s_config(self.sized(SIZES, "op_tags"))}
 
     def sized(self, sizes: Mapping[str, "Worker"], source: str) -> "Worker":
         """Return it with the CPU, memory and the like that its size stands for.
