@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from servers.seaweedfs import SeaweedFS
+
+from tests.servers.seaweedfs import SeaweedFS
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from servers.cluster import Cluster
-from servers.postgresql import PostgreSQL
-from servers.seaweedfs import SeaweedFS
+
+from tests.servers.cluster import Cluster
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.seaweedfs import SeaweedFS
 
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 pods come from other addresses than this machine's own
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from deltalake import DeltaTable
-from servers.cluster import Cluster, wait_until
-from servers.deployment import Dagster, Deployment
-from servers.postgresql import PostgreSQL
-from servers.seaweedfs import SeaweedFS
+
+from tests.servers.cluster import Cluster, wait_until
+from tests.servers.deployment import Dagster, Deployment
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.seaweedfs import SeaweedFS
 
 ASKED = {  # by pipelines/tables.py
     "table1_new": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
-from servers.cluster import Cluster, wait_until
-from servers.postgresql import PostgreSQL
 
 from practicus_assets.workers.kubernetes.cluster import RIGHTS
+from tests.servers.cluster import Cluster, wait_until
+from tests.servers.postgresql import PostgreSQL
 
 _ROOT = Path(__file__).parents[2]
 _COMMAND = [str(Path(sys.executable).with_name("practicus-assets")), "doctor", "-m", "pipelines"]

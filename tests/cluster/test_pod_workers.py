@@ -9,11 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from servers.cluster import Cluster
-from servers.postgresql import PostgreSQL
-from servers.seaweedfs import SeaweedFS
-from workers.behaviours import Behaviours
-from workers.place import HERE, Place, Run, until
+
+from tests.servers.cluster import Cluster
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.seaweedfs import SeaweedFS
+from tests.workers.behaviours import Behaviours
+from tests.workers.place import HERE, Place, Run, until
 
 _INSTANCE = """
 telemetry: {enabled: false}

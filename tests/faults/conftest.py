@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers.seaweedfs import SeaweedFS
 
-from faults.proxy import Fault, FaultProxy
-from faults.tally import TALLIES, Tally, summary
-from faults.work import Place
+from tests.faults.proxy import Fault, FaultProxy
+from tests.faults.tally import TALLIES, Tally, summary
+from tests.faults.work import Place
+from tests.servers.seaweedfs import SeaweedFS
 
 MakePlace = Callable[[], Place]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from faults.tally import Tally
-from faults.work import CASES, OLD, Outcome, Place, Work, attempt, rows, until_landed
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.delta.snapshot import Snapshot
+from tests.faults.tally import Tally
+from tests.faults.work import CASES, OLD, Outcome, Place, Work, attempt, rows, until_landed
 
 APPEND = Work("append", ("a",), rows("a", "new", 10))
 

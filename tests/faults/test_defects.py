@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from faults.defects import DEFECTS, Defect
-from faults.proxy import Fault, FaultProxy
-from faults.tally import Tally
-from faults.test_pauses import woken_after
-from faults.test_races import fight
-from faults.test_requests import AGAIN, ONCE, Client, prepared, tried
-from faults.work import Place, Work, attempt, rows
 from practicus_assets.lake.delta.conditional_puts import _proven
+from tests.faults.defects import DEFECTS, Defect
+from tests.faults.proxy import Fault, FaultProxy
+from tests.faults.tally import Tally
+from tests.faults.test_pauses import woken_after
+from tests.faults.test_races import fight
+from tests.faults.test_requests import AGAIN, ONCE, Client, prepared, tried
+from tests.faults.work import Place, Work, attempt, rows
 
 MakePlace = Callable[[], Place]
 

@@ -12,8 +12,6 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from faults.tally import Tally
-from faults.work import Place, Work, attempt, rows, until_landed
 from practicus_assets import Column, Contract, DeltaIOManager, table_asset
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -21,6 +19,8 @@ from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from tests.faults.tally import Tally
+from tests.faults.work import Place, Work, attempt, rows, until_landed
 
 MakePlace = Callable[[], Place]
 TEXTS = [

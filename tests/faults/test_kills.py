@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from faults.proxy import Fault, FaultProxy, Kind
-from faults.tally import ROUNDS, Tally
-from faults.work import CASES, OLD, Place, Work, attempt, rows, until_landed
-from faults.writer import Writer
+from tests.faults.proxy import Fault, FaultProxy, Kind
+from tests.faults.tally import ROUNDS, Tally
+from tests.faults.work import CASES, OLD, Place, Work, attempt, rows, until_landed
+from tests.faults.writer import Writer
 
 KILL_CASES = {
     **CASES,

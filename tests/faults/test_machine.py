@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from faults.tally import ROUNDS, TALLIES, Tally
-from faults.work import Outcome, Place, Work, attempt, in_order, until_landed
-from faults.writer import Writer, race
+from tests.faults.tally import ROUNDS, TALLIES, Tally
+from tests.faults.work import Outcome, Place, Work, attempt, in_order, until_landed
+from tests.faults.writer import Writer, race
 
 PARTITIONS = ["a", "b/c", "x' OR '1'='1"]
 

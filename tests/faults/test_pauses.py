@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from faults.defects import Defect
-from faults.tally import ROUNDS, Tally
-from faults.work import CASES, OLD, Outcome, Place, Work, attempt, rows
-from faults.writer import Writer
+from tests.faults.defects import Defect
+from tests.faults.tally import ROUNDS, Tally
+from tests.faults.work import CASES, OLD, Outcome, Place, Work, attempt, rows
+from tests.faults.writer import Writer
 
 MakePlace = Callable[[], Place]
 

@@ -15,10 +15,10 @@ from deltalake import DeltaTable, Field, QueryBuilder
 from deltalake.exceptions import DeltaError
 from deltalake.schema import PrimitiveType
 
-from faults.defects import Defect
-from faults.tally import ROUNDS, Tally
-from faults.work import Place, Work, attempt, in_order, rows, until_landed
-from faults.writer import race
+from tests.faults.defects import Defect
+from tests.faults.tally import ROUNDS, Tally
+from tests.faults.work import Place, Work, attempt, in_order, rows, until_landed
+from tests.faults.writer import race
 
 MakePlace = Callable[[], Place]
 

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from deltalake.exceptions import DeltaError
 
-from faults.proxy import DEADLINE_S, KINDS, Fault, FaultProxy, Kind, Only, only
-from faults.tally import ROUNDS, Tally
-from faults.work import CASES, Outcome, Place, State, Work, attempt, until_landed
 from practicus_assets.lake.delta.conditional_puts import _proven
+from tests.faults.proxy import DEADLINE_S, KINDS, Fault, FaultProxy, Kind, Only, only
+from tests.faults.tally import ROUNDS, Tally
+from tests.faults.work import CASES, Outcome, Place, State, Work, attempt, until_landed
 
 QUICK: tuple[Kind, ...] = ("500 before", "503 before", "500 after", "cut before", "cut after", "cut inside")
 LATE: tuple[Kind, ...] = ("late answer", "late request")

@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from faults.defects import DEFECTS, Defect
-from faults.work import Outcome, Place, Work, attempt
 from practicus_assets.lake.transactions.commit import Committer
+from tests.faults.defects import DEFECTS, Defect
+from tests.faults.work import Outcome, Place, Work, attempt
 
 _TIMEOUT_S = 120
 _TESTS = Path(__file__).parents[1]
@@ -119,9 +119,9 @@ def race(
 
 
 def _context() -> Any:
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(_TESTS), str(_TESTS.parent)])  # for the server
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(_TESTS.parent)])  # for the server
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["faults.writer", "pyarrow.parquet", "pandas"])
+    context.set_forkserver_preload(["tests.faults.writer", "pyarrow.parquet", "pandas"])
     return context
 
 

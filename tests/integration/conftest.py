@@ -4,7 +4,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from integration.bench import Bench
+from tests.integration.bench import Bench
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.bench import Bench
+from tests.integration.bench import Bench
 
 DEFINITIONS = """
 import dagster as dg

@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from integration import jobs
-from integration.bench import Bench, errors
 from practicus_assets import DeltaIOManager, Snapshot, table_asset
+from tests.integration import jobs
+from tests.integration.bench import Bench, errors
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-30", end_date="2024-03-03")
 MONTHS = dg.MonthlyPartitionsDefinition("2024-01-01", end_date="2024-04-01")

@@ -17,8 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from integration.bench import Bench, errors
 from practicus_assets import DeclarationError, DeltaIOManager, table_asset
+from tests.integration.bench import Bench, errors
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
 SHOPS = dg.StaticPartitionsDefinition(["ankara", "izmir"])

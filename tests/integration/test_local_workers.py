@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workers.behaviours import Behaviours
-from workers.place import HERE, Place
+
+from tests.workers.behaviours import Behaviours
+from tests.workers.place import HERE, Place
 
 
 @pytest.fixture

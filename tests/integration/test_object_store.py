@@ -10,9 +10,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from faults.proxy import Fault, FaultProxy
-from faults.work import Place, Work, attempt, rows
-from servers.seaweedfs import SeaweedFS
 
 from practicus_assets import DeltaIOManager, StoreFailed, table_asset
 from practicus_assets.errors import DeclarationError
@@ -20,6 +17,9 @@ from practicus_assets.lake.delta import conditional_puts
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
+from tests.faults.proxy import Fault, FaultProxy
+from tests.faults.work import Place, Work, attempt, rows
+from tests.servers.seaweedfs import SeaweedFS
 
 ONE = Work("replace", (), rows("a", "v", 1))
 

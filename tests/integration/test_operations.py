@@ -11,7 +11,6 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.utils import make_new_run_id
 
-from integration.bench import Bench, errors
 from practicus_assets import (
     CommitConflict,
     DeltaIOManager,
@@ -32,6 +31,7 @@ from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.operations.drift import drift, report
 from practicus_assets.operations.maintenance import Chores, cutoff, maintain
 from practicus_assets.operations.rollback import plan, roll_back
+from tests.integration.bench import Bench, errors
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-05")
 FIRST, SECOND, THIRD = "2024-01-01", "2024-01-02", "2024-01-03"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from servers.seaweedfs import SeaweedFS
 
 from practicus_assets.errors import VersionGone
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -21,6 +20,7 @@ from practicus_assets.lake.upkeep.releases import Release, kept_versions, publis
 from practicus_assets.lake.upkeep.retention import checkpoint, remove, unneeded_entries, unneeded_files
 from practicus_assets.lake.upkeep.rollback import plan, roll_back
 from practicus_assets.lake.upkeep.verification import verify
+from tests.servers.seaweedfs import SeaweedFS
 
 ODD = "a b/%é"
 SCOPE = Scope(("p",), ((Key(ODD),), (Key("b"),)))

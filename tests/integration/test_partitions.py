@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from integration.bench import Bench, errors
 from practicus_assets import Column, Contract, table_asset
+from tests.integration.bench import Bench, errors
 
 NEW_YORK = ZoneInfo("America/New_York")
 SINGLE_RUN = dg.BackfillPolicy.single_run()

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 import practicus_assets
-from integration.bench import Bench
 from practicus_assets import DeltaIOManager, table_asset
 from practicus_assets.assets.runs import step_of
+from tests.integration.bench import Bench
 
 # Dagster has no public way to write an executor that delegates steps; what each serves is tested below.
 SEAMS = {

@@ -9,8 +9,8 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet, UriMetadataSet
 from dagster._core.loader import LoadingContextForTest
 
-from integration.bench import Bench
 from practicus_assets import Column, Contract, DeltaIOManager, table_asset
+from tests.integration.bench import Bench
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
 FIRST, SECOND, THIRD = "2024-01-01", "2024-01-02", "2024-01-03"

@@ -13,8 +13,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from integration import annotated_later
-from integration.bench import Bench, checks, errors
 from practicus_assets import (
     Column,
     CommitConflict,
@@ -27,6 +25,8 @@ from practicus_assets import (
     table_asset,
 )
 from practicus_assets.lake.delta.table import Table
+from tests.integration import annotated_later
+from tests.integration.bench import Bench, checks, errors
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
 ONE_ROW = pd.DataFrame({"n": [1]})

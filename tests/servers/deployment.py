@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from servers.cluster import Cluster, wait_until
-from servers.postgresql import PostgreSQL
+from tests.servers.cluster import Cluster, wait_until
+from tests.servers.postgresql import PostgreSQL
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 _FINISHED = {"SUCCESS", "FAILURE", "CANCELED"}

@@ -9,7 +9,8 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import create_table_with_add_actions
-from servers.seaweedfs import SeaweedFS
+
+from tests.servers.seaweedfs import SeaweedFS
 
 AT_ONCE = CommitProperties(max_commit_retries=0)
 SCHEMA = Schema.from_arrow(pa.schema([("n", pa.int64())]))

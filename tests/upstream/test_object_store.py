@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
-from servers.seaweedfs import SeaweedFS
+
+from tests.servers.seaweedfs import SeaweedFS
 
 AT_ONCE = CommitProperties(max_commit_retries=0)
 

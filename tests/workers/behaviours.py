@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workers.place import Place, until
+from tests.workers.place import Place, until
 
 
 class Behaviours:

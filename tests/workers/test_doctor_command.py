@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from servers.seaweedfs import SeaweedFS
 
 from practicus_assets.cli import main
 from practicus_assets.doctor import probe
@@ -21,6 +20,7 @@ from practicus_assets.doctor.finding import Finding
 from practicus_assets.doctor.references import references
 from practicus_assets.workers.request.manifest import k8s_config
 from practicus_assets.workers.request.worker import Worker
+from tests.servers.seaweedfs import SeaweedFS
 
 ROOT = Path(__file__).parents[2]
 DEFINITIONS = """

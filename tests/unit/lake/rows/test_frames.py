@@ -113,7 +113,7 @@ def test_columns_that_have_no_name_of_their_own_are_refused(frame: Any, words: s
         [{"a": [dt.date(2020, 1, 1), NOON]}],
         [{"a": dt.date(2020, 1, 1)}, {"a": NOON}],
         [1 + 2j],
-        [object()],
+        pytest.param([object()], id="list of objects"),
     ],
     ids=repr,
 )
@@ -158,7 +158,7 @@ def test_python_objects_that_stay_what_they_are_are_taken(
         pd.Series([1]),
         pl.Series([1]),
         DATA["n"],
-        object(),
+        pytest.param(object(), id="object"),
     ],
 )
 def test_what_is_no_table_is_refused(table: Table, value: Any) -> None:

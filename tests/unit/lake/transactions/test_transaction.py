@@ -77,8 +77,8 @@ def race(root: Path, mode: str, partitions: list[str]) -> list[str]:
     processes = [
         subprocess.Popen(
             [sys.executable, script, str(root), mode, key],
-            cwd=Path(__file__).parents[2],
-            env={"PYTHONPATH": str(Path(__file__).parents[2])},
+            cwd=Path(__file__).parents[4],
+            env={"PYTHONPATH": str(Path(__file__).parents[4])},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
