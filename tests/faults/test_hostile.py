@@ -21,6 +21,7 @@ from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests.faults.tally import Tally
 from tests.faults.work import Place, Work, attempt, rows, until_landed
+from tests.kit import partitions
 
 MakePlace = Callable[[], Place]
 TEXTS = [
@@ -75,7 +76,7 @@ def test_partition_keys_reach_their_partition_and_no_other(mode: Any, tmp_path: 
         outcome = attempt(work, place)
         done = outcome.kind == "landed" and place.state() == work.after(before)
         tally.point(repr(text), None if done else f"{outcome}: {place.state()}")
-        scope = Scope(("p",), ((Key(text),),))
+        scope = partitions(text)
         read = Snapshot.open(place.table, scope=scope).scan().read_all().to_pylist()
         mine = {row: n for row, n in (place.state() or {}).items() if row[0] == text}
         same = Counter((r["p"], r["id"], r["v"]) for r in read) == Counter(mine)
@@ -156,7 +157,7 @@ def test_who_commits_is_text_in_the_log(tmp_path: Path, tally: Tally) -> None:
 def test_predicates_do_not_leave_their_scope(tmp_path: Path, tally: Tally) -> None:
     place = Place(str(tmp_path / "lake"))
     attempt(Work("replace", (), rows("a", "v", 1) + rows("b", "secret", 2)), place)
-    snapshot = Snapshot.open(place.table, scope=Scope(("p",), ((Key("a"),),)))
+    snapshot = Snapshot.open(place.table, scope=partitions("a"))
     attacks = [
         "TRUE",
         "TRUE OR p = 'b'",

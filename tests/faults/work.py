@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pyarrow as pa
-from deltalake import DeltaTable, QueryBuilder
+from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Mode, Scope
+from practicus_assets.lake.partitions.scope import Mode, Scope
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from tests.kit import partitions, read
 
 Row = tuple[str, int, str]  # partition, identifier, value
 State = Counter[Row] | None  # None: there is no table
@@ -44,8 +45,7 @@ class Place:
             handle = DeltaTable(self.table.uri, storage_options=dict(self.options))
         except TableNotFoundError:
             return None
-        query = QueryBuilder().register("t", handle).execute("SELECT p, id, v FROM t")
-        return Counter((row["p"], row["id"], row["v"]) for row in pa.table(query).to_pylist())
+        return Counter((row["p"], row["id"], row["v"]) for row in read(handle, "p, id, v"))
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Work:
         """Begin the attempt's transaction."""
         return Transaction(
             place.table,
-            Scope(("p",), tuple((Key(p),) for p in self.partitions)) if self.partitions else Scope(),
+            partitions(*self.partitions) if self.partitions else Scope(),
             partition_by=["p"],
             mode=self.mode,
             merge_keys=["p", "id"] if self.mode == "merge" else [],

@@ -10,7 +10,6 @@ import pytest
 from practicus_assets.errors import VersionGone
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
@@ -20,10 +19,11 @@ from practicus_assets.lake.upkeep.releases import Release, kept_versions, publis
 from practicus_assets.lake.upkeep.retention import checkpoint, remove, unneeded_entries, unneeded_files
 from practicus_assets.lake.upkeep.rollback import plan, roll_back
 from practicus_assets.lake.upkeep.verification import verify
+from tests.kit import partitions, write
 from tests.servers.seaweedfs import SeaweedFS
 
 ODD = "a b/%é"
-SCOPE = Scope(("p",), ((Key(ODD),), (Key("b"),)))
+SCOPE = partitions(ODD, "b")
 
 
 @pytest.fixture
@@ -34,11 +34,6 @@ def lake(seaweedfs: SeaweedFS, tmp_path: Path) -> tuple[str, dict[str, str]]:
 @pytest.fixture
 def table(lake: tuple[str, dict[str, str]]) -> Table:
     return Table.at(lake[0], ["t"], lake[1])
-
-
-def write(table: Table, p: str, *numbers: int) -> None:
-    rows = pa.table({"p": [p] * len(numbers), "n": pa.array(numbers, pa.int64())})
-    Transaction(table, Scope(("p",), ((Key(p),),)), partition_by=["p"]).write(rows)
 
 
 def read(snapshot: Snapshot) -> list[int]:

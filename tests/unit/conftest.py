@@ -2,15 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, QueryBuilder
 
 from practicus_assets.lake.delta.table import Table
-
-Rows = list[dict[str, Any]]
+from tests import kit
 
 
 @pytest.fixture
@@ -19,25 +15,12 @@ def table(tmp_path: Path) -> Table:
 
 
 @pytest.fixture
-def rows() -> Callable[[Table], Rows]:
-    """Return a function that reads a table's newest version with delta-rs alone, rows in a stable order."""
-
-    def read(table: Table) -> Rows:
-        query = QueryBuilder().register("t", DeltaTable(table.uri)).execute("SELECT * FROM t")
-        found: Rows = pa.table(query).to_pylist()
-        return sorted(found, key=repr)
-
-    return read
+def rows() -> Callable[[Table], list[kit.Row]]:
+    """Return the function that reads a table's newest version with delta-rs alone."""
+    return kit.read
 
 
 @pytest.fixture
 def parquet_files() -> Callable[[Table], set[str]]:
-    """Return a function that lists every Parquet file below a table's folder, committed or not."""
-
-    def listed(table: Table) -> set[str]:
-        root = Path(table.uri)
-        return {
-            str(path.relative_to(root)) for path in root.rglob("*.parquet") if "_delta_log" not in path.parts
-        }
-
-    return listed
+    """Return the function that lists a table's Parquet files, committed or not."""
+    return kit.parquet_files

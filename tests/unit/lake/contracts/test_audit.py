@@ -16,8 +16,8 @@ from practicus_assets.errors import DataRefused, SchemaMismatch
 from practicus_assets.lake.contracts.audit import AuditFailed, AuditResult
 from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
+from tests.kit import partitions
 
 NAN = float("nan")
 
@@ -179,7 +179,7 @@ def test_unique_keys_cost_a_few_bytes_a_row(table: Table) -> None:
 
 
 def test_row_bounds_hold_for_each_partition_and_for_those_without_rows(table: Table) -> None:
-    scope = Scope(("p",), tuple((Key(key),) for key in "abc"))
+    scope = partitions(*"abc")
     data = pa.record_batch({"p": ["a", "b", "b", "b"], "x": [1, 2, 3, 4]})
     found = audited(table, Contract(rows=(1, 2)), data, scope=scope, partition_by=["p"])["row_count"]
     assert found.bad_rows == 2

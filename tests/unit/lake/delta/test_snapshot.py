@@ -13,12 +13,8 @@ from deltalake import DeltaTable, write_deltalake
 from practicus_assets.errors import OutOfScope, SchemaMismatch, TableNotFound, VersionGone
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
-
-
-def partition(*keys: str) -> Scope:
-    return Scope(("p",), tuple((Key(key),) for key in keys))
+from tests.kit import partitions
 
 
 def write(table: Table, **columns: Any) -> None:
@@ -72,7 +68,7 @@ def test_a_scan_opens_only_the_files_that_may_hold_its_rows(table: Table) -> Non
     for name in ("a", "c"):
         for path in (Path(table.uri) / f"p={name}").iterdir():
             path.write_bytes(b"no Parquet")
-    assert Snapshot.open(table, scope=partition("b")).scan().read_all().num_rows == 1
+    assert Snapshot.open(table, scope=partitions("b")).scan().read_all().num_rows == 1
     assert Snapshot.open(table).scan(predicate="p = 'b'").read_all().num_rows == 1
     assert Snapshot.open(table).scan(predicate="n = 2").read_all().num_rows == 1
     assert Snapshot.open(table).row_count == 3
@@ -83,14 +79,14 @@ def test_a_scan_opens_only_the_files_that_may_hold_its_rows(table: Table) -> Non
 def test_a_predicate_narrows_a_scope_and_never_widens_it(table: Table) -> None:
     write(table, p=["a", "b"], n=[1, 2])
     assert (
-        not Snapshot.open(table, scope=partition("a")).scan(predicate="p = 'b' OR n = 2").read_all().num_rows
+        not Snapshot.open(table, scope=partitions("a")).scan(predicate="p = 'b' OR n = 2").read_all().num_rows
     )
 
 
 def test_a_scope_that_the_table_cannot_have_is_refused(table: Table) -> None:
     write(table, p=["a"], n=[1])
     with pytest.raises(OutOfScope, match=r"\['q'\]"):
-        Snapshot.open(table, scope=Scope(("q",), ((Key("a"),),))).scan()
+        Snapshot.open(table, scope=partitions("a", column="q")).scan()
 
 
 def test_a_vacuumed_version_says_so_and_is_named(table: Table) -> None:
@@ -160,13 +156,13 @@ def test_a_table_without_statistics_has_no_row_count_and_one_without_files_has_n
 @pytest.mark.parametrize("predicate", ["n > 5 OR (n = 2)", "n > 0 -- all of them", "TRUE OR TRUE"])
 def test_no_predicate_reads_beyond_the_scope(table: Table, predicate: str) -> None:
     write(table, p=["x", "y"], n=[1, 2])
-    snapshot = Snapshot.open(table, scope=Scope(("p",), ((Key("x"),),)))
+    snapshot = Snapshot.open(table, scope=partitions("x"))
     assert {row["p"] for row in snapshot.scan(predicate=predicate).read_all().to_pylist()} <= {"x"}
 
 
 def test_the_rows_of_each_partition_are_counted_without_reading_them(table: Table) -> None:
     write(table, p=["x", "y", "y"], n=[1, 2, 3])
-    scope = Scope(("p",), ((Key("x"),), (Key("y"),), (Key("z"),)))
+    scope = partitions("x", "y", "z")
     assert Snapshot.open(table, scope=scope).partition_rows == {"x": 1, "y": 2, "z": 0}
     assert Snapshot.open(table).partition_rows == {}
 

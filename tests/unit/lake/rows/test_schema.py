@@ -19,9 +19,9 @@ from practicus_assets.errors import DataRefused, LossyValues, SchemaMismatch
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.rows.types import stored_type
 from practicus_assets.lake.transactions.transaction import Transaction
+from tests.kit import partitions
 
 Read = Callable[[Table], list[dict[str, Any]]]
 NS, US, MS, S = (pa.timestamp(unit) for unit in ("ns", "us", "ms", "s"))
@@ -277,7 +277,7 @@ def test_a_value_that_would_change_is_refused_by_column_rows_and_types(
     before = rows(table)
     data = pa.table({"p": ["a"] * len(values), "x": values})
     with pytest.raises(LossyValues, match=f"column 'x' .*({rows_and_types})") as error:
-        Transaction(table, Scope(("p",), ((Key("a"),),)), partition_by=["p"]).write(data)
+        Transaction(table, partitions("a"), partition_by=["p"]).write(data)
     assert str(error.value).endswith("Nothing was written.")
     assert rows(table) == before
 
@@ -310,8 +310,8 @@ def test_a_value_that_stays_what_it_is_fits_another_type(
 ) -> None:
     Transaction(table, partition_by=["p"]).write(pa.table({"p": ["b"], "x": pa.nulls(1, into)}))
     data = pa.table({"p": ["a"] * len(values), "x": values})
-    Transaction(table, Scope(("p",), ((Key("a"),),)), partition_by=["p"]).write(data)
-    found = Snapshot.open(table, scope=Scope(("p",), ((Key("a"),),))).scan(["x"]).read_all()
+    Transaction(table, partitions("a"), partition_by=["p"]).write(data)
+    found = Snapshot.open(table, scope=partitions("a")).scan(["x"]).read_all()
     assert found.schema.field("x").type == into
     same = [
         v.as_py() == w.as_py() or repr(v.as_py()) == repr(w.as_py())

@@ -28,28 +28,21 @@ from practicus_assets.errors import (
 from practicus_assets.lake.contracts.audit import AuditFailed
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Mode, Scope
+from practicus_assets.lake.partitions.scope import Mode, Scope
 from practicus_assets.lake.transactions.commit import Committer
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from tests.kit import commit_info, log, partitions, table_of
 
 Read = Callable[[Table], list[dict[str, Any]]]
 Files = Callable[[Table], set[str]]
 MODES: list[Mode] = ["replace", "append", "merge"]
 
 
-def partition(*keys: str) -> Scope:
-    return Scope(("p",), tuple((Key(key),) for key in keys))
-
-
 def begin(table: Table, scope: Scope | None = None, mode: Mode = "replace", **more: Any) -> Transaction:
     if mode == "merge":
         more.setdefault("merge_keys", ["p", "n"])
     return Transaction(table, scope, partition_by=["p"], mode=mode, **more)
-
-
-def some(p: str = "a", *numbers: int) -> pa.Table:
-    return pa.table({"p": pa.array([p] * len(numbers), pa.string()), "n": pa.array(numbers, pa.int64())})
 
 
 def row(p: str, n: int, **more: Any) -> dict[str, Any]:
@@ -60,15 +53,9 @@ def streamed(data: pa.Table) -> Iterator[pa.RecordBatch]:
     yield from data.to_batches()
 
 
-def log(table: Table, version: int) -> list[dict[str, Any]]:
-    text = (Path(table.uri) / "_delta_log" / f"{version:020}.json").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
-
-
 def record(table: Table, version: int) -> dict[str, Any]:
-    [info] = [action["commitInfo"] for action in log(table, version) if "commitInfo" in action]
-    found: dict[str, Any] = json.loads(info["practicus_assets"])
-    return found
+    parsed: dict[str, Any] = json.loads(commit_info(table, version)["practicus_assets"])
+    return parsed
 
 
 def race(root: Path, mode: str, partitions: list[str]) -> list[str]:
@@ -102,12 +89,12 @@ def race(root: Path, mode: str, partitions: list[str]) -> list[str]:
 def test_rows_outside_the_scope_are_refused_and_nothing_is_written(
     table: Table, rows: Read, parquet_files: Files, mode: Mode
 ) -> None:
-    begin(table).write(pa.concat_tables([some("a", 1), some("b", 2)]))
+    begin(table).write(pa.concat_tables([table_of("a", 1), table_of("b", 2)]))
     files = parquet_files(table)
     with pytest.raises(
         OutOfScope, match=r"t \[a\]: 1 rows lie outside the scope.*'b'.*Nothing was written\.$"
     ):
-        begin(table, partition("a"), mode).write(pa.concat_tables([some("a", 3), some("b", 4)]))
+        begin(table, partitions("a"), mode).write(pa.concat_tables([table_of("a", 3), table_of("b", 4)]))
     assert rows(table) == [row("a", 1), row("b", 2)]
     assert parquet_files(table) == files
 
@@ -115,21 +102,21 @@ def test_rows_outside_the_scope_are_refused_and_nothing_is_written(
 def test_a_partitioned_write_touches_no_other_partition_even_while_columns_change(
     table: Table, rows: Read
 ) -> None:
-    begin(table).write(pa.concat_tables([some("a", 1), some("b", 2), some("c", 3)]))
-    begin(table, partition("a", "c")).write(some("a", 9).append_column("x", pa.array([True])))
+    begin(table).write(pa.concat_tables([table_of("a", 1), table_of("b", 2), table_of("c", 3)]))
+    begin(table, partitions("a", "c")).write(table_of("a", 9).append_column("x", pa.array([True])))
     assert rows(table) == [row("a", 9, x=True), row("b", 2, x=None)]
 
 
 def test_an_empty_output_empties_exactly_its_partitions(table: Table, rows: Read) -> None:
-    begin(table).write(pa.concat_tables([some("a", 1), some("b", 2)]))
-    commit = begin(table, partition("a")).write(some("a"))
+    begin(table).write(pa.concat_tables([table_of("a", 1), table_of("b", 2)]))
+    commit = begin(table, partitions("a")).write(table_of("a"))
     assert commit.partition_rows == {"a": 0}
     assert rows(table) == [row("b", 2)]
 
 
 def test_a_generator_without_batches_takes_its_columns_from_the_table(table: Table, rows: Read) -> None:
-    begin(table).write(pa.concat_tables([some("a", 1), some("b", 2)]))
-    begin(table, partition("b")).write(iter(()))
+    begin(table).write(pa.concat_tables([table_of("a", 1), table_of("b", 2)]))
+    begin(table, partitions("b")).write(iter(()))
     assert rows(table) == [row("a", 1)]
 
 
@@ -145,15 +132,15 @@ def test_a_scope_of_partitions_without_partitions_is_refused() -> None:
 
 def test_a_scope_on_columns_that_are_no_partition_columns_is_refused(table: Table) -> None:
     with pytest.raises(DeclarationError, match="partition_by"):
-        Transaction(table, partition("a"), partition_by=["q"])
+        Transaction(table, partitions("a"), partition_by=["q"])
     with pytest.raises(DeclarationError, match="partition_by"):
-        Transaction(table, partition("a"))
+        Transaction(table, partitions("a"))
     with pytest.raises(DeclarationError, match="partition_by"):
-        Transaction(table, partition("a"), partition_by="p")
+        Transaction(table, partitions("a"), partition_by="p")
 
 
 def test_partition_columns_other_than_the_tables_are_refused(table: Table) -> None:
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
     with pytest.raises(DeclarationError, match=r"partitioned by \['p'\]"):
         Transaction(table, partition_by=["n"])
     with pytest.raises(DeclarationError, match=r"partitioned by \['p'\]"):
@@ -164,27 +151,27 @@ def test_partition_columns_of_a_table_that_was_created_meanwhile_are_looked_at_t
     table: Table, parquet_files: Files
 ) -> None:
     late = Transaction(table, partition_by=["n"], mode="append")
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
     files = parquet_files(table)
     with pytest.raises(DeclarationError, match=r"partitioned by \['p'\].*Nothing was written\.$"):
-        late.write(some("a", 2))
+        late.write(table_of("a", 2))
     assert parquet_files(table) == files
 
 
 def test_a_partition_column_is_filled_in_where_the_scope_has_one_value_for_it(
     table: Table, rows: Read
 ) -> None:
-    begin(table, partition("a")).write(pa.table({"n": [1]}))
+    begin(table, partitions("a")).write(pa.table({"n": [1]}))
     assert rows(table) == [row("a", 1)] or rows(table) == [{"n": 1, "p": "a"}]
     with pytest.raises(OutOfScope, match="more than one value"):
-        begin(table, partition("a", "b")).write(pa.table({"n": [1]}))
+        begin(table, partitions("a", "b")).write(pa.table({"n": [1]}))
 
 
 @pytest.mark.parametrize("value", [None, "", "__HIVE_DEFAULT_PARTITION__", "x" * 256])
 def test_a_partition_value_that_no_folder_can_hold_is_refused(
     table: Table, parquet_files: Files, value: str | None
 ) -> None:
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
     files = parquet_files(table)
     with pytest.raises(OutOfScope, match=r"Nothing was written\.$"):
         begin(table).write(pa.table({"p": ["b", value], "n": [1, 2]}))
@@ -204,22 +191,22 @@ def test_columns_that_cannot_partition_are_refused(table: Table) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_late_attempt_is_refused_and_told_who_superseded_it(table: Table, rows: Read, mode: Mode) -> None:
-    begin(table).write(some("a", 1))
-    zombie = begin(table, partition("a"), mode, provenance=Provenance("run-1", "s", 1))
-    begin(table, partition("a"), provenance=Provenance("run-2", "s", 3)).write(some("a", 2))
+    begin(table).write(table_of("a", 1))
+    zombie = begin(table, partitions("a"), mode, provenance=Provenance("run-1", "s", 1))
+    begin(table, partitions("a"), provenance=Provenance("run-2", "s", 3)).write(table_of("a", 2))
     with pytest.raises(
         CommitConflict, match=r"run run-2, step 's', attempt 3 .* version 1, .* version 0"
     ) as error:
-        zombie.write(some("a", 3))
+        zombie.write(table_of("a", 3))
     assert str(error.value).endswith("Run again on fresh inputs. Nothing was written.")
     assert rows(table) == [row("a", 2)]
 
 
 def test_two_attempts_that_both_create_the_table_do_not_both_land(table: Table, rows: Read) -> None:
-    one, other = begin(table, partition("a")), begin(table, partition("a"))
-    one.write(some("a", 1))
+    one, other = begin(table, partitions("a")), begin(table, partitions("a"))
+    one.write(table_of("a", 1))
     with pytest.raises(CommitConflict):
-        other.write(some("a", 1))
+        other.write(table_of("a", 1))
     assert rows(table) == [row("a", 1)]
 
 
@@ -227,10 +214,10 @@ def test_two_attempts_that_both_create_the_table_do_not_both_land(table: Table, 
 def test_a_retry_finds_the_commit_that_was_not_reported_even_after_others(
     table: Table, rows: Read, mode: Mode
 ) -> None:
-    first = begin(table, None, mode, provenance=Provenance("run", "s", 1)).write(some("a", 1))
-    begin(table, None, "append").write(some("b", 2))
+    first = begin(table, None, mode, provenance=Provenance("run", "s", 1)).write(table_of("a", 1))
+    begin(table, None, "append").write(table_of("b", 2))
     again = begin(table, None, mode, provenance=Provenance("run", "s", 2))
-    found = again.write(some("a", 1))
+    found = again.write(table_of("a", 1))
     assert (found.recovered, found.version, found.fingerprint) == (True, first.version, first.fingerprint)
     assert found == again.landed
     assert DeltaTable(table.uri).version() == 1
@@ -239,14 +226,14 @@ def test_a_retry_finds_the_commit_that_was_not_reported_even_after_others(
 
 def test_another_scope_of_the_same_run_and_step_is_other_work(table: Table, rows: Read) -> None:
     for key in ("a", "b"):
-        commit = begin(table, partition(key), provenance=Provenance("run", "s")).write(some(key, 1))
+        commit = begin(table, partitions(key), provenance=Provenance("run", "s")).write(table_of(key, 1))
         assert not commit.recovered
     assert rows(table) == [row("a", 1), row("b", 1)]
 
 
 def test_a_retry_whose_log_entry_was_cleaned_up_says_so(table: Table) -> None:
-    begin(table, provenance=Provenance("run", "s", 1)).write(some("a", 1))
-    begin(table, None, "append").write(some("a", 2))
+    begin(table, provenance=Provenance("run", "s", 1)).write(table_of("a", 1))
+    begin(table, None, "append").write(table_of("a", 2))
     DeltaTable(table.uri).create_checkpoint()
     (Path(table.uri) / "_delta_log" / f"{0:020}.json").unlink()
     with pytest.raises(VersionGone, match="landed as version 0"):
@@ -257,12 +244,12 @@ def test_a_retry_whose_log_entry_was_cleaned_up_says_so(table: Table) -> None:
 def test_an_earlier_attempt_of_the_same_run_that_wakes_up_is_refused(
     table: Table, rows: Read, mode: Mode
 ) -> None:
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
     zombie = begin(table, None, mode, provenance=Provenance("run", "s", 1))
-    begin(table, None, mode, provenance=Provenance("run", "s", 2)).write(some("a", 2))
+    begin(table, None, mode, provenance=Provenance("run", "s", 2)).write(table_of("a", 2))
     before = rows(table)
     with pytest.raises(CommitConflict, match="attempt 2"):
-        zombie.write(some("a", 2))
+        zombie.write(table_of("a", 2))
     assert rows(table) == before
 
 
@@ -285,91 +272,91 @@ def test_appends_and_replaces_by_processes_at_once_double_and_lose_nothing(
 
 
 def test_disjoint_partitions_begun_at_once_all_land(table: Table, rows: Read) -> None:
-    begin(table).write(some("a", 1))
-    attempts = {key: begin(table, partition(key)) for key in ("a", "b", "c")}
+    begin(table).write(table_of("a", 1))
+    attempts = {key: begin(table, partitions(key)) for key in ("a", "b", "c")}
     for key, attempt in attempts.items():
-        attempt.write(some(key, 2))
+        attempt.write(table_of(key, 2))
     assert rows(table) == [row("a", 2), row("b", 2), row("c", 2)]
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_whole_table_replace_conflicts_with_everything(table: Table, mode: Mode) -> None:
-    begin(table).write(some("z", 1))
-    whole, other = begin(table), begin(table, partition("a"), mode)
-    other.write(some("a", 1))
+    begin(table).write(table_of("z", 1))
+    whole, other = begin(table), begin(table, partitions("a"), mode)
+    other.write(table_of("a", 1))
     with pytest.raises(CommitConflict):
-        whole.write(some("a", 2))
-    whole, other = begin(table), begin(table, partition("a"), mode)
-    whole.write(some("a", 3))
+        whole.write(table_of("a", 2))
+    whole, other = begin(table), begin(table, partitions("a"), mode)
+    whole.write(table_of("a", 3))
     with pytest.raises(CommitConflict):
-        other.write(some("a", 4))
+        other.write(table_of("a", 4))
 
 
 def test_an_append_beside_an_append_lands(table: Table, rows: Read) -> None:
-    begin(table).write(some("a", 1))
-    one, other = begin(table, None, "append"), begin(table, partition("a"), "append")
-    one.write(some("a", 2))
-    other.write(some("a", 3))
+    begin(table).write(table_of("a", 1))
+    one, other = begin(table, None, "append"), begin(table, partitions("a"), "append")
+    one.write(table_of("a", 2))
+    other.write(table_of("a", 3))
     assert rows(table) == [row("a", 1), row("a", 2), row("a", 3)]
 
 
 def test_an_append_beside_an_append_conflicts_where_keys_must_be_unique(table: Table) -> None:
     contract = Contract(unique=[["n"]])
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
     one, other = (begin(table, None, "append", contract=contract) for _ in range(2))
-    one.write(some("a", 2))
+    one.write(table_of("a", 2))
     with pytest.raises(CommitConflict):
-        other.write(some("a", 2))
+        other.write(table_of("a", 2))
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_another_writer_without_our_metadata_conflicts_inside_the_scope_only(
     table: Table, rows: Read, mode: Mode
 ) -> None:
-    begin(table).write(pa.concat_tables([some("a", 1), some("b", 2)]))
-    inside, outside = begin(table, partition("a"), mode), begin(table, partition("b"), mode)
-    write_deltalake(table.uri, some("a", 7), mode="overwrite", predicate="p = 'a'")
+    begin(table).write(pa.concat_tables([table_of("a", 1), table_of("b", 2)]))
+    inside, outside = begin(table, partitions("a"), mode), begin(table, partitions("b"), mode)
+    write_deltalake(table.uri, table_of("a", 7), mode="overwrite", predicate="p = 'a'")
     with pytest.raises(CommitConflict, match=r"another writer \(WRITE, delta-rs.*version 1"):
-        inside.write(some("a", 8))
-    outside.write(some("b", 9))
+        inside.write(table_of("a", 8))
+    outside.write(table_of("b", 9))
     assert row("a", 7) in rows(table)
     assert row("b", 9) in rows(table)
 
 
 def test_an_append_of_another_writer_conflicts_with_a_replace_and_not_with_an_append(table: Table) -> None:
-    begin(table).write(some("a", 1))
-    replace, append = begin(table, partition("a")), begin(table, partition("a"), "append")
-    write_deltalake(table.uri, some("a", 7), mode="append")
-    append.write(some("a", 8))
+    begin(table).write(table_of("a", 1))
+    replace, append = begin(table, partitions("a")), begin(table, partitions("a"), "append")
+    write_deltalake(table.uri, table_of("a", 7), mode="append")
+    append.write(table_of("a", 8))
     with pytest.raises(CommitConflict):
-        replace.write(some("a", 9))
+        replace.write(table_of("a", 9))
 
 
 def test_a_delete_whose_log_entry_does_not_say_where_conflicts(table: Table) -> None:
-    begin(table).write(pa.concat_tables([some("a", 1), some("b", 2)]))
-    late = begin(table, partition("b"))
-    write_deltalake(table.uri, some("a", 3), mode="overwrite", predicate="p = 'a'")
+    begin(table).write(pa.concat_tables([table_of("a", 1), table_of("b", 2)]))
+    late = begin(table, partitions("b"))
+    write_deltalake(table.uri, table_of("a", 3), mode="overwrite", predicate="p = 'a'")
     path = Path(table.uri) / "_delta_log" / f"{1:020}.json"
     actions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for action in actions:
         action.get("remove", {}).pop("partitionValues", None)
     path.write_text("\n".join(map(json.dumps, actions)), encoding="utf-8")
     with pytest.raises(CommitConflict):
-        late.write(some("b", 3))
+        late.write(table_of("b", 3))
 
 
 def test_compaction_meanwhile_is_no_conflict(table: Table, rows: Read) -> None:
     for number in (1, 2, 3):
-        begin(table, None, "append").write(some("a", number))
-    late, appended = begin(table, partition("a")), begin(table, partition("a"), "append")
+        begin(table, None, "append").write(table_of("a", number))
+    late, appended = begin(table, partitions("a")), begin(table, partitions("a"), "append")
     DeltaTable(table.uri).optimize.compact()
-    appended.write(some("a", 4))
-    begin(table, partition("b")).write(some("b", 5))
+    appended.write(table_of("a", 4))
+    begin(table, partitions("b")).write(table_of("b", 5))
     with pytest.raises(CommitConflict):
-        late.write(some("a", 6))  # because of the append, whose rows it does not know
-    late = begin(table, partition("a"))
+        late.write(table_of("a", 6))  # because of the append, whose rows it does not know
+    late = begin(table, partitions("a"))
     DeltaTable(table.uri).optimize.compact()
-    late.write(some("a", 7))
+    late.write(table_of("a", 7))
     assert rows(table) == [row("a", 7), row("b", 5)]
 
 
@@ -378,11 +365,11 @@ def test_compaction_meanwhile_is_no_conflict(table: Table, rows: Read) -> None:
 def test_a_transaction_beside_a_schema_change_lands_with_the_column_of_the_other(
     table: Table, rows: Read, mode: Mode, partition_by: list[str]
 ) -> None:
-    Transaction(table, partition_by=partition_by).write(some("a", 1))
+    Transaction(table, partition_by=partition_by).write(table_of("a", 1))
     keys = ["p", "n"] if mode == "merge" else []
     late = Transaction(table, partition_by=partition_by, mode=mode, merge_keys=keys)
     DeltaTable(table.uri).alter.add_columns(Field("x", PrimitiveType("long")))
-    late.write(some("a", 2).append_column("y", pa.array(["new"])))
+    late.write(table_of("a", 2).append_column("y", pa.array(["new"])))
     assert row("a", 2, x=None, y="new") in rows(table)
     assert DeltaTable(table.uri).version() == 2
 
@@ -390,24 +377,24 @@ def test_a_transaction_beside_a_schema_change_lands_with_the_column_of_the_other
 def test_a_column_that_another_writer_made_of_another_type_conflicts(
     table: Table, parquet_files: Files
 ) -> None:
-    begin(table).write(some("a", 1))
-    late = begin(table, partition("b"))
-    begin(table, partition("a"), "append").write(some("a", 1).append_column("x", pa.array([1])))
+    begin(table).write(table_of("a", 1))
+    late = begin(table, partitions("b"))
+    begin(table, partitions("a"), "append").write(table_of("a", 1).append_column("x", pa.array([1])))
     files = parquet_files(table)
     with pytest.raises(CommitConflict, match=r"changed the columns \['x'\].*Nothing was written\.$"):
-        late.write(streamed(some("b", 1).append_column("x", pa.array(["text"]))))
+        late.write(streamed(table_of("b", 1).append_column("x", pa.array(["text"]))))
     assert parquet_files(table) == files
 
 
 def test_a_table_that_was_replaced_by_another_of_the_same_name_conflicts(
     table: Table, tmp_path: Path
 ) -> None:
-    begin(table).write(some("a", 1))
-    late = begin(table, partition("a"))
+    begin(table).write(table_of("a", 1))
+    late = begin(table, partitions("a"))
     Path(table.uri).rename(tmp_path / "old")
-    begin(table).write(some("b", 1))
+    begin(table).write(table_of("b", 1))
     with pytest.raises(CommitConflict, match="no longer says"):
-        late.write(some("a", 2))
+        late.write(table_of("a", 2))
 
 
 # --- What may have landed is not deleted --------------------------------------------------------------------
@@ -430,9 +417,9 @@ def answer(monkeypatch: pytest.MonkeyPatch, *, lands: bool, then: Callable[[], N
 def test_an_unclear_answer_after_a_commit_that_landed_is_success(
     table: Table, rows: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
     answer(monkeypatch, lands=True)
-    assert begin(table, None, "append").write(some("a", 2)).version == 1
+    assert begin(table, None, "append").write(table_of("a", 2)).version == 1
     assert rows(table) == [row("a", 1), row("a", 2)]
 
 
@@ -440,13 +427,13 @@ def test_an_unclear_answer_is_cleared_up_even_if_others_committed_the_scope_sinc
     table: Table, rows: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contract = Contract(unique=[["n"]])
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
 
     def other() -> None:
-        begin(table, None, "append").write(some("a", 3))
+        begin(table, None, "append").write(table_of("a", 3))
 
     answer(monkeypatch, lands=True, then=other)
-    commit = begin(table, None, "append", contract=contract).write(some("a", 2))
+    commit = begin(table, None, "append", contract=contract).write(table_of("a", 2))
     assert commit.version == 1
     assert rows(table) == [row("a", 1), row("a", 2), row("a", 3)]
 
@@ -454,10 +441,10 @@ def test_an_unclear_answer_is_cleared_up_even_if_others_committed_the_scope_sinc
 def test_an_unclear_answer_before_anything_landed_keeps_the_files_and_says_so(
     table: Table, parquet_files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
     answer(monkeypatch, lands=False)
     with pytest.raises(CommitStateUnknown, match="ended with DeltaError: timeout") as error:
-        begin(table).write(some("a", 2))
+        begin(table).write(table_of("a", 2))
     assert "Nothing was written" not in str(error.value)
     assert len(parquet_files(table)) == 2
 
@@ -465,36 +452,36 @@ def test_an_unclear_answer_before_anything_landed_keeps_the_files_and_says_so(
 # --- Equal output -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scope", [Scope(), partition("a")])
+@pytest.mark.parametrize("scope", [Scope(), partitions("a")])
 def test_equal_rows_in_memory_commit_nothing_and_leave_no_file(
     table: Table, parquet_files: Files, scope: Scope
 ) -> None:
-    first = begin(table, scope).write(some("a", 1, 2))
+    first = begin(table, scope).write(table_of("a", 1, 2))
     files = parquet_files(table)
-    again = begin(table, scope).write(some("a", 2, 1).to_pandas())
+    again = begin(table, scope).write(table_of("a", 2, 1).to_pandas())
     assert (again.changed, again.version, again.fingerprint) == (False, 0, first.fingerprint)
     assert parquet_files(table) == files
     assert DeltaTable(table.uri).version() == 0
 
 
 def test_an_equal_empty_output_commits_nothing(table: Table) -> None:
-    begin(table).write(some("a"))
-    assert not begin(table).write(some("a")).changed
-    assert not Transaction(Table(table.name, table.uri + "2")).write(some("a")).version
-    assert not Transaction(Table(table.name, table.uri + "2")).write(some("a")).changed
+    begin(table).write(table_of("a"))
+    assert not begin(table).write(table_of("a")).changed
+    assert not Transaction(Table(table.name, table.uri + "2")).write(table_of("a")).version
+    assert not Transaction(Table(table.name, table.uri + "2")).write(table_of("a")).changed
 
 
 def test_equal_rows_on_a_second_attempt_leave_an_empty_commit_that_fences_the_first_off(
     table: Table, rows: Read, parquet_files: Files
 ) -> None:
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
     files = parquet_files(table)
-    zombie = begin(table, partition("a"), provenance=Provenance("run", "s", 1))
-    again = begin(table, partition("a"), provenance=Provenance("run", "s", 2)).write(some("a", 1))
+    zombie = begin(table, partitions("a"), provenance=Provenance("run", "s", 1))
+    again = begin(table, partitions("a"), provenance=Provenance("run", "s", 2)).write(table_of("a", 1))
     assert (again.changed, again.version) == (False, 1)
     assert not [action for action in log(table, 1) if "add" in action or "remove" in action]
     with pytest.raises(CommitConflict, match="attempt 2"):
-        zombie.write(some("a", 5))
+        zombie.write(table_of("a", 5))
     assert rows(table) == [row("a", 1)]
     assert parquet_files(table) == files
 
@@ -511,11 +498,11 @@ def test_minus_zero_is_another_value_than_zero_and_a_new_column_is_a_change(tabl
 def test_a_failed_audit_leaves_nothing_visible_and_no_file(
     table: Table, rows: Read, parquet_files: Files
 ) -> None:
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
     files = parquet_files(table)
     contract = Contract({"n": Column("int64", minimum=2)})
     with pytest.raises(AuditFailed, match=r"^t \[b\]: the contract is broken.*Nothing was written\.$"):
-        begin(table, partition("b"), contract=contract).write(streamed(some("b", 1)))
+        begin(table, partitions("b"), contract=contract).write(streamed(table_of("b", 1)))
     assert rows(table) == [row("a", 1)]
     assert parquet_files(table) == files
     assert not (Path(table.uri) / "p=b").exists()
@@ -523,7 +510,7 @@ def test_a_failed_audit_leaves_nothing_visible_and_no_file(
 
 def test_a_failed_first_write_leaves_no_folder(table: Table) -> None:
     with pytest.raises(AuditFailed):
-        begin(table, contract=Contract({"n": Column("int64", minimum=2)})).write(some("b", 1))
+        begin(table, contract=Contract({"n": Column("int64", minimum=2)})).write(table_of("b", 1))
     assert not Path(table.uri).exists()
 
 
@@ -534,13 +521,13 @@ class AuthorError(Exception):
 def test_an_error_in_the_authors_generator_comes_out_as_it_is_and_leaves_no_file(
     table: Table, rows: Read, parquet_files: Files
 ) -> None:
-    begin(table).write(some("a", 1))
+    begin(table).write(table_of("a", 1))
     files = parquet_files(table)
     problem = AuthorError("mine")
 
     def batches() -> Iterator[pa.RecordBatch]:
         for number in range(300):
-            yield from some(f"k{number % 100}", *range(100)).to_batches()
+            yield from table_of(f"k{number % 100}", *range(100)).to_batches()
         raise problem
 
     with pytest.raises(AuthorError) as error:
@@ -557,10 +544,10 @@ def test_a_merge_replaces_rows_of_equal_keys_and_keeps_the_others(table: Table, 
     old = pa.table({"p": ["a", "a", "b"], "n": [1, 2, 1], "v": ["old"] * 3})
     begin(table).write(old)
     new = pa.table({"p": ["a", "a"], "n": [2, 3], "v": ["new"] * 2})
-    begin(table, partition("a"), "merge").write(new)
+    begin(table, partitions("a"), "merge").write(new)
     expected = [row("a", 1, v="old"), row("a", 2, v="new"), row("a", 3, v="new"), row("b", 1, v="old")]
     assert rows(table) == expected
-    begin(table, partition("a"), "merge", delete_unmatched=True).write(new)
+    begin(table, partitions("a"), "merge", delete_unmatched=True).write(new)
     assert rows(table) == expected[1:]
 
 
@@ -613,10 +600,10 @@ def test_settings_that_contradict_each_other_are_refused(table: Table) -> None:
 def test_a_new_column_of_naive_times_can_be_added_to_an_old_table(
     table: Table, rows: Read, mode: Mode, partition_by: list[str]
 ) -> None:
-    Transaction(table, partition_by=partition_by).write(some("a", 1))
+    Transaction(table, partition_by=partition_by).write(table_of("a", 1))
     keys = ["n"] if mode == "merge" else []
     noon = datetime(2021, 1, 1, 12)  # noqa: DTZ001
-    data = some("a", 2).append_column("at", pa.array([noon], pa.timestamp("us")))
+    data = table_of("a", 2).append_column("at", pa.array([noon], pa.timestamp("us")))
     Transaction(table, partition_by=partition_by, mode=mode, merge_keys=keys).write(data)
     assert row("a", 2, at=noon) in rows(table)
     Transaction(table, partition_by=partition_by, mode=mode, merge_keys=keys).write(
@@ -629,7 +616,7 @@ def test_a_new_column_of_naive_times_can_be_added_to_an_old_table(
 def test_a_replaced_schema_drops_columns_and_changes_types(
     table: Table, rows: Read, partition_by: list[str]
 ) -> None:
-    Transaction(table, partition_by=partition_by).write(some("a", 1).append_column("x", pa.array([1])))
+    Transaction(table, partition_by=partition_by).write(table_of("a", 1).append_column("x", pa.array([1])))
     after = pa.table({"p": ["a"], "n": ["text"]})
     with pytest.raises(DataRefused):
         Transaction(table, partition_by=partition_by).write(after)
@@ -638,10 +625,10 @@ def test_a_replaced_schema_drops_columns_and_changes_types(
 
 
 def test_a_replaced_schema_where_rows_stay_is_refused(table: Table) -> None:
-    begin(table).write(some("a", 1))
-    for scope, mode in ((partition("a"), "replace"), (None, "append"), (None, "merge")):
+    begin(table).write(table_of("a", 1))
+    for scope, mode in ((partitions("a"), "replace"), (None, "append"), (None, "merge")):
         with pytest.raises(SchemaMismatch, match="would change rows"):
-            begin(table, scope, mode, on_schema_change="replace").write(some("a", 1))  # type: ignore[arg-type]
+            begin(table, scope, mode, on_schema_change="replace").write(table_of("a", 1))  # type: ignore[arg-type]
 
 
 # --- Provenance ---------------------------------------------------------------------------------------------
@@ -652,7 +639,7 @@ def test_a_commit_says_who_made_it_from_what_and_tells_no_secret(tmp_path: Path)
     table = Table.at(str(tmp_path), ["t"], options)
     work = Provenance("run", "step", 2, "sales/t", "v7", {"orders": 41})
     contract = Contract({"n": Column("int64")}, unique=[["n"]])
-    commit = begin(table, partition("a"), provenance=work, contract=contract).write(some("a", 1, 2))
+    commit = begin(table, partitions("a"), provenance=work, contract=contract).write(table_of("a", 1, 2))
     found = record(table, commit.version)
     assert found["run_id"] == "run"
     assert found["step"] == "step"
@@ -671,28 +658,28 @@ def test_a_commit_says_who_made_it_from_what_and_tells_no_secret(tmp_path: Path)
 
 
 def test_tables_with_features_that_would_not_be_honoured_are_refused(table: Table) -> None:
-    begin(table).write(some("a", 1))
-    late = begin(table, partition("a"))
+    begin(table).write(table_of("a", 1))
+    late = begin(table, partitions("a"))
     DeltaTable(table.uri).alter.add_feature(
         TableFeatures.DeletionVectors, allow_protocol_versions_increase=True
     )
     with pytest.raises(UnsupportedTable, match="eletionVectors"):
         begin(table)
     with pytest.raises(UnsupportedTable, match=r"eletionVectors.*Nothing was written\.$"):
-        late.write(some("a", 2))
+        late.write(table_of("a", 2))
 
 
 @pytest.mark.parametrize("key", ["delta.appendOnly"])
 def test_append_only_tables_are_refused(tmp_path: Path, key: str) -> None:
     table = Table.at(str(tmp_path), ["t"])
-    write_deltalake(table.uri, some("a", 1), configuration={key: "true"})
+    write_deltalake(table.uri, table_of("a", 1), configuration={key: "true"})
     with pytest.raises(UnsupportedTable, match=key):
         Transaction(table)
 
 
 def test_tables_with_constraints_are_refused(tmp_path: Path) -> None:
     table = Table.at(str(tmp_path), ["t"])
-    write_deltalake(table.uri, some("a", 1))
+    write_deltalake(table.uri, table_of("a", 1))
     DeltaTable(table.uri).alter.add_constraint({"positive": "n > 0"})
     with pytest.raises(UnsupportedTable, match=r"delta\.constraints\.positive"):
         Transaction(table)

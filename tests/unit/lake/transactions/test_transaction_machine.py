@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, QueryBuilder
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -19,10 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from practicus_assets.errors import CommitConflict
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Mode, Scope
+from practicus_assets.lake.partitions.scope import Mode, Scope
 from practicus_assets.lake.transactions.commit import Committer
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from tests import kit
 
 PARTITIONS = ["a", "b/c", "x' OR '1'='1"]
 Row = tuple[str, int, int, int | None]  # p, id, n, and extra where the table has it
@@ -67,7 +68,7 @@ def swap_and_raise(error: Exception) -> Callable[..., None]:
 def scope_of(partitions: frozenset[str] | None) -> Scope:
     if partitions is None:
         return Scope()
-    return Scope(("p",), tuple((Key(key),) for key in sorted(partitions)))
+    return kit.partitions(*sorted(partitions))
 
 
 def as_batches(rows: list[Row], *, wide: bool) -> Iterator[pa.RecordBatch]:
@@ -334,7 +335,7 @@ class Transactions(RuleBasedStateMachine):
         handle = DeltaTable(self.table.uri)
         assert handle.version() == self.version
         assert all(Path(uri).is_file() for uri in handle.file_uris())
-        found = pa.table(QueryBuilder().register("t", handle).execute("SELECT * FROM t")).to_pylist()
+        found = kit.read(handle)
         rows = Counter((r["p"], r["id"], r["n"], r.get("extra")) for r in found)
         assert rows == sum(self.model.values(), Counter())
         snapshot = Snapshot.open(self.table)

@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from practicus_assets.errors import CommitConflict
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
+from tests.kit import partitions
 
 if __name__ == "__main__":
     root, mode, partition = sys.argv[1:]
@@ -20,7 +20,7 @@ if __name__ == "__main__":
         transaction = Transaction(table, partition_by=["p"], mode="append")
         rows = rows.append_column("p", pa.array([partition] * 3))
     else:
-        transaction = Transaction(table, Scope(("p",), ((Key(partition),),)), partition_by=["p"])
+        transaction = Transaction(table, partitions(partition), partition_by=["p"])
     try:
         transaction.write(rows)
     except CommitConflict:

@@ -10,21 +10,16 @@ from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.errors import SchemaMismatch, UnsupportedTable
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.verification import verify
+from tests.kit import partitions, write
 
 Read = Callable[[Table], list[dict[str, Any]]]
 
 
-def scope(p: str) -> Scope:
-    return Scope(("p",), ((Key(p),),))
-
-
 def append(table: Table, p: str, *numbers: int, **columns: Any) -> None:
-    rows = pa.table({"p": [p] * len(numbers), "n": pa.array(numbers, pa.int64()), **columns})
-    Transaction(table, scope(p), partition_by=["p"], mode="append").write(rows)
+    write(table, p, *numbers, mode="append", **columns)
 
 
 @pytest.fixture
@@ -67,7 +62,7 @@ def test_large_files_are_left_alone(scattered: Table) -> None:
 
 
 def test_a_writer_that_began_before_lands_after(scattered: Table, rows: Read) -> None:
-    writer = Transaction(scattered, scope("b"), partition_by=["p"])
+    writer = Transaction(scattered, partitions("b"), partition_by=["p"])
     compact(scattered)
     writer.write(pa.table({"p": ["b"], "n": [99]}))
     assert [row["n"] for row in rows(scattered) if row["p"] == "b"] == [99]
@@ -84,7 +79,7 @@ def test_partitions_that_a_writer_replaced_meanwhile_are_left_to_it(
         if done == 1 and not replaced:
             replaced = True
             row = pa.table({"p": ["b"], "n": [99]})
-            Transaction(scattered, scope("b"), partition_by=["p"]).write(row)
+            Transaction(scattered, partitions("b"), partition_by=["p"]).write(row)
             append(scattered, "a b/%é", 7)
 
     files = parquet_files(scattered)
@@ -164,7 +159,7 @@ def test_files_that_never_had_a_new_column_stay_without_it(scattered: Table, row
     before = rows(scattered)
     compact(scattered)
     assert rows(scattered) == before
-    assert verify(scattered, Scope(("p",), ((Key("one"),), (Key("b"),))), rows=True).findings == ()
+    assert verify(scattered, partitions("one", "b"), rows=True).findings == ()
 
 
 def test_partitions_of_null_are_left_alone(table: Table, rows: Read) -> None:

@@ -4,15 +4,16 @@ from deltalake import write_deltalake
 
 from practicus_assets.errors import VersionGone
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.partitions.scope import Mode
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.difference import difference
+from tests.kit import partitions
 
 
-def write(table: Table, p: str, rows: list[dict[str, object]], mode: str = "replace") -> None:
+def write(table: Table, p: str, rows: list[dict[str, object]], mode: Mode = "replace") -> None:
     data = pa.Table.from_pylist([{"p": p, **row} for row in rows])
-    Transaction(table, Scope(("p",), ((Key(p),),)), partition_by=["p"], mode=mode).write(data)  # type: ignore[arg-type]
+    Transaction(table, partitions(p), partition_by=["p"], mode=mode).write(data)
 
 
 def test_only_partitions_whose_rows_differ_are_shown_with_the_rows(table: Table) -> None:

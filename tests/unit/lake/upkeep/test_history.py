@@ -7,20 +7,22 @@ from deltalake import DeltaTable, write_deltalake
 from practicus_assets.errors import VersionGone
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.partitions.scope import Mode
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.history import history, version_of
 from practicus_assets.lake.upkeep.retention import checkpoint
+from tests.kit import partitions, table_of
 
 
-def write(table: Table, numbers: list[int], run_id: str | None = None, mode: str = "replace") -> None:
+def write(table: Table, numbers: list[int], run_id: str | None = None, mode: Mode = "replace") -> None:
     who = Provenance(run_id=run_id or str(uuid.uuid4()), step="s", asset_key="t", inputs={"up": 3})
     rule = Contract({"n": Column("int64", minimum=2, severity="WARN")})
-    scope = Scope(("p",), ((Key("a"),),))
-    rows = pa.table({"p": ["a"] * len(numbers), "n": pa.array(numbers, pa.int64())})
-    Transaction(table, scope, partition_by=["p"], mode=mode, contract=rule, provenance=who).write(rows)  # type: ignore[arg-type]
+    transaction = Transaction(
+        table, partitions("a"), partition_by=["p"], mode=mode, contract=rule, provenance=who
+    )
+    transaction.write(table_of("a", *numbers))
 
 
 def test_each_commit_says_who_what_and_how_many_rows(table: Table) -> None:

@@ -15,7 +15,6 @@ from deltalake import write_deltalake
 from practicus_assets.errors import VersionGone
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
@@ -28,14 +27,10 @@ from practicus_assets.lake.upkeep.retention import (
     unneeded_files,
 )
 from practicus_assets.lake.upkeep.verification import verify
+from tests.kit import partitions, write
 
 Files = Callable[[Table], set[str]]
 Read = Callable[[Table], list[dict[str, Any]]]
-
-
-def write(table: Table, *numbers: int, p: str = "a", mode: Any = "replace") -> None:
-    rows = pa.table({"p": [p] * len(numbers), "n": pa.array(numbers, pa.int64())})
-    Transaction(table, Scope(("p",), ((Key(p),),)), partition_by=["p"], mode=mode).write(rows)
 
 
 def age(table: Table, hours: float) -> None:
@@ -56,11 +51,11 @@ def vacuum(table: Table, cutoff: datetime, *keep: int) -> int:
 def test_files_of_versions_before_the_cutoff_go_and_all_others_stay(
     table: Table, parquet_files: Files
 ) -> None:
-    write(table, 1)
+    write(table, "a", 1)
     age(table, 100)
-    write(table, 2)
+    write(table, "a", 2)
     age(table, 100)
-    write(table, 3)
+    write(table, "a", 3)
     age(table, 10)
     assert vacuum(table, ago(205)) == 0  # version 0 was the newest then
     assert vacuum(table, ago(50)) == 1  # version 1 was
@@ -73,17 +68,17 @@ def test_files_of_versions_before_the_cutoff_go_and_all_others_stay(
 
 
 def test_what_a_reader_pinned_before_the_cutoff_was_over_stays_readable(table: Table) -> None:
-    write(table, 1)
+    write(table, "a", 1)
     age(table, 100)
     moment = ago(20)
-    write(table, 2)
+    write(table, "a", 2)
     pinned = Snapshot.at(table, moment)
     vacuum(table, moment)
     assert pinned.scan().read_all()["n"].to_pylist() == [1]
 
 
 def test_files_being_staged_stay_whatever_the_cutoff(table: Table, rows: Read) -> None:
-    write(table, 1)
+    write(table, "a", 1)
     age(table, 100)
 
     def slow() -> Iterator[pa.RecordBatch]:
@@ -97,7 +92,7 @@ def test_files_being_staged_stay_whatever_the_cutoff(table: Table, rows: Read) -
 
 
 def test_orphans_go_once_they_are_older_than_a_day_and_the_cutoff(table: Table, parquet_files: Files) -> None:
-    write(table, 1)
+    write(table, "a", 1)
     orphan = Path(table.uri, "p=a", "part-left.parquet")
     pq.write_table(pa.table({"n": [1]}), orphan)
     age(table, 20)
@@ -111,7 +106,7 @@ def test_orphans_go_once_they_are_older_than_a_day_and_the_cutoff(table: Table, 
 
 def test_versions_that_are_to_be_kept_stay_readable(table: Table) -> None:
     for number in range(4):
-        write(table, number)
+        write(table, "a", number)
     age(table, 100)
     assert vacuum(table, ago(1), 1) == 2
     assert Snapshot.open(table, 1).scan().read_all()["n"].to_pylist() == [1]
@@ -120,8 +115,8 @@ def test_versions_that_are_to_be_kept_stay_readable(table: Table) -> None:
 def test_a_version_that_is_to_be_kept_and_is_lost_keeps_everything(
     table: Table, parquet_files: Files
 ) -> None:
-    write(table, 1)
-    write(table, 2)
+    write(table, "a", 1)
+    write(table, "a", 2)
     age(table, 100)
     with pytest.raises(NotSafe, match="version 7 of t, which is to be kept, cannot be opened"):
         unneeded_files(table, ago(1), [7])
@@ -129,18 +124,18 @@ def test_a_version_that_is_to_be_kept_and_is_lost_keeps_everything(
 
 
 def test_tables_inside_of_its_folder_are_not_touched(table: Table, rows: Read) -> None:
-    write(table, 1)
+    write(table, "a", 1)
     inner = Table.at(table.uri, ["inner"])
-    write(inner, 5)
+    write(inner, "a", 5)
     deeper = Table.at(table.uri, ["x", "y"])
-    write(deeper, 6)
+    write(deeper, "a", 6)
     age(table, 100)
     assert vacuum(table, ago(1)) == 0
     assert [row["n"] for row in (*rows(inner), *rows(deeper))] == [5, 6]
 
 
 def test_hidden_folders_and_other_files_are_not_touched(table: Table) -> None:
-    write(table, 1)
+    write(table, "a", 1)
     others = [Path(table.uri, name) for name in ("_change_data/x.parquet", ".tmp/y.parquet", "notes.txt")]
     for path in others:
         path.parent.mkdir(exist_ok=True)
@@ -164,7 +159,7 @@ def test_odd_partition_values_are_compared_as_they_lie_in_the_folder(
     table: Table, rows: Read, p: str
 ) -> None:
     for number in (1, 2):
-        write(table, number, p=p)
+        write(table, p, number)
     write_deltalake(table.uri, pa.table({"p": [p], "n": [3]}), mode="append")
     age(table, 100)
     assert vacuum(table, ago(1)) == 1
@@ -172,9 +167,9 @@ def test_odd_partition_values_are_compared_as_they_lie_in_the_folder(
 
 
 def test_nothing_goes_if_a_file_of_the_table_is_missing(table: Table, parquet_files: Files) -> None:
-    write(table, 1)
-    write(table, 2)
-    write(table, 3, p="b")
+    write(table, "a", 1)
+    write(table, "a", 2)
+    write(table, "b", 3)
     age(table, 100)
     next(Path(table.uri).glob("p=b/*.parquet")).unlink()
     with pytest.raises(NotSafe, match=r"1 files of t are not there, e.g. p=b/.*Nothing was removed"):
@@ -183,9 +178,9 @@ def test_nothing_goes_if_a_file_of_the_table_is_missing(table: Table, parquet_fi
 
 
 def test_a_file_that_a_commit_named_meanwhile_stays(table: Table) -> None:
-    write(table, 1)
+    write(table, "a", 1)
     age(table, 100)
-    write(table, 2)
+    write(table, "a", 2)
     found = unneeded_files(table, datetime.now(UTC))
     [path] = found.paths
     later = Removable(found.cutoff, -1, found.paths, found.bytes)  # as if it had been found out before
@@ -196,11 +191,11 @@ def test_a_file_that_a_commit_named_meanwhile_stays(table: Table) -> None:
 
 def test_log_entries_before_the_newest_old_checkpoint_go(table: Table, rows: Read) -> None:
     for number in range(6):
-        write(table, number, mode="append")
+        write(table, "a", number, mode="append")
         if number in {1, 3}:
             checkpoint(table)
     age(table, 100)
-    write(table, 6, mode="append")
+    write(table, "a", 6, mode="append")
     assert unneeded_entries(table, ago(101)).paths == ()
     found = unneeded_entries(table, ago(50))
     assert remove(table, found) == len(found.paths) > 0
@@ -214,7 +209,7 @@ def test_log_entries_before_the_newest_old_checkpoint_go(table: Table, rows: Rea
 
 def test_log_entries_of_versions_to_be_kept_stay(table: Table) -> None:
     for number in range(4):
-        write(table, number)
+        write(table, "a", number)
         checkpoint(table)
     age(table, 100)
     remove(table, unneeded_entries(table, ago(1), [1]))
@@ -225,11 +220,11 @@ def test_log_entries_of_versions_to_be_kept_stay(table: Table) -> None:
 
 def test_a_damaged_checkpoint_is_not_relied_upon(table: Table) -> None:
     for number in range(3):
-        write(table, number)
+        write(table, "a", number)
         if number == 1:
             checkpoint(table)
     age(table, 100)
-    write(table, 3)
+    write(table, "a", 3)
     checkpoint(table)
     Path(table.uri, "_delta_log", f"{1:020}.checkpoint.parquet").write_bytes(b"broken")
     assert unneeded_entries(table, ago(1)).paths == ()
@@ -238,12 +233,12 @@ def test_a_damaged_checkpoint_is_not_relied_upon(table: Table) -> None:
 @pytest.mark.parametrize("by_us", [True, False])
 def test_a_checkpoint_expires_nothing_by_itself(table: Table, *, by_us: bool) -> None:
     if by_us:
-        write(table, 0)
+        write(table, "a", 0)
     else:
         write_deltalake(table.uri, pa.table({"p": ["a"], "n": [0]}), partition_by=["p"])
     table.open().alter.set_table_properties({"delta.logRetentionDuration": "interval 1 days"})
     for number in range(3):
-        write(table, number, mode="append")
+        write(table, "a", number, mode="append")
         age(table, 100)
         checkpoint(table)
     age(table, 100)
@@ -253,7 +248,9 @@ def test_a_checkpoint_expires_nothing_by_itself(table: Table, *, by_us: bool) ->
 
 def test_checkpoints_beside_writers_land(table: Table, rows: Read) -> None:
     write_deltalake(table.uri, pa.table({"p": ["a"], "n": [0]}), partition_by=["p"])
-    threads = [threading.Thread(target=write, args=(table, n), kwargs={"mode": "append"}) for n in (1, 2, 3)]
+    threads = [
+        threading.Thread(target=write, args=(table, "a", n), kwargs={"mode": "append"}) for n in (1, 2, 3)
+    ]
     for thread in threads:
         thread.start()
     checkpoint(table)
@@ -263,10 +260,10 @@ def test_checkpoints_beside_writers_land(table: Table, rows: Read) -> None:
 
 
 def test_maintenance_beside_writers_loses_and_doubles_nothing(table: Table, rows: Read) -> None:
-    partitions = ("a", "b", "c")
+    keys = ("a", "b", "c")
     for number in range(3):
-        for p in partitions:
-            write(table, number, p=p)
+        for p in keys:
+            write(table, p, number)
     checkpoint(table)
     age(table, 100)
     began = datetime.now(UTC)
@@ -274,8 +271,8 @@ def test_maintenance_beside_writers_loses_and_doubles_nothing(table: Table, rows
 
     def replace(p: str) -> None:
         for number in range(10):
-            write(table, number, p=p)
-            write(table, 100 + number, p=p, mode="append")
+            write(table, p, number)
+            write(table, p, 100 + number, mode="append")
 
     def tidy() -> None:
         while not done.is_set():
@@ -287,21 +284,21 @@ def test_maintenance_beside_writers_loses_and_doubles_nothing(table: Table, rows
     with ThreadPoolExecutor() as pool:
         keeper = pool.submit(tidy)
         try:
-            list(pool.map(replace, partitions))
+            list(pool.map(replace, keys))
         finally:
             done.set()
         keeper.result()
     assert sorted((row["p"], row["n"]) for row in rows(table)) == [
-        (p, number) for p in partitions for number in (9, 109)
+        (p, number) for p in keys for number in (9, 109)
     ]
-    assert verify(table, Scope(("p",), tuple((Key(p),) for p in partitions)), rows=True).findings == ()
+    assert verify(table, partitions(*keys), rows=True).findings == ()
     with pytest.raises(VersionGone):
         table.open(0)
 
 
 def test_a_log_that_begins_after_the_cutoff_keeps_everything(table: Table) -> None:
     for number in range(3):
-        write(table, number)
+        write(table, "a", number)
     checkpoint(table)
     age(table, 100)
     remove(table, unneeded_entries(table, ago(1)))
@@ -328,8 +325,8 @@ def test_commits_leave_the_expiry_of_the_log_to_maintenance(table: Table) -> Non
     table.open().alter.set_table_properties(properties)
     for number in range(6):
         age(table, 100)
-        write(table, number, mode="append")
-        write(table, number + 10, mode="append")
+        write(table, "a", number, mode="append")
+        write(table, "a", number + 10, mode="append")
         compact(table)
     assert (Path(table.uri, "_delta_log") / f"{0:020}.json").exists()
     assert any(Path(table.uri, "_delta_log").glob("*.checkpoint.parquet"))

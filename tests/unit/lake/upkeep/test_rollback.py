@@ -10,25 +10,17 @@ from deltalake import write_deltalake
 
 from practicus_assets.errors import CommitConflict, SchemaMismatch, VersionGone
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.rollback import RollbackRefused, plan, roll_back
+from tests.kit import partitions, write
 
 Read = Callable[[Table], list[dict[str, Any]]]
 
 
-def scope(*keys: str) -> Scope:
-    return Scope(("p",), tuple((Key(key),) for key in keys))
-
-
-ALL = scope("a", "b", "c")
-
-
-def write(table: Table, p: str, *numbers: int, mode: Any = "replace", **columns: Any) -> None:
-    rows = pa.table({"p": [p] * len(numbers), "n": pa.array(numbers, pa.int64()), **columns})
-    Transaction(table, scope(p), partition_by=["p"], mode=mode).write(rows)
+ALL = partitions("a", "b", "c")
 
 
 def back(table: Table, to: int, within: Scope = ALL, *, whole: bool = True, **options: Any) -> Commit | None:
@@ -53,7 +45,7 @@ def test_only_the_given_partitions_go_back(table: Table, rows: Read) -> None:
         write(table, p, 1)
     for p in ("a", "b"):
         write(table, p, 9)
-    back(table, 1, scope("a"), whole=False)
+    back(table, 1, partitions("a"), whole=False)
     assert rows(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 9}]
 
 
@@ -69,9 +61,9 @@ def test_several_commits_are_undone_only_if_told(table: Table, rows: Read) -> No
         write(table, "a", number)
     write(table, "b", 7)
     with pytest.raises(RollbackRefused, match=r"undo 2 commits: version 2 .*version 1 .*Nothing was written"):
-        back(table, 0, scope("a"), whole=False)
+        back(table, 0, partitions("a"), whole=False)
     assert table.open().version() == 3
-    back(table, 0, scope("a"), whole=False, undo_newer=True)
+    back(table, 0, partitions("a"), whole=False, undo_newer=True)
     assert rows(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 7}]
 
 
@@ -150,7 +142,7 @@ def test_partitions_do_not_go_back_over_a_change_of_their_columns(table: Table, 
     changed = pa.table({"p": ["a", "b"], "n": ["one", "two"]})
     Transaction(table, partition_by=["p"], on_schema_change="replace").write(changed)
     with pytest.raises(SchemaMismatch, match=r"columns \['n'\] of t changed"):
-        back(table, 0, scope("a"), whole=False)
+        back(table, 0, partitions("a"), whole=False)
     back(table, 0)
     assert rows(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 2}]
 

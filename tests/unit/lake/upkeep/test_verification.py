@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,27 +9,24 @@ from deltalake import write_deltalake
 
 from practicus_assets.errors import TableNotFound
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Scope
-from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import checkpoint
 from practicus_assets.lake.upkeep.verification import Verification, verify
+from tests import kit
+from tests.kit import partitions
 
-SCOPE = Scope(("p",), ((Key("a"),), (Key("b"),)))
+SCOPE = partitions("a", "b")
 
 
 @pytest.fixture
 def filled(table: Table) -> Table:
     for p, numbers in (("a", [1, 2, 3]), ("b", [7])):
-        write(table, p, numbers)
+        write(table, p, *numbers)
     return table
 
 
-def write(table: Table, p: str, numbers: list[int], mode: str = "replace", **columns: list[object]) -> None:
-    rows = pa.table(
-        {"p": [p] * len(numbers), "n": pa.array(numbers, pa.int64()), "s": ["x"] * len(numbers), **columns}
-    )
-    Transaction(table, Scope(("p",), ((Key(p),),)), partition_by=["p"], mode=mode).write(rows)  # type: ignore[arg-type]
+def write(table: Table, p: str, *numbers: int, **options: Any) -> None:
+    kit.write(table, p, *numbers, s=["x"] * len(numbers), **options)
 
 
 def kinds(found: Verification) -> list[str]:
@@ -42,10 +40,10 @@ def a_file(table: Table, p: str = "a") -> Path:
 
 @pytest.mark.parametrize("rows", [False, True])
 def test_a_whole_table_has_nothing_to_tell(filled: Table, *, rows: bool) -> None:
-    write(filled, "a", [4], "append")
+    write(filled, "a", 4, mode="append")
     compact(filled)
     checkpoint(filled)
-    write(filled, "b", [8, 9])
+    write(filled, "b", 8, 9)
     found = verify(filled, SCOPE, rows=rows)
     assert found.findings == ()
     assert (found.version, found.entries, found.files, found.rows) == (4, 5, 2, 6)
@@ -114,12 +112,12 @@ def test_rows_that_are_not_those_that_were_committed_are_found_when_rows_are_rea
 
 
 def test_a_column_that_came_later_is_no_change_of_older_partitions(filled: Table) -> None:
-    write(filled, "b", [8], later=["y"])
+    write(filled, "b", 8, later=["y"])
     assert verify(filled, SCOPE, rows=True).findings == ()
 
 
 def test_a_hole_in_the_log_and_a_damaged_entry_are_found(filled: Table) -> None:
-    write(filled, "a", [5])
+    write(filled, "a", 5)
     checkpoint(filled)
     log = Path(filled.uri, "_delta_log")
     (log / f"{1:020}.json").unlink()
@@ -155,7 +153,7 @@ def test_orphans_are_counted_and_are_no_fault(
 ) -> None:
     pq.write_table(pa.table({"n": [1]}), Path(filled.uri, "p=a", "part-left.parquet"))
     inner = Table.at(filled.uri, ["inner"])
-    write(inner, "a", [1])
+    write(inner, "a", 1)
     found = verify(filled)
     assert (found.orphans, found.findings) == (1, ())
     assert len(parquet_files(filled)) == 4
