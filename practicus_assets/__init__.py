@@ -1,6 +1,6 @@
 """Dagster assets that are Delta tables: audited, then committed in one transaction, or not at all.
 
-The names below are public, and so are the modules `errors` and `testing`. Each name is imported at its
+The names below are public, and so is the module `errors`. Each name is imported at its
 first use, so that the command line and a program that only reads tables do not wait for Dagster.
 """
 
@@ -12,13 +12,18 @@ if TYPE_CHECKING:
     from practicus_assets.assets.release_asset import release_asset
     from practicus_assets.assets.table_asset import table_asset
     from practicus_assets.errors import (
+        AuditFailed,
         CommitConflict,
         CommitStateUnknown,
         DataRefused,
         DeclarationError,
         LossyValues,
+        OperationRefused,
         OutOfScope,
         PracticusAssetsError,
+        ReleaseRefused,
+        RemovalRefused,
+        RollbackRefused,
         SchemaMismatch,
         StoreFailed,
         TableNotFound,
@@ -31,8 +36,12 @@ if TYPE_CHECKING:
         WorkerRejected,
         WorkerTimedOut,
     )
-    from practicus_assets.lake.contracts.audit import AuditFailed
-    from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
+    from practicus_assets.lake.contracts.contract import (
+        Column,
+        Contract,
+        RowRule,
+        TableRule,
+    )
     from practicus_assets.lake.delta.snapshot import Snapshot
     from practicus_assets.lake.upkeep.releases import Release
     from practicus_assets.operations.jobs import (
@@ -47,49 +56,56 @@ if TYPE_CHECKING:
     from practicus_assets.workers.request.tags import worker_tags
     from practicus_assets.workers.request.worker import Worker
 
-_ERRORS = "practicus_assets.errors"
-_CONTRACT = "practicus_assets.lake.contracts.contract"
-_JOBS = "practicus_assets.operations.jobs"
-
-_MODULES = {  # of each public name
-    "AuditFailed": "practicus_assets.lake.contracts.audit",
-    "Column": _CONTRACT,
-    "CommitConflict": _ERRORS,
-    "CommitStateUnknown": _ERRORS,
-    "Contract": _CONTRACT,
-    "DataRefused": _ERRORS,
-    "DeclarationError": _ERRORS,
-    "DeltaIOManager": "practicus_assets.assets.io_manager",
-    "LossyValues": _ERRORS,
-    "OutOfScope": _ERRORS,
-    "PracticusAssetsError": _ERRORS,
-    "Release": "practicus_assets.lake.upkeep.releases",
-    "RowRule": _CONTRACT,
-    "SchemaMismatch": _ERRORS,
-    "Snapshot": "practicus_assets.lake.delta.snapshot",
-    "StoreFailed": _ERRORS,
-    "TableNotFound": _ERRORS,
-    "TableRule": _CONTRACT,
-    "UnsupportedTable": _ERRORS,
-    "VersionGone": _ERRORS,
-    "Worker": "practicus_assets.workers.request.worker",
-    "WorkerCrashed": _ERRORS,
-    "WorkerFailed": _ERRORS,
-    "WorkerLost": _ERRORS,
-    "WorkerOutOfMemory": _ERRORS,
-    "WorkerRejected": _ERRORS,
-    "WorkerTimedOut": _ERRORS,
-    "difference_job": _JOBS,
-    "history_job": _JOBS,
-    "maintenance_job": _JOBS,
-    "maintenance_schedule": _JOBS,
-    "release_asset": "practicus_assets.assets.release_asset",
-    "rollback_job": _JOBS,
-    "table_asset": "practicus_assets.assets.table_asset",
-    "verification_job": _JOBS,
-    "worker_executor": "practicus_assets.workers.executor",
-    "worker_tags": "practicus_assets.workers.request.tags",
+_NAMES = {  # public ones, by the module that has them
+    "practicus_assets.assets.io_manager": ("DeltaIOManager",),
+    "practicus_assets.assets.release_asset": ("release_asset",),
+    "practicus_assets.assets.table_asset": ("table_asset",),
+    "practicus_assets.errors": (
+        "AuditFailed",
+        "CommitConflict",
+        "CommitStateUnknown",
+        "DataRefused",
+        "DeclarationError",
+        "LossyValues",
+        "OperationRefused",
+        "OutOfScope",
+        "PracticusAssetsError",
+        "ReleaseRefused",
+        "RemovalRefused",
+        "RollbackRefused",
+        "SchemaMismatch",
+        "StoreFailed",
+        "TableNotFound",
+        "UnsupportedTable",
+        "VersionGone",
+        "WorkerCrashed",
+        "WorkerFailed",
+        "WorkerLost",
+        "WorkerOutOfMemory",
+        "WorkerRejected",
+        "WorkerTimedOut",
+    ),
+    "practicus_assets.lake.contracts.contract": (
+        "Column",
+        "Contract",
+        "RowRule",
+        "TableRule",
+    ),
+    "practicus_assets.lake.delta.snapshot": ("Snapshot",),
+    "practicus_assets.lake.upkeep.releases": ("Release",),
+    "practicus_assets.operations.jobs": (
+        "difference_job",
+        "history_job",
+        "maintenance_job",
+        "maintenance_schedule",
+        "rollback_job",
+        "verification_job",
+    ),
+    "practicus_assets.workers.executor": ("worker_executor",),
+    "practicus_assets.workers.request.tags": ("worker_tags",),
+    "practicus_assets.workers.request.worker": ("Worker",),
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "AuditFailed",
@@ -101,9 +117,13 @@ __all__ = [
     "DeclarationError",
     "DeltaIOManager",
     "LossyValues",
+    "OperationRefused",
     "OutOfScope",
     "PracticusAssetsError",
     "Release",
+    "ReleaseRefused",
+    "RemovalRefused",
+    "RollbackRefused",
     "RowRule",
     "SchemaMismatch",
     "Snapshot",
@@ -133,7 +153,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name (PEP 562)."""
+    """Import a public name (PEP 562), or ask the installation for its version."""
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("practicus-assets")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULES[name]), name)

@@ -1,50 +1,74 @@
-"""What can go wrong, grouped by what the person or the program that meets it would do."""
+"""Every error of this package, grouped by what the program or the person that meets it would do.
 
-from collections.abc import Iterator
+    PracticusAssetsError
+    ├── DeclarationError           fix the code or the configuration
+    ├── DataRefused                fix the data, the function that returned them, or the contract
+    │   ├── SchemaMismatch         columns or types
+    │   ├── LossyValues            values that would change
+    │   ├── OutOfScope             rows of other partitions
+    │   └── AuditFailed            a rule of the contract
+    ├── TableNotFound              materialize the table, or fix its name or the lake's root
+    ├── VersionGone                read a newer version
+    ├── UnsupportedTable           write to another table, or upgrade
+    ├── CommitConflict             run again, on fresh inputs
+    ├── StoreFailed                repair the store or the table, then run again
+    ├── CommitStateUnknown         run again: the next attempt finds out whether the commit landed
+    ├── OperationRefused           read the message, then confirm or change what was asked for
+    │   ├── RollbackRefused        it would undo more than its caller said
+    │   ├── ReleaseRefused         the tables do not belong together, or the name is taken
+    │   └── RemovalRefused         files that may still be needed would be deleted
+    └── WorkerFailed               read the log of the worker that ran the step
+        ├── WorkerOutOfMemory      give it more memory
+        ├── WorkerLost             run again
+        ├── WorkerRejected         fix the image, the configuration or the rights
+        ├── WorkerTimedOut         raise the limit, or find out what takes so long
+        └── WorkerCrashed          read its log
+
+An error is named after the state that it reports. The text names the table and its partitions, says what is
+wrong and what to do, and ends with "Nothing was written." where that is so.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 
 class PracticusAssetsError(Exception):
     """Any error of this package.
 
-    `found` says what is wrong, `advice` what to do. `table`, `partitions` and `nothing_written` are
-    filled in by the transaction that the error ended.
+    Attributes:
+        problem: what is wrong, as a sentence.
+        advice: what to do about it, as a sentence; empty if the problem says it.
+        table: the table's name; empty where no table is concerned.
+        partitions: the partitions concerned, as people read them.
+        nothing_written: whether the table is as it was before.
+
     """
 
-    def __init__(self, found: str, advice: str = "") -> None:
-        super().__init__(found)
-        self.found = found
+    def __init__(self, problem: str, advice: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
         self.advice = advice
         self.table = ""
         self.partitions = ""
         self.nothing_written = False
 
     def __str__(self) -> str:
-        where = self.table + (f" [{self.partitions}]" if self.partitions else "")
-        sentences = [f"{where}: {self.found}" if where else self.found, self.advice]
+        place = self.table + (f" [{self.partitions}]" if self.partitions else "")
+        sentences = [f"{place}: {self.problem}" if place else self.problem, self.advice]
         if self.nothing_written:
             sentences.append("Nothing was written.")
         return " ".join(sentence for sentence in sentences if sentence)
 
 
 class DeclarationError(PracticusAssetsError):
-    """A definition or a setting is wrong: mend the code or the configuration."""
-
-
-class TableNotFound(PracticusAssetsError):
-    """There is no Delta table at that place: materialize it, or mend the key or the root."""
-
-
-class VersionGone(PracticusAssetsError):
-    """A pinned version can no longer be read: its files or its log entries were vacuumed away."""
-
-
-class UnsupportedTable(PracticusAssetsError):
-    """The table uses a feature of the Delta protocol that a transaction here would not honour."""
+    """A definition or a setting is wrong: fix the code or the configuration."""
 
 
 class DataRefused(PracticusAssetsError):
-    """The data cannot become the table as they are: mend the data, the function or the contract."""
+    """The data cannot become the table as they are: fix the data, the function or the contract."""
 
 
 class SchemaMismatch(DataRefused):
@@ -59,40 +83,81 @@ class OutOfScope(DataRefused):
     """Rows or files lie outside the partitions that the transaction may replace."""
 
 
+class AuditFailed(DataRefused):
+    """A blocking rule of the contract failed.
+
+    Attributes:
+        results: the result of every rule, those that passed among them.
+
+    """
+
+    def __init__(self, problem: str, advice: str = "", results: Sequence[Any] = ()) -> None:
+        super().__init__(problem, advice)
+        self.results = list(results)
+
+
+class TableNotFound(PracticusAssetsError):
+    """There is no Delta table at that place: materialize it, or fix the key or the root."""
+
+
+class VersionGone(PracticusAssetsError):
+    """A version can no longer be read: its files or its log entries were vacuumed away."""
+
+
+class UnsupportedTable(PracticusAssetsError):
+    """The table uses a feature of the Delta protocol that a transaction here would not honour."""
+
+
 class CommitConflict(PracticusAssetsError):
     """Somebody else committed the same scope first: run again on fresh inputs."""
 
 
 class StoreFailed(PracticusAssetsError):
-    """The object store, or the disk, failed or holds a damaged table: see to it, and run again."""
+    """The object store or the disk failed, or the table is damaged: repair it, and run again."""
 
 
 class CommitStateUnknown(PracticusAssetsError):
     """The store did not say whether the commit landed; staged files are kept, the next attempt finds out."""
 
 
+class OperationRefused(PracticusAssetsError):
+    """What an operator asked for is not safe as it was asked for: confirm or change it."""
+
+
+class RollbackRefused(OperationRefused):
+    """A rollback would undo more than its caller said."""
+
+
+class ReleaseRefused(OperationRefused):
+    """The tables of a release do not belong together, or its name is taken."""
+
+
+class RemovalRefused(OperationRefused):
+    """Nobody can tell which files are still needed, so none is removed."""
+
+
 class WorkerFailed(PracticusAssetsError):
-    """The worker of a step ended and the step had not: look at the worker."""
+    """The worker of a step ended before the step did: read its log."""
 
 
 class WorkerOutOfMemory(WorkerFailed):
-    """It used more memory than it may: give it more."""
+    """The worker used more memory than it may: give it more."""
 
 
 class WorkerLost(WorkerFailed):
-    """It was evicted, preempted or deleted, or its node went away: try again."""
+    """The worker was evicted, preempted or deleted, or its node went away: run again."""
 
 
 class WorkerRejected(WorkerFailed):
-    """It cannot start as it is described: mend image, configuration or rights."""
+    """The worker cannot start as it is described: fix its image, configuration or rights."""
 
 
 class WorkerTimedOut(WorkerFailed):
-    """It ran longer than its time limit: raise it, or find out what takes so long."""
+    """The worker ran longer than its time limit: raise it, or find out what takes so long."""
 
 
 class WorkerCrashed(WorkerFailed):
-    """Its process ended without the step's result: read its log."""
+    """The worker's process ended without the step's result: read its log."""
 
 
 @contextmanager
@@ -105,3 +170,24 @@ def naming(table: str, partitions: str = "", *, nothing_written: bool = False) -
         error.partitions = error.partitions or partitions
         error.nothing_written = error.nothing_written or nothing_written
         raise
+
+
+def did_you_mean(name: object, names: Iterable[str], otherwise: str = "", *, most: int = 1) -> str:
+    """Return the question "Did you mean …?" for a name that is not among those that exist.
+
+    Case, hyphens and underscores do not count, so that `node_selector` is near `nodeSelector`.
+
+    Args:
+        name: the name that was given.
+        names: the names that exist.
+        otherwise: the answer if none of them is near.
+        most: how many names the question offers at most.
+
+    """
+    spellings = {_folded(each): each for each in names}
+    nearest = difflib.get_close_matches(_folded(name), spellings, most)
+    return f"Did you mean {' or '.join(spellings[each] for each in nearest)}?" if nearest else otherwise
+
+
+def _folded(name: object) -> str:
+    return re.sub(r"[-_]", "", str(name)).lower()

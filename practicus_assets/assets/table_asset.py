@@ -20,8 +20,8 @@ from practicus_assets.assets.materialization import (
 )
 from practicus_assets.assets.runs import provenance_of
 from practicus_assets.assets.settings import PartitionBy, TableSettings
-from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatch
-from practicus_assets.lake.contracts.audit import AuditFailed, schema_failure
+from practicus_assets.errors import AuditFailed, DeclarationError, LossyValues, SchemaMismatch
+from practicus_assets.lake.contracts.audit import schema_failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.declared import as_contract
 from practicus_assets.lake.delta.snapshot import Snapshot

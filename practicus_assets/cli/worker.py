@@ -1,6 +1,5 @@
 """`worker`: the pod that a step would get, and why."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from rich.markup import escape
 from practicus_assets import code_location
 from practicus_assets.cli import output
 from practicus_assets.cli.instance import dagster_instance, instance_is_set
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.launch import variables
@@ -106,12 +105,9 @@ def _found(known: Sequence[Job], name: str, job: str | None) -> tuple[Job, Step]
     if matches:
         return matches[0]
     all_names = {each for one in choice for step in one.steps for each in (step.key, *step.assets)}
-    close = difflib.get_close_matches(name, all_names, 3)
     raise DeclarationError(
         f"there is no step or asset {name!r} here that runs.",
-        f"Did you mean {' or '.join(close)}?"
-        if close
-        else f"There are {', '.join(sorted(all_names)) or 'none'}.",
+        did_you_mean(name, all_names, f"There are {', '.join(sorted(all_names)) or 'none'}.", most=3),
     )
 
 

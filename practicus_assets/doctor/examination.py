@@ -81,7 +81,7 @@ class Examination:
             try:
                 refuse_local_instance(self.instance)
             except DeclarationError as error:
-                yield failed("events", error.found, error.advice)
+                yield failed("events", error.problem, error.advice)
 
     def _reference(self) -> dict[str, str] | None:
         """Return what a pod needs to find the instance; None if it cannot."""

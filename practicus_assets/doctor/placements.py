@@ -62,7 +62,7 @@ def placements(jobs: Sequence[Job], instance: dg.DagsterInstance | None, forced:
         try:
             configuration = Configuration.of(job.config)
         except DeclarationError as error:
-            made.findings.append(failed(f"configuration of {job.label}", error.found, error.advice))
+            made.findings.append(failed(f"configuration of {job.label}", error.problem, error.advice))
             continue
         where, why = backend(configuration, job.config, instance)
         if forced is not None:
@@ -92,7 +92,7 @@ def _placed(
         try:
             found |= {_key(each): each for each in _of_step(step, job, configuration, instance)}
         except DeclarationError as error:
-            wrong.append(failed(f"worker of {step.key}", error.found, error.advice))
+            wrong.append(failed(f"worker of {step.key}", error.problem, error.advice))
     return list(found.values()), wrong
 
 

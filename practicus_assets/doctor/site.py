@@ -60,7 +60,7 @@ class Site:
             try:
                 job = step_manifest(placement.step, placement.worker, self._setting)
             except DeclarationError as error:
-                yield failed(f"worker of {placement.step}", error.found, error.advice)
+                yield failed(f"worker of {placement.step}", error.problem, error.advice)
             else:
                 self._pods.append((placement, job["spec"]["template"]["spec"]))
         wanted = {each for _, pod in self._pods for each in references(pod)}
@@ -108,7 +108,7 @@ def _asked(check: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Fi
 
 def _told(error: Exception) -> tuple[str, str]:
     if isinstance(error, PracticusAssetsError):
-        return error.found, error.advice
+        return error.problem, error.advice
     if isinstance(error, ApiException):
         return f"the API server answered: {said(error)}", "See to the kubeconfig's credentials and context."
     return f"it cannot be reached: {error}", "See to the kubeconfig's server, the network, and the cluster."

@@ -207,8 +207,8 @@ def _results(cluster: Cluster, pod: Mapping[str, Any], what: str, took: float) -
 
 def _told(error: PracticusAssetsError, line: str) -> tuple[str, str]:
     if not line:
-        return error.found, error.advice
-    return f"{error.found} It wrote: {line}", error.advice
+        return error.problem, error.advice
+    return f"{error.problem} It wrote: {line}", error.advice
 
 
 def _last_line(cluster: Cluster, pod: Mapping[str, Any]) -> str:

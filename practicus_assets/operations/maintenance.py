@@ -140,7 +140,7 @@ def maintain(
         watch: is told how far the work at hand is.
 
     Raises:
-        NotSafe: if nobody can tell what may be removed.
+        RemovalRefused: if nobody can tell what may be removed.
 
     """
     moment, held_by = cutoff(instance, chores.retention_hours, run_id or None)

@@ -10,26 +10,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from practicus_assets.errors import DataRefused
+from practicus_assets.errors import AuditFailed, DataRefused
 from practicus_assets.lake.contracts.contract import Check, Contract, Severity, rows_parameter
 from practicus_assets.lake.rows.distinct import counted
 from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
 from practicus_assets.lake.rows.frames import read_as, shown
 
 _SAMPLE_ROWS = 5
-
-
-class AuditFailed(DataRefused):
-    """A blocking rule of the contract failed on the staged rows; `results` has every rule's result."""
-
-    def __init__(self, results: Sequence["AuditResult"]) -> None:
-        failures = "; ".join(
-            f"{r.name} ({r.description}): {r.found}" + (f", e.g. {r.sample[0]}" if r.sample else "")
-            for r in results
-            if r.blocks
-        )
-        super().__init__(f"the contract is broken. {failures}.", "Mend the data or the contract.")
-        self.results = list(results)
 
 
 Rescan = Callable[[Sequence[str] | None], pa.RecordBatchReader]
@@ -142,9 +129,21 @@ class Audit:
         return _outcome(check, surplus, shown(twice.slice(0, _SAMPLE_ROWS).select(range(len(check.columns)))))
 
 
+def failure(results: Sequence[AuditResult]) -> AuditFailed:
+    """Return the error that ends a transaction whose rows broke a blocking rule."""
+    failures = "; ".join(
+        f"{r.name} ({r.description}): {r.found}" + (f", e.g. {r.sample[0]}" if r.sample else "")
+        for r in results
+        if r.blocks
+    )
+    return AuditFailed(f"the contract is broken. {failures}.", "Fix the data or the contract.", results)
+
+
 def schema_failure(contract: Contract, error: DataRefused) -> list[AuditResult]:
     """Return the results of an audit that ended at the schema: its check failed, the others did not run."""
-    return [_outcome(check, 1, found=str(error.found)) for check in contract.checks if check.kind == "schema"]
+    return [
+        _outcome(check, 1, found=str(error.problem)) for check in contract.checks if check.kind == "schema"
+    ]
 
 
 def _outcome(

@@ -242,7 +242,7 @@ def _validate(name: str, column: Column) -> None:
             raise TypeError(f"allowed={column.allowed!r} is a text and no list")  # noqa: TRY301 one message for all
     except SchemaMismatch as error:
         raise DeclarationError(
-            f"the contract: {error.found}", "Declare a type that Delta Lake has."
+            f"the contract: {error.problem}", "Declare a type that Delta Lake has."
         ) from error
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise DeclarationError(

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError, OutOfScope, SchemaMismatch, naming
-from practicus_assets.lake.contracts.audit import Audit, AuditFailed, AuditResult, Rescan
+from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
 from practicus_assets.lake.delta.protocol import refuse_unsupported
@@ -227,7 +227,7 @@ class Transaction:
             audit.observe_existing(rescans[-1])
         results = audit.finish(rescans, rows)
         if any(result.blocks for result in results):
-            raise AuditFailed(results)
+            raise failure(results)
         return results
 
     def _existing(self, schema: pa.Schema) -> Rescan:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from practicus_assets.errors import CommitConflict, PracticusAssetsError, TableNotFound, VersionGone, naming
+from practicus_assets.errors import CommitConflict, ReleaseRefused, TableNotFound, VersionGone, naming
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -37,10 +37,6 @@ _CONTRACT = Contract(
     unique=[["name", "table"], ["number", "table"]],
     closed=True,
 )
-
-
-class ReleaseRefused(PracticusAssetsError):
-    """The tables do not belong together, or the name is taken."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from practicus_assets.errors import CommitConflict, PracticusAssetsError
+from practicus_assets.errors import CommitConflict, PracticusAssetsError, RemovalRefused
 from practicus_assets.lake.delta.files import data_files, listed, stored_path
 from practicus_assets.lake.delta.log import HOOKS, KEEPS_LOG, UPKEEP, LogEntry, entries, landed_ms
 from practicus_assets.lake.delta.table import Table
@@ -28,10 +28,6 @@ _LATE = "the log begins later than what is to be kept, so nobody can tell what w
 _LONGEST_STAGING = timedelta(days=1)  # of work that no Dagster run tells of, such as a rollback at a terminal
 
 Watch = Callable[[int, int], None]
-
-
-class NotSafe(PracticusAssetsError):
-    """Nobody can tell what may be removed, so nothing is."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +62,8 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
         keep: older versions that stay readable.
 
     Raises:
-        NotSafe: if files of the table are missing: then the paths in the log and those in the folder may not
-            be comparable. Or if a version to be kept cannot be opened.
+        RemovalRefused: if files of the table are missing: then the paths in the log and those in the folder
+            may not be comparable. Or if a version to be kept cannot be opened.
 
     """
     handle = table.open()
@@ -80,7 +76,7 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
     present = listed(table)
     missing = sorted(needed - present.keys())
     if missing:
-        raise NotSafe(
+        raise RemovalRefused(
             f"{len(missing)} files of {table.name} are not there, e.g. {missing[0]}.",
             f"Nothing was removed. Look at it with practicus-assets verify {table.name}.",
         )
@@ -213,7 +209,7 @@ def _files_of(table: Table, version: int) -> set[str]:
     try:
         return {file.path for file in data_files(table.open(version))}
     except (PracticusAssetsError, DeltaError) as error:
-        raise NotSafe(
+        raise RemovalRefused(
             f"version {version} of {table.name}, which is to be kept, cannot be opened: {error}",
             "Nothing was removed. If it is lost for good, keep fewer releases.",
         ) from error

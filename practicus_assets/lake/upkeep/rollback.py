@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from practicus_assets.errors import CommitConflict, PracticusAssetsError, SchemaMismatch, naming
+from practicus_assets.errors import CommitConflict, RollbackRefused, SchemaMismatch, naming
 from practicus_assets.lake.delta.files import data_files
 from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
@@ -19,10 +19,6 @@ from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.history import Version, described
 
 _Values = Mapping[str, Value | None]
-
-
-class RollbackRefused(PracticusAssetsError):
-    """A rollback would undo more than its caller said."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class WorkerHandler(StepHandler):
         try:
             yield from self._launch(attempt)
         except PracticusAssetsError as error:
-            failed = error if isinstance(error, WorkerFailed) else WorkerRejected(error.found, error.advice)
+            failed = error if isinstance(error, WorkerFailed) else WorkerRejected(error.problem, error.advice)
             self._failed(attempt, Failure(failed))
 
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:

@@ -1,6 +1,5 @@
 """Configuration of `worker_executor`: where steps run, with which defaults, sizes and regions."""
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -10,7 +9,7 @@ from typing import Any
 import dagster as dg
 import yaml
 
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.workers.placement.layers import Assignment
 from practicus_assets.workers.placement.region import Region
 from practicus_assets.workers.request.manifest import merged
@@ -229,8 +228,7 @@ def _from_environment() -> dict[str, Any]:
 def _refuse_unknown(config: Mapping[str, Any], known: set[str], where: str) -> None:
     for name in config:
         if name not in known:
-            meant = difflib.get_close_matches(str(name), known, 1)
             raise DeclarationError(
                 f"{where} has the unknown field {name!r}.",
-                f"Did you mean {meant[0]}?" if meant else f"Its fields are {', '.join(sorted(known))}.",
+                did_you_mean(name, known, f"Its fields are {', '.join(sorted(known))}."),
             )

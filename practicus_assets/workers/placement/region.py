@@ -53,7 +53,7 @@ class Region:
         try:
             return Worker(image=self.image, service_account=self.service_account, env=dict(self.env) or None)
         except DeclarationError as error:
-            raise DeclarationError(f"{self.label}: {error.found}", error.advice) from None
+            raise DeclarationError(f"{self.label}: {error.problem}", error.advice) from None
 
     def placed(self, worker: Worker) -> Worker:
         """Return a worker bound to the region's spot nodes, or kept away from them, as it asks.

@@ -3,12 +3,11 @@
 The types are those that the official client knows; the API server of an older cluster may know fewer.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, did_you_mean
 
 _LIST = re.compile(r"list\[(.+)\]")
 _MAP = re.compile(r"dict\(str, (.+)\)")
@@ -73,6 +72,6 @@ def _object_problems(type_name: str, value: Any, path: str) -> Iterator[str]:
         if key in spelled:
             yield from _problems(model.openapi_types[spelled[key]], item, f"{path}.{key}")
             continue
-        meant = model.attribute_map.get(key) or next(iter(difflib.get_close_matches(key, spelled, 1)), None)
-        hint = f" (did you mean {meant}?)" if meant else ""
+        question = did_you_mean(key, spelled)
+        hint = f" ({question[0].lower()}{question[1:]})" if question else ""
         yield f"{path}.{key} is no field of {type_name.removeprefix('V1')}{hint}"

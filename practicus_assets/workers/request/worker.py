@@ -1,12 +1,11 @@
 """What a step asks of the place where it runs."""
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.workers.request.fields import CHECKS
 from practicus_assets.workers.request.quantity import amount
 
@@ -119,15 +118,14 @@ class Worker:
         known = [each.name for each in fields(cls)]
         for name in config:
             if name not in known:
-                meant = difflib.get_close_matches(str(name), known, 1)
                 raise DeclarationError(
                     f"{source} has the field {name!r}, which a worker does not.",
-                    f"Did you mean {meant[0]}?" if meant else f"Its fields are {', '.join(known)}.",
+                    did_you_mean(name, known, f"Its fields are {', '.join(known)}."),
                 )
         try:
             return cls(**config)
         except DeclarationError as error:
-            raise DeclarationError(f"{source}: {error.found}", error.advice) from None
+            raise DeclarationError(f"{source}: {error.problem}", error.advice) from None
 
     def given(self) -> dict[str, Any]:
         """Return the fields that are given, as JSON can hold them."""

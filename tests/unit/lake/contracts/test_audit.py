@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from practicus_assets.errors import DataRefused, SchemaMismatch
-from practicus_assets.lake.contracts.audit import AuditFailed, AuditResult
+from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
+from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.transaction import Transaction
@@ -95,7 +95,7 @@ def test_an_error_names_each_broken_rule_with_an_example(table: Table) -> None:
     ) as error:
         Transaction(table, contract=contract).write(pa.table({"x": [0, 1]}))
     assert "row_count (each partition has at least 3 rows): 1 bad partition," in str(error.value)
-    assert str(error.value).endswith("Mend the data or the contract. Nothing was written.")
+    assert str(error.value).endswith("Fix the data or the contract. Nothing was written.")
 
 
 # --- Unique keys --------------------------------------------------------------------------------------------

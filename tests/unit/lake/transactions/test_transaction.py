@@ -16,6 +16,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.schema import PrimitiveType
 
 from practicus_assets.errors import (
+    AuditFailed,
     CommitConflict,
     CommitStateUnknown,
     DataRefused,
@@ -25,7 +26,6 @@ from practicus_assets.errors import (
     UnsupportedTable,
     VersionGone,
 )
-from practicus_assets.lake.contracts.audit import AuditFailed
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Mode, Scope

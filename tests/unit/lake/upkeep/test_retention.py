@@ -12,14 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from practicus_assets.errors import VersionGone
+from practicus_assets.errors import RemovalRefused, VersionGone
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import (
-    NotSafe,
     Removable,
     checkpoint,
     remove,
@@ -118,7 +117,7 @@ def test_a_version_that_is_to_be_kept_and_is_lost_keeps_everything(
     write(table, "a", 1)
     write(table, "a", 2)
     age(table, 100)
-    with pytest.raises(NotSafe, match="version 7 of t, which is to be kept, cannot be opened"):
+    with pytest.raises(RemovalRefused, match="version 7 of t, which is to be kept, cannot be opened"):
         unneeded_files(table, ago(1), [7])
     assert len(parquet_files(table)) == 2
 
@@ -172,7 +171,7 @@ def test_nothing_goes_if_a_file_of_the_table_is_missing(table: Table, parquet_fi
     write(table, "b", 3)
     age(table, 100)
     next(Path(table.uri).glob("p=b/*.parquet")).unlink()
-    with pytest.raises(NotSafe, match=r"1 files of t are not there, e.g. p=b/.*Nothing was removed"):
+    with pytest.raises(RemovalRefused, match=r"1 files of t are not there, e.g. p=b/.*Nothing was removed"):
         unneeded_files(table, ago(1))
     assert len(parquet_files(table)) == 2
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from practicus_assets.errors import CommitConflict, SchemaMismatch, VersionGone
+from practicus_assets.errors import CommitConflict, RollbackRefused, SchemaMismatch, VersionGone
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
-from practicus_assets.lake.upkeep.rollback import RollbackRefused, plan, roll_back
+from practicus_assets.lake.upkeep.rollback import plan, roll_back
 from tests.kit import partitions, write
 
 Read = Callable[[Table], list[dict[str, Any]]]
