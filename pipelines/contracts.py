@@ -16,21 +16,24 @@ def clock(description: str = "local clock, HHMM", *, nullable: bool = True) -> C
     return Column("int64", description, nullable=nullable, minimum=0, maximum=2359)
 
 
-def cancelled(flights: pd.DataFrame) -> int:
+def cancelled(flights: pd.DataFrame) -> pd.DataFrame:
     """On no day is more than a fifth of the flights cancelled."""
-    return int((flights["dep_time"].isna().groupby(flights["day"]).mean() > 0.2).sum())  # a fifth
+    share = flights["dep_time"].isna().groupby(flights["day"]).mean()
+    return share[share > 0.2].to_frame("cancelled")  # a fifth
 
 
-def gaps(weather: pd.DataFrame) -> int:
+def gaps(weather: pd.DataFrame) -> bool | pd.DataFrame:
     """Each day has at least 69 of its 72 readings."""
     if weather.empty:
-        return 1
-    return int((weather.groupby("day").size() < 69).sum())  # 23 hours at 3 airports
+        return False
+    readings = weather.groupby("day").size()
+    return readings[readings < 69].to_frame("readings")  # 23 hours at 3 airports
 
 
-def unlucky(flights: pd.DataFrame) -> int:
+def unlucky(flights: pd.DataFrame) -> pd.DataFrame:
     """On no day do more than a tenth of the flights lack the weather."""
-    return int((flights["visib"].isna().groupby(flights["day"]).mean() > 0.1).sum())  # a tenth
+    share = flights["visib"].isna().groupby(flights["day"]).mean()
+    return share[share > 0.1].to_frame("without_weather")  # a tenth
 
 
 Flights = Contract(

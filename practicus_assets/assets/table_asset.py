@@ -183,7 +183,7 @@ class _Step:
                 raise
             except (SchemaMismatch, LossyValues) as error:
                 if self._contract is not None:
-                    yield from check_results(schema_failure(self._contract, error), key, scope)
+                    yield from check_results(schema_failure(self._contract.checks, error), key, scope)
                 raise
         snapshot = Snapshot.open(table, commit.version, scope)
         metadata = commit_metadata(

@@ -1,6 +1,6 @@
 """Audits: the run of a contract on staged rows, before anybody can see them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from practicus_assets.errors import AuditFailed, DataRefused
-from practicus_assets.lake.contracts.contract import Check, Contract, Severity, rows_parameter
+from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
+from practicus_assets.lake.contracts.check import Check, Severity, rows_parameter
 from practicus_assets.lake.rows.distinct import counted
 from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
-from practicus_assets.lake.rows.frames import read_as, shown
+from practicus_assets.lake.rows.frames import read_as, record_batches, shown
 
 _SAMPLE_ROWS = 5
 
@@ -27,7 +27,11 @@ class AuditResult:
     """What one rule found.
 
     Attributes:
-        bad_rows: how many rows break the rule (partitions, for a row count).
+        name: the rule's name.
+        passed: whether the rule holds.
+        severity: the rule's severity.
+        description: what the rule promises.
+        bad_rows: how many rows break the rule (partitions for a row count, cases for a table rule).
         sample: the first few of them.
         found: what was found, in words.
 
@@ -48,16 +52,19 @@ class AuditResult:
 
 
 class Audit:
-    """Runs a contract's rules: those on rows as batches pass, the others when all rows are staged."""
+    """Runs a contract's rules: those on rows as batches pass, the others when all rows are staged.
 
-    def __init__(self, contract: Contract) -> None:
-        self._contract = contract
-        self._row_checks = [
-            c for c in contract.checks if c.kind not in {"schema", "unique", "row_count", "table"}
-        ]
+    Args:
+        checks: the rules of the contract.
+
+    """
+
+    def __init__(self, checks: Sequence[Check]) -> None:
+        self._checks = list(checks)
+        self._row_checks = [c for c in checks if c.kind not in {"schema", "unique", "row_count", "table"}]
         self._bad = {c.name: 0 for c in self._row_checks}
         self._samples: dict[str, list[dict[str, Any]]] = {c.name: [] for c in self._row_checks}
-        self._unique_checks = [c for c in contract.checks if c.kind == "unique"]
+        self._unique_checks = [c for c in checks if c.kind == "unique"]
         self._keys: dict[str, list[Hashes]] = {c.name: [] for c in self._unique_checks}
 
     def observe(self, batch: pa.RecordBatch) -> None:
@@ -87,7 +94,7 @@ class Audit:
             rows: the number of rows of each partition, by key.
 
         """
-        return [self._result(check, rescans, rows) for check in self._contract.checks]
+        return [self._result(check, rescans, rows) for check in self._checks]
 
     def _result(self, check: Check, rescans: Sequence[Rescan], rows: Mapping[str, int]) -> AuditResult:
         if check.kind == "schema":
@@ -139,11 +146,9 @@ def failure(results: Sequence[AuditResult]) -> AuditFailed:
     return AuditFailed(f"the contract is broken. {failures}.", "Fix the data or the contract.", results)
 
 
-def schema_failure(contract: Contract, error: DataRefused) -> list[AuditResult]:
+def schema_failure(checks: Iterable[Check], error: DataRefused) -> list[AuditResult]:
     """Return the results of an audit that ended at the schema: its check failed, the others did not run."""
-    return [
-        _outcome(check, 1, found=str(error.problem)) for check in contract.checks if check.kind == "schema"
-    ]
+    return [_outcome(check, 1, found=str(error.problem)) for check in checks if check.kind == "schema"]
 
 
 def _outcome(
@@ -196,7 +201,7 @@ def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
         raise DataRefused(
             f"row rule {check.name!r} returned {len(answer)} values of type {answer.type} "
             f"for {batch.num_rows} rows.",
-            "Return one boolean a row.",
+            "Return one boolean per row.",
         )
     return pc.invert(pc.fill_null(answer, True))  # noqa: FBT003 a fill value
 
@@ -208,18 +213,24 @@ def _blaming(check: Check) -> Iterator[None]:
         yield
     except Exception as error:
         raise DataRefused(
-            f"rule {check.name!r} raised {type(error).__name__}: {error}.", "Mend the rule or the data."
+            f"rule {check.name!r} raised {type(error).__name__}: {error}.", "Fix the rule or the data."
         ) from error
 
 
 def _run_table_rule(check: Check, rescan: Rescan) -> tuple[int, list[dict[str, Any]], str]:
+    """Return how many cases break a rule on the table, some of them, and what was found, in words."""
     with _blaming(check):
         answer = check.argument(read_as(rescan(None), rows_parameter(check.argument)))
     if isinstance(answer, (bool, np.bool_)):
         return (0 if answer else 1), [], "" if answer else "the rule does not hold"
-    if isinstance(answer, (int, np.integer)) and answer >= 0:
-        return int(answer), [], ""
-    raise DataRefused(
-        f"table rule {check.name!r} returned {answer!r}.",
-        "Return a bool, or the number of bad cases.",
-    )
+    try:
+        stream = record_batches(answer)
+    except SchemaMismatch as error:
+        raise DataRefused(
+            f"table rule {check.name!r} returned a value of type {type(answer).__qualname__}.",
+            "Return True if the rule holds and False if not, or a table of the cases that break it "
+            "(without rows if there are none). A number is not taken: 1 could be read as either.",
+        ) from error
+    with _blaming(check):
+        cases = stream.read_all()
+    return cases.num_rows, shown(cases.slice(0, _SAMPLE_ROWS)), ""

@@ -6,16 +6,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from practicus_assets.errors import DeclarationError, SchemaMismatch
-from practicus_assets.lake.rows.frames import annotated
+from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatch
+from practicus_assets.lake.contracts.audit import Audit, AuditResult, schema_failure
+from practicus_assets.lake.contracts.check import Check, Kind, Severity
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE
+from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
+from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.lake.rows.types import exact_scalar, stored_type
-
-Severity = Literal["ERROR", "WARN"]
 
 _CHECK_NAME = re.compile(r"[A-Za-z0-9_]+")  # what Dagster takes as the name of an asset check
 
@@ -55,10 +57,10 @@ class RowRule:
     """A condition on each row, run batch by batch.
 
     Attributes:
-        name: of the asset check.
-        check: takes rows as a `pyarrow.Table`, or as its annotation says, and returns one boolean a row;
-            null counts as true, as in SQL.
-        description: what is promised.
+        name: the name of the asset check.
+        check: a function that takes rows as a `pyarrow.Table`, or as its annotation says, and returns one
+            boolean per row; null counts as true, as in SQL.
+        description: what is promised, in words.
         severity: "WARN" records a failure and commits.
 
     """
@@ -74,16 +76,17 @@ class TableRule:
     """A condition on all staged rows together, run once before the commit.
 
     Attributes:
-        name: of the asset check.
-        check: takes the rows as its annotation says (by default a DataFrame; `pa.RecordBatchReader` streams)
-            and returns whether they are good, or the number of bad rows.
-        description: what is promised.
+        name: the name of the asset check.
+        check: a function that takes the rows as its annotation says (by default a DataFrame;
+            `pa.RecordBatchReader` streams) and returns either a bool, True if the rule holds, or a table of
+            the cases that break it, without rows if there are none. A number is refused.
+        description: what is promised, in words.
         severity: "WARN" records a failure and commits.
 
     """
 
     name: str
-    check: Callable[[Any], bool | int]
+    check: Callable[[Any], Any]
     description: str = ""
     severity: Severity = "ERROR"
 
@@ -141,7 +144,7 @@ class Contract:
         return pa.schema([pa.field(name, column.arrow_type) for name, column in self.columns.items()])
 
     @cached_property
-    def checks(self) -> list["Check"]:
+    def checks(self) -> list[Check]:
         """Every rule, in the order of declaration."""
         found = []
         if self.columns:
@@ -168,6 +171,46 @@ class Contract:
             found.append(Check(rule.name, kind, (), sentence, rule.severity, rule.check))
         return found
 
+    def refuse_undeclared(self, names: Sequence[str]) -> None:
+        """Raise SchemaMismatch if the contract is closed and does not declare a column."""
+        undeclared = [name for name in names if self.columns and name not in self.columns]
+        if undeclared and self.closed:
+            raise SchemaMismatch(f"the contract does not know the columns {undeclared}.", "Declare them.")
+
+    def audit(self, data: Any) -> list[AuditResult]:
+        """Run every rule on rows, as a transaction would that replaces a whole table with them.
+
+        No table is needed, and a broken rule is a result and no exception. All rows are held in memory.
+
+        Args:
+            data: the rows, as any value that a table asset may return.
+
+        Raises:
+            DataRefused: if the rows are no table, or a rule fails to give an answer.
+
+        """
+        try:
+            reader = record_batches(data)
+            self.refuse_undeclared(reader.schema.names)
+            schema = reconcile(reader.schema, None, self.schema, {}, "add", all_rows=True)
+            batches, first_row = [], 0
+            for batch in reader:
+                batches.append(conformed(batch, schema, {}, first_row))
+                first_row += batch.num_rows
+        except (SchemaMismatch, LossyValues) as error:
+            if not self.columns:
+                raise
+            return schema_failure(self.checks, error)
+        rows = pa.Table.from_batches(batches, schema)
+        audit = Audit(self.checks)
+        for batch in rows.to_batches(BATCH_ROWS):
+            audit.observe(batch)
+
+        def scan(columns: Sequence[str] | None) -> pa.RecordBatchReader:
+            return (rows.select(columns) if columns else rows).to_reader(BATCH_ROWS)
+
+        return audit.finish([scan], {WHOLE_TABLE: rows.num_rows})
+
     @cached_property
     def digest(self) -> str:
         """A short hash of everything that is promised, functions by their source."""
@@ -175,33 +218,6 @@ class Contract:
             f"{name}: {column.arrow_type}" for name, column in self.columns.items()
         ]
         return hashlib.sha256("\n".join([*parts, str(self.closed)]).encode()).hexdigest()[:16]
-
-
-Kind = Literal[
-    "schema",
-    "not_null",
-    "minimum",
-    "maximum",
-    "range",
-    "allowed",
-    "pattern",
-    "unique",
-    "row_count",
-    "row",
-    "table",
-]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One rule of a contract, as the audit runs it and Dagster shows it."""
-
-    name: str
-    kind: Kind
-    columns: tuple[str, ...]
-    description: str
-    severity: Severity
-    argument: Any = None
 
 
 def _column_checks(name: str, column: Column) -> list[Check]:
@@ -289,9 +305,3 @@ def _source(argument: Any) -> str:
     except (OSError, TypeError):
         named = getattr(argument, "__qualname__", None) or type(argument).__qualname__
         return f"{named} {argument}" if "__str__" in vars(type(argument)) else str(named)
-
-
-def rows_parameter(check: Callable[[Any], Any]) -> Any:
-    """Return the annotation of a rule function's first parameter; None where there is none."""
-    parameters = list(inspect.signature(check).parameters)
-    return annotated(check, parameters[0]) if parameters else None

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError
-from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, Severity
+from practicus_assets.lake.contracts.contract import Column, Contract, RowRule
 from practicus_assets.lake.rows.frames import read_as
 from practicus_assets.lake.rows.types import exact_scalar, stored_type
 
@@ -119,12 +119,16 @@ def _rule(check: Any, column: str | None, schema: Any, earlier: list[RowRule]) -
         raise DeclarationError(
             f"check {name!r} groups rows, and runs on batches.", "Use a TableRule instead."
         )
-    severity: Severity = "WARN" if check.raise_warning else "ERROR"
     text = (
         check.description or (check.error if isinstance(check.error, str) else "") or name.replace("_", " ")
     )
     is_polars = type(schema).__module__.startswith("pandera.api.polars")
-    return RowRule(name, _Custom(check, column, name, is_polars=is_polars), text, severity)
+    return RowRule(
+        name,
+        _Custom(check, column, name, is_polars=is_polars),
+        text,
+        "WARN" if check.raise_warning else "ERROR",
+    )
 
 
 class _Custom:

@@ -5,8 +5,8 @@ from typing import Literal
 
 import pyarrow as pa
 
-from practicus_assets.errors import SchemaMismatch
-from practicus_assets.lake.rows.types import knows_nulls_only, stored_type
+from practicus_assets.errors import DataRefused, OutOfScope, SchemaMismatch
+from practicus_assets.lake.rows.types import exact_cast, knows_nulls_only, stored_type
 
 SchemaChange = Literal["add", "refuse", "replace"]
 
@@ -79,6 +79,44 @@ def reconcile(
     if alike:
         raise SchemaMismatch(f"Delta Lake does not tell the columns {alike[0]} apart.", "Rename one of them.")
     return pa.schema(fields)
+
+
+def conformed(
+    batch: pa.RecordBatch, schema: pa.Schema, filled: Mapping[str, pa.Scalar], first_row: int
+) -> pa.RecordBatch:
+    """Return a batch with exactly a table's columns and types.
+
+    Args:
+        batch: some rows of the output.
+        schema: the table's columns.
+        filled: the value of each partition column that the output may lack.
+        first_row: the batch's position in the output, for errors.
+
+    Raises:
+        DataRefused: for values that a column cannot hold, nulls where it is NOT NULL, and a column that is
+            absent.
+
+    """
+    arrays = []
+    for field in schema:
+        if field.name in batch.schema.names:
+            array = exact_cast(batch.column(field.name), field.type, field.name, first_row)
+        elif field.name in filled:
+            array = pa.repeat(filled[field.name].cast(field.type), batch.num_rows)
+        else:
+            raise OutOfScope(
+                f"the output lacks the partition column {field.name!r}, "
+                "and the scope has more than one value for it.",
+                "Return the column.",
+            )
+        if not field.nullable and array.null_count:
+            raise DataRefused(
+                f"column {field.name!r} is NOT NULL in the table, "
+                f"and {array.null_count:,} rows have no value.",
+                "Fill or drop these rows.",
+            )
+        arrays.append(array)
+    return pa.record_batch(arrays, schema=schema)
 
 
 def _fitted(field: pa.Field, wanted: pa.DataType, change: SchemaChange, *, all_rows: bool) -> pa.Field:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pyarrow as pa
 
-from practicus_assets.errors import DataRefused, DeclarationError, OutOfScope, SchemaMismatch, naming
+from practicus_assets.errors import DeclarationError, OutOfScope, SchemaMismatch, naming
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
@@ -19,8 +19,7 @@ from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
 from practicus_assets.lake.partitions.values import can_partition, is_null, split
 from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches, shown
-from practicus_assets.lake.rows.schema import SchemaChange, reconcile
-from practicus_assets.lake.rows.types import exact_cast
+from practicus_assets.lake.rows.schema import SchemaChange, conformed, reconcile
 from practicus_assets.lake.transactions.commit import Committer
 from practicus_assets.lake.transactions.merge import Merge
 from practicus_assets.lake.transactions.record import Commit, Provenance, landed
@@ -165,9 +164,7 @@ class Transaction:
     def _reconciled(self, output: pa.Schema) -> pa.Schema:
         """Return the table's columns after the commit."""
         promised = self._contract.schema
-        undeclared = [name for name in output.names if promised is not None and name not in promised.names]
-        if undeclared and self._contract.closed:
-            raise SchemaMismatch(f"the contract does not know the columns {undeclared}.", "Declare them.")
+        self._contract.refuse_undeclared(output.names)
         filled = {c: t for c, t in self._scope.natural_types().items() if c not in output.names}
         table = arrow_schema(self._began) if self._began is not None else None
         all_rows = self._scope.is_whole_table and self._mode != "append"
@@ -196,7 +193,7 @@ class Transaction:
         self, reader: pa.RecordBatchReader, bounds: Bounds, staging: Staging, started: float
     ) -> Commit:
         """Write every row to staged files while the contract's rules run, and say what was staged."""
-        audit = Audit(self._contract)
+        audit = Audit(self._contract.checks)
         for batch in self._rows(reader, staging.schema, bounds):
             hashes = hash_rows(batch, staging.schema.names)
             for values, positions in split(batch, self._partition_by):
@@ -240,7 +237,7 @@ class Transaction:
             nulls = {f.name: pa.scalar(None, f.type) for f in wanted}
             known = [name for name in wanted.names if name in snapshot.schema.names]
             old = snapshot.scan(known or snapshot.schema.names[:1])
-            return pa.RecordBatchReader.from_batches(wanted, (_conformed(b, wanted, nulls, 0) for b in old))
+            return pa.RecordBatchReader.from_batches(wanted, (conformed(b, wanted, nulls, 0) for b in old))
 
         return scan
 
@@ -252,7 +249,7 @@ class Transaction:
         first_row = 0
         for batch in reader:
             for start in range(0, batch.num_rows, BATCH_ROWS):
-                rows = _conformed(batch.slice(start, BATCH_ROWS), schema, filled, first_row + start)
+                rows = conformed(batch.slice(start, BATCH_ROWS), schema, filled, first_row + start)
                 if self._merge is not None:
                     self._merge.observe(rows)
                 yield rows
@@ -289,29 +286,3 @@ class Transaction:
             if part is not None:
                 prints[keys[part]].merge(each)
         return prints
-
-
-def _conformed(
-    batch: pa.RecordBatch, schema: pa.Schema, filled: dict[str, pa.Scalar], first_row: int
-) -> pa.RecordBatch:
-    """Return a batch with exactly the table's columns and types; absent columns get their filled value."""
-    arrays = []
-    for field in schema:
-        if field.name in batch.schema.names:
-            array = exact_cast(batch.column(field.name), field.type, field.name, first_row)
-        elif field.name in filled:
-            array = pa.repeat(filled[field.name].cast(field.type), batch.num_rows)
-        else:
-            raise OutOfScope(
-                f"the output lacks the partition column {field.name!r}, "
-                "and the scope has more than one value for it.",
-                "Return the column.",
-            )
-        if not field.nullable and array.null_count:
-            raise DataRefused(
-                f"column {field.name!r} is NOT NULL in the table, "
-                f"and {array.null_count:,} rows have no value.",
-                "Fill or drop these rows.",
-            )
-        arrays.append(array)
-    return pa.record_batch(arrays, schema=schema)

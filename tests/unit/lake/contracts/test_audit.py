@@ -227,8 +227,9 @@ def test_a_row_rule_that_does_not_answer_for_each_row_is_refused(table: Table, a
 
 
 def test_a_table_rule_sees_all_rows_as_it_is_annotated(table: Table) -> None:
-    def streamed(rows: pa.RecordBatchReader) -> int:
-        return int(sum(batch.num_rows for batch in rows) - 3)
+    def streamed(rows: pa.RecordBatchReader) -> pa.Table:
+        n = sum(batch.num_rows for batch in rows)
+        return pa.table({"surplus": range(3, n)})
 
     def arrow(rows: pa.Table) -> bool:
         return bool(rows.num_rows == 3)
@@ -243,17 +244,30 @@ def test_a_table_rule_sees_all_rows_as_it_is_annotated(table: Table) -> None:
     found = audited(table, Contract(rules=rules), column(INT, 1, 2), column(INT, 3))
     assert all(result.passed for result in found.values())
     found = audited(table, Contract(rules=rules), column(INT, 1, 2, 3, 0, 0))
-    assert {r.name: r.bad_rows for r in found.values()} == {
-        "streamed": 2,
-        "arrow": 1,
-        "pandas": 0,
-        "default": 0,
-    }
+    bad = {"streamed": 2, "arrow": 1, "pandas": 0, "default": 0}
+    assert {r.name: r.bad_rows for r in found.values()} == bad
+    assert found["streamed"].sample == [{"surplus": 3}, {"surplus": 4}]
+    assert found["streamed"].found == "2 cases"
 
 
-def test_a_table_rule_that_answers_with_something_else_is_refused(table: Table) -> None:
-    with pytest.raises(DataRefused, match="table rule 'odd' returned None"):
-        audited(table, Contract(rules=[TableRule("odd", lambda _: None)]), column(INT, 1))  # type: ignore[arg-type,return-value]
+@pytest.mark.parametrize(
+    "cases",
+    [pd.DataFrame({"x": [3, 4]}), pl.DataFrame({"x": [3, 4]}), pa.table({"x": [3, 4]})],
+    ids=["pandas", "polars", "arrow"],
+)
+def test_a_table_rule_may_return_the_cases_that_break_it(table: Table, cases: Any) -> None:
+    rules = [TableRule("broken", lambda _: cases), TableRule("kept", lambda _: cases[:0])]
+    found = audited(table, Contract(rules=rules), column(INT, 1))
+    assert (found["broken"].bad_rows, found["broken"].sample) == (2, [{"x": 3}, {"x": 4}])
+    assert found["kept"].passed
+
+
+@pytest.mark.parametrize("answer", [None, 1, 0, -1, np.int64(1), 1.0, "yes", [True]], ids=repr)
+def test_a_table_rule_that_answers_with_neither_a_bool_nor_a_table_is_refused(
+    table: Table, answer: Any
+) -> None:
+    with pytest.raises(DataRefused, match=r"table rule 'odd' returned.*True if the rule holds"):
+        audited(table, Contract(rules=[TableRule("odd", lambda _: answer)]), column(INT, 1))
 
 
 def test_an_error_in_a_rule_names_the_rule_and_keeps_its_cause(table: Table, parquet_files: Any) -> None:
@@ -265,11 +279,6 @@ def test_an_error_in_a_rule_names_the_rule_and_keeps_its_cause(table: Table, par
             audited(table, Contract(rules=[rule]), column(INT, 1))
         assert isinstance(error.value.__cause__, ZeroDivisionError)
         assert parquet_files(table) == set()
-
-
-def test_a_table_rule_cannot_count_below_nothing(table: Table) -> None:
-    with pytest.raises(DataRefused, match="table rule 'odd' returned -1"):
-        audited(table, Contract(rules=[TableRule("odd", lambda _: -1)]), column(INT, 1))
 
 
 def test_bad_rows_that_python_has_no_object_for_are_shown_as_text(table: Table) -> None:

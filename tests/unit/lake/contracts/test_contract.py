@@ -1,8 +1,9 @@
 """What can be declared, and what is refused when it is declared."""
 
+import re
 import subprocess
 import sys
-from collections.abc import Callable  # noqa: TC003 pandera reads annotations at run time
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -10,10 +11,11 @@ import pandera.pandas as pandera
 import pandera.polars as pandera_polars
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from practicus_assets.errors import DataRefused, DeclarationError
-from practicus_assets.lake.contracts.audit import Audit, AuditResult
+from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
 from practicus_assets.lake.contracts.declared import as_contract
 
@@ -22,16 +24,7 @@ from practicus_assets.lake.contracts.declared import as_contract
 
 
 def audited(contract: Contract, *batches: pa.RecordBatch) -> dict[str, AuditResult]:
-    audit = Audit(contract)
-    for batch in batches:
-        audit.observe(batch)
-    rows = {"(table)": sum(batch.num_rows for batch in batches)}
-    whole = pa.Table.from_batches(batches)
-
-    def scan(columns: Any) -> pa.RecordBatchReader:
-        return (whole.select(columns) if columns else whole).to_reader()
-
-    return {result.name: result for result in audit.finish([scan], rows)}
+    return {result.name: result for result in contract.audit(iter(batches))}
 
 
 @pytest.mark.parametrize(
@@ -106,6 +99,56 @@ def test_the_digest_changes_with_each_promise_and_with_nothing_else() -> None:
     digests = [contract.digest for contract in contracts]
     assert len(set(digests)) == len(digests)
     assert Contract({"x": Column("int64", "described")}).digest == digests[1]
+
+
+# --- Audits without a table ---------------------------------------------------------------------------------
+
+ORDERS = Contract(
+    {"n": Column("int64", nullable=False, minimum=1), "t": Column("string", allowed=["a", "b"])},
+    unique=[["n"]],
+    rows=(1, 3),
+    rules=[
+        RowRule("odd", lambda rows: pc.equal(pc.bit_wise_and(rows["n"], 1), 1)),
+        TableRule("sums", lambda rows: rows["n"].sum() < 10),
+    ],
+)
+
+
+def broken(results: list[AuditResult]) -> dict[str, int]:
+    return {result.name: result.bad_rows for result in results if not result.passed}
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pa.table, pl.DataFrame], ids=["pandas", "arrow", "polars"])
+def test_a_contract_is_run_on_rows_without_a_table(make: Callable[[Any], Any]) -> None:
+    results = ORDERS.audit(make({"n": [1, 3], "t": ["a", "b"]}))
+    assert [result.name for result in results] == [check.name for check in ORDERS.checks]
+    assert broken(results) == {}
+    assert broken(ORDERS.audit(make({"n": [1, 1, 2, 9], "t": ["a", "b", "c", None]}))) == {
+        "t_allowed": 1,
+        "n_unique": 1,
+        "row_count": 1,
+        "odd": 1,
+        "sums": 1,
+    }
+
+
+def test_rows_of_other_columns_or_types_break_the_schema_and_run_no_other_rule() -> None:
+    for data, words in (
+        ({"n": [1]}, r"lacks the columns \['t'\]"),
+        ({"n": ["x"], "t": ["a"]}, "column 'n' is of type string"),
+        ({"n": [1.5], "t": ["a"]}, "column 'n' has values"),
+    ):
+        [result] = ORDERS.audit(pa.table(data))
+        assert (result.name, result.passed) == ("schema", False)
+        assert re.search(words, result.found)
+    assert broken(Contract({"n": Column("int64")}, closed=True).audit(pa.table({"n": [1], "x": [1]}))) == {
+        "schema": 1
+    }
+
+
+def test_a_value_that_is_no_table_cannot_be_audited() -> None:
+    with pytest.raises(DataRefused, match="returned None"):
+        Contract(rules=[TableRule("sums", lambda _: True)]).audit(None)
 
 
 # --- Pandera ------------------------------------------------------------------------------------------------
