@@ -1,9 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ROUNDS ?= 1
+TESTERS ?= auto
 LAKE := $(CURDIR)/.demo/lake
 
-.PHONY: demo ui test faults check acceptance cluster lock clean
+.PHONY: demo ui test quick faults check acceptance cluster lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
@@ -13,8 +14,12 @@ ui: .venv/demo.ready  ## open Dagster on the demo's lake, at http://localhost:30
 	@mkdir -p .demo/dagster
 	@DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dagster dev
 
-test: .venv/dev.ready  ## run the tests, but for those that need a browser or a cluster
-	@$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/cluster --ignore=tests/faults
+test: .venv/dev.ready  ## run the tests but for the attack, the browser's and the cluster's; TESTERS=1 for one process
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not faults and not browser and not cluster"
+
+quick: .venv/dev.ready  ## run the tests that start no process and no server, and take less than three seconds
+	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal \
+		-m "not slow and not process and not s3 and not postgresql and not faults and not browser and not cluster"
 
 faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tries more points
 	@command -v strace >/dev/null || { echo "strace is needed: apt-get install strace"; exit 1; }

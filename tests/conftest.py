@@ -1,10 +1,25 @@
-"""Servers that several suites use, one of each a session."""
+"""Servers that several suites use, one per process of a session, and markers that follow from use."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.servers.seaweedfs import SeaweedFS
+
+_HERE = Path(__file__).parent
+_BY_FIXTURE = {"seaweedfs": "s3", "s3": "s3", "postgresql": "postgresql"}
+_BY_FOLDER = {"faults": "faults", "acceptance": "browser", "cluster": "cluster"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the servers that they use, and by the folders of what a machine may lack."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        names = {mark for fixture, mark in _BY_FIXTURE.items() if fixture in fixtures}
+        folder = item.path.relative_to(_HERE).parts[0] if item.path.is_relative_to(_HERE) else ""
+        for name in sorted(names | {_BY_FOLDER[folder]} if folder in _BY_FOLDER else names):
+            item.add_marker(name)
 
 
 @pytest.fixture(scope="session")

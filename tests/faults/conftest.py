@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.faults.proxy import Fault, FaultProxy
-from tests.faults.tally import TALLIES, Tally, summary
+from tests.faults.tally import Tally, summary
 from tests.faults.work import Place
 from tests.servers.seaweedfs import SeaweedFS
 
 MakePlace = Callable[[], Place]
+
+_TALLY = "tally"
+_tallies: list[Tally] = []
 
 
 @pytest.fixture(scope="session")
@@ -48,16 +51,25 @@ def place(request: pytest.FixtureRequest) -> MakePlace:
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest) -> Tally:
+def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     """Count the points of this test; the summary shows them."""
-    name = request.node.name.removeprefix("test_").replace("_", " ")
-    TALLIES.append(Tally(name))
-    return TALLIES[-1]
+    count = Tally(request.node.name.removeprefix("test_").replace("_", " "))
+    yield count
+    request.node.user_properties.append((_TALLY, [count.name, count.tried, count.problems, count.seconds]))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take the count of a test from its report, which comes from whichever process ran it."""
+    if report.when == "teardown":
+        for name, value in report.user_properties:
+            if name == _TALLY:
+                title, tried, problems, seconds = value  # type: ignore[misc]
+                _tallies.append(Tally(title, tried, list(problems), seconds=seconds))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the count."""
-    if TALLIES:
+    """Print the counts."""
+    if _tallies:
         terminalreporter.section("faults")
-        for line in summary():
+        for line in summary(_tallies):
             terminalreporter.write_line(line)

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 ROUNDS = int(os.environ.get("ROUNDS", "1"))  # 1 is what every build runs
@@ -31,31 +32,26 @@ class Tally:
         assert not self.problems, f"{len(self.problems)} of {self.tried} points did not survive:\n{shown}"
 
 
-TALLIES: list[Tally] = []
+def summary(tallies: Iterable[Tally]) -> list[str]:
+    """Return what was tried and what survived: one line per attack, and one for all."""
+    lines = [f"{'attack':<86} {'points':>7} {'survived':>9} {'seconds':>8}"]
+    attacks = _by_test(tallies)
+    total = Tally("all", sum(attack.tried for attack in attacks))
+    total.problems = [problem for attack in attacks for problem in attack.problems]
+    total.seconds = sum(attack.seconds for attack in attacks)
+    for attack in [*attacks, total]:
+        survived = attack.tried - len(attack.problems)
+        lines.append(f"{attack.name:<86} {attack.tried:>7,} {survived:>9,} {attack.seconds:>8.1f}")
+    return lines
 
 
-def _by_test() -> list[Tally]:
+def _by_test(tallies: Iterable[Tally]) -> list[Tally]:
     """Return one tally for all cases of each test."""
     sums: dict[str, Tally] = {}
-    for tally in TALLIES:
+    for tally in tallies:
         name = tally.name.partition("[")[0]
         total = sums.setdefault(name, Tally(name))
         total.tried += tally.tried
         total.problems += tally.problems
         total.seconds += tally.seconds
     return list(sums.values())
-
-
-def summary() -> list[str]:
-    """Return what was tried and what survived, a line an attack."""
-    lines = [f"{'attack':<86} {'points':>7} {'survived':>9} {'seconds':>8}"]
-    total = Tally("all")
-    for tally in _by_test():
-        survived = tally.tried - len(tally.problems)
-        lines.append(f"{tally.name:<86} {tally.tried:>7,} {survived:>9,} {tally.seconds:>8.1f}")
-        total.tried += tally.tried
-        total.problems += tally.problems
-        total.seconds += tally.seconds
-    survived = total.tried - len(total.problems)
-    lines.append(f"{'all':<86} {total.tried:>7,} {survived:>9,} {total.seconds:>8.1f}")
-    return lines

@@ -5,12 +5,20 @@ import tempfile
 import time
 from typing import Any
 
+import pytest
 from deltalake import DeltaTable
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from tests.faults.tally import ROUNDS, TALLIES, Tally
+from tests.faults.tally import ROUNDS, Tally
 from tests.faults.work import Outcome, Place, Work, attempt, in_order, until_landed
 from tests.faults.writer import Writer, race
 
@@ -41,9 +49,6 @@ class Actors(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        if Actors.tally is None:
-            Actors.tally = Tally("paused, killed and overtaken writers in any order, steps")
-            TALLIES.append(Actors.tally)
         self.place = Place(tempfile.mkdtemp(prefix="actors"))
         self.model: Any = None
         self.paused: list[tuple[Work, Writer]] = []
@@ -149,11 +154,19 @@ class Actors(RuleBasedStateMachine):
         assert found == self.model
 
 
-TestActors = Actors.TestCase
-TestActors.settings = settings(
-    max_examples=12 * ROUNDS,
-    stateful_step_count=12,
-    deadline=None,
-    derandomize=ROUNDS == 1,
-    suppress_health_check=list(HealthCheck),
-)
+def test_paused_killed_and_overtaken_writers_in_any_order(
+    tally: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Actors, "tally", tally)
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Actors,
+        settings=settings(
+            max_examples=12 * ROUNDS,
+            stateful_step_count=12,
+            deadline=None,
+            derandomize=ROUNDS == 1,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    tally.settle()

@@ -8,20 +8,19 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psycopg2
 
+from tests.servers.server import Server
+
 _PROGRAMS = Path("/usr/lib/postgresql")  # where Debian puts them, by major version
-_START_S = 60
 _USER = "tests"
 
 
-class PostgreSQL:
+class PostgreSQL(Server):
     """A server with a fresh folder and a password of its own; a context manager.
 
     It runs as `nobody` where the tests run as root, for PostgreSQL refuses to be root.
@@ -34,11 +33,9 @@ class PostgreSQL:
     user = _USER
 
     def __init__(self, address: str = "127.0.0.1") -> None:
-        self.address = address
+        super().__init__(address)
         self.password = secrets.token_hex(20)
-        self.port = 0
         self._folder = Path()
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server, and return once it answers."""
@@ -60,13 +57,7 @@ class PostgreSQL:
             self.port = int(probe.getsockname()[1])
         run = [_program("postgres"), "-D", data, "-p", str(self.port), "-k", self._folder]
         run += ["-c", f"listen_addresses={self.address}", "-c", "fsync=off"]
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(run, user=owner, cwd=self._folder, stdout=log, stderr=log)
-        try:
-            self._wait_until_ready(self._process)
-        except BaseException:
-            self.stop()
-            raise
+        self._run(run, self._folder, self._folder / "log", owner)
 
     def stop(self) -> None:
         """Stop the server, and remove its folder."""
@@ -82,35 +73,15 @@ class PostgreSQL:
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement, and return its rows, if it has any."""
-        host = "127.0.0.1" if self.address == "0.0.0.0" else self.address  # noqa: S104
-        parts = {"host": host, "port": self.port, "user": _USER, "password": self.password}
+        parts = {"host": self.host, "port": self.port, "user": _USER, "password": self.password}
         with closing(psycopg2.connect(**parts, dbname=database)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
-        deadline = time.monotonic() + _START_S
-        while True:
-            try:
-                self.execute("SELECT 1")
-            except psycopg2.OperationalError as error:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log = (self._folder / "log").read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"PostgreSQL did not start: {log}") from error
-                time.sleep(0.1)
-            else:
-                return
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def _ask(self) -> None:
+        self.execute("SELECT 1")
 
 
 def _program(name: str) -> Path:

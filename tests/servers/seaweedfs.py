@@ -6,23 +6,20 @@ import secrets
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
-from deltalake.exceptions import DeltaError
 from deltalake.fs import DeltaStorageHandler
 
-_START_S = 60
+from tests.servers.server import Server
+
 _STOP_S = 2
 _BUCKET = "lake"
 
 
-class SeaweedFS:
+class SeaweedFS(Server):
     """A server with one bucket, in a fresh folder and with credentials of its own; a context manager.
 
     Args:
@@ -33,18 +30,16 @@ class SeaweedFS:
     """
 
     def __init__(self, folder: Path, address: str = "127.0.0.1", *, signed: bool = True) -> None:
-        self.address = address
+        super().__init__(address)
         self.signed = signed
         self.access_key = secrets.token_hex(10)
         self.secret_key = secrets.token_hex(20)
-        self.port = 0
         self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint(self) -> str:
         """The URL that S3 clients on this machine use."""
-        return f"http://{'127.0.0.1' if self.address == '0.0.0.0' else self.address}:{self.port}"  # noqa: S104
+        return f"http://{self.host}:{self.port}"
 
     @property
     def root_uri(self) -> str:
@@ -78,37 +73,26 @@ class SeaweedFS:
         config.write_text(json.dumps({"identities": identities}), encoding="utf-8")
         data = self._folder / "data"
         data.mkdir(exist_ok=True)
-        with (self._folder / "weed.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    Path(sys.executable).with_name("weed"),
-                    "server",
-                    f"-dir={data}",
-                    "-ip=127.0.0.1",
-                    "-ip.bind=127.0.0.1",
-                    "-master.telemetry=false",
-                    "-master.volumeSizeLimitMB=256",
-                    "-volume.max=100",
-                    "-filer",
-                    f"-filer.localSocket={self._folder / 'filer.sock'}",
-                    "-s3",
-                    f"-s3.ip.bind={self.address}",
-                    f"-s3.config={config}",
-                    f"-s3.localSocket={self._folder / 's3.sock'}",
-                    "-s3.port.iceberg=0",
-                    "-s3.port.lance=0",
-                    *(f"-{name}={port}" for name, port in flags.items()),
-                ],
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            self._wait_until_ready(self._process)
-        except BaseException:
-            self.stop()
-            raise
+        command = [
+            Path(sys.executable).with_name("weed"),
+            "server",
+            f"-dir={data}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=256",
+            "-volume.max=100",
+            "-filer",
+            f"-filer.localSocket={self._folder / 'filer.sock'}",
+            "-s3",
+            f"-s3.ip.bind={self.address}",
+            f"-s3.config={config}",
+            f"-s3.localSocket={self._folder / 's3.sock'}",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            *(f"-{name}={port}" for name, port in flags.items()),
+        ]
+        self._run(command, self._folder, self._folder / "weed.log")
 
     def stop(self) -> None:
         """Ask the server to stop, and kill it if it does not."""
@@ -122,30 +106,11 @@ class SeaweedFS:
             process.kill()
             process.wait()
 
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
-        """Return once the server has taken an object, which also makes the bucket."""
+    def _ask(self) -> None:
+        """Put an object, which also makes the bucket."""
         options = {**self.storage_options(), "AWS_MAX_RETRIES": "0"}
         bucket = pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.root_uri, options))
-        deadline = time.monotonic() + _START_S
-        while True:
-            try:
-                pq.write_table(pa.table({"ready": [True]}), "ready", filesystem=bucket)
-            except (OSError, DeltaError) as error:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log = (self._folder / "weed.log").read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"SeaweedFS did not start: {log}") from error
-                time.sleep(0.1)
-            else:
-                return
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        pq.write_table(pa.table({"ready": [True]}), "ready", filesystem=bucket)
 
 
 def _free_ports(count: int) -> list[int]:
