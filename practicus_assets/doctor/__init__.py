@@ -1,1 +1,5 @@
-"""Whether workers can do their work where they are to run: what is asked of a cluster, and of pods in it."""
+"""Checks that workers can run where they are sent, before the first run.
+
+One module per kind of check: the cluster's rights, objects and nodes, the code servers, and a trial pod.
+A check reports a finding with advice; it changes nothing.
+"""

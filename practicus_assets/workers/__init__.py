@@ -1,1 +1,5 @@
-"""Where a step runs: what it asks for, and the processes and pods that are made of it."""
+"""Workers: where a step runs, with which resources, and what happens when its process or pod fails.
+
+The only rooms that use Dagster's private seams for executors. They import one way: kubernetes and local,
+launch, placement, request.
+"""

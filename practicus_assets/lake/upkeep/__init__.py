@@ -1,1 +1,5 @@
-"""Upkeep: what is done to a table that exists: history, verification, rollback, releases, maintenance."""
+"""Upkeep of existing tables: history, differences, verification, rollback, releases, maintenance.
+
+What an operator needs, in terms of one table and without Dagster. A rollback and a compaction are
+transactions like any other.
+"""

@@ -1,1 +1,4 @@
-"""Workers that are processes of this machine."""
+"""Workers that are processes on this machine.
+
+Each step is forked from a server that has the libraries loaded, and is watched until it ends.
+"""

@@ -1,1 +1,4 @@
-"""What a step asks for: the fields of a worker, checked, and as Kubernetes spells them."""
+"""What a step asks for: a worker's fields, validated, and as Kubernetes spells them.
+
+Pure functions from values to manifests; nothing in here talks to a cluster.
+"""
