@@ -12,7 +12,7 @@ from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
-from practicus_assets.lake.rows.frames import shown
+from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.transactions.record import Commit
 
 VERSION = "delta/version"

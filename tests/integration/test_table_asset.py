@@ -482,6 +482,43 @@ def test_another_kind_of_io_manager_is_refused_in_words(bench: Bench) -> None:
     assert "the resource 'io_manager' is a InMemoryIOManager. Give table assets a DeltaIOManager." in message
 
 
+def test_a_table_of_every_type_that_is_given_as_pandas_and_returned_is_the_same_table(bench: Bench) -> None:
+    big = 2**53 + 1
+    zoned = pa.timestamp("us", "UTC")
+    data = pa.table(
+        {
+            "struct": pa.array(
+                [{"id": big, "at": 1}, {"id": None}, None], pa.struct({"id": "int64", "at": zoned})
+            ),
+            "list": pa.array([[big, None], None, []], pa.list_(pa.int64())),
+            "map": pa.array([[("a", big)], None, [("b", None)]], pa.map_(pa.string(), pa.int64())),
+            "small": pa.array([[{"x": 1}], [None], None], pa.list_(pa.struct({"x": "int8"}))),
+            "price": pa.array([1, None, 3], pa.int64()).cast(pa.decimal128(38, 2)),
+            "ratio": [0.5, float("nan"), None],
+            "day": pa.array([1, None, 3], pa.date32()),
+            "never": pa.array([None, None, None], pa.date32()),
+            "at": pa.array([1, None, 3], zoned),
+            "flag": [True, None, False],
+            "raw": [b"x", None, b""],
+        }
+    )
+
+    @table_asset
+    def first() -> pa.Table:
+        return data
+
+    @table_asset
+    def second(first: pd.DataFrame) -> pd.DataFrame:
+        assert first["struct"][0]["id"] == first["list"][0][0] == dict(first["map"][0])["a"] == big
+        return first
+
+    bench.run([first, second])
+    tables = [Snapshot.open(Table.at(bench.root, [name])) for name in ("first", "second")]
+    assert tables[0].schema == tables[1].schema
+    copies = [repr(table.scan().read_all().to_pylist()) for table in tables]
+    assert copies[0] == copies[1] == repr(data.to_pylist())
+
+
 # --- audits -------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import LossyValues, SchemaMismatch
-from practicus_assets.lake.rows.frames import shown
+from practicus_assets.lake.rows.samples import shown
 
 _EXACT_INTEGERS = {
     16: 1 << 11,

@@ -18,7 +18,8 @@ from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
 from practicus_assets.lake.partitions.values import can_partition, is_null, split
 from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
-from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches, shown
+from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
+from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.rows.schema import SchemaChange, conformed, reconcile
 from practicus_assets.lake.transactions.commit import Committer
 from practicus_assets.lake.transactions.merge import Merge

@@ -14,7 +14,7 @@ from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.snapshot import arrow_schema
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
-from practicus_assets.lake.rows.frames import shown
+from practicus_assets.lake.rows.samples import shown
 
 _Values = tuple[tuple[str, Any], ...]
 
