@@ -8,28 +8,28 @@ from pipelines.sources import NYCFlights, source_tables
 from pipelines.tables import final_table, table1_new, table2_new
 from practicus_assets import (
     DeltaIOManager,
-    difference_job,
-    history_job,
-    maintenance_job,
-    maintenance_schedule,
-    rollback_job,
-    verification_job,
+    build_diff_job,
+    build_history_job,
+    build_maintain_job,
+    build_maintain_schedule,
+    build_rollback_job,
+    build_verify_job,
     worker_executor,
 )
 
 tables = [table1_new, table2_new, final_table]
-maintenance = maintenance_job(tables)
+maintain = build_maintain_job(tables)
 
 defs = dg.Definitions(
     assets=[*source_tables, *tables],
     jobs=[
-        maintenance,
-        history_job(tables),
-        difference_job(tables),
-        rollback_job(tables),
-        verification_job(tables),
+        build_history_job(tables),
+        build_diff_job(tables),
+        build_rollback_job(tables),
+        build_verify_job(tables),
+        maintain,
     ],
-    schedules=[maintenance_schedule(maintenance, execution_timezone="America/New_York")],
+    schedules=[build_maintain_schedule(maintain, execution_timezone="America/New_York")],
     executor=worker_executor,
     resources={
         "io_manager": DeltaIOManager(root_uri=os.environ.get("PRACTICUS_LAKE", "lake")),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from practicus_assets.assets.io_manager import DeltaIOManager
-    from practicus_assets.assets.release_asset import release_asset
+    from practicus_assets.assets.release_asset import build_release_asset
     from practicus_assets.assets.table_asset import table_asset
     from practicus_assets.errors import (
         AuditFailed,
@@ -44,21 +44,22 @@ if TYPE_CHECKING:
     )
     from practicus_assets.lake.delta.snapshot import Snapshot
     from practicus_assets.lake.upkeep.releases import Release
-    from practicus_assets.operations.jobs import (
-        difference_job,
-        history_job,
-        maintenance_job,
-        maintenance_schedule,
-        rollback_job,
-        verification_job,
+    from practicus_assets.operations.diff import DiffConfig, build_diff_job
+    from practicus_assets.operations.history import HistoryConfig, build_history_job
+    from practicus_assets.operations.maintain import (
+        MaintainConfig,
+        build_maintain_job,
+        build_maintain_schedule,
     )
+    from practicus_assets.operations.rollback import RollbackConfig, build_rollback_job
+    from practicus_assets.operations.verify import VerifyConfig, build_verify_job
     from practicus_assets.workers.executor import worker_executor
     from practicus_assets.workers.request.tags import worker_tags
     from practicus_assets.workers.request.worker import Worker
 
 _NAMES = {  # public ones, by the module that has them
     "practicus_assets.assets.io_manager": ("DeltaIOManager",),
-    "practicus_assets.assets.release_asset": ("release_asset",),
+    "practicus_assets.assets.release_asset": ("build_release_asset",),
     "practicus_assets.assets.table_asset": ("table_asset",),
     "practicus_assets.errors": (
         "AuditFailed",
@@ -93,14 +94,15 @@ _NAMES = {  # public ones, by the module that has them
     ),
     "practicus_assets.lake.delta.snapshot": ("Snapshot",),
     "practicus_assets.lake.upkeep.releases": ("Release",),
-    "practicus_assets.operations.jobs": (
-        "difference_job",
-        "history_job",
-        "maintenance_job",
-        "maintenance_schedule",
-        "rollback_job",
-        "verification_job",
+    "practicus_assets.operations.diff": ("DiffConfig", "build_diff_job"),
+    "practicus_assets.operations.history": ("HistoryConfig", "build_history_job"),
+    "practicus_assets.operations.maintain": (
+        "MaintainConfig",
+        "build_maintain_job",
+        "build_maintain_schedule",
     ),
+    "practicus_assets.operations.rollback": ("RollbackConfig", "build_rollback_job"),
+    "practicus_assets.operations.verify": ("VerifyConfig", "build_verify_job"),
     "practicus_assets.workers.executor": ("worker_executor",),
     "practicus_assets.workers.request.tags": ("worker_tags",),
     "practicus_assets.workers.request.worker": ("Worker",),
@@ -116,13 +118,17 @@ __all__ = [
     "DataRefused",
     "DeclarationError",
     "DeltaIOManager",
+    "DiffConfig",
+    "HistoryConfig",
     "LossyValues",
+    "MaintainConfig",
     "OperationRefused",
     "OutOfScope",
     "PracticusAssetsError",
     "Release",
     "ReleaseRefused",
     "RemovalRefused",
+    "RollbackConfig",
     "RollbackRefused",
     "RowRule",
     "SchemaMismatch",
@@ -131,6 +137,7 @@ __all__ = [
     "TableNotFound",
     "TableRule",
     "UnsupportedTable",
+    "VerifyConfig",
     "VersionGone",
     "Worker",
     "WorkerCrashed",
@@ -139,14 +146,14 @@ __all__ = [
     "WorkerOutOfMemory",
     "WorkerRejected",
     "WorkerTimedOut",
-    "difference_job",
-    "history_job",
-    "maintenance_job",
-    "maintenance_schedule",
-    "release_asset",
-    "rollback_job",
+    "build_diff_job",
+    "build_history_job",
+    "build_maintain_job",
+    "build_maintain_schedule",
+    "build_release_asset",
+    "build_rollback_job",
+    "build_verify_job",
     "table_asset",
-    "verification_job",
     "worker_executor",
     "worker_tags",
 ]

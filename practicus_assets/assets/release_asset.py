@@ -1,4 +1,4 @@
-"""Releases as assets: what publishes the versions of tables that a run made together."""
+"""Releases as assets: an asset that publishes the versions of tables that a run made together."""
 
 import hashlib
 import json
@@ -8,16 +8,20 @@ from typing import Any, cast
 
 import dagster as dg
 
-from practicus_assets.assets.catalog import TableEntry, entry
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.runs import made_by
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.upkeep.releases import publish
 
 
-def release_asset(
-    name: str, tables: Sequence[dg.AssetsDefinition], **asset_options: Any
+def build_release_asset(
+    name: str,
+    tables: Sequence[dg.AssetsDefinition | dg.AssetKey | str | Sequence[str]],
+    *,
+    io_manager_key: str = "io_manager",
+    **asset_options: Any,
 ) -> dg.AssetsDefinition:
     """Return an asset that publishes a release of tables: after them, and only if all their audits passed.
 
@@ -25,52 +29,59 @@ def release_asset(
     that the run did not materialize the newest ones when it began.
 
     Args:
-        name: of the asset.
-        tables: table assets of one lake.
-        asset_options: of `dg.asset`, e.g. `group_name`.
+        name: the asset's name.
+        tables: table assets of one lake, or their keys.
+        io_manager_key: the name of the `DeltaIOManager` of the tables that are given as keys.
+        asset_options: other options of `dg.asset`, e.g. `group_name`.
 
     Raises:
         DeclarationError: if the tables are not in one lake.
 
     """
-    keys = [(assets, key) for assets in tables for key in sorted(assets.keys)]
-    io_managers = {assets.get_io_manager_key_for_asset_key(key) for assets, key in keys}
-    if len(io_managers) != 1:
+    io_managers: dict[dg.AssetKey, str] = {}
+    for table in tables:
+        if isinstance(table, dg.AssetsDefinition):
+            io_managers |= {key: table.get_io_manager_key_for_asset_key(key) for key in sorted(table.keys)}
+        else:
+            io_managers[dg.AssetKey.from_coercible(table)] = io_manager_key
+    if len(set(io_managers.values())) != 1:
         raise DeclarationError(
-            f"the release {name} is of tables with the IO managers {sorted(io_managers)}.",
+            f"the release {name} is of tables with the IO managers {sorted(set(io_managers.values()))}.",
             "Release tables of one lake.",
         )
-    [resource_key] = io_managers
+    [resource_key] = set(io_managers.values())
 
     def publish_release(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         lake = getattr(context.resources, resource_key)
         if not isinstance(lake, DeltaIOManager):
             raise DeclarationError(f"the resource {resource_key!r} is no DeltaIOManager.", "Give it one.")
-        entries = [entry(assets, key, lake) for assets, key in keys]
-        versions = {each.name: _version(context, each) for each in entries}
-        options = entries[0].table.storage_options
-        made = publish(
-            lake.root_uri, f"{name}-{context.run.run_id[:8]}", versions, options, run_id=context.run.run_id
-        )
+        places = {key: lake.table(key) for key in io_managers}
+        versions = {table.name: _version(context, key, table) for key, table in places.items()}
+        options = next(iter(places.values())).storage_options
+        release_name = f"{name}-{context.run.run_id[:8]}"
+        release = publish(lake.root_uri, release_name, versions, options, run_id=context.run.run_id)
         content = hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:16]
         return dg.MaterializeResult(
-            metadata={"release/name": made.name, "release/number": made.number, "release/versions": versions},
+            metadata={
+                "release/name": release.name,
+                "release/number": release.number,
+                "release/versions": versions,
+            },
             data_version=dg.DataVersion(content),
         )
 
     options = {"description": "Publishes a release of its tables.", **asset_options}
-    decorate = dg.asset(
-        name=name, deps=[key for _, key in keys], required_resource_keys={resource_key}, **options
-    )
+    decorate = dg.asset(name=name, deps=list(io_managers), required_resource_keys={resource_key}, **options)
     return cast("dg.AssetsDefinition", decorate(publish_release))
 
 
-def _version(context: dg.AssetExecutionContext, table: TableEntry) -> int:
+def _version(context: dg.AssetExecutionContext, key: dg.AssetKey, table: Table) -> int:
+    """Return the version that the run made of a table, else the newest one when the run began."""
     record = context.instance.get_run_record_by_id(context.run.run_id)
     if record is None:
-        return table.table.open().version()
-    made = made_by(record, context.instance, table.key)
+        return table.open().version()
+    made = made_by(record, context.instance, key)
     if made is not None:
         return made
     began = record.start_time or record.create_timestamp.timestamp()
-    return Snapshot.at(table.table, datetime.fromtimestamp(began, UTC)).version
+    return Snapshot.at(table, datetime.fromtimestamp(began, UTC)).version

@@ -3,20 +3,18 @@
 import os
 import uuid
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from practicus_assets.assets.materialization import VERSION
-from practicus_assets.instance.events import last_conflict, materializations
+from practicus_assets.instance.events import CLOCK_SKEW, last_conflict, materializations
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.workers.launch import variables
-
-_CLOCK_SKEW = timedelta(minutes=10)  # between the database that creates runs and the workers that report
 
 Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext
 
@@ -98,7 +96,7 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snap
 
 def made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:
     """Return the table version of the newest materialization that a run reported."""
-    since = (run.create_timestamp - _CLOCK_SKEW).timestamp()
+    since = (run.create_timestamp - CLOCK_SKEW).timestamp()
     records = dg.AssetRecordsFilter(asset_key=key, after_timestamp=since)
     for run_id, event in materializations(instance, records):
         if run_id == run.dagster_run.run_id and VERSION in event.metadata:

@@ -9,7 +9,7 @@ main = LazyGroup(
         "diff": ("practicus_assets.cli.diff:diff", "What changed between two versions."),
         "rollback": ("practicus_assets.cli.rollback:rollback", "Bring a table or partitions back."),
         "verify": ("practicus_assets.cli.verify:verify", "Whether tables are whole, and Dagster knows them."),
-        "maintain": ("practicus_assets.cli.maintain:maintain", "Compact, checkpoint, expire, vacuum."),
+        "maintain": ("practicus_assets.cli.maintain:maintain", "Compact, checkpoint, vacuum, expire."),
         "worker": ("practicus_assets.cli.worker:worker", "The pod that a step would get, and why."),
         "doctor": (
             "practicus_assets.cli.doctor:doctor",

@@ -8,8 +8,8 @@ from rich.markup import escape
 from practicus_assets import code_location
 from practicus_assets.assets.catalog import catalog, chosen
 from practicus_assets.cli import output
-from practicus_assets.lake.upkeep.difference import Difference, Side, difference
-from practicus_assets.lake.upkeep.history import version_of
+from practicus_assets.lake.upkeep.diff import Diff, Side
+from practicus_assets.operations.diff import DiffConfig, diff_table
 
 _SHOWN_PARTITIONS = 40
 
@@ -30,21 +30,21 @@ def diff(table: str, before: str, after: str, samples: int, *, as_json: bool, **
     columns that both versions have with the same type. Files that both versions have are not read.
     """
     [entry] = chosen(catalog(code_location.definitions(**location)), [table])
-    versions = [version_of(entry.table, reference) for reference in (before, after)]
-    with output.progress(table, hidden=as_json) as watch:
-        found = difference(entry.table, versions[0], versions[1], samples=samples, watch=watch)
+    config = DiffConfig(table=table, before=before, after=after, samples=samples)
+    with output.progress(table, hidden=as_json) as progress:
+        changes = diff_table(entry, config, progress)
     if as_json:
-        output.print_json(found)
+        output.print_json(changes)
         return
-    _show(table, found)
+    _show(table, changes)
 
 
-def _show(table: str, found: Difference) -> None:
+def _show(table: str, changes: Diff) -> None:
     console = output.console()
-    sides = (found.before, found.after)
+    sides = (changes.before, changes.after)
     console.print(
         output.table(
-            f"{table}, version {found.before.version} to {found.after.version}",
+            f"{table}, version {changes.before.version} to {changes.after.version}",
             ("version", "rows", "files", "size", "columns"),
             [[str(s.version), s.rows, s.files, output.size(s.bytes), len(s.columns)] for s in sides],
             "version,rows,files,size,columns",
@@ -52,22 +52,22 @@ def _show(table: str, found: Difference) -> None:
     )
     for line in _columns(*sides):
         console.print(escape(line))
-    if found.partitions:
+    if changes.partitions:
         rows = [
             [_named(p.partition), p.rows_before, p.rows_after, f"-{p.lost:,}", f"+{p.gained:,}"]
-            for p in found.partitions[:_SHOWN_PARTITIONS]
+            for p in changes.partitions[:_SHOWN_PARTITIONS]
         ]
         headings = ("partition", "rows before", "rows after", "lost", "gained")
         console.print(output.table("Changed", headings, rows, "rows before,rows after,lost,gained"))
-    more = len(found.partitions) - _SHOWN_PARTITIONS
+    more = len(changes.partitions) - _SHOWN_PARTITIONS
     if more > 0:
         console.print(f"and {more:,} more partitions; --json has them all")
-    for sign, color, samples in (("-", "red", found.lost), ("+", "green", found.gained)):
+    for sign, color, samples in (("-", "red", changes.lost), ("+", "green", changes.gained)):
         for row in samples:
             console.print(f"[{color}]{sign} {escape(_named(row))}[/{color}]", soft_wrap=True)
-    if found.rewritten:
-        console.print(f"{found.rewritten:,} partitions have other files and the same rows.")
-    if not found.partitions:
+    if changes.rewritten:
+        console.print(f"{changes.rewritten:,} partitions have other files and the same rows.")
+    if not changes.partitions:
         console.print("No rows differ.")
 
 

@@ -1,6 +1,5 @@
 """`history`: what each commit of a table did."""
 
-from itertools import islice
 from typing import Any
 
 import click
@@ -8,8 +7,7 @@ import click
 from practicus_assets import code_location
 from practicus_assets.assets.catalog import catalog, chosen
 from practicus_assets.cli import output
-from practicus_assets.lake.upkeep.history import Version
-from practicus_assets.lake.upkeep.history import history as history_of
+from practicus_assets.lake.upkeep.history import HistoryEntry, read_history
 
 
 @click.command()
@@ -26,38 +24,38 @@ def history(table: str, limit: int, *, as_json: bool, **location: Any) -> None:
     by 12 has 12 in and 10 out. Audits are the rules that were checked before the commit.
     """
     [entry] = chosen(catalog(code_location.definitions(**location)), [table])
-    versions = list(islice(history_of(entry.table, limit=limit), limit))
+    commits = list(read_history(entry.table, limit=limit))
     if as_json:
-        output.print_json(versions)
+        output.print_json(commits)
         return
     output.console().print(
         output.table(
             f"{entry.name}, {entry.table.uri}",
             ("version", "landed", "what", "scope", "rows in", "rows out", "files", "run", "audits"),
-            map(_row, versions),
+            map(_row, commits),
             "version,rows in,rows out,files",
         )
     )
 
 
-def _row(version: Version) -> list[Any]:
-    who = version.run_id[:8] or version.engine
-    if version.attempt > 1:
-        who += f", attempt {version.attempt}"
+def _row(commit: HistoryEntry) -> list[Any]:
+    who = commit.run_id[:8] or commit.engine
+    if commit.attempt > 1:
+        who += f", attempt {commit.attempt}"
     return [
-        str(version.version),
-        output.moment(version.landed),
-        version.operation,
-        version.scope,
-        version.rows_in,
-        version.rows_out,
-        f"+{version.files_in} -{version.files_out}",
+        str(commit.version),
+        output.moment(commit.landed),
+        commit.operation,
+        commit.scope,
+        commit.rows_in,
+        commit.rows_out,
+        f"+{commit.files_in} -{commit.files_out}",
         who,
-        _audits(version),
+        _audits(commit),
     ]
 
 
-def _audits(version: Version) -> str:
-    failed = [f"{name}: {bad:,}" for name, bad in version.audits.items() if bad]
-    passed = len(version.audits) - len(failed)
-    return ", ".join([f"{passed} passed", *failed]) if version.audits else ""
+def _audits(commit: HistoryEntry) -> str:
+    failed = [f"{name}: {bad:,}" for name, bad in commit.audits.items() if bad]
+    passed = len(commit.audits) - len(failed)
+    return ", ".join([f"{passed} passed", *failed]) if commit.audits else ""

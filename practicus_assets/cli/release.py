@@ -12,7 +12,7 @@ from practicus_assets.cli import output
 from practicus_assets.cli.instance import dagster_instance
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.upkeep.releases import Release, publish, releases
-from practicus_assets.operations.maintenance import DEFAULT_RELEASES
+from practicus_assets.operations.maintain import DEFAULT_RELEASES
 
 
 @click.group()

@@ -1,7 +1,7 @@
 """`verify`: whether tables are whole, and whether Dagster knows what they hold."""
 
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -11,26 +11,10 @@ from rich.markup import escape
 from practicus_assets import code_location
 from practicus_assets.assets.catalog import TableEntry, catalog, chosen
 from practicus_assets.cli import output
-from practicus_assets.cli.group import FOUND
+from practicus_assets.cli.group import FOUND, exit_code
 from practicus_assets.cli.instance import dagster_instance, instance_is_set
-from practicus_assets.errors import DeclarationError, TableNotFound
-from practicus_assets.lake.upkeep.verification import Verification
-from practicus_assets.lake.upkeep.verification import verify as verified
-from practicus_assets.operations.drift import Drift, drift, report
-
-
-@dataclass(frozen=True)
-class _Result:
-    table: str
-    verification: Verification | None
-    drifts: list[Drift]
-    reported: int = 0
-
-    @property
-    def open_problems(self) -> int:
-        """How many findings are left after a repair."""
-        findings = len(self.verification.findings) if self.verification is not None else 0
-        return findings + sum(not (self.reported and each.repairable) for each in self.drifts)
+from practicus_assets.errors import DeclarationError
+from practicus_assets.operations.verify import VerifiedTable, VerifyConfig, verify_table
 
 
 @click.command()
@@ -49,99 +33,110 @@ def verify(
 ) -> None:
     """Verify TABLES: the log, every data file, its statistics, and what Dagster believes is materialized.
 
-    Nothing is changed. --repair reports materializations to Dagster, and changes nothing else: damaged files
-    are mended by materializing their partitions again or by a rollback. Exits with 3 if something is wrong.
+    Nothing is changed. --repair reports materializations to Dagster, and changes nothing else: to fix a
+    damaged file, materialize its partition again or roll it back. Exits with 3 if something is wrong.
     """
     if all_ == bool(tables):
         raise DeclarationError("no tables are named, or too many.", "Name tables, or give --all.")
     if repair:
-        dagster_instance()  # said before anything is read
+        dagster_instance()  # refused before anything is read
     entries = chosen(catalog(code_location.definitions(**location)), tables)
-    results = [_result(entry, rows=rows, repair=repair, quiet=as_json) for entry in entries]
+    config = VerifyConfig(tables=list(tables), rows=rows, repair=repair)
+    results = [_verified(entry, config, quiet=as_json) for entry in entries]
     for entry, result in zip(entries, results, strict=True):
-        if tables and result.verification is None and not result.drifts:
+        if tables and result.verification is None and not result.drifts and result.error is None:
             entry.table.open()  # raises TableNotFound
     if as_json:
-        output.print_json(
-            {
-                "dagster_compared": instance_is_set(),
-                "tables": [{**asdict(each), "open_problems": each.open_problems} for each in results],
-            }
-        )
+        compared = instance_is_set()
+        output.print_json({"dagster_compared": compared, "tables": [_plain(result) for result in results]})
     else:
         _show(results, rows=rows, repair=repair)
-    if any(each.open_problems for each in results):
-        sys.exit(FOUND)
+    errors = [exit_code(result.error) for result in results if result.error is not None]
+    if errors or any(result.open_problems for result in results):
+        sys.exit(max(errors, default=FOUND))
 
 
-def _result(entry: TableEntry, *, rows: bool, repair: bool, quiet: bool) -> _Result:
-    with (
-        dagster_instance() if instance_is_set() else dg.DagsterInstance.ephemeral() as instance,
-        output.progress(entry.name, hidden=quiet) as watch,
-    ):
-        scope = entry.scope(instance, entry.partition_keys(instance))
-        try:
-            verification = verified(entry.table, scope, rows=rows, watch=watch)
-        except TableNotFound:
-            verification = None
-        if not instance_is_set() or (verification is not None and verification.version is None):
-            return _Result(entry.name, verification, [])
-        result = _Result(entry.name, verification, drift(entry, instance))
-        if not repair:
+def _verified(entry: TableEntry, config: VerifyConfig, *, quiet: bool) -> VerifiedTable:
+    with output.progress(entry.name, hidden=quiet) as progress:
+        if not instance_is_set():
+            return verify_table(entry, None, config, progress)
+        with dagster_instance() as instance:
+            result = verify_table(entry, instance, config, progress)
+            _report(instance, result)
             return result
-        events = report(entry, instance, result.drifts)
-        for event in events:
-            instance.report_runless_asset_event(event)
-        return replace(result, reported=len(events))
 
 
-def _show(results: list[_Result], *, rows: bool, repair: bool) -> None:
+def _report(instance: dg.DagsterInstance, result: VerifiedTable) -> None:
+    for event in result.events:
+        instance.report_runless_asset_event(event)
+
+
+def _plain(result: VerifiedTable) -> dict[str, Any]:
+    return {
+        "table": result.table,
+        "verification": asdict(result.verification) if result.verification is not None else None,
+        "drifts": [asdict(drift) for drift in result.drifts],
+        "reported": len(result.events),
+        "error": str(result.error) if result.error is not None else None,
+        "open_problems": result.open_problems,
+    }
+
+
+def _show(results: list[VerifiedTable], *, rows: bool, repair: bool) -> None:
     console = output.console()
-    absent = [each.table for each in results if each.verification is None]
     console.print(
         output.table(
             "Tables",
-            ("table", "version", "log entries", "files", "rows", "size", "older files", "orphans", "found"),
-            [_row(each) for each in results if each.verification is not None],
-            "version,log entries,files,rows,size,older files,orphans",
+            (
+                "table",
+                "version",
+                "log entries",
+                "files",
+                "rows",
+                "size",
+                "older files",
+                "orphans",
+                "problems",
+            ),
+            [_row(result) for result in results if result.verification is not None],
+            "version,log entries,files,rows,size,older,orphans",
         )
     )
+    absent = [result.table for result in results if result.verification is None and result.error is None]
     if absent:
         console.print(f"No table yet: {', '.join(absent)}.")
     for result in results:
-        for finding in result.verification.findings if result.verification is not None else ():
-            where = escape(f"{result.table}, {finding.kind}: {finding.subject}: {finding.found}")
-            console.print(f"[red]✗[/red] {where} {escape(finding.advice)}", soft_wrap=True)
-        for each in result.drifts:
-            done = repair and each.repairable
-            mark = "[green]reported[/green]" if done else "[yellow]![/yellow]"
-            console.print(f"{mark} {escape(_sentence(result.table, each))}", soft_wrap=True)
+        if result.error is not None:
+            console.print(f"[red]✗[/red] {escape(str(result.error))}", soft_wrap=True)
+        for problem in result.problems:
+            where = escape(f"{result.table}, {problem.kind}: {problem.subject}: {problem.text}")
+            console.print(f"[red]✗[/red] {where} {escape(problem.advice)}", soft_wrap=True)
+        for drift in result.drifts:
+            repaired = drift not in result.open_drifts
+            mark = "[green]reported[/green]" if repaired else "[yellow]![/yellow]"
+            console.print(f"{mark} {escape(drift.sentence(result.table))}", soft_wrap=True)
     if not instance_is_set():
         console.print("DAGSTER_HOME is not set: what Dagster believes was not compared.")
-    elif not repair and any(each.repairable for result in results for each in result.drifts):
-        console.print("--repair tells Dagster what the lake holds.")
+    elif not repair and any(drift.repairable for result in results for drift in result.drifts):
+        console.print("--repair reports to Dagster what the lake holds.")
     if not rows:
         console.print("Footers were read; --rows reads every row and compares content with its commits.")
 
 
-def _row(result: _Result) -> list[Any]:
-    found = result.verification
-    problems = result.open_problems
-    verdict = f"[red]{problems}[/red]" if problems else "[green]nothing[/green]"
-    if found is None or found.version is None:  # it cannot be opened
+def _row(result: VerifiedTable) -> list[Any]:
+    verification = result.verification
+    count = result.open_problems
+    verdict = f"[red]{count}[/red]" if count else "[green]none[/green]"
+    if verification is None or verification.version is None:  # it cannot be opened
         return [result.table, "none", "", "", "", "", "", "", verdict]
     return [
         result.table,
-        found.version,
-        found.entries,
-        found.files,
-        found.rows,
-        output.size(found.bytes),
-        f"{found.older_files:,} ({output.size(found.older_bytes)})",
-        f"{found.orphans:,} ({output.size(found.orphan_bytes)})",
+        verification.version,
+        verification.entries,
+        verification.files,
+        verification.rows,
+        output.size(verification.bytes),
+        f"{verification.older_files:,} ({output.size(verification.older_bytes)})",
+        f"{verification.orphans:,} ({output.size(verification.orphan_bytes)})",
         verdict,
     ]
-
-
-def _sentence(table: str, each: Drift) -> str:
-    return f"{table}{f' [{each.partition}]' if each.partition else ''}, {each.kind}: {each.found}"

@@ -1,6 +1,7 @@
 """Events: what an instance has recorded of materializations and of failed attempts."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -10,6 +11,7 @@ STEP_ENDS = {
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.STEP_UP_FOR_RETRY,
 }
+CLOCK_SKEW = timedelta(hours=1)  # between Dagster's database, its workers and the object store, generously
 _PAGE = 500
 _PARTITIONS = 500  # of one query; databases limit the number of parameters
 

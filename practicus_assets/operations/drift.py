@@ -1,4 +1,4 @@
-"""Drift: where Dagster believes something else of a table than the lake holds, and how it is told."""
+"""Drift: where Dagster believes something else of a table than the lake holds, and how to repair that."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,74 +25,82 @@ class Drift:
     """One partition, or a whole table, of which Dagster believes something else than the lake holds.
 
     Attributes:
-        kind: "missing" in the lake, "unreported" to Dagster, "changed" since Dagster was told, or "outside"
-            of the asset's partitions.
-        partition: its key; empty for a whole table.
-        found: what is in the lake, and what Dagster believes.
+        kind: "missing" in the lake, "unreported" to Dagster, "changed" since the last report to Dagster, or
+            "outside" of the asset's partitions.
+        partition: the partition's key; empty for a whole table.
+        text: what is in the lake, and what Dagster believes.
         repairable: whether a report to Dagster brings both in line.
 
     """
 
     kind: str
     partition: str
-    found: str
+    text: str
     repairable: bool
+
+    def sentence(self, table: str) -> str:
+        """Return the drift as a sentence that names the table."""
+        return f"{table}{f' [{self.partition}]' if self.partition else ''}, {self.kind}: {self.text}"
 
 
 def drift(entry: TableEntry, instance: dg.DagsterInstance) -> list[Drift]:
     """Return where an instance's latest materializations of a table differ from the table, both ways."""
     keys = entry.partition_keys(instance)
-    known = latest(instance, entry.key, keys)
+    events = latest(instance, entry.key, keys)
     handle = entry.table.open_if_exists()
     if handle is None:
-        believed = [key for key, event in known.items() if VERSION in event.metadata and _rows(event) != 0]
+        believed = [key for key, event in events.items() if VERSION in event.metadata and _rows(event) != 0]
         where = f"{len(believed)} partitions" if keys else "the table"
-        found = f"there is no table at {entry.table.uri}, and Dagster has {where} materialized."
-        return [Drift("missing", "", found, repairable=False)] if believed else []
+        text = f"there is no table at {entry.table.uri}, and Dagster has {where} materialized."
+        return [Drift("missing", "", text, repairable=False)] if believed else []
     with naming(entry.name):
         snapshot = Snapshot(entry.table, handle, entry.scope(instance, keys) if keys else Scope())
         if entry.partitions_def is not None and not keys:
             rows: dict[str, int | None] = {}
         else:
             rows = snapshot.partition_rows if keys else {WHOLE_TABLE: snapshot.row_count}
-        made = origins(entry.table, snapshot.version, snapshot.scope, snapshot.schema) if rows else {}
-        found_ = [
-            each
+        commits = origins(entry.table, snapshot.version, snapshot.scope, snapshot.schema) if rows else {}
+        drifts = [
+            difference
             for key, count in rows.items()
-            for each in _compared(key, count, known.get(_partition(key)), made.get(key), snapshot.version)
+            for difference in _compared(
+                key, count, events.get(_partition(key)), commits.get(key), snapshot.version
+            )
         ]
-        return [*found_, *_outside(entry, snapshot)]
+        return [*drifts, *_outside(entry, snapshot)]
 
 
-def report(
+def repairs(
     entry: TableEntry, instance: dg.DagsterInstance, drifts: Iterable[Drift]
 ) -> list[dg.AssetMaterialization]:
     """Return the materializations that tell Dagster what the lake holds of partitions that drifted.
 
-    Their data versions are computed from the rows. Which data its inputs had is not known any more, so
-    Dagster shows an asset with inputs as out of date until it is materialized again.
+    Their data versions are computed from the rows. The input data versions are unknown, so Dagster shows an
+    asset with inputs as out of date until it is materialized again.
     """
-    keys = [each.partition for each in drifts if each.repairable]
+    keys = [drift.partition for drift in drifts if drift.repairable]
     if not keys:
         return []
     snapshot = Snapshot.open(entry.table, scope=entry.scope(instance, [key for key in keys if key]))
-    prints = fingerprints(snapshot)
-    made = origins(entry.table, snapshot.version, snapshot.scope, snapshot.schema)
-    return [_materialization(entry, snapshot, key, prints[key], made.get(key)) for key in prints]
+    commits = origins(entry.table, snapshot.version, snapshot.scope, snapshot.schema)
+    return [
+        _materialization(entry, snapshot, key, fingerprint, commits.get(key))
+        for key, fingerprint in fingerprints(snapshot).items()
+    ]
 
 
 def fingerprints(snapshot: Snapshot) -> dict[str, str]:
     """Return the fingerprint of each partition of a snapshot, computed from its rows, by key."""
     bounds = snapshot.scope.on(snapshot.schema)
     keys = snapshot.scope.keys or (WHOLE_TABLE,)
-    found = {key: Fingerprint() for key in keys}
+    by_key = {key: Fingerprint() for key in keys}
     for batch in snapshot.scan():
         hashes = hash_rows(batch, snapshot.schema.names)
         for values, positions in split(batch, bounds.columns):
             part = bounds.part_of(values)
             if part is not None:
-                found[keys[part]].add(hashes[positions])
-    return {key: str(each) for key, each in found.items()}
+                by_key[keys[part]].add(hashes[positions])
+    return {key: str(fingerprint) for key, fingerprint in by_key.items()}
 
 
 def _compared(
@@ -102,31 +110,29 @@ def _compared(
     here = "rows" if rows is None else f"{rows:,} rows"
     if event is None:
         if rows != 0:
-            found = f"the lake has {here}, and Dagster has no materialization."
-            yield Drift("unreported", partition, found, repairable=True)
+            text = f"the lake has {here}, and Dagster has no materialization."
+            yield Drift("unreported", partition, text, repairable=True)
         return
-    told = event.metadata.get(VERSION)
-    if told is None:
+    reported = event.metadata.get(VERSION)
+    if reported is None:
         if rows == 0:
-            found = "the lake has no rows, and Dagster has a materialization."
-            yield Drift("missing", partition, found, repairable=True)
+            text = "the lake has no rows, and Dagster has a materialization."
+            yield Drift("missing", partition, text, repairable=True)
         return
-    version = int(str(told.value))
+    version = int(str(reported.value))
     believed = _rows(event)
     if version > newest:
-        found = f"Dagster was told of version {version}, and the newest is {newest}: the table was made anew."
-        yield Drift("changed", partition, found, repairable=True)
+        text = f"Dagster has version {version}, and the newest is {newest}: the table was created again."
+        yield Drift("changed", partition, text, repairable=True)
     elif rows == 0 and believed != 0 and (origin is None or origin.version <= version):
-        found = f"the lake has no rows, and Dagster was told of {believed or 'some'} in version {version}."
-        yield Drift("missing", partition, found, repairable=True)
+        text = f"the lake has no rows, and Dagster has {believed or 'some'} in version {version}."
+        yield Drift("missing", partition, text, repairable=True)
     elif origin is not None and origin.version > version:
         if origin.fingerprint is not None and origin.fingerprint == identity(event)[0]:
             return  # the same rows again
         who = f"run {origin.record['run_id']}" if origin.record is not None else "another writer"
-        found = (
-            f"{who} changed it as version {origin.version}, and Dagster was last told of version {version}."
-        )
-        yield Drift("changed", partition, found, repairable=True)
+        text = f"{who} changed it as version {origin.version}, and Dagster has version {version}."
+        yield Drift("changed", partition, text, repairable=True)
 
 
 def _outside(entry: TableEntry, snapshot: Snapshot) -> Iterator[Drift]:
@@ -143,8 +149,8 @@ def _outside(entry: TableEntry, snapshot: Snapshot) -> Iterator[Drift]:
     ]
     if outside:
         examples = [dict(file.values) for file in outside[:3]]
-        found = f"{len(outside)} files are in no partition of the asset, e.g. of {examples}."
-        yield Drift("outside", "", found, repairable=False)
+        text = f"{len(outside)} files are in no partition of the asset, e.g. of {examples}."
+        yield Drift("outside", "", text, repairable=False)
 
 
 def _materialization(
@@ -176,5 +182,5 @@ def _partition(key: str) -> str:
 def _rows(event: dg.AssetMaterialization) -> int | None:
     """Return how many rows a materialization was reported with; None if it did not say."""
     name = "dagster/partition_row_count" if event.partition else "dagster/row_count"
-    told = event.metadata.get(name)
-    return int(str(told.value)) if told is not None else None
+    reported = event.metadata.get(name)
+    return int(str(reported.value)) if reported is not None else None

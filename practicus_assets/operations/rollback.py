@@ -1,13 +1,16 @@
-"""Rollbacks as Dagster sees them: which asset partitions go back, and what is reported of it."""
+"""Rollbacks of tables of assets: which partitions go back, and what Dagster gets to know of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
-from practicus_assets.assets.catalog import TableEntry
+from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.assets.materialization import (
     DATA_VERSION_TAG,
+    FINGERPRINT,
     commit_metadata,
     identity,
     partition_metadata,
@@ -21,73 +24,85 @@ from practicus_assets.lake.rows.fingerprint import EMPTY
 from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.upkeep.history import version_of
 from practicus_assets.lake.upkeep.origins import origins
-from practicus_assets.lake.upkeep.rollback import Plan
-from practicus_assets.lake.upkeep.rollback import plan as plan_on
-from practicus_assets.lake.upkeep.rollback import roll_back as roll_back_on
+from practicus_assets.lake.upkeep.rollback import RollbackPlan, carry_out, plan_rollback
 from practicus_assets.operations.drift import CODE_VERSION_TAG, fingerprints
+from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
 
 _JUDGED_BY = (DATA_VERSION_TAG, CODE_VERSION_TAG, "dagster/input_data_version", "dagster/input_event_pointer")
 RESTORES = "delta/restores"
 
 
+class RollbackConfig(dg.Config):
+    """What a run of the rollback job does."""
+
+    table: str = Field(description="The table's name, with '/' between the parts of its asset key.")
+    to: str = Field(description="The version to go back to, or the run that made it.")
+    partitions: list[str] = Field(
+        default=[], description="The keys of the partitions that go back; none for all that changed since."
+    )
+    undo_newer: bool = Field(default=False, description="Undo several commits, not only a single one.")
+    apply: bool = Field(default=False, description="Do it; without it, a run only shows what it would undo.")
+
+
 @dataclass(frozen=True)
 class Rollback:
-    """What a rollback did.
+    """What a rollback did, or would do.
 
     Attributes:
-        plan: what was planned.
-        commit: what landed; None if nothing had to.
+        plan: the plan.
+        commit: what landed; None in a preview, or if the table holds the target's rows already.
         events: the materializations to report.
 
     """
 
-    plan: Plan
-    commit: Commit | None
-    events: tuple[dg.AssetMaterialization, ...]
-
-
-def plan(entry: TableEntry, instance: dg.DagsterInstance, to: str, partitions: Sequence[str]) -> Plan:
-    """Find out what a rollback would do.
-
-    Args:
-        entry: the table.
-        instance: which knows the asset's partitions.
-        to: a version, or the run that made it.
-        partitions: the keys that go back; none for all that changed since.
-
-    Raises:
-        DeclarationError: for partitions of an asset that has none, or that it does not have.
-        VersionGone: if the version cannot be read any more.
-
-    """
-    if partitions and entry.partitions_def is None:
-        raise DeclarationError(f"{entry.name} has no partitions.", "Roll the whole table back.")
-    keys = list(partitions) or entry.partition_keys(instance)
-    return plan_on(
-        entry.table, version_of(entry.table, to), entry.scope(instance, keys), whole=not partitions
-    )
+    plan: RollbackPlan
+    commit: Commit | None = None
+    events: tuple[dg.AssetMaterialization, ...] = ()
 
 
 def roll_back(
-    entry: TableEntry,
-    instance: dg.DagsterInstance,
-    planned: Plan,
-    provenance: Provenance,
-    *,
-    undo_newer: bool = False,
+    entry: TableEntry, instance: dg.DagsterInstance, config: RollbackConfig, provenance: Provenance
 ) -> Rollback:
-    """Carry out a plan, and return what is to be reported; raises what `lake.rollback.roll_back` does.
+    """Bring a table, or partitions of it, back to a version, in a new commit.
 
     A run that is tried again finds what it had already landed.
+
+    Args:
+        entry: the table.
+        instance: the Dagster instance that knows the asset's partitions.
+        config: what to do; without `apply`, only what would be undone is found out.
+        provenance: the run that does it.
+
+    Raises:
+        DeclarationError: for partitions of an asset that has none, or that it does not have.
+        RollbackRefused: if several commits would be undone, and `undo_newer` is not set.
+        CommitConflict: if somebody committed the same partitions since the plan was made.
+        VersionGone: if the version cannot be read any more.
+
     """
-    done = _landed(entry, instance, planned, provenance)
-    if done is not None:
-        scope, commit = done
-    elif planned.scope is None:
-        return Rollback(planned, None, ())
+    if config.partitions and entry.partitions_def is None:
+        raise DeclarationError(f"{entry.name} has no partitions.", "Roll the whole table back.")
+    keys = list(config.partitions) or entry.partition_keys(instance)
+    target, scope = version_of(entry.table, config.to), entry.scope(instance, keys)
+    plan = plan_rollback(entry.table, target, scope, whole=not config.partitions)
+    return _applied(entry, instance, plan, provenance, config) if config.apply else Rollback(plan)
+
+
+def _applied(
+    entry: TableEntry,
+    instance: dg.DagsterInstance,
+    plan: RollbackPlan,
+    provenance: Provenance,
+    config: RollbackConfig,
+) -> Rollback:
+    earlier = _landed(entry, instance, plan, provenance)
+    if earlier is not None:
+        scope, commit = earlier
+    elif plan.scope is None:
+        return Rollback(plan)
     else:
-        scope = planned.scope
-        before = Snapshot.open(entry.table, planned.target, scope)
+        scope = plan.scope
+        before = Snapshot.open(entry.table, plan.target, scope)
         codes = {
             str(origin.record["code_version"])
             for origin in origins(entry.table, before.version, scope, before.schema).values()
@@ -95,29 +110,74 @@ def roll_back(
         }
         if len(codes) == 1:
             provenance = replace(provenance, code_version=codes.pop())
-        commit = roll_back_on(entry.table, planned, provenance, undo_newer=undo_newer)
+        commit = carry_out(entry.table, plan, provenance, undo_newer=config.undo_newer)
     return Rollback(
-        planned,
+        plan,
         commit,
-        tuple(_events(entry, instance, scope, commit, (planned.target, provenance.code_version))),
+        tuple(_events(entry, instance, scope, commit, (plan.target, provenance.code_version))),
     )
 
 
+def build_rollback_job(selection: Selection | None = None, name: str = "table_rollback") -> TableJob:
+    """Return a job that brings a table, or partitions of it, back to what they were.
+
+    Its runs show what would be undone, and do it with `apply: true` in their config.
+
+    Args:
+        selection: the assets that it may be about, as for `dg.define_asset_job`; all by default.
+        name: the job's name.
+
+    """
+
+    def make_op(tables: SelectedTables) -> dg.OpDefinition:
+        @dg.op(name="rollback", out={}, required_resource_keys=tables.resource_keys)
+        def roll_table_back(context: dg.OpExecutionContext, config: RollbackConfig) -> Iterator[Any]:
+            """Bring a table, or partitions of it, back to a version, in a new commit."""
+            [table] = chosen(tables.entries(context), [config.table])
+            attempt = context.retry_number + 1
+            who = Provenance(context.run_id, context.op_handle.name, attempt, asset_key=table.name)
+            rollback = roll_back(table, context.instance, config, who)
+            plan = rollback.plan
+            if plan.scope is None and rollback.commit is None:
+                context.log.info("%s holds the rows of version %s already", table.name, plan.target)
+            elif rollback.commit is None:
+                context.log.info("Nothing was written: set apply: true to do it.")
+            yield dg.AssetObservation(table.key, metadata=_metadata(rollback))
+            yield from rollback.events
+
+        return roll_table_back
+
+    return table_job(name, selection, "Bring a table, or partitions of it, back to a version.", make_op)
+
+
+def _metadata(rollback: Rollback) -> dict[str, Any]:
+    plan = rollback.plan
+    metadata: dict[str, Any] = {
+        "rollback/applied": rollback.commit is not None,
+        "rollback/target": plan.target,
+        "rollback/scope": plan.scope_in_words,
+    }
+    if plan.undone:
+        undone = [{**asdict(e), "landed": e.landed.isoformat(timespec="seconds")} for e in plan.undone]
+        metadata["rollback/undone"] = records(undone)
+    return metadata
+
+
 def _landed(
-    entry: TableEntry, instance: dg.DagsterInstance, planned: Plan, provenance: Provenance
+    entry: TableEntry, instance: dg.DagsterInstance, plan: RollbackPlan, provenance: Provenance
 ) -> tuple[Scope, Commit] | None:
     """Return the scope and the commit of an earlier attempt at the same rollback."""
-    for found in entries(entry.table, planned.newest, planned.target + 1):
-        record = found.record
+    for logged in entries(entry.table, plan.newest, plan.target + 1):
+        record = logged.record
         if record is None or (record["run_id"], record.get("restores")) != (
             provenance.run_id,
-            planned.target,
+            plan.target,
         ):
             continue
         keys = entry.partition_keys(instance) if record["scope"]["columns"] else []
         schema = arrow_schema(entry.table.open())
         kept = [key for key in keys if entry.scope(instance, [key]).on(schema).overlaps(record["scope"])]
-        return entry.scope(instance, kept), Commit.recorded(record, found.version, kept)
+        return entry.scope(instance, kept), Commit.recorded(record, logged.version, kept)
     return None
 
 
@@ -128,50 +188,59 @@ def _events(
     commit: Commit,
     origin: tuple[int, str],
 ) -> list[dg.AssetMaterialization]:
-    """Return what to report of each partition; `origin` is the version that came back, and its code's."""
+    """Return the materialization of each partition.
+
+    Args:
+        entry: the table.
+        instance: the Dagster instance that knows the original materializations.
+        scope: the partitions that went back.
+        commit: the rollback's commit.
+        origin: the version whose rows came back, and the version of the code that made them.
+
+    """
     target, code_version = origin
     snapshot = Snapshot.open(entry.table, commit.version, scope)
     metadata = commit_metadata(entry.table, snapshot, commit, None, {}, preview_rows=0)
-    del metadata["dagster/column_schema"]  # the definition's has descriptions
+    del metadata["dagster/column_schema"]  # keep the one of the definition, which has descriptions
     metadata[RESTORES] = target
-    prints = dict(commit.fingerprints)
+    by_key = dict(commit.fingerprints)
     by_partition = partition_metadata(snapshot, commit) if scope.keys else {}
     keys = entry.partition_keys(instance)
     if keys and not scope.keys:  # the whole table of a partitioned asset went back
         everything = Snapshot.open(entry.table, commit.version, entry.scope(instance, keys))
         materialized = latest(instance, entry.key, keys)
-        prints = {k: p for k, p in fingerprints(everything).items() if p != EMPTY or k in materialized}
+        by_key = {k: p for k, p in fingerprints(everything).items() if p != EMPTY or k in materialized}
         by_partition = {
-            key: {"dagster/partition_row_count": rows, "delta/fingerprint": prints[key]}
+            key: {"dagster/partition_row_count": rows, FINGERPRINT: by_key[key]}
             for key, rows in everything.partition_rows.items()
-            if rows is not None and key in prints
+            if rows is not None and key in by_key
         }
-    known = _original_tags(instance, entry.key, prints)
+    original = _original_tags(instance, entry.key, by_key)
     events = []
-    for key, fingerprint in prints.items():
+    for key, fingerprint in by_key.items():
         appended = f"{fingerprint}@{commit.version}" if entry.settings.mode == "append" else fingerprint
-        tags = known.get(key) or {DATA_VERSION_TAG: appended}
-        if CODE_VERSION_TAG not in tags and code_version and key not in known:
+        tags = original.get(key) or {DATA_VERSION_TAG: appended}
+        if CODE_VERSION_TAG not in tags and code_version and key not in original:
             tags[CODE_VERSION_TAG] = code_version
         partition = "" if key == WHOLE_TABLE else key
-        told = {**metadata, **by_partition.get(key, {})}
-        events.append(entry.materialization(partition, f"rolled back to version {target}", told, tags))
+        reported = {**metadata, **by_partition.get(key, {})}
+        events.append(entry.materialization(partition, f"rolled back to version {target}", reported, tags))
     return events
 
 
 def _original_tags(
-    instance: dg.DagsterInstance, key: dg.AssetKey, prints: dict[str, str]
+    instance: dg.DagsterInstance, key: dg.AssetKey, by_key: dict[str, str]
 ) -> dict[str, dict[str, str]]:
     """Return the tags by which Dagster judged each partition when it was materialized with the same rows.
 
-    They say which code and which data of its inputs the rows come from, so that what is stale is shown so.
+    They say which code and which input data the rows come from, so that Dagster shows the right staleness.
     """
-    partitions = [key for key in prints if key != WHOLE_TABLE]
+    partitions = [key for key in by_key if key != WHOLE_TABLE]
     originals = latest(
         instance,
         key,
         partitions,
-        lambda event: prints.get(event.partition or WHOLE_TABLE) == identity(event)[0],
+        lambda event: by_key.get(event.partition or WHOLE_TABLE) == identity(event)[0],
     )
     return {
         partition or WHOLE_TABLE: {

@@ -13,12 +13,12 @@ from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
-from practicus_assets.lake.upkeep.difference import difference
-from practicus_assets.lake.upkeep.history import history
+from practicus_assets.lake.upkeep.diff import diff_versions
+from practicus_assets.lake.upkeep.history import read_history
 from practicus_assets.lake.upkeep.releases import Release, kept_versions, publish
 from practicus_assets.lake.upkeep.retention import checkpoint, remove, unneeded_entries, unneeded_files
-from practicus_assets.lake.upkeep.rollback import plan, roll_back
-from practicus_assets.lake.upkeep.verification import verify
+from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
+from practicus_assets.lake.upkeep.verify import verify_files
 from tests.kit import partitions, write
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -44,20 +44,20 @@ def test_a_table_is_looked_at_compacted_and_rolled_back(table: Table) -> None:
     write(table, ODD, 1, 2)
     write(table, "b", 3)
     write(table, ODD, 4)
-    assert [(each.rows_in, each.rows_out) for each in history(table)] == [(1, 2), (1, 0), (2, 0)]
-    [change] = difference(table, 1, 2).partitions
+    assert [(each.rows_in, each.rows_out) for each in read_history(table)] == [(1, 2), (1, 0), (2, 0)]
+    [change] = diff_versions(table, 1, 2).partitions
     assert (change.lost, change.gained) == (2, 1)
-    roll_back(table, plan(table, 1, SCOPE, whole=True), Provenance())
+    carry_out(table, plan_rollback(table, 1, SCOPE, whole=True), Provenance())
     assert read(Snapshot.open(table)) == [1, 2, 3]
     rows = pa.table({"p": [ODD], "n": [9]})
     Transaction(table, partition_by=["p"], mode="append").write(rows)
     assert compact(table).files_after == 1
     assert read(Snapshot.open(table)) == [1, 2, 3, 9]
-    found = verify(table, SCOPE, rows=True)
-    assert (found.findings, found.files, found.older_files, found.orphans) == ((), 2, 4, 0)
+    found = verify_files(table, SCOPE, rows=True)
+    assert (found.problems, found.files, found.older_files, found.orphans) == ((), 2, 4, 0)
     [path] = [path for path in table.open().file_uris() if "p=b" in path]
     table.filesystem().delete_file(path.rsplit("/t/", 1)[1])
-    assert [each.kind for each in verify(table).findings] == ["missing file"]
+    assert [each.kind for each in verify_files(table).problems] == ["missing file"]
 
 
 def test_what_nobody_needs_goes_and_what_a_release_needs_stays(
@@ -80,4 +80,4 @@ def test_what_nobody_needs_goes_and_what_a_release_needs_stays(
         read(Snapshot.open(table, 2))
     with pytest.raises(VersionGone):
         Snapshot.open(table, 0)
-    assert verify(table, SCOPE, rows=True).findings == ()
+    assert verify_files(table, SCOPE, rows=True).problems == ()

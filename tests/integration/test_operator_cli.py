@@ -109,7 +109,7 @@ def test_history_and_diff_are_shown_to_people_and_programs(run: Run) -> None:
 
 
 def test_verify_finds_drift_with_its_own_exit_code_and_repairs_it(run: Run) -> None:
-    assert "nothing" in run("verify", "--all", "--rows").stdout
+    assert "none" in run("verify", "--all", "--rows").stdout
     change("2024-01-02", 7, 8)
     found = run("verify", "shop/orders", code=3).stdout
     assert "shop/orders [2024-01-02], changed" in found
@@ -137,13 +137,15 @@ def test_verify_says_that_dagster_was_not_asked(run: Run, monkeypatch: pytest.Mo
 def test_rollback_shows_its_plan_and_then_does_it(run: Run) -> None:
     change("2024-01-02", 7)
     change("2024-01-02", 8)
-    plan = told(run("rollback", "shop/orders", "--to", "0", "--dry-run", "--json"))
+    plan = told(run("rollback", "shop/orders", "--to", "0", "--json"))
     assert (plan["partitions"], plan["version"]) == (["2024-01-02"], None)
     assert [each["version"] for each in plan["undone"]] == [2, 1]
-    refused = run("rollback", "shop/orders", "--to", "0", code=1).stderr
+    assert "give --undo-newer --apply to do it" in run("rollback", "shop/orders", "--to", "0").stdout
+    refused = run("rollback", "shop/orders", "--to", "0", "--apply", code=1).stderr
     assert "would undo 2 commits" in refused
     assert "Nothing was written." in refused
-    done = run("rollback", "shop/orders", "--to", "0", "--partition", "2024-01-02", "--undo-newer").stdout
+    options = ("--partition", "2024-01-02", "--undo-newer", "--apply")
+    done = run("rollback", "shop/orders", "--to", "0", *options).stdout
     assert "Done: version 3" in done
     run("verify", "--all", "--rows")  # Dagster knows it
     assert "holds the rows of version 0 already" in run("rollback", "shop/orders", "--to", "0").stdout
@@ -224,7 +226,7 @@ def test_exit_codes_tell_what_may_be_done(
 
     change("2024-01-02", 7)
     monkeypatch.setattr("practicus_assets.cli.rollback.roll_back", fails)
-    failed = run("rollback", "shop/orders", "--to", "0", code=code)
+    failed = run("rollback", "shop/orders", "--to", "0", "--apply", code=code)
     assert failed.stderr == f"{type(error).__name__}: x\n"
 
 

@@ -8,7 +8,7 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import is_null
 from practicus_assets.lake.rows.fingerprint import hash_rows
 from practicus_assets.lake.transactions.staging import Staging
+from practicus_assets.lake.upkeep.progress import Progress, unseen
 
 TARGET_BYTES = 128 << 20
 _COMMIT_BYTES = 1 << 30
@@ -64,7 +65,7 @@ def compact(
     target_bytes: int = TARGET_BYTES,
     run_id: str = "",
     dry_run: bool = False,
-    watch: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Progress = unseen,
 ) -> Compaction:
     """Rewrite the partitions that have several files below half the target, many of them in one commit.
 
@@ -76,7 +77,7 @@ def compact(
         target_bytes: files that are at least half as large are left alone, but for `order_by`.
         run_id: who does it, for the history.
         dry_run: only count.
-        watch: is told how many of how many partitions are done.
+        progress: the callback that gets how many partitions are done, of how many.
 
     Raises:
         UnsupportedTable: for tables to which staged files must not be committed.
@@ -102,7 +103,7 @@ def compact(
         rewrite = _Rewrite(table, schema, partition_by, order_by, record)
         try:
             for group in batch:
-                watch(done, len(groups))
+                progress(done, len(groups))
                 rewrite.stage(group)
                 done += 1
             written, lost = rewrite.land()
@@ -111,7 +112,7 @@ def compact(
             raise
         after += written
         overtaken += lost
-    watch(len(groups), len(groups))
+    progress(len(groups), len(groups))
     return Compaction(len(groups) - overtaken, before, after, size, overtaken)
 
 
@@ -121,7 +122,7 @@ def _batches(groups: Sequence[list[DataFile]]) -> Iterator[list[list[DataFile]]]
     for group in groups:
         batch.append(group)
         if (
-            sum(file.size for each in batch for file in each) >= _COMMIT_BYTES
+            sum(file.size for files in batch for file in files) >= _COMMIT_BYTES
             or len(batch) >= _COMMIT_PARTITIONS
         ):
             yield batch
@@ -180,10 +181,10 @@ class _Rewrite:
             staging.add(batch, values, hash_rows(batch, schema.names))
         staging.finish()
         rows = sum(file.rows for file in staging.files)
-        told = [file.rows for file in files]
-        if None not in told and rows != sum(count or 0 for count in told):
+        recorded = [file.rows for file in files]
+        if None not in recorded and rows != sum(count or 0 for count in recorded):
             raise UnsupportedTable(
-                f"the files of {dict(files[0].values)} have {rows:,} rows, and the log says {told}.",
+                f"the files of {dict(files[0].values)} have {rows:,} rows, and the log says {recorded}.",
                 f"Nothing was written. Look at it with practicus-assets verify {self._table.name}.",
             )
 
@@ -262,15 +263,15 @@ class _Rewrite:
         """Return whether the commit landed that ended with an error; raise if nobody can know."""
         try:
             newest = self._table.open().version()
-            found = list(entries(self._table, newest, before + 1))
+            since = list(entries(self._table, newest, before + 1))
         except (DeltaError, OSError, PracticusAssetsError):
-            newest, found = before, []
-        if newest == before or len(found) < newest - before:
+            newest, since = before, []
+        if newest == before or len(since) < newest - before:
             raise CommitStateUnknown(
                 f"a compaction of {self._table.name} ended with {type(error).__name__}: {error}.",
                 "Staged files are kept. Run it again.",
             ) from error
-        return any((entry.upkeep or {}).get("attempt_id") == self._attempt for entry in found)
+        return any((entry.upkeep or {}).get("attempt_id") == self._attempt for entry in since)
 
 
 def _columns(table: Table, file: DataFile) -> list[str]:

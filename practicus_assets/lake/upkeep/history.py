@@ -15,7 +15,7 @@ _SHORTEST_RUN = 6  # characters of a run id that are taken for one
 
 
 @dataclass(frozen=True)
-class Version:
+class HistoryEntry:
     """One commit of a table.
 
     Attributes:
@@ -52,7 +52,7 @@ class Version:
     changes_rows: bool
 
 
-def history(table: Table, *, limit: int | None = None) -> Iterator[Version]:
+def read_history(table: Table, *, limit: int | None = None) -> Iterator[HistoryEntry]:
     """Yield a table's commits from the newest to the oldest that the log still has.
 
     Args:
@@ -68,11 +68,11 @@ def history(table: Table, *, limit: int | None = None) -> Iterator[Version]:
     yield from described(table, list(entries(table, newest, oldest)))
 
 
-def described(table: Table, found: Sequence[LogEntry]) -> Iterator[Version]:
+def described(table: Table, log: Sequence[LogEntry]) -> Iterator[HistoryEntry]:
     """Yield what log entries did, which are given from the newest to the oldest."""
-    rows = _rows_by_path(table, found)
-    for entry in found:
-        yield _version(table, entry, rows)
+    rows = _rows_by_path(table, log)
+    for entry in log:
+        yield _history_entry(table, entry, rows)
 
 
 def version_of(table: Table, reference: str) -> int:
@@ -89,31 +89,31 @@ def version_of(table: Table, reference: str) -> int:
     newest = table.open().version()
     if reference.isdecimal() and int(reference) <= newest:
         return int(reference)
-    made: dict[str, int] = {}
+    versions: dict[str, int] = {}
     for entry in entries(table, newest):
         record = entry.record
         if record is not None and record["run_id"].startswith(reference):
-            made.setdefault(record["run_id"], entry.version)
-    if len(made) != 1 or len(reference) < _SHORTEST_RUN:
+            versions.setdefault(record["run_id"], entry.version)
+    if len(versions) != 1 or len(reference) < _SHORTEST_RUN:
         raise VersionGone(
             f"{reference!r} is no version of {table.name}, of which {newest} is the newest, "
-            f"and {len(made) or 'no'} runs in its log begin so.",
+            f"and {len(versions) or 'no'} runs in its log begin so.",
             f"Give a version, or at least {_SHORTEST_RUN} characters of a run id: "
             f"practicus-assets history {table.name} shows them.",
         )
-    return made.popitem()[1]
+    return versions.popitem()[1]
 
 
-def _rows_by_path(table: Table, found: Sequence[LogEntry]) -> dict[str, int]:
+def _rows_by_path(table: Table, log: Sequence[LogEntry]) -> dict[str, int]:
     """Return how many rows the files have that these commits name; `remove` actions need not say it."""
     rows: dict[str, int] = {}
-    if found and found[-1].version > 0:
+    if log and log[-1].version > 0:
         try:
-            before = data_files(table.open(found[-1].version - 1))
+            before = data_files(table.open(log[-1].version - 1))
         except (VersionGone, TableNotFound):
             before = []
         rows |= {file.path: file.rows for file in before if file.rows is not None}
-    for entry in found:
+    for entry in log:
         for action in entry.added:
             count = row_count(action)
             if count is not None:
@@ -121,11 +121,11 @@ def _rows_by_path(table: Table, found: Sequence[LogEntry]) -> dict[str, int]:
     return rows
 
 
-def _version(table: Table, entry: LogEntry, rows: Mapping[str, int]) -> Version:
+def _history_entry(table: Table, entry: LogEntry, rows: Mapping[str, int]) -> HistoryEntry:
     record = entry.record or {}
     upkeep = entry.upkeep or {}
     commit = record.get("commit", {})
-    return Version(
+    return HistoryEntry(
         version=entry.version,
         landed=datetime.fromtimestamp(landed_ms(table, entry) / 1000, UTC),
         operation=_operation(entry, record, upkeep),

@@ -46,7 +46,7 @@ def origins(table: Table, version: int, scope: Scope, schema: pa.Schema) -> dict
     open_ = {
         key: Bounds(together.columns, together.types, (part,)) for key, part in zip(keys, parts, strict=True)
     }
-    found: dict[str, Origin] = {}
+    newest: dict[str, Origin] = {}
     for entry in entries(table, version):
         if not open_:
             break
@@ -55,8 +55,8 @@ def origins(table: Table, version: int, scope: Scope, schema: pa.Schema) -> dict
             continue
         for key in [key for key, bounds in open_.items() if _changed(entry, record, bounds)]:
             del open_[key]
-            found[key] = Origin(entry.version, record, _fingerprint(record, key))
-    return found
+            newest[key] = Origin(entry.version, record, _fingerprint(record, key))
+    return newest
 
 
 def _changed(entry: LogEntry, record: Mapping[str, Any] | None, bounds: Bounds) -> bool:
@@ -68,5 +68,5 @@ def _changed(entry: LogEntry, record: Mapping[str, Any] | None, bounds: Bounds) 
 def _fingerprint(record: Mapping[str, Any] | None, key: str) -> str | None:
     if record is None or record["mode"] == "append":
         return None
-    found: str | None = record["commit"]["fingerprints"].get(key)
-    return found
+    fingerprint: str | None = record["commit"]["fingerprints"].get(key)
+    return fingerprint

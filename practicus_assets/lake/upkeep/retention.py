@@ -4,7 +4,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -19,6 +19,7 @@ from practicus_assets.errors import CommitConflict, PracticusAssetsError, Remova
 from practicus_assets.lake.delta.files import data_files, listed, stored_path
 from practicus_assets.lake.delta.log import HOOKS, KEEPS_LOG, UPKEEP, LogEntry, entries, landed_ms
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.upkeep.progress import Progress, unseen
 
 _LOG_FILE = re.compile(r"([0-9]{20})\.(json|crc|checkpoint.*)")
 _CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\.parquet")
@@ -26,8 +27,6 @@ _CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\.parquet")
 _TRIES = 20
 _LATE = "the log begins later than what is to be kept, so nobody can tell what was part of the table then"
 _LONGEST_STAGING = timedelta(days=1)  # of work that no Dagster run tells of, such as a rollback at a terminal
-
-Watch = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,10 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
     """
     handle = table.open()
     newest = handle.version()
-    told = _since(table, newest, cutoff)
-    if told is None:
+    commits = _since(table, newest, cutoff)
+    if commits is None:
         return Removable(cutoff, newest, (), 0, _LATE)
-    since, oldest = told
+    since, oldest = commits
     needed = {file.path for file in data_files(handle)}
     present = listed(table)
     missing = sorted(needed - present.keys())
@@ -107,10 +106,10 @@ def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ())
 
     """
     newest = table.open().version()
-    told = _since(table, newest, cutoff)
-    if told is None or told[1] is None:
-        return Removable(cutoff, newest, (), 0, _LATE if told is None else "")
-    oldest = told[1]
+    commits = _since(table, newest, cutoff)
+    if commits is None or commits[1] is None:
+        return Removable(cutoff, newest, (), 0, _LATE if commits is None else "")
+    oldest = commits[1]
     filesystem = table.filesystem()
     with table.redacted():
         infos = filesystem.get_file_info(pyarrow.fs.FileSelector("_delta_log"))
@@ -129,16 +128,16 @@ def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ())
     return Removable(cutoff, newest, tuple(f"_delta_log/{name}" for name in gone), sum(gone.values()))
 
 
-def remove(table: Table, found: Removable, watch: Watch = lambda _done, _total: None) -> int:
+def remove(table: Table, removable: Removable, progress: Progress = unseen) -> int:
     """Delete files, oldest log entries first; return how many are gone.
 
     Files that a commit has named since they were found out stay.
     """
-    named = _named(entries(table, table.open().version(), found.version + 1))
+    named = _named(entries(table, table.open().version(), removable.version + 1))
     filesystem = table.filesystem()
     removed = 0
-    for done, path in enumerate(found.paths):
-        watch(done, len(found.paths))
+    for done, path in enumerate(removable.paths):
+        progress(done, len(removable.paths))
         if path in named:
             continue
         try:
@@ -147,7 +146,7 @@ def remove(table: Table, found: Removable, watch: Watch = lambda _done, _total: 
         except FileNotFoundError:
             continue  # another maintenance run was faster
         removed += 1
-    watch(len(found.paths), len(found.paths))
+    progress(len(removable.paths), len(removable.paths))
     return removed
 
 
@@ -190,19 +189,19 @@ def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry],
 
     None if the log begins after the cutoff, so that nobody can tell what was part of the table then.
     """
-    found: list[LogEntry] = []
+    since: list[LogEntry] = []
     for entry in entries(table, newest):
         if landed_ms(table, entry) <= cutoff.timestamp() * 1000:
-            return found, entry.version
-        found.append(entry)
-    if found and found[-1].version == 0:
-        return found, None
+            return since, entry.version
+        since.append(entry)
+    if since and since[-1].version == 0:
+        return since, None
     return None
 
 
-def _named(found: Iterable[LogEntry]) -> set[str]:
+def _named(commits: Iterable[LogEntry]) -> set[str]:
     """Return the files that commits added."""
-    return {stored_path(action["path"]) for entry in found for action in entry.added}
+    return {stored_path(action["path"]) for entry in commits for action in entry.added}
 
 
 def _files_of(table: Table, version: int) -> set[str]:

@@ -16,18 +16,18 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.partitions.values import Value
 from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
-from practicus_assets.lake.upkeep.history import Version, described
+from practicus_assets.lake.upkeep.history import HistoryEntry, described
 
 _Values = Mapping[str, Value | None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RollbackPlan:
     """What a rollback would do.
 
     Attributes:
         target: the version whose rows come back.
-        newest: the version that it is planned on.
+        newest: the newest version when it was planned.
         scope: what would be replaced; None if all is as it was.
         undone: the commits whose rows would go, the newest first.
         schema_returns: whether the table's columns become those of the target, too.
@@ -37,11 +37,16 @@ class Plan:
     target: int
     newest: int
     scope: Scope | None
-    undone: tuple[Version, ...]
+    undone: tuple[HistoryEntry, ...]
     schema_returns: bool
 
+    @property
+    def scope_in_words(self) -> str:
+        """The scope as operators read it."""
+        return "nothing" if self.scope is None else str(self.scope) or "whole table"
 
-def plan(table: Table, target: int, within: Scope, *, whole: bool) -> Plan:
+
+def plan_rollback(table: Table, target: int, within: Scope, *, whole: bool) -> RollbackPlan:
     """Find out what brings partitions back to what they were at a version.
 
     Args:
@@ -73,16 +78,18 @@ def plan(table: Table, target: int, within: Scope, *, whole: bool) -> Plan:
         schema_returns = not then_schema.equals(now_schema)
     bounds = scope.on(now_schema) if scope is not None else None
     undone = [entry for entry in since if bounds is not None and _touches(entry, bounds)]
-    return Plan(target, handle.version(), scope, tuple(described(table, undone)), schema_returns)
+    return RollbackPlan(target, handle.version(), scope, tuple(described(table, undone)), schema_returns)
 
 
-def roll_back(table: Table, planned: Plan, provenance: Provenance, *, undo_newer: bool = False) -> Commit:
+def carry_out(
+    table: Table, plan: RollbackPlan, provenance: Provenance, *, undo_newer: bool = False
+) -> Commit:
     """Carry out a plan: one commit, by the same compare-and-swap as any other.
 
     Args:
         table: the table.
-        planned: with a scope.
-        provenance: who does it.
+        plan: the plan, with a scope.
+        provenance: the run that does it.
         undo_newer: undo several commits; without it only a single one.
 
     Raises:
@@ -91,40 +98,40 @@ def roll_back(table: Table, planned: Plan, provenance: Provenance, *, undo_newer
         VersionGone: if files of the target were vacuumed away.
 
     """
-    assert planned.scope is not None
-    with naming(table.name, str(planned.scope), nothing_written=True):
-        if len(planned.undone) > 1 and not undo_newer:
-            told = "; ".join(
-                f"version {each.version} ({each.operation}, {each.run_id or each.engine})"
-                for each in planned.undone
+    assert plan.scope is not None
+    with naming(table.name, str(plan.scope), nothing_written=True):
+        if len(plan.undone) > 1 and not undo_newer:
+            commits = "; ".join(
+                f"version {entry.version} ({entry.operation}, {entry.run_id or entry.engine})"
+                for entry in plan.undone
             )
             raise RollbackRefused(
-                f"going back to version {planned.target} would undo {len(planned.undone)} commits: {told}.",
-                "Go back to a later version, or say that newer commits are to be undone, with --undo-newer.",
+                f"going back to version {plan.target} would undo {len(plan.undone)} commits: {commits}.",
+                "Go back to a later version, or undo them all with --undo-newer (undo_newer in a job).",
             )
         transaction = Transaction(
             table,
-            planned.scope,
+            plan.scope,
             partition_by=table.open().metadata().partition_columns,
-            on_schema_change="replace" if planned.schema_returns else "refuse",
-            provenance=replace(provenance, restores=planned.target),
+            on_schema_change="replace" if plan.schema_returns else "refuse",
+            provenance=replace(provenance, restores=plan.target),
         )
-        _refuse_newer(table, planned, transaction)
-        old = Snapshot.open(table, planned.target, planned.scope)
-        schema = old.schema if planned.schema_returns else Snapshot.open(table, planned.newest).schema
+        _refuse_newer(table, plan, transaction)
+        old = Snapshot.open(table, plan.target, plan.scope)
+        schema = old.schema if plan.schema_returns else Snapshot.open(table, plan.newest).schema
         rows = pa.RecordBatchReader.from_batches(schema, _as(schema, old))
     return transaction.write(rows)
 
 
-def _refuse_newer(table: Table, planned: Plan, transaction: Transaction) -> None:
+def _refuse_newer(table: Table, plan: RollbackPlan, transaction: Transaction) -> None:
     """Raise CommitConflict if the scope was committed between the plan and the transaction's begin."""
     assert transaction.began is not None
-    assert planned.scope is not None
-    bounds = planned.scope.on(arrow_schema(table.open(planned.newest)))
-    for entry in entries(table, transaction.began, planned.newest + 1):
+    assert plan.scope is not None
+    bounds = plan.scope.on(arrow_schema(table.open(plan.newest)))
+    for entry in entries(table, transaction.began, plan.newest + 1):
         if entry.changes_rows and _touches(entry, bounds):
             raise CommitConflict(
-                f"version {entry.version} was committed after the rollback was planned at {planned.newest}.",
+                f"version {entry.version} was committed after the rollback was planned at {plan.newest}.",
                 "Look at the history, and plan it again.",
             )
 
@@ -158,7 +165,7 @@ def _changed(
 
 
 def _differs(since: Sequence[LogEntry], bounds: Bounds, target: int) -> bool:
-    """Return whether the newest commit that touched a partition was another than a rollback to the target."""
+    """Return whether the partition has changed since it was last rolled back to the target."""
     newest = next((entry for entry in since if _touches(entry, bounds)), None)
     record = newest.record if newest is not None else None
     if record is None:

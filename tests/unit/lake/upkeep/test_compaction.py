@@ -12,7 +12,7 @@ from practicus_assets.errors import SchemaMismatch, UnsupportedTable
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
-from practicus_assets.lake.upkeep.verification import verify
+from practicus_assets.lake.upkeep.verify import verify_files
 from tests.kit import partitions, write
 
 Read = Callable[[Table], list[dict[str, Any]]]
@@ -40,7 +40,7 @@ def test_small_files_become_one_a_partition_in_one_commit_with_the_same_rows(
     assert rows(scattered) == before
     assert len(scattered.open().file_uris()) == 3
     assert scattered.open().version() == version + 1
-    assert verify(scattered, rows=True).findings == ()
+    assert verify_files(scattered, rows=True).problems == ()
 
 
 def test_a_second_compaction_has_nothing_to_do(scattered: Table) -> None:
@@ -83,7 +83,7 @@ def test_partitions_that_a_writer_replaced_meanwhile_are_left_to_it(
             append(scattered, "a b/%é", 7)
 
     files = parquet_files(scattered)
-    done = compact(scattered, watch=replace)
+    done = compact(scattered, progress=replace)
     assert (done.partitions, done.overtaken) == (1, 1)
     assert [row["n"] for row in rows(scattered) if row["p"] == "b"] == [99]
     assert sorted(row["n"] for row in rows(scattered) if row["p"] == "a b/%é") == [0, 1, 2, 3, 7]
@@ -159,7 +159,7 @@ def test_files_that_never_had_a_new_column_stay_without_it(scattered: Table, row
     before = rows(scattered)
     compact(scattered)
     assert rows(scattered) == before
-    assert verify(scattered, partitions("one", "b"), rows=True).findings == ()
+    assert verify_files(scattered, partitions("one", "b"), rows=True).problems == ()
 
 
 def test_partitions_of_null_are_left_alone(table: Table, rows: Read) -> None:

@@ -11,7 +11,7 @@ from practicus_assets.lake.partitions.scope import Mode
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
-from practicus_assets.lake.upkeep.history import history, version_of
+from practicus_assets.lake.upkeep.history import read_history, version_of
 from practicus_assets.lake.upkeep.retention import checkpoint
 from tests.kit import partitions, table_of
 
@@ -28,7 +28,7 @@ def write(table: Table, numbers: list[int], run_id: str | None = None, mode: Mod
 def test_each_commit_says_who_what_and_how_many_rows(table: Table) -> None:
     write(table, [1, 2, 3], "run-one")
     write(table, [4, 5], "run-two")
-    second, first = history(table)
+    second, first = read_history(table)
     assert (first.version, first.operation, first.rows_in, first.rows_out) == (0, "replace", 3, 0)
     assert (second.version, second.rows_in, second.rows_out) == (1, 2, 3)
     assert (second.run_id, second.step, second.asset_key, second.scope) == ("run-two", "s", "t", "p=a")
@@ -41,7 +41,7 @@ def test_each_commit_says_who_what_and_how_many_rows(table: Table) -> None:
 def test_rows_that_went_are_counted_although_their_commit_is_not_shown(table: Table) -> None:
     write(table, [1, 2, 3])
     write(table, [4])
-    [newest] = history(table, limit=1)
+    [newest] = read_history(table, limit=1)
     assert (newest.version, newest.rows_in, newest.rows_out) == (1, 1, 3)
 
 
@@ -49,7 +49,7 @@ def test_commits_of_others_are_shown_by_their_own_words(table: Table) -> None:
     write(table, [1])
     write_deltalake(table.uri, pa.table({"p": ["b"], "n": [9]}), mode="append")
     DeltaTable(table.uri).delete("n = 9")
-    deleted, written, _ = history(table)
+    deleted, written, _ = read_history(table)
     assert (written.operation, written.scope, written.rows_in) == ("write", "p=b", 1)
     assert (deleted.operation, deleted.rows_in, deleted.rows_out) == ("delete", 0, 1)
     assert "delta-rs" in written.engine
@@ -60,7 +60,7 @@ def test_a_compaction_is_shown_as_one_that_changed_no_rows(table: Table) -> None
     write(table, [1])
     write(table, [2], mode="append")
     compact(table, run_id="keeper")
-    newest = next(history(table))
+    newest = next(read_history(table))
     assert (newest.operation, newest.run_id, newest.changes_rows) == ("compact", "keeper", False)
     assert (newest.files_in, newest.files_out, newest.rows_in, newest.rows_out) == (1, 2, 2, 2)
 
@@ -71,7 +71,7 @@ def test_history_ends_where_the_log_was_cleaned_up(table: Table) -> None:
     checkpoint(table)
     for version in (0, 1):
         table.filesystem().delete_file(f"_delta_log/{version:020}.json")
-    assert [each.version for each in history(table)] == [2]
+    assert [each.version for each in read_history(table)] == [2]
 
 
 def test_a_version_is_named_by_its_number_or_by_the_run_that_made_it(table: Table) -> None:

@@ -25,7 +25,7 @@ from practicus_assets.lake.upkeep.retention import (
     unneeded_entries,
     unneeded_files,
 )
-from practicus_assets.lake.upkeep.verification import verify
+from practicus_assets.lake.upkeep.verify import verify_files
 from tests.kit import partitions, write
 
 Files = Callable[[Table], set[str]]
@@ -63,7 +63,7 @@ def test_files_of_versions_before_the_cutoff_go_and_all_others_stay(
     with pytest.raises(VersionGone):
         Snapshot.open(table, 0).scan().read_all()
     assert vacuum(table, ago(5)) == 1
-    assert verify(table).findings == ()
+    assert verify_files(table).problems == ()
 
 
 def test_what_a_reader_pinned_before_the_cutoff_was_over_stays_readable(table: Table) -> None:
@@ -201,7 +201,7 @@ def test_log_entries_before_the_newest_old_checkpoint_go(table: Table, rows: Rea
     left = sorted(path.name for path in Path(table.uri, "_delta_log").iterdir())
     assert left[:2] == [f"{3:020}.checkpoint.parquet", f"{3:020}.json"]
     assert [row["n"] for row in rows(table)] == list(range(7))
-    assert verify(table, rows=True).findings == ()
+    assert verify_files(table, rows=True).problems == ()
     for version in (3, 4, 5, 6):
         assert table.open(version).version() == version
 
@@ -290,7 +290,7 @@ def test_maintenance_beside_writers_loses_and_doubles_nothing(table: Table, rows
     assert sorted((row["p"], row["n"]) for row in rows(table)) == [
         (p, number) for p in keys for number in (9, 109)
     ]
-    assert verify(table, partitions(*keys), rows=True).findings == ()
+    assert verify_files(table, partitions(*keys), rows=True).problems == ()
     with pytest.raises(VersionGone):
         table.open(0)
 

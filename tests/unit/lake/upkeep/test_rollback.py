@@ -14,7 +14,7 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
-from practicus_assets.lake.upkeep.rollback import plan, roll_back
+from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
 from tests.kit import partitions, write
 
 Read = Callable[[Table], list[dict[str, Any]]]
@@ -24,8 +24,8 @@ ALL = partitions("a", "b", "c")
 
 
 def back(table: Table, to: int, within: Scope = ALL, *, whole: bool = True, **options: Any) -> Commit | None:
-    planned = plan(table, to, within, whole=whole)
-    return roll_back(table, planned, Provenance(), **options) if planned.scope is not None else None
+    planned = plan_rollback(table, to, within, whole=whole)
+    return carry_out(table, planned, Provenance(), **options) if planned.scope is not None else None
 
 
 def test_only_what_changed_since_goes_back_in_one_new_commit(table: Table, rows: Read) -> None:
@@ -73,7 +73,7 @@ def test_commits_of_other_partitions_and_compactions_are_not_undone(table: Table
     write(table, "b", 3, mode="append")
     write(table, "a", 9)
     compact(table)
-    planned = plan(table, 2, ALL, whole=True)
+    planned = plan_rollback(table, 2, ALL, whole=True)
     assert [version.version for version in planned.undone] == [3]
     assert str(planned.scope) == "a"
     back(table, 2)
@@ -102,20 +102,20 @@ def test_a_rollback_can_be_rolled_back(table: Table, rows: Read) -> None:
 def test_a_commit_between_the_plan_and_the_rollback_is_a_conflict(table: Table, rows: Read) -> None:
     write(table, "a", 1)
     write(table, "a", 2)
-    planned = plan(table, 0, ALL, whole=True)
+    planned = plan_rollback(table, 0, ALL, whole=True)
     write(table, "b", 5)
     write(table, "a", 3)
     with pytest.raises(CommitConflict, match=r"version 3 was committed after the rollback was planned at 1"):
-        roll_back(table, planned, Provenance())
+        carry_out(table, planned, Provenance())
     assert rows(table) == [{"p": "a", "n": 3}, {"p": "b", "n": 5}]
 
 
 def test_a_commit_to_another_partition_meanwhile_is_none(table: Table, rows: Read) -> None:
     write(table, "a", 1)
     write(table, "a", 2)
-    planned = plan(table, 0, ALL, whole=True)
+    planned = plan_rollback(table, 0, ALL, whole=True)
     write(table, "b", 5)
-    roll_back(table, planned, Provenance())
+    carry_out(table, planned, Provenance())
     assert rows(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 5}]
 
 
@@ -157,7 +157,7 @@ def test_rows_outside_of_the_known_partitions_make_the_whole_table_go_back(table
 def test_a_commit_of_another_writer_is_undone_too(table: Table, rows: Read) -> None:
     write(table, "a", 1, 2)
     table.open().delete("n = 2")
-    [undone] = plan(table, 0, ALL, whole=True).undone
+    [undone] = plan_rollback(table, 0, ALL, whole=True).undone
     assert undone.operation == "delete"
     back(table, 0)
     assert rows(table) == [{"p": "a", "n": 1}, {"p": "a", "n": 2}]

@@ -1,7 +1,7 @@
-"""Differences: what changed between two versions of a table, down to its rows."""
+"""Diffs: what changed between two versions of a table, down to its rows."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from practicus_assets.lake.delta.snapshot import arrow_schema
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
 from practicus_assets.lake.rows.samples import shown
+from practicus_assets.lake.upkeep.progress import Progress, unseen
 
 _Values = tuple[tuple[str, Any], ...]
 
@@ -31,7 +32,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class PartitionChange:
+class PartitionDiff:
     """A partition whose rows differ.
 
     Attributes:
@@ -49,7 +50,7 @@ class PartitionChange:
 
 
 @dataclass(frozen=True)
-class Difference:
+class Diff:
     """What changed from one version to another.
 
     Attributes:
@@ -64,20 +65,20 @@ class Difference:
     before: Side
     after: Side
     compared: tuple[str, ...]
-    partitions: tuple[PartitionChange, ...]
+    partitions: tuple[PartitionDiff, ...]
     rewritten: int
     lost: tuple[Mapping[str, Any], ...]
     gained: tuple[Mapping[str, Any], ...]
 
 
-def difference(
+def diff_versions(
     table: Table,
     before: int,
     after: int,
     *,
     samples: int = 5,
-    watch: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Difference:
+    progress: Progress = unseen,
+) -> Diff:
     """Compare two versions. Only files that one of them has and the other has not are read.
 
     Args:
@@ -85,7 +86,7 @@ def difference(
         before: the version to compare with.
         after: the version to compare.
         samples: how many lost and gained rows to return at most.
-        watch: is told how many of how many partitions are done.
+        progress: the callback that gets how many partitions are done, of how many.
 
     Raises:
         VersionGone: if a version, or one of its files, was vacuumed away.
@@ -102,11 +103,12 @@ def difference(
     ]
     files = [_by_partition(handle) for handle in handles]
     changed = sorted({*files[0], *files[1]}, key=repr)
-    found, rewritten = [], 0
+    partitions: list[PartitionDiff] = []
+    rewritten = 0
     lost: list[Mapping[str, Any]] = []
     gained: list[Mapping[str, Any]] = []
     for done, values in enumerate(changed):
-        watch(done, len(changed))
+        progress(done, len(changed))
         old, new = (each.get(values, {}) for each in files)
         only_old = [old[path] for path in old.keys() - new.keys()]
         only_new = [new[path] for path in new.keys() - old.keys()]
@@ -117,13 +119,11 @@ def difference(
             rewritten += 1
             continue
         was, now = (sum(file.rows or 0 for file in each.values()) for each in (old, new))
-        found.append(PartitionChange(dict(values), was, now, len(pair.lost), len(pair.gained)))
+        partitions.append(PartitionDiff(dict(values), was, now, len(pair.lost), len(pair.gained)))
         lost += pair.sample(0, samples - len(lost))
         gained += pair.sample(1, samples - len(gained))
-    watch(len(changed), len(changed))
-    return Difference(
-        sides[0], sides[1], tuple(compared), tuple(found), rewritten, tuple(lost), tuple(gained)
-    )
+    progress(len(changed), len(changed))
+    return Diff(sides[0], sides[1], tuple(compared), tuple(partitions), rewritten, tuple(lost), tuple(gained))
 
 
 def _side(handle: DeltaTable) -> Side:
@@ -138,10 +138,10 @@ def _side(handle: DeltaTable) -> Side:
 
 
 def _by_partition(handle: DeltaTable) -> dict[_Values, dict[str, DataFile]]:
-    found: dict[_Values, dict[str, DataFile]] = {}
+    files: dict[_Values, dict[str, DataFile]] = {}
     for file in data_files(handle):
-        found.setdefault(tuple(file.values.items()), {})[file.path] = file
-    return found
+        files.setdefault(tuple(file.values.items()), {})[file.path] = file
+    return files
 
 
 class _Pair:

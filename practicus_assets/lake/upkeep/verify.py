@@ -1,9 +1,9 @@
-"""Verification: whether a table's log can be read, and its files are there and are what the log says."""
+"""Verify: whether a table's log can be read, and its files are there and are what the log says."""
 
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,30 +22,29 @@ from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.upkeep.contents import Contents
 from practicus_assets.lake.upkeep.origins import origins
+from practicus_assets.lake.upkeep.progress import Progress, unseen
 
 _ENTRY = re.compile(r"([0-9]{20})\.json")
 _CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint.*\.parquet")
 
 _RESTORE = "Materialize its partition again, roll it back, or restore the file from a backup."
 
-Watch = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
-class Finding:
-    """Something that is wrong.
+class TableProblem:
+    """Something that is wrong with a table.
 
     Attributes:
         kind: "log", "missing file", "damaged file", "rows", "statistics" or "content".
         subject: the file or the partition.
-        found: what was found, and what was expected.
+        text: what was found, and what was expected.
         advice: what to do.
 
     """
 
     kind: str
     subject: str
-    found: str
+    text: str
     advice: str
 
 
@@ -60,7 +59,7 @@ class Verification:
         older_files, older_bytes: files that only older versions name.
         orphans, orphan_bytes: files that no version in the log names: being staged, or left by a process
             that was killed.
-        findings: what is wrong.
+        problems: what is wrong.
 
     """
 
@@ -73,15 +72,15 @@ class Verification:
     older_bytes: int
     orphans: int
     orphan_bytes: int
-    findings: tuple[Finding, ...]
+    problems: tuple[TableProblem, ...]
 
 
-def verify(
+def verify_files(
     table: Table,
     scope: Scope | None = None,
     *,
     rows: bool = False,
-    watch: Watch = lambda _done, _total: None,
+    progress: Progress = unseen,
 ) -> Verification:
     """Look at the log and at every file of the newest version.
 
@@ -89,30 +88,32 @@ def verify(
         table: the table.
         scope: the table's partitions, of which the content is compared with what their commits recorded.
         rows: read every row, to compare statistics and content; without it, the files' footers are read.
-        watch: is told how many of how many files are done.
+        progress: the callback that gets how many files are done, of how many.
 
     Raises:
         TableNotFound: if there is no table.
 
     """
-    found = list(_log(table))
+    problems = list(_log(table))
     try:
         handle = table.open()
     except TableNotFound:
         raise
     except (DeltaError, OSError, PracticusAssetsError) as error:
-        found.append(
-            Finding("log", "_delta_log", f"the table cannot be opened: {error}", "Mend or restore its log.")
+        problems.append(
+            TableProblem(
+                "log", "_delta_log", f"the table cannot be opened: {error}", "Mend or restore its log."
+            )
         )
-        return Verification(None, 0, 0, 0, 0, 0, 0, 0, 0, tuple(found))
+        return Verification(None, 0, 0, 0, 0, 0, 0, 0, 0, tuple(problems))
     files = data_files(handle)
     present = listed(table)
     check = _Files(table, handle, scope or Scope(), rows=rows)
     for done, file in enumerate(files):
-        watch(done, len(files))
-        found += check.look_at(file, present.get(file.path))
-    watch(len(files), len(files))
-    found += check.content()
+        progress(done, len(files))
+        problems += check.look_at(file, present.get(file.path))
+    progress(len(files), len(files))
+    problems += check.content()
     current = {file.path for file in files}
     named: set[str] = set()
     read = 0
@@ -134,11 +135,11 @@ def verify(
         older_bytes=sum(older),
         orphans=len(orphans),
         orphan_bytes=sum(orphans),
-        findings=tuple(found),
+        problems=tuple(problems),
     )
 
 
-def _log(table: Table) -> Iterator[Finding]:
+def _log(table: Table) -> Iterator[TableProblem]:
     """Yield what is wrong with the log: entries missing or damaged, checkpoints damaged or gone."""
     filesystem = table.filesystem()
     with table.redacted():
@@ -149,14 +150,14 @@ def _log(table: Table) -> Iterator[Finding]:
     if versions:
         missing = sorted(set(range(versions[0], versions[-1] + 1)) - set(versions))
         if missing:
-            yield Finding(
+            yield TableProblem(
                 "log",
                 "_delta_log",
                 f"the entries of the versions {missing[:10]} are missing.",
                 "Restore them from a backup; without them only versions after a later checkpoint open.",
             )
         if versions[0] > 0 and not any(versions[0] - 1 <= c <= versions[-1] for c in checkpoints.values()):
-            yield Finding(
+            yield TableProblem(
                 "log",
                 "_delta_log",
                 f"it begins at version {versions[0]}, and no checkpoint holds what was before.",
@@ -166,13 +167,13 @@ def _log(table: Table) -> Iterator[Finding]:
         name = f"{version:020}.json"
         damage = _damage_of_entry(table, f"_delta_log/{name}")
         if damage:
-            yield Finding("log", name, damage, "Restore it from a backup.")
+            yield TableProblem("log", name, damage, "Restore it from a backup.")
     for name in sorted(checkpoints):
         try:
             with table.redacted(), pq.ParquetFile(f"_delta_log/{name}", filesystem=filesystem) as parquet:
                 parquet.read(columns=["add.path"], use_threads=False)
         except (OSError, pa.ArrowException) as error:
-            yield Finding(
+            yield TableProblem(
                 "log",
                 name,
                 f"the checkpoint cannot be read: {error}",
@@ -182,17 +183,19 @@ def _log(table: Table) -> Iterator[Finding]:
         yield from _last_checkpoint(table, set(checkpoints.values()))
 
 
-def _last_checkpoint(table: Table, checkpoints: set[int]) -> Iterator[Finding]:
+def _last_checkpoint(table: Table, checkpoints: set[int]) -> Iterator[TableProblem]:
     try:
         with table.redacted(), table.filesystem().open_input_stream("_delta_log/_last_checkpoint") as stream:
             version = json.loads(stream.read())["version"]
     except (OSError, ValueError, KeyError) as error:
-        found = f"it cannot be read: {error!r}"
+        text = f"it cannot be read: {error!r}"
     else:
         if version in checkpoints:
             return
-        found = f"it names a checkpoint of version {version}, which is not there."
-    yield Finding("log", "_last_checkpoint", found, "Delete it: readers then find the checkpoint by listing.")
+        text = f"it names a checkpoint of version {version}, which is not there."
+    yield TableProblem(
+        "log", "_last_checkpoint", text, "Delete it: readers then find the checkpoint by listing."
+    )
 
 
 def _damage_of_entry(table: Table, path: str) -> str:
@@ -219,49 +222,50 @@ class _Files:
         self._scope = scope
         self._version = handle.version()
         self._bounds = scope.on(self._schema)
-        self._prints: dict[str, Fingerprint] = {}
+        self._fingerprints: dict[str, Fingerprint] = {}
         self._files: dict[str, list[DataFile]] = defaultdict(list)
 
-    def look_at(self, file: DataFile, info: pyarrow.fs.FileInfo | None) -> list[Finding]:
+    def look_at(self, file: DataFile, info: pyarrow.fs.FileInfo | None) -> list[TableProblem]:
         """Return what is wrong with a file of the version; `info` is what the folder says of it."""
         if info is None:
-            return [Finding("missing file", file.path, "the log names it, and it is not there.", _RESTORE)]
+            return [
+                TableProblem("missing file", file.path, "the log names it, and it is not there.", _RESTORE)
+            ]
         if info.size != file.size:
-            found = f"it has {info.size:,} bytes, and the log says {file.size:,}."
-            return [Finding("damaged file", file.path, found, _RESTORE)]
+            text = f"it has {info.size:,} bytes, and the log says {file.size:,}."
+            return [TableProblem("damaged file", file.path, text, _RESTORE)]
         try:
             actual = self._read(file) if self._rows else self._footer(file)
         except (OSError, pa.ArrowException, PracticusAssetsError) as error:
-            return [Finding("damaged file", file.path, f"it cannot be read: {error}", _RESTORE)]
+            return [TableProblem("damaged file", file.path, f"it cannot be read: {error}", _RESTORE)]
         problems = [("rows", actual.wrong_rows(file)), ("statistics", actual.wrong_statistics(file))]
-        return [Finding(kind, file.path, text, _RESTORE) for kind, text in problems if text]
+        return [TableProblem(kind, file.path, text, _RESTORE) for kind, text in problems if text]
 
-    def content(self) -> list[Finding]:
+    def content(self) -> list[TableProblem]:
         """Return the partitions whose rows are not those that were committed; needs all rows."""
         if not self._rows:
             return []
-        found = []
-        known = origins(self._table, self._version, self._scope, self._schema)
-        for key, origin in known.items():
-            now = str(self._prints.get(key, Fingerprint()))
+        problems = []
+        for key, origin in origins(self._table, self._version, self._scope, self._schema).items():
+            now = str(self._fingerprints.get(key, Fingerprint()))
             if origin.fingerprint in {None, now} or self._as_of(origin.version, key) == origin.fingerprint:
                 continue
             text = f"its rows have the fingerprint {now}, and version {origin.version} committed "
             text += f"{origin.fingerprint}."
-            found.append(Finding("content", key, text, "Materialize it again, or roll it back."))
-        return found
+            problems.append(TableProblem("content", key, text, "Materialize it again, or roll it back."))
+        return problems
 
     def _as_of(self, version: int, key: str) -> str | None:
         """Return a partition's fingerprint over the columns that the table had when it was committed."""
         try:
             names = arrow_schema(self._table.open(version)).names
-            made = Fingerprint()
+            fingerprint = Fingerprint()
             for file in self._files[key]:
                 for batch in read_file(self._table, file, self._schema, names):
-                    made.add(hash_rows(batch, names))
+                    fingerprint.add(hash_rows(batch, names))
         except (PracticusAssetsError, OSError, pa.ArrowException, KeyError):
-            return None  # a file that cannot be read is a finding of its own
-        return str(made)
+            return None  # a file that cannot be read is a problem of its own
+        return str(fingerprint)
 
     def _footer(self, file: DataFile) -> Contents:
         with self._table.redacted(), pq.ParquetFile(file.path, filesystem=self._filesystem) as parquet:
@@ -275,7 +279,7 @@ class _Files:
         for batch in read_file(self._table, file, self._schema):
             actual.add(batch, file)
             if key is not None:
-                self._prints.setdefault(key, Fingerprint()).add(hash_rows(batch, self._schema.names))
+                self._fingerprints.setdefault(key, Fingerprint()).add(hash_rows(batch, self._schema.names))
         return actual
 
     def _key(self, file: DataFile) -> str | None:

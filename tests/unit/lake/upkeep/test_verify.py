@@ -11,7 +11,7 @@ from practicus_assets.errors import TableNotFound
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import checkpoint
-from practicus_assets.lake.upkeep.verification import Verification, verify
+from practicus_assets.lake.upkeep.verify import Verification, verify_files
 from tests import kit
 from tests.kit import partitions
 
@@ -29,8 +29,8 @@ def write(table: Table, p: str, *numbers: int, **options: Any) -> None:
     kit.write(table, p, *numbers, s=["x"] * len(numbers), **options)
 
 
-def kinds(found: Verification) -> list[str]:
-    return [finding.kind for finding in found.findings]
+def kinds(verification: Verification) -> list[str]:
+    return [problem.kind for problem in verification.problems]
 
 
 def a_file(table: Table, p: str = "a") -> Path:
@@ -44,8 +44,8 @@ def test_a_whole_table_has_nothing_to_tell(filled: Table, *, rows: bool) -> None
     compact(filled)
     checkpoint(filled)
     write(filled, "b", 8, 9)
-    found = verify(filled, SCOPE, rows=rows)
-    assert found.findings == ()
+    found = verify_files(filled, SCOPE, rows=rows)
+    assert found.problems == ()
     assert (found.version, found.entries, found.files, found.rows) == (4, 5, 2, 6)
     assert (found.older_files, found.orphans) == (3, 0)
 
@@ -53,18 +53,18 @@ def test_a_whole_table_has_nothing_to_tell(filled: Table, *, rows: bool) -> None
 @pytest.mark.parametrize("rows", [False, True])
 def test_a_missing_file_is_found(filled: Table, *, rows: bool) -> None:
     a_file(filled).unlink()
-    found = verify(filled, SCOPE, rows=rows)
-    assert "missing file" in kinds(found)
-    assert found.findings[0].subject.startswith("p=a/part-")
+    verification = verify_files(filled, SCOPE, rows=rows)
+    assert "missing file" in kinds(verification)
+    assert verification.problems[0].subject.startswith("p=a/part-")
 
 
 def test_a_file_of_another_size_or_that_is_no_parquet_is_found(filled: Table) -> None:
     path = a_file(filled)
     good = path.read_bytes()
     path.write_bytes(good[:-5])
-    assert kinds(verify(filled)) == ["damaged file"]
+    assert kinds(verify_files(filled)) == ["damaged file"]
     path.write_bytes(b"\0" * len(good))
-    assert kinds(verify(filled)) == ["damaged file"]
+    assert kinds(verify_files(filled)) == ["damaged file"]
 
 
 def test_a_file_with_other_rows_than_the_log_says_is_found(filled: Table) -> None:
@@ -73,8 +73,8 @@ def test_a_file_with_other_rows_than_the_log_says_is_found(filled: Table) -> Non
     entry = Path(filled.uri, "_delta_log", f"{0:020}.json")
     size = entry.read_text().split('"size":')[1].split(",")[0]
     entry.write_text(entry.read_text().replace(f'"size":{size}', f'"size":{path.stat().st_size}'))
-    [finding] = verify(filled).findings
-    assert (finding.kind, finding.found) == ("rows", "it has 1 rows, and the log says 3.")
+    [problem] = verify_files(filled).problems
+    assert (problem.kind, problem.text) == ("rows", "it has 1 rows, and the log says 3.")
 
 
 @pytest.mark.parametrize("rows", [False, True])
@@ -92,9 +92,9 @@ def test_statistics_that_hide_rows_are_found(
     entry = Path(filled.uri, "_delta_log", f"{0:020}.json")
     assert true in entry.read_text()
     entry.write_text(entry.read_text().replace(true, false))
-    [finding] = verify(filled, SCOPE, rows=rows).findings
-    assert finding.kind == "statistics"
-    assert says in finding.found
+    [problem] = verify_files(filled, SCOPE, rows=rows).problems
+    assert problem.kind == "statistics"
+    assert says in problem.text
 
 
 def test_rows_that_are_not_those_that_were_committed_are_found_when_rows_are_read(filled: Table) -> None:
@@ -106,14 +106,14 @@ def test_rows_that_are_not_those_that_were_committed_are_found_when_rows_are_rea
     sizes.append(path.stat().st_size)
     entry = Path(filled.uri, "_delta_log", f"{0:020}.json")
     entry.write_text(entry.read_text().replace(f'"size":{sizes[0]}', f'"size":{sizes[1]}'))
-    assert kinds(verify(filled, SCOPE)) == []
-    [finding] = verify(filled, SCOPE, rows=True).findings
-    assert (finding.kind, finding.subject) == ("content", "a")
+    assert kinds(verify_files(filled, SCOPE)) == []
+    [problem] = verify_files(filled, SCOPE, rows=True).problems
+    assert (problem.kind, problem.subject) == ("content", "a")
 
 
 def test_a_column_that_came_later_is_no_change_of_older_partitions(filled: Table) -> None:
     write(filled, "b", 8, later=["y"])
-    assert verify(filled, SCOPE, rows=True).findings == ()
+    assert verify_files(filled, SCOPE, rows=True).problems == ()
 
 
 def test_a_hole_in_the_log_and_a_damaged_entry_are_found(filled: Table) -> None:
@@ -122,8 +122,8 @@ def test_a_hole_in_the_log_and_a_damaged_entry_are_found(filled: Table) -> None:
     log = Path(filled.uri, "_delta_log")
     (log / f"{1:020}.json").unlink()
     (log / f"{0:020}.json").write_text('{"add": ')
-    found = [finding for finding in verify(filled).findings if finding.kind == "log"]
-    assert "the entries of the versions [1] are missing." in found[0].found
+    found = [problem for problem in verify_files(filled).problems if problem.kind == "log"]
+    assert "the entries of the versions [1] are missing." in found[0].text
     assert found[1].subject == f"{0:020}.json"
 
 
@@ -133,19 +133,19 @@ def test_a_damaged_checkpoint_and_a_pointer_to_none_are_found(filled: Table) -> 
     [path] = log.glob("*.checkpoint.parquet")
     good = path.read_bytes()
     path.write_bytes(b"PAR1" + b"\0" * 100)
-    assert any(finding.subject == path.name for finding in verify(filled).findings)
+    assert any(problem.subject == path.name for problem in verify_files(filled).problems)
     path.unlink()
-    assert any(finding.subject == "_last_checkpoint" for finding in verify(filled).findings)
+    assert any(problem.subject == "_last_checkpoint" for problem in verify_files(filled).problems)
     path.write_bytes(good)
-    assert verify(filled).findings == ()
+    assert verify_files(filled).problems == ()
 
 
 def test_a_log_that_begins_late_without_a_checkpoint_is_found(filled: Table) -> None:
     Path(filled.uri, "_delta_log", f"{0:020}.json").unlink()
-    found = verify(filled)
-    assert found.version is None
-    assert "it begins at version 1, and no checkpoint holds what was before." in found.findings[0].found
-    assert "cannot be opened" in found.findings[-1].found
+    verification = verify_files(filled)
+    assert verification.version is None
+    assert "it begins at version 1, and no checkpoint holds what was before." in verification.problems[0].text
+    assert "cannot be opened" in verification.problems[-1].text
 
 
 def test_orphans_are_counted_and_are_no_fault(
@@ -154,8 +154,8 @@ def test_orphans_are_counted_and_are_no_fault(
     pq.write_table(pa.table({"n": [1]}), Path(filled.uri, "p=a", "part-left.parquet"))
     inner = Table.at(filled.uri, ["inner"])
     write(inner, "a", 1)
-    found = verify(filled)
-    assert (found.orphans, found.findings) == (1, ())
+    found = verify_files(filled)
+    assert (found.orphans, found.problems) == (1, ())
     assert len(parquet_files(filled)) == 4
 
 
@@ -169,9 +169,9 @@ def test_tables_of_other_writers_are_verified_too(table: Table) -> None:
     }
     write_deltalake(table.uri, pa.table(rows), partition_by=["p"])
     for each in (False, True):
-        assert verify(table, rows=each).findings == ()
+        assert verify_files(table, rows=each).problems == ()
 
 
 def test_there_is_nothing_to_verify_without_a_table(table: Table) -> None:
     with pytest.raises(TableNotFound):
-        verify(table)
+        verify_files(table)

@@ -1,0 +1,67 @@
+"""Diffs of tables of assets: what changed between two versions or runs, for the command and the job."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from practicus_assets.assets.catalog import TableEntry, chosen
+from practicus_assets.lake.upkeep.diff import Diff, diff_versions
+from practicus_assets.lake.upkeep.history import version_of
+from practicus_assets.lake.upkeep.progress import Progress, unseen
+from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
+
+
+class DiffConfig(dg.Config):
+    """What a run of the diff job compares."""
+
+    table: str = Field(description="The table's name, with '/' between the parts of its asset key.")
+    before: str = Field(description="The version to compare with, or the run that made it.")
+    after: str = Field(description="The version to compare, or the run that made it.")
+    samples: int = Field(default=5, ge=0, description="How many rows to show that only one version has.")
+
+
+def diff_table(entry: TableEntry, config: DiffConfig, progress: Progress = unseen) -> Diff:
+    """Return what changed from one version of a table to another.
+
+    Raises:
+        VersionGone: if the log has no such version or run, or a version was vacuumed away.
+        UnsupportedTable: for features that files alone do not tell, such as deletion vectors.
+
+    """
+    before, after = (version_of(entry.table, reference) for reference in (config.before, config.after))
+    return diff_versions(entry.table, before, after, samples=config.samples, progress=progress)
+
+
+def build_diff_job(selection: Selection | None = None, name: str = "table_diff") -> TableJob:
+    """Return a job that observes a table with what changed from one of its versions to another.
+
+    Args:
+        selection: the assets that it may be about, as for `dg.define_asset_job`; all by default.
+        name: the job's name.
+
+    """
+
+    def make_op(tables: SelectedTables) -> dg.OpDefinition:
+        @dg.op(name="diff", out={}, required_resource_keys=tables.resource_keys)
+        def show_diff(context: dg.OpExecutionContext, config: DiffConfig) -> Iterator[Any]:
+            """Show columns, counts, changed partitions and some rows."""
+            [table] = chosen(tables.entries(context), [config.table])
+            yield dg.AssetObservation(table.key, metadata=_metadata(diff_table(table, config)))
+
+        return show_diff
+
+    return table_job(name, selection, "Show what changed between two versions of a table.", make_op)
+
+
+def _metadata(diff: Diff) -> dict[str, Any]:
+    sides = [{**asdict(side), "columns": dict(side.columns)} for side in (diff.before, diff.after)]
+    metadata = {
+        "diff/versions": records(sides),
+        "diff/partitions": records(map(asdict, diff.partitions)),
+        "diff/lost": records(diff.lost),
+        "diff/gained": records(diff.gained),
+    }
+    return {name: value for name, value in metadata.items() if value.records}

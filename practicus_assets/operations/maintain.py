@@ -1,0 +1,256 @@
+"""Maintenance: keeps a table's files few and its folder small, without touching what a run may need."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from practicus_assets.assets.catalog import TableEntry, chosen
+from practicus_assets.errors import PracticusAssetsError, TableNotFound, naming
+from practicus_assets.instance.events import CLOCK_SKEW
+from practicus_assets.lake.upkeep.compaction import Compaction, compact
+from practicus_assets.lake.upkeep.progress import Progress, unseen
+from practicus_assets.lake.upkeep.releases import kept_versions
+from practicus_assets.lake.upkeep.retention import (
+    Removable,
+    checkpoint,
+    remove,
+    unneeded_entries,
+    unneeded_files,
+)
+from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, table_job
+
+DEFAULT_RETENTION_HOURS = 7 * 24
+DEFAULT_RELEASES = 10
+
+_OP = "maintain"
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+class MaintainConfig(dg.Config):
+    """What a run of the maintain job does, in the order of the fields."""
+
+    tables: list[str] = Field(default=[], description="The names of the tables to maintain; none for all.")
+    compact: bool = Field(default=True, description="Rewrite partitions that have several small files.")
+    z_order: list[str] = Field(
+        default=[], description="Sort the rows of each partition by these columns, instead of compacting."
+    )
+    checkpoint: bool = Field(default=True, description="Write a checkpoint of the log.")
+    vacuum: bool = Field(default=True, description="Delete files that only older versions need, and orphans.")
+    expire: bool = Field(default=True, description="Delete log entries that only older versions need.")
+    retention_hours: float = Field(
+        default=DEFAULT_RETENTION_HOURS,
+        ge=0,
+        description="Versions that were the newest within these hours stay readable.",
+    )
+    releases: int = Field(
+        default=DEFAULT_RELEASES, ge=0, description="How many of the newest releases stay readable."
+    )
+    apply: bool = Field(default=False, description="Do it; without it, a run only shows what it would do.")
+
+
+@dataclass(frozen=True)
+class MaintainedTable:
+    """What was done to a table, or would be.
+
+    Attributes:
+        table: the table's name.
+        cutoff: files that were part of the table or being staged then, or later, stay; None if there is no
+            table.
+        held_by: the id of the unfinished run that moves the cutoff back; empty if it is the retention.
+        kept: the older versions that releases need, each with a release's name.
+        compaction: what was rewritten; None if that was not asked for.
+        checkpoint: the version of the checkpoint that was written.
+        log_files, files: what is removable of the log and of the data; None if that was not asked for.
+        removed: how many files and log entries were deleted; None in a preview.
+        error: why the table was not maintained to the end; None if it was.
+
+    """
+
+    table: str
+    cutoff: datetime | None = None
+    held_by: str = ""
+    kept: Mapping[int, str] = field(default_factory=dict)
+    compaction: Compaction | None = None
+    checkpoint: int | None = None
+    log_files: Removable | None = None
+    files: Removable | None = None
+    removed: int | None = None
+    error: PracticusAssetsError | None = None
+
+    @property
+    def held(self) -> str:
+        """Why nothing is removable, where the log cannot tell what may be needed; else empty."""
+        return next((r.held for r in (self.files, self.log_files) if r is not None and r.held), "")
+
+
+def cutoff(instance: dg.DagsterInstance, retention_hours: float, own_run: str = "") -> tuple[datetime, str]:
+    """Return the cutoff: files that left the table before it can be deleted. And the run that moves it back.
+
+    A run reads tables as they were when it began, and the files that it stages are younger than that. So the
+    cutoff is the end of the retention, or earlier: the start of the oldest unfinished run.
+
+    Args:
+        instance: the Dagster instance whose runs count.
+        retention_hours: for how many hours readers outside of runs are safe.
+        own_run: the id of the run that does the maintenance, which does not count.
+
+    Returns:
+        The cutoff, and the id of the run that moves it back; empty if none does.
+
+    """
+    moment = datetime.now(UTC) - timedelta(hours=retention_hours)
+    unfinished = dg.RunsFilter(statuses=_UNFINISHED)
+    for record in instance.get_run_records(unfinished, limit=2, order_by="create_timestamp", ascending=True):
+        began = record.create_timestamp.replace(tzinfo=record.create_timestamp.tzinfo or UTC) - CLOCK_SKEW
+        if record.dagster_run.run_id != own_run:
+            return (began, record.dagster_run.run_id) if began < moment else (moment, "")
+    return moment, ""
+
+
+def maintain_table(
+    entry: TableEntry,
+    instance: dg.DagsterInstance,
+    config: MaintainConfig,
+    *,
+    run_id: str = "",
+    progress: Progress = unseen,
+) -> MaintainedTable:
+    """Maintain one table. Safe while others read and write it.
+
+    Args:
+        entry: the table.
+        instance: the Dagster instance that knows the runs at work; runs of other instances are protected by
+            the retention alone.
+        config: what to do; without `apply`, only what would be done is found out.
+        run_id: the id of the run that does it; empty for a command.
+        progress: the callback that gets how much of the work at hand is done, of how much.
+
+    Returns:
+        What was done; an error is part of it, so that it does not stop the maintenance of other tables.
+
+    """
+    moment, held_by = cutoff(instance, config.retention_hours, run_id)
+    table, apply = entry.table, config.apply
+    compaction = written = log_files = files = None
+    removed = 0
+    error: PracticusAssetsError | None = None
+    kept: Mapping[int, str] = {}
+    try:
+        with naming(entry.name):
+            table.open()
+            kept = kept_versions(entry.root_uri, config.releases, table.storage_options).get(entry.name, {})
+            if config.compact or config.z_order:
+                compaction = compact(
+                    table, order_by=config.z_order, run_id=run_id, dry_run=not apply, progress=progress
+                )
+            if config.checkpoint and apply:
+                written = checkpoint(table)
+            if config.vacuum:
+                files = unneeded_files(table, moment, kept)
+                removed += remove(table, files, progress) if apply else 0
+            if config.expire:
+                log_files = unneeded_entries(table, moment, kept)
+                removed += remove(table, log_files, progress) if apply else 0
+    except TableNotFound:
+        return MaintainedTable(entry.name)
+    except PracticusAssetsError as failure:
+        error = failure
+    return MaintainedTable(
+        entry.name,
+        moment,
+        held_by,
+        kept,
+        compaction,
+        written,
+        log_files,
+        files,
+        removed if apply else None,
+        error,
+    )
+
+
+def build_maintain_job(selection: Selection | None = None, name: str = "table_maintain") -> TableJob:
+    """Return a job that maintains tables; one that cannot be maintained does not stop the others.
+
+    Its runs show what would be done, and do it with `apply: true` in their config.
+
+    Args:
+        selection: the assets that it is about, as for `dg.define_asset_job`; all by default.
+        name: the job's name.
+
+    """
+
+    def make_op(tables: SelectedTables) -> dg.OpDefinition:
+        @dg.op(name=_OP, out={}, required_resource_keys=tables.resource_keys)
+        def maintain_tables(context: dg.OpExecutionContext, config: MaintainConfig) -> Iterator[Any]:
+            """Compact, checkpoint, vacuum and expire."""
+            errors = []
+            for entry in chosen(tables.entries(context), config.tables):
+                maintained = maintain_table(entry, context.instance, config, run_id=context.run_id)
+                if maintained.error is not None:
+                    errors.append(str(maintained.error))
+                elif maintained.cutoff is None:
+                    context.log.info("%s has no table yet", entry.name)
+                else:
+                    yield dg.AssetObservation(entry.key, metadata=_metadata(maintained))
+            if not config.apply:
+                context.log.info("Nothing was changed: set apply: true to do it.")
+            if errors:
+                raise dg.Failure("\n".join(errors))
+
+        return maintain_tables
+
+    return table_job(name, selection, "Compact, checkpoint, vacuum and expire tables.", make_op)
+
+
+def build_maintain_schedule(
+    job: TableJob, cron_schedule: str = "0 3 * * *", **options: Any
+) -> dg.ScheduleDefinition:
+    """Return a schedule for a maintain job, by default each night at 3; it begins switched off.
+
+    Its runs apply what they find: the config that it launches them with says `apply: true`. A `run_config`
+    of your own takes its place, and must say so, too.
+
+    Args:
+        job: the job that `build_maintain_job` made.
+        cron_schedule: the times to run at.
+        options: other options of `dg.ScheduleDefinition`, e.g. `execution_timezone` or `run_config`.
+
+    """
+    options.setdefault("run_config", {"ops": {_OP: {"config": {"apply": True}}}})
+    return dg.ScheduleDefinition(name=f"{job.name}_schedule", job=job, cron_schedule=cron_schedule, **options)
+
+
+def _metadata(maintained: MaintainedTable) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"maintain/applied": maintained.removed is not None}
+    if maintained.cutoff is not None:
+        metadata["maintain/kept_since"] = dg.MetadataValue.timestamp(maintained.cutoff)
+    if maintained.held_by:
+        metadata["maintain/held_by_run"] = dg.MetadataValue.dagster_run(maintained.held_by)
+    if maintained.kept:
+        metadata["maintain/kept_for_releases"] = {
+            str(version): release for version, release in maintained.kept.items()
+        }
+    if maintained.compaction is not None:
+        metadata["maintain/compacted_files"] = maintained.compaction.files_before
+    if maintained.checkpoint is not None:
+        metadata["maintain/checkpoint"] = maintained.checkpoint
+    for name, removable in (("files", maintained.files), ("log_files", maintained.log_files)):
+        if removable is not None:
+            metadata[f"maintain/{name}_unneeded"] = len(removable.paths)
+            metadata[f"maintain/{name}_unneeded_bytes"] = removable.bytes
+    if maintained.held:
+        metadata["maintain/held"] = maintained.held
+    if maintained.removed is not None:
+        metadata["maintain/removed"] = maintained.removed
+    return metadata

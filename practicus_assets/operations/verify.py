@@ -1,0 +1,145 @@
+"""Verify: whether tables of assets are whole and Dagster knows what they hold, for command and job."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from practicus_assets.assets.catalog import TableEntry, chosen
+from practicus_assets.errors import PracticusAssetsError, TableNotFound
+from practicus_assets.lake.upkeep.progress import Progress, unseen
+from practicus_assets.lake.upkeep.verify import TableProblem, Verification, verify_files
+from practicus_assets.operations.drift import Drift, drift, repairs
+from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, table_job
+
+
+class VerifyConfig(dg.Config):
+    """What a run of the verify job does."""
+
+    tables: list[str] = Field(default=[], description="The names of the tables to verify; none for all.")
+    rows: bool = Field(
+        default=False, description="Read every row, and compare statistics and content with the commits."
+    )
+    repair: bool = Field(
+        default=False, description="Report to Dagster what the lake holds, where it believes otherwise."
+    )
+
+
+@dataclass(frozen=True)
+class VerifiedTable:
+    """What was found out about one table.
+
+    Attributes:
+        table: the table's name.
+        verification: the state of its log and files; None if there is no table, or an error came first.
+        drifts: where Dagster believes otherwise; empty if Dagster was not asked.
+        events: the materializations that repair drifts, to be reported; empty without `repair`.
+        error: why the table could not be verified; None if it was.
+
+    """
+
+    table: str
+    verification: Verification | None = None
+    drifts: tuple[Drift, ...] = ()
+    events: tuple[dg.AssetMaterialization, ...] = ()
+    error: PracticusAssetsError | None = None
+
+    @property
+    def problems(self) -> tuple[TableProblem, ...]:
+        """What is wrong with the log and the files."""
+        return self.verification.problems if self.verification is not None else ()
+
+    @property
+    def open_drifts(self) -> list[Drift]:
+        """The drifts that the events do not repair."""
+        return [drift for drift in self.drifts if not (self.events and drift.repairable)]
+
+    @property
+    def open_problems(self) -> int:
+        """How many problems are left once the events are reported."""
+        return len(self.problems) + len(self.open_drifts) + (self.error is not None)
+
+
+def verify_table(
+    entry: TableEntry,
+    instance: dg.DagsterInstance | None,
+    config: VerifyConfig,
+    progress: Progress = unseen,
+) -> VerifiedTable:
+    """Verify one table, and compare it with what Dagster believes. Nothing is written.
+
+    Args:
+        entry: the table.
+        instance: the Dagster instance to compare with; None to look at the lake only.
+        config: what to do.
+        progress: the callback that gets how many files are done, of how many.
+
+    """
+    verification = None
+    try:
+        verification = _verification(entry, instance, config, progress)
+        if instance is None or (verification is not None and verification.version is None):
+            return VerifiedTable(entry.name, verification)
+        drifts = tuple(drift(entry, instance))
+        events = tuple(repairs(entry, instance, drifts)) if config.repair else ()
+    except PracticusAssetsError as error:
+        return VerifiedTable(entry.name, verification, error=error)
+    return VerifiedTable(entry.name, verification, drifts, events)
+
+
+def _verification(
+    entry: TableEntry, instance: dg.DagsterInstance | None, config: VerifyConfig, progress: Progress
+) -> Verification | None:
+    """Return the state of a table's log and files; None if there is no table."""
+    with dg.DagsterInstance.ephemeral() if instance is None else nullcontext(instance) as store:
+        scope = entry.scope(store, entry.partition_keys(store))
+    try:
+        return verify_files(entry.table, scope, rows=config.rows, progress=progress)
+    except TableNotFound:
+        return None  # whether that is wrong depends on what Dagster believes
+
+
+def build_verify_job(selection: Selection | None = None, name: str = "table_verify") -> TableJob:
+    """Return a job that verifies tables, and fails if something is wrong.
+
+    Args:
+        selection: the assets that it is about, as for `dg.define_asset_job`; all by default.
+        name: the job's name.
+
+    """
+
+    def make_op(tables: SelectedTables) -> dg.OpDefinition:
+        @dg.op(name="verify", out={}, required_resource_keys=tables.resource_keys)
+        def verify_tables(context: dg.OpExecutionContext, config: VerifyConfig) -> Iterator[Any]:
+            """Verify the log, the files, and what Dagster believes is materialized."""
+            sentences: list[str] = []
+            for entry in chosen(tables.entries(context), config.tables):
+                verified = verify_table(entry, context.instance, config)
+                if verified.verification is not None:
+                    yield dg.AssetObservation(entry.key, metadata=_metadata(verified.verification))
+                elif verified.error is None:
+                    context.log.info("%s has no table yet", entry.name)
+                yield from verified.events
+                sentences += _sentences(verified)
+            if sentences:
+                raise dg.Failure(
+                    "\n".join(sentences), metadata={"problems": len(sentences)}, allow_retries=False
+                )
+
+        return verify_tables
+
+    return table_job(name, selection, "Verify tables, and what Dagster believes of them.", make_op)
+
+
+def _metadata(verification: Verification) -> dict[str, Any]:
+    return {f"verify/{n}": value for n, value in asdict(verification).items() if isinstance(value, int)}
+
+
+def _sentences(verified: VerifiedTable) -> list[str]:
+    name = verified.table
+    sentences = [str(verified.error)] if verified.error is not None else []
+    sentences += [f"{name}, {p.kind}: {p.subject}: {p.text} {p.advice}" for p in verified.problems]
+    return sentences + [drift.sentence(name) for drift in verified.open_drifts]
