@@ -108,8 +108,7 @@ def table_asset(
         options.setdefault("code_version", _code_version(function))
         options["check_specs"] = check_specs(promised, _key(function, options))
         compute = _Step(function, settings, promised, io_manager_key).compute()
-        if worker is not None:
-            options["op_tags"] = declare(worker, compute, options)
+        options["op_tags"] = declare(worker, compute, options, function.__name__)
         return cast("dg.AssetsDefinition", dg.asset(**options)(compute))
 
     return decorate if compute_fn is None else decorate(compute_fn)

@@ -1,5 +1,6 @@
 """`worker`: the pod that a step would get, and why."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,12 @@ from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.launch import variables
-from practicus_assets.workers.launch.backend import backend, k8s_launcher
+from practicus_assets.workers.launch.backend import backend_of, k8s_launcher
+from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.request.manifest import job_name
-from practicus_assets.workers.request.worker import Worker
-from practicus_assets.workers.steps import Job, Step, current_image, jobs, partition_tags
+from practicus_assets.workers.request.tags import K8S_CONFIG_TAG
+from practicus_assets.workers.steps import JobPlan, Step, current_image, jobs, partition_tags, planned_run
 
 _RUN_ID = "00000000-0000-0000-0000-000000000000"
 _NO_IMAGE = "no-image-is-named"
@@ -92,7 +94,7 @@ def worker(
         _show(answer, job)
 
 
-def _found(known: Sequence[Job], name: str, job: str | None) -> tuple[Job, Step]:
+def _found(known: Sequence[JobPlan], name: str, job: str | None) -> tuple[JobPlan, Step]:
     """Return the step of that name, or that makes the asset of that name."""
     if job is not None and job not in [each.name for each in known]:
         names = ", ".join(each.name for each in known)
@@ -136,7 +138,7 @@ def _tag(text: str) -> tuple[str, str]:
 
 
 def _answer(
-    job: Job,
+    job: JobPlan,
     step: Step,
     tags: Mapping[str, str],
     instance: dg.DagsterInstance,
@@ -146,61 +148,71 @@ def _answer(
     lost: int,
 ) -> _Answer:
     configuration = Configuration.of(job.config)
-    assignment, region = step.assignment(
+    assignment = step.declaration.assignment(
         configuration, tags, instance, out_of_memory=out_of_memory, lost=lost
     )
+    region = assignment.region
     launcher = k8s_launcher(instance) if instance_is_set() else None
-    where, why = backend(configuration, job.config, instance if instance_is_set() else None)
+    backend, why = backend_of(configuration, job.config, instance if instance_is_set() else None)
     image = current_image(launcher)
-    told = variables.of_step(job.name, step.key, attempt, region.roots)
-    run = dg.DagsterRun(job.name, run_id=_RUN_ID, tags=dict(tags))
-    manifest = step_job(
-        job_name(step.key, _RUN_ID, attempt),
-        assignment.worker,
-        run,
-        step=step.key,
-        environment=told,
-        image=image or _NO_IMAGE,
-        launcher=launcher,
-    )
-    _hide(manifest, {*_PLAIN, *told, *(assignment.worker.env or {})})
-    fields = _fields(assignment.worker, assignment.origins, region.label)
-    if "image" not in fields:
+    environment = variables.of_step(job.name, step.key, attempt, region.roots)
+    run = planned_run(job.name, run_id=_RUN_ID, tags=tags, image=image or _NO_IMAGE)
+    name = job_name(step.key, _RUN_ID, attempt)
+    manifest = step_job(name, assignment, run, environment=environment, launcher=launcher)
+    _hide(manifest, {*_PLAIN, *environment, *(assignment.worker.env or {})})
+    fields = {**_fields(assignment), **_of_tags(assignment)}
+    if "image" not in fields and "container_config.image" not in fields:
         origin = "the code location, else the run launcher" if image else "nothing names one"
         fields["image"] = {"value": image, "origin": origin}
     return _Answer(
         step=step.key,
         job=job.name,
         assets=step.assets,
-        backend=where,
+        backend=backend,
         why=why,
         region=region.name or "default",
         namespace=Cluster.of(region, launcher).namespace,
-        fields={**fields, **_inherited(assignment.worker, manifest)},
+        fields={**fields, **_inherited(assignment, manifest)},
         manifest=manifest,
     )
 
 
-def _fields(worker: Worker, origins: Mapping[str, str], region: str) -> dict[str, dict[str, Any]]:
+def _fields(assignment: Assignment) -> dict[str, dict[str, Any]]:
+    spot = f"spot nodes of {assignment.region.label}"
     return {
-        name: {"value": value, "origin": origins.get(name, f"spot nodes of {region}")}
-        for name, value in worker.given().items()
+        name: {"value": value, "origin": assignment.origins.get(name, spot)}
+        for name, value in assignment.worker.given().items()
         if name != "size"
     }
 
 
-def _inherited(worker: Worker, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the resources that the pod has and its worker does not say."""
+def _of_tags(assignment: Assignment) -> dict[str, dict[str, Any]]:
+    """Return what the step's own tags say about its pod, beside its worker."""
+    origin = f"the tag {K8S_CONFIG_TAG} of {assignment.step}; the worker is laid over it"
+    config = json.loads(assignment.pod_tags.get(K8S_CONFIG_TAG, "{}"))
+    return {
+        f"{section}.{name}": {"value": value, "origin": origin}
+        for section, part in config.items()
+        if section != "merge_behavior"
+        for name, value in part.items()
+    }
+
+
+def _inherited(assignment: Assignment, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the resources that the pod has, and neither its worker nor its tags say."""
+    worker = assignment.worker
     given = {
         "requests": {"cpu": worker.cpu, "memory": worker.memory},
         "limits": {"cpu": worker.cpu_limit, "memory": worker.memory or worker.memory_limit},
     }
+    config = json.loads(assignment.pod_tags.get(K8S_CONFIG_TAG, "{}"))
+    tagged = config.get("container_config", {}).get("resources", {})
     resources = manifest["spec"]["template"]["spec"]["containers"][0].get("resources", {})
     return {
         f"resources.{kind}.{name}": {"value": resources[kind][name], "origin": "the instance's run launcher"}
         for kind, mine in given.items()
         for name, value in mine.items()
-        if value is None and name in (resources.get(kind) or {})
+        if value is None and name in (resources.get(kind) or {}) and name not in tagged.get(kind, {})
     }
 
 
@@ -216,7 +228,7 @@ def _yaml(manifest: Mapping[str, Any]) -> str:
     return text
 
 
-def _show(answer: _Answer, job: Job) -> None:
+def _show(answer: _Answer, job: JobPlan) -> None:
     console = output.console()
     made = f", which makes {', '.join(answer.assets)}" if set(answer.assets) - {answer.step} else ""
     console.print(f"[bold]{escape(answer.step)}[/bold]{escape(made)}, in {escape(job.label)}")

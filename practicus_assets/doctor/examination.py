@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from practicus_assets.doctor.assignments import Assignments, assignments
 from practicus_assets.doctor.code_server import code_servers
 from practicus_assets.doctor.finding import Finding, Section, failed, not_checked, ok
 from practicus_assets.doctor.machine import machine
-from practicus_assets.doctor.placements import Placements, placements
 from practicus_assets.doctor.probe import said
 from practicus_assets.doctor.site import Site
-from practicus_assets.doctor.trial import Setting
+from practicus_assets.doctor.trial import STEP, Setting
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.launch.backend import k8s_launcher, refuse_local_instance
-from practicus_assets.workers.steps import current_image, jobs
+from practicus_assets.workers.steps import current_image, jobs, planned_run
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Examination:
     def sections(self) -> Iterator[Section]:
         """Yield what is found, place by place; a place is looked at when its findings are taken, in order."""
         launcher = k8s_launcher(self.instance) if self.instance is not None else None
-        asked = placements(jobs(self.definitions), self.instance, self.backend)
+        asked = assignments(jobs(self.definitions), self.instance, self.backend)
         yield Section("Code location", asked.findings)
         yield Section("Instance", self._instance(asked))
         if self.servers:
@@ -56,7 +56,7 @@ class Examination:
             locations=self.locations,
             instance=self._reference(),
             launcher=launcher,
-            image=current_image(launcher),
+            run=planned_run(STEP, run_id=dg.DagsterRun(STEP).run_id, image=current_image(launcher)),
             seconds=self.seconds,
         )
         for region in asked.regions.values():
@@ -66,7 +66,7 @@ class Examination:
             if self.pods:
                 yield from site.trials()
 
-    def _instance(self, asked: Placements) -> Iterator[Finding]:
+    def _instance(self, asked: Assignments) -> Iterator[Finding]:
         if self.instance is None:
             yield not_checked("instance", "DAGSTER_HOME is not set", "Set it as for dagster's own commands.")
             return

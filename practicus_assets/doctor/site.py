@@ -9,12 +9,12 @@ from kubernetes.client.exceptions import ApiException
 from practicus_assets.doctor.api_server import ApiServer, Forbidden
 from practicus_assets.doctor.capacity import capacity
 from practicus_assets.doctor.finding import Finding, Section, failed, listed, not_checked, ok
-from practicus_assets.doctor.placements import Placement
 from practicus_assets.doctor.references import existence, references
 from practicus_assets.doctor.rights import rights
 from practicus_assets.doctor.trial import Setting, step_manifest, trial, trial_job
 from practicus_assets.errors import DeclarationError, PracticusAssetsError
 from practicus_assets.workers.kubernetes.cluster import Cluster, Unreachable, said
+from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.region import Region
 
 
@@ -30,14 +30,14 @@ class Site:
     """
 
     def __init__(
-        self, region: Region, placements: Sequence[Placement], setting: Setting, *, autoscaled: bool
+        self, region: Region, placements: Sequence[Assignment], setting: Setting, *, autoscaled: bool
     ) -> None:
         self._region = region
         self._placements = placements
         self._setting = setting
         self._autoscaled = autoscaled
         self._server = ApiServer(Cluster.of(region, setting.launcher))
-        self._pods: list[tuple[Placement, Mapping[str, Any]]] = []  # once the API server has answered
+        self._pods: list[tuple[Assignment, Mapping[str, Any]]] = []  # once the API server has answered
 
     @property
     def title(self) -> str:
@@ -58,7 +58,7 @@ class Site:
         yield from _asked("rights of runs", self._rights_of_runs)
         for placement in self._placements:
             try:
-                job = step_manifest(placement.step, placement.worker, self._setting)
+                job = step_manifest(placement, self._setting)
             except DeclarationError as error:
                 yield failed(f"worker of {placement.step}", error.problem, error.advice)
             else:
@@ -71,7 +71,7 @@ class Site:
         """Yield a trial for all workers whose pods are alike but for their size; take `findings` before."""
         alike: dict[str, tuple[dict[str, Any], list[str]]] = {}
         for placement, _ in self._pods:
-            job = trial_job(placement.worker, self._region.roots, self._setting)
+            job = trial_job(placement, self._setting)
             pod = json.dumps(job["spec"]["template"]["spec"], sort_keys=True)
             alike.setdefault(pod, (job, []))[1].append(placement.step)
         for job, steps in alike.values():

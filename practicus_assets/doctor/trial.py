@@ -18,10 +18,11 @@ from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster, Unreachable, said
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.launch import variables
+from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.request.manifest import CONTAINER
-from practicus_assets.workers.request.worker import Worker
+from practicus_assets.workers.request.tags import without_resources
 
-_STEP = "doctor"
+STEP = "doctor"
 _LOOK_S = 0.5
 _SPARE_S = 60
 _MEMORY = "1Gi"  # to import the definitions
@@ -36,7 +37,7 @@ class Setting:
         locations: arguments of `code_location.definitions` by which a pod loads the definitions.
         instance: a reference to Dagster's instance as a dictionary; None if there is none.
         launcher: the instance's run launcher.
-        image: of workers that name none.
+        run: a run of the code location as its code server would launch it.
         seconds: for which a pod is given to come to its end.
 
     """
@@ -44,34 +45,33 @@ class Setting:
     locations: Sequence[Mapping[str, str]]
     instance: Mapping[str, str] | None
     launcher: Any
-    image: str | None
+    run: dg.DagsterRun
     seconds: float
 
 
-def step_manifest(step: str, worker: Worker, setting: Setting) -> dict[str, Any]:
+def step_manifest(assignment: Assignment, setting: Setting) -> dict[str, Any]:
     """Return the Job of a step as the executor would make it, but for what only a run knows.
 
     Raises:
-        DeclarationError: if no image is named anywhere.
+        DeclarationError: if the Job cannot be made, e.g. because no image is named anywhere.
 
     """
-    return _job(step, step, worker, {}, setting)
+    return _job(assignment.step, assignment, setting)
 
 
-def trial_job(worker: Worker, roots: Mapping[str, str], setting: Setting) -> dict[str, Any]:
-    """Return the Job of a trial: that of a step with this worker, but small, short, and with another command.
+def trial_job(assignment: Assignment, setting: Setting) -> dict[str, Any]:
+    """Return the Job of a trial: that of a step, but small, short, and with another command.
 
     Args:
-        worker: of steps; what it is asked for in size is left out.
-        roots: of the region.
-        setting: of the code location.
+        assignment: the step's worker; the size of the pod that it asks for is left out.
+        setting: the settings of the code location's trials.
 
     Raises:
-        DeclarationError: if no image is named anywhere.
+        DeclarationError: if the Job cannot be made, e.g. because no image is named anywhere.
 
     """
     small = replace(
-        worker,
+        assignment.worker,
         cpu="50m",
         cpu_limit=None,
         memory=_MEMORY,
@@ -81,7 +81,8 @@ def trial_job(worker: Worker, roots: Mapping[str, str], setting: Setting) -> dic
         time_limit=int(setting.seconds) + _SPARE_S,
         keep_on_failure=_SPARE_S,
     )
-    job = _job(f"practicus-doctor-{uuid4().hex[:10]}", _STEP, small, roots, setting)
+    alike = replace(assignment, step=STEP, worker=small, pod_tags=without_resources(assignment.pod_tags))
+    job = _job(f"practicus-doctor-{uuid4().hex[:10]}", alike, setting)
     pod = job["spec"]["template"]["spec"]
     container = next(each for each in pod["containers"] if each["name"] == CONTAINER)
     passing = {each["name"] for each in pod.get("volumes") or () if set(each) & _PASSING}
@@ -97,16 +98,9 @@ def trial_job(worker: Worker, roots: Mapping[str, str], setting: Setting) -> dic
     return job
 
 
-def _job(name: str, step: str, worker: Worker, roots: Mapping[str, str], setting: Setting) -> dict[str, Any]:
-    return step_job(
-        name,
-        worker,
-        dg.DagsterRun(_STEP),
-        step=step,
-        environment=variables.of_step(_STEP, step, 1, roots),
-        image=setting.image,
-        launcher=setting.launcher,
-    )
+def _job(name: str, assignment: Assignment, setting: Setting) -> dict[str, Any]:
+    environment = variables.of_step(STEP, assignment.step, 1, assignment.region.roots)
+    return step_job(name, assignment, setting.run, environment=environment, launcher=setting.launcher)
 
 
 def _script(locations: Sequence[Mapping[str, str]]) -> str:

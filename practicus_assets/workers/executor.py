@@ -12,13 +12,14 @@ from dagster._core.execution.tags import get_tag_concurrency_limits_config
 from dagster._core.executor.step_delegating import StepDelegatingExecutor
 from dagster_shared.error import SerializableErrorInfo
 
-from practicus_assets.errors import WorkerLost, WorkerOutOfMemory, WorkerRejected
+from practicus_assets.errors import DeclarationError, WorkerLost, WorkerOutOfMemory, WorkerRejected
 from practicus_assets.instance.events import STEP_ENDS, retries
 from practicus_assets.workers.launch.attempt import LOST, OUT_OF_MEMORY
-from practicus_assets.workers.launch.backend import backend, k8s_launcher, refuse_local_instance
+from practicus_assets.workers.launch.backend import backend_of, k8s_launcher, refuse_local_instance
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
 from practicus_assets.workers.placement.configuration import SCHEMA, Configuration
-from practicus_assets.workers.request.tags import WORKER_TAG
+from practicus_assets.workers.placement.declaration import declarations
+from practicus_assets.workers.request.tags import WORKER_TAG, own_pod_tags
 
 BY_POLICY = "RetryRequestedFromPolicy"  # as Dagster calls it where it decides about the author's exception
 _LOOK_S = 1  # between two looks at a run's workers
@@ -48,12 +49,12 @@ def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
     """
     config = init_context.executor_config
     configuration = Configuration.of(config)
-    place, why = backend(configuration, config, init_context.instance)
-    if place == "local" and not _isolated(configuration, init_context):
+    backend, why = backend_of(configuration, config, init_context.instance)
+    if backend == "local" and not _isolated(configuration, init_context):
         create = dg.in_process_executor.executor_creation_fn
         assert create is not None
         return create(_without_workers(init_context))
-    if place == "kubernetes":
+    if backend == "kubernetes":
         from practicus_assets.workers.kubernetes.pods import PodHandler  # noqa: PLC0415 takes half a second
 
         refuse_local_instance(init_context.instance)
@@ -67,9 +68,9 @@ def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
         handler,
         why=why,
         retries=RetryMode.from_config(cast("Mapping[str, Any]", config["retries"])),
-        sleep_seconds=_PAUSES_S[place],
+        sleep_seconds=_PAUSES_S[backend],
         check_step_health_interval_seconds=_LOOK_S,
-        max_concurrent=at_once or (os.cpu_count() if place == "local" else None),
+        max_concurrent=at_once or (os.cpu_count() if backend == "local" else None),
         tag_concurrency_limits=config.get("tag_concurrency_limits"),
     )
 
@@ -93,9 +94,8 @@ class WorkerExecutor(StepDelegatingExecutor):
         """Run a plan, tell the handler of each step's end, and leave no worker behind."""
         message = f"Steps run in {self._handler.name}: {self._why}."
         dg.DagsterEvent.engine_event(plan_context, message, EngineEventData())
-        for unknown in self._unknown_overrides(plan_context, execution_plan):
-            told = f"{unknown} names no step of this run, and changes nothing."
-            dg.DagsterEvent.engine_event(plan_context, told, EngineEventData())
+        for mistake in self._mistakes(plan_context, execution_plan):
+            dg.DagsterEvent.engine_event(plan_context, mistake, EngineEventData())
         try:
             for event in super().execute(plan_context, execution_plan):
                 if event.step_key and event.event_type in STEP_ENDS:
@@ -150,14 +150,22 @@ class WorkerExecutor(StepDelegatingExecutor):
             if each.event_type not in STEP_ENDS or not self._handler.is_over(each.step_key)
         ]
 
-    def _unknown_overrides(self, plan_context: Any, execution_plan: Any) -> Iterator[str]:
+    def _mistakes(self, plan_context: Any, execution_plan: Any) -> Iterator[str]:
+        """Yield what is wrong with the run's overrides, and with the tags of its steps."""
+        for step in execution_plan.steps:
+            try:
+                own_pod_tags(step.tags, step.key)
+            except DeclarationError as error:
+                yield str(error)
         steps = {each.key for each in execution_plan.steps}
         known = {*steps, *(key.partition("[")[0] for key in steps), "*"}
         named = {key: f"run config, workers: {key}" for key in self._handler.configuration.workers}
         tags = plan_context.dagster_run.tags
         prefix = f"{WORKER_TAG}."
         named |= {tag.removeprefix(prefix): f"run tag {tag}" for tag in tags if tag.startswith(prefix)}
-        yield from (source for key, source in named.items() if key not in known)
+        for key, source in named.items():
+            if key not in known:
+                yield f"{source} names no step of this run, and changes nothing."
 
     def _tries_again(self, failure: Failure, lost: int) -> bool:
         if isinstance(failure.error, WorkerOutOfMemory):
@@ -170,16 +178,10 @@ def _isolated(configuration: Configuration, init_context: dg.InitExecutorContext
     if configuration.isolation != "auto":
         return configuration.isolation == "process"
     return bool(configuration.default.given()) or any(
-        WORKER_TAG in node.tags for node in _ops(init_context.job.get_definition())
+        WORKER_TAG in step.tags
+        for node in init_context.job.get_definition().nodes
+        for step in declarations(node)
     )
-
-
-def _ops(definition: Any) -> Iterator[Any]:
-    for node in definition.nodes:
-        if isinstance(node.definition, dg.OpDefinition):
-            yield node
-        else:
-            yield from _ops(node.definition)
 
 
 def _without_workers(init_context: dg.InitExecutorContext) -> dg.InitExecutorContext:

@@ -222,6 +222,16 @@ def test_a_pod_that_the_cluster_refuses_fails_its_step_with_the_reason(place: Pl
     assert "nobody-here" in error
 
 
+def test_a_mistake_in_the_tag_of_one_step_fails_that_step_and_leaves_its_siblings_be(place: Place) -> None:
+    run = place.run("beside_a_mistake")
+    assert not run.succeeded
+    error = run.error("STEP_FAILURE", "mistagged")
+    assert "WorkerRejected: mistagged: the tag dagster-k8s/config of mistagged" in error
+    assert "container_config.resorces is no field of Container (did you mean resources?)" in error
+    assert run.events("STEP_SUCCESS", "left"), run.output
+    assert len(place.rows("left")) == 1
+
+
 def test_memory_that_may_not_grow_is_a_matter_of_the_authors_policy(place: Place) -> None:
     run = place.run("greedy")
     assert not run.succeeded

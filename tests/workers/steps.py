@@ -77,6 +77,11 @@ def plain() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
 
 
+@dg.asset(op_tags={"dagster-k8s/config": {"container_config": {"resorces": {"limits": {"cpu": "1"}}}}})
+def mistagged() -> pd.DataFrame:
+    return pd.DataFrame({"n": [1]})
+
+
 @table_asset
 def bare_one() -> pd.DataFrame:
     return pd.DataFrame({"pid": [os.getpid()]})
@@ -194,7 +199,7 @@ def in_west(in_east: pd.DataFrame) -> pd.DataFrame:
 ASSETS = [
     *(told, stumbles, raises, dies_once, dies, left, right, quiet, endless, plain, sized, bare_one, bare_two),
     *(hungry, greedy, interrupted, imageless, huge, late, cut_off, plain_cut_off, in_east, in_west),
-    *(accompanied, without_account),
+    *(accompanied, without_account, mistagged),
 ]
 NAMES = [asset.key.to_user_string() for asset in ASSETS]
 
@@ -204,6 +209,7 @@ defs = dg.Definitions(
     jobs=[
         *(dg.define_asset_job(f"job_{name}", selection=[name]) for name in NAMES),
         dg.define_asset_job("job_side_by_side", selection=["left", "right"]),
+        dg.define_asset_job("job_beside_a_mistake", selection=["left", "mistagged"]),
         dg.define_asset_job("job_bare", selection=["bare_one", "bare_two"]),
         dg.define_asset_job("job_regions", selection=["in_east", "in_west"]),
     ],

@@ -9,7 +9,7 @@ from practicus_assets import Worker
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.placement.configuration import ENVIRONMENT, Configuration
 from practicus_assets.workers.placement.declaration import overrides
-from practicus_assets.workers.placement.layers import Assignment
+from practicus_assets.workers.placement.layers import LayeredWorker
 from practicus_assets.workers.request.manifest import k8s_config
 
 
@@ -23,7 +23,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_stronger_layer_wins_and_mappings_and_lists_add_up() -> None:
-    found = Assignment.of(
+    found = LayeredWorker.of(
         [
             ("default", Worker(memory="1Gi", env={"A": "1", "B": "1"}, secrets=["lake"])),
             ("asset", Worker(memory="2Gi", env={"B": "2"}, secrets=["db", "lake"])),
@@ -34,19 +34,19 @@ def test_the_stronger_layer_wins_and_mappings_and_lists_add_up() -> None:
 
 
 def test_a_size_gives_what_its_layer_does_not_and_says_so() -> None:
-    found = Assignment.of([("asset", Worker(size="Large", memory="3Gi"))])
+    found = LayeredWorker.of([("asset", Worker(size="Large", memory="3Gi"))])
     assert (found.worker.cpu, found.worker.memory) == ("2", "3Gi")
     assert found.origins["cpu"] == "size Large of asset"
     assert found.origins["memory"] == "asset"
 
 
 def test_a_size_of_a_stronger_layer_replaces_the_amounts_of_a_weaker_one() -> None:
-    found = Assignment.of([("asset", Worker(cpu="100m", memory="200Mi")), ("tag", Worker(size="Medium"))])
+    found = LayeredWorker.of([("asset", Worker(cpu="100m", memory="200Mi")), ("tag", Worker(size="Medium"))])
     assert (found.worker.cpu, found.worker.memory) == ("1", "4Gi")
 
 
 def test_sizes_are_extended_and_replaced_in_the_configuration() -> None:
-    found, _ = configured(sizes={"Huge": {"memory": "64Gi"}, "Small": {"memory": "2Gi"}}).assign(
+    found = configured(sizes={"Huge": {"memory": "64Gi"}, "Small": {"memory": "2Gi"}}).assign(
         "step", Worker(size="Huge")
     )
     assert found.worker.memory == "64Gi"
@@ -58,7 +58,7 @@ def test_an_unknown_size_is_refused_with_those_that_there_are() -> None:
 
 
 def test_more_memory_than_the_limit_lifts_the_limit() -> None:
-    found = Assignment.of(
+    found = LayeredWorker.of(
         [("asset", Worker(memory="1Gi", memory_limit="8Gi")), ("tag", Worker(memory="16Gi"))]
     )
     assert (found.worker.memory, found.worker.memory_limit) == ("16Gi", "16Gi")
@@ -67,12 +67,12 @@ def test_more_memory_than_the_limit_lifts_the_limit() -> None:
 
 @pytest.mark.parametrize(("failures", "memory"), [(0, "1Gi"), (1, "2Gi"), (2, "4Gi"), (3, "5Gi"), (9, "5Gi")])
 def test_memory_doubles_after_each_attempt_that_ran_out_up_to_the_limit(failures: int, memory: str) -> None:
-    found = Assignment.of([("asset", Worker(memory="1Gi", memory_limit="5Gi"))]).after(failures, 0)
+    found = LayeredWorker.of([("asset", Worker(memory="1Gi", memory_limit="5Gi"))]).after(failures, 0)
     assert found.worker.memory == memory
 
 
 def test_memory_without_a_limit_does_not_grow() -> None:
-    assert Assignment.of([("asset", Worker(memory="1Gi"))]).after(3, 0).worker.memory == "1Gi"
+    assert LayeredWorker.of([("asset", Worker(memory="1Gi"))]).after(3, 0).worker.memory == "1Gi"
 
 
 SPOT = {"node_selector": {"pool": "spot"}, "tolerations": [{"key": "spot", "operator": "Exists"}]}
@@ -80,10 +80,10 @@ SPOT = {"node_selector": {"pool": "spot"}, "tolerations": [{"key": "spot", "oper
 
 def test_a_spot_worker_goes_to_spot_nodes_and_after_two_losses_to_others() -> None:
     place = configured(kubernetes={"spot": SPOT})
-    first, _ = place.assign("step", Worker(spot=True), lost=1)
+    first = place.assign("step", Worker(spot=True), lost=1)
     assert first.worker.node_selector == {"pool": "spot"}
     assert first.worker.tolerations == [{"key": "spot", "operator": "Exists"}]
-    third, _ = place.assign("step", Worker(spot=True), lost=2)
+    third = place.assign("step", Worker(spot=True), lost=2)
     assert third.worker.node_selector is None
     [term] = third.worker.affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][  # type: ignore[index]
         "nodeSelectorTerms"
@@ -104,11 +104,11 @@ def test_a_region_gives_image_and_account_to_workers_that_have_none() -> None:
             "regions": {"eu": {"image": "eu:1", "service_account": "eu-steps", "env": {"PLACE": "eu"}}}
         },
     )
-    found, region = place.assign("step", Worker(region="eu", env={"A": "b"}))
-    assert region.name == "eu"
+    found = place.assign("step", Worker(region="eu", env={"A": "b"}))
+    assert found.region.name == "eu"
     assert (found.worker.image, found.worker.service_account) == ("eu:1", "eu-steps")
     assert found.worker.env == {"PLACE": "eu", "A": "b"}
-    own, _ = place.assign("step", Worker(region="eu", image="own:1"))
+    own = place.assign("step", Worker(region="eu", image="own:1"))
     assert own.worker.image == "own:1"
 
 

@@ -128,6 +128,18 @@ def test_a_worker_that_contradicts_the_configuration_is_named(
     assert "'Huge'" in findings["worker of orders"]["found"]
 
 
+def test_a_mistake_in_the_k8s_config_tag_of_a_plain_asset_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "mistagged.py"
+    file.write_text(
+        "import dagster as dg\nfrom practicus_assets import worker_executor\n"
+        "@dg.asset(op_tags={'dagster-k8s/config': {'pod_spec_config': {'nodeSelectr': {}}}})\n"
+        "def events(): ...\ndefs = dg.Definitions(assets=[events], executor=worker_executor)\n"
+    )
+    code, findings = doctor("-f", str(file))
+    assert code == 1
+    assert "did you mean nodeSelector?" in findings["worker of events"]["found"]
+
+
 def test_a_configuration_that_cannot_be_read_is_told(
     location: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

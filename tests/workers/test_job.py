@@ -13,9 +13,11 @@ from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.request.manifest import job_name
+from practicus_assets.workers.request.tags import own_pod_tags
+from practicus_assets.workers.steps import planned_run
 
 GOLDEN = Path(__file__).parent / "golden"
-RUN = dg.DagsterRun(job_name="nightly", run_id="3f2a9c1e-0000-4000-8000-000000000000")
+RUN = planned_run("nightly", run_id="3f2a9c1e-0000-4000-8000-000000000000", image="pipelines:1")
 SPOT = {"node_selector": {"pool": "spot"}, "tolerations": [{"key": "spot", "operator": "Exists"}]}
 
 WORKERS = {
@@ -52,17 +54,12 @@ WORKERS = {
 }
 
 
-def made(worker: Worker, **options: Any) -> dict[str, Any]:
-    place = Configuration.of({"kubernetes": {"spot": SPOT}})
-    assignment, _ = place.assign("shop__orders", worker)
-    return step_job(
-        job_name("shop__orders", RUN.run_id, 1),
-        assignment.worker,
-        RUN,
-        step="shop__orders",
-        environment={"PRACTICUS_ATTEMPT": "1"},
-        **{"image": "pipelines:1", "launcher": None, **options},
-    )
+def made(worker: Worker, *, run: dg.DagsterRun = RUN, tags: Any = None, owner: Any = None) -> dict[str, Any]:
+    configuration = Configuration.of({"kubernetes": {"spot": SPOT}})
+    pod_tags = own_pod_tags(tags or {}, "shop__orders")
+    assignment = configuration.assign("shop__orders", worker, pod_tags=pod_tags)
+    name, environment = job_name("shop__orders", RUN.run_id, 1), {"PRACTICUS_ATTEMPT": "1"}
+    return step_job(name, assignment, run, environment=environment, launcher=None, owner=owner)
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -84,7 +81,7 @@ def test_the_pods_own_dagster_k8s_config_is_kept_below_the_worker() -> None:
 
 def test_a_worker_without_any_image_is_refused() -> None:
     with pytest.raises(DeclarationError, match="no image is named"):
-        made(Worker(), image=None)
+        made(Worker(), run=planned_run("nightly", run_id=RUN.run_id))
 
 
 @pytest.mark.parametrize("step", ["orders", "shop__orders", "A" * 200, "ñandú", "9lives", "[dynamic]?"])

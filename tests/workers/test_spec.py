@@ -68,6 +68,8 @@ from practicus_assets.workers.request.quantity import amount, memory
             {"raw": {"containers": [{"resources": {"limit": {}}}]}},
             "raw.containers[0].resources.limit is no field of ResourceRequirements (did you mean limits?)",
         ),
+        ({"raw": {"nodeSelector": ["a"]}}, "raw.nodeSelector is ['a'], not a mapping"),
+        ({"raw": {"nodeSelector": {"gpu": True}}}, "raw.nodeSelector.gpu is True, not of type str"),
         ({"raw": {"hostNetwork": "true"}}, "raw.hostNetwork is 'true', not of type bool"),
         ({"raw": {"terminationGracePeriodSeconds": True}}, "is True, not of type int"),
     ],

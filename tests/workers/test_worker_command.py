@@ -48,7 +48,18 @@ def clean(rows): return rows
 @dg.graph_asset
 def cleaned(): return clean(load())
 
-defs = dg.Definitions(assets=[sales, events, cleaned], executor=worker_executor)
+tag = {
+    "container_config": {"resources": {"requests": {"cpu": "3", "memory": "1Gi"}}},
+    "pod_spec_config": {"node_selector": {"disk": "ssd"}, "termination_grace_period_seconds": 7},
+}
+
+@dg.asset(op_tags={"dagster-k8s/config": tag})
+def tagged(): ...
+
+@dg.asset(op_tags={"dagster-k8s/config": {"container_config": {"resorces": {}}}})
+def mistagged(): ...
+
+defs = dg.Definitions(assets=[sales, events, cleaned, tagged, mistagged], executor=worker_executor)
 """
 
 
@@ -113,6 +124,33 @@ def test_each_field_says_which_layer_gave_it(configured: None) -> None:
         "keep_on_failure": "default",
     }
     assert fields["env"]["value"] == {"LEVEL": "info", "ZONE": "home"}
+
+
+def test_the_k8s_config_tag_of_a_step_is_in_its_job_and_its_fields_say_so(mixed: list[str]) -> None:
+    override = 'practicus/worker={"memory": "4Gi"}'
+    found = told("tagged", *mixed, "--run-tag", override)
+    pod = found["manifest"]["spec"]["template"]["spec"]
+    assert (pod["nodeSelector"], pod["terminationGracePeriodSeconds"]) == ({"disk": "ssd"}, 7)
+    assert pod["containers"][0]["resources"]["requests"] == {"cpu": "3", "memory": "4Gi"}
+    origin = found["fields"]["pod_spec_config.nodeSelector"]["origin"]
+    assert origin == "the tag dagster-k8s/config of tagged; the worker is laid over it"
+    assert found["fields"]["memory"]["origin"] == "run tag practicus/worker"
+
+
+def test_what_the_code_server_gives_to_runs_is_in_the_job(
+    mixed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_CURRENT_IMAGE", "of-the-code-server:1")
+    monkeypatch.setenv("DAGSTER_CONTAINER_CONTEXT", '{"k8s": {"env_secrets": ["of-the-code-server"]}}')
+    [container] = told("tagged", *mixed)["manifest"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "of-the-code-server:1"
+    assert {"secretRef": {"name": "of-the-code-server"}} in container["envFrom"]
+
+
+def test_a_mistake_in_a_k8s_config_tag_is_named(mixed: list[str]) -> None:
+    result = worker("mistagged", *mixed)
+    assert result.exit_code == 1
+    assert "the tag dagster-k8s/config of mistagged: container_config.resorces is no field" in result.output
 
 
 def test_an_attempt_after_one_that_ran_out_of_memory_gets_twice_as_much(configured: None) -> None:

@@ -10,8 +10,9 @@ from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import UserDefinedDagsterK8sConfig, get_user_defined_k8s_config
 
 from practicus_assets.errors import DeclarationError
+from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.request.manifest import k8s_config
-from practicus_assets.workers.request.worker import Worker
+from practicus_assets.workers.request.tags import K8S_CONFIG_TAG
 
 COMMAND = ("python", "-m", "practicus_assets.workers.launch.entrypoint", "api", "execute_step")
 _RESOURCES = ("cpu", "cpu_limit", "memory", "memory_limit", "ephemeral_storage", "gpu")
@@ -20,65 +21,40 @@ RUN_LABEL = "dagster/run-id"
 
 def step_job(
     name: str,
-    worker: Worker,
+    assignment: Assignment,
     run: dg.DagsterRun,
     *,
-    step: str,
     environment: Mapping[str, str],
-    image: str | None,
     launcher: Any,
-    tags: Mapping[str, str] | None = None,
     owner: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the Job in which a step runs.
+    """Return the Job in which a step runs: for the executor, for those who want to see it, and for a trial.
 
     It begins with what the instance's `K8sRunLauncher` and the code location's container context give
-    to every run, as with Dagster's `k8s_job_executor`; the worker is laid over that.
+    to every run, as with Dagster's `k8s_job_executor`. The step's own tags are laid over that, and the worker
+    over both.
 
     Args:
-        name: of the Job.
-        worker: what the pod asks for, its size resolved.
-        run: to which the step belongs.
-        step: the step's key.
-        environment: variables of the step's process.
-        image: the code location's; the worker's own goes before it.
+        name: the Job's name.
+        assignment: the step's worker and its own tags.
+        run: the run of the step; its code location's image is used where the worker names none.
+        environment: the variables of the step's process.
         launcher: the instance's run launcher, if it is a `K8sRunLauncher`.
-        tags: of the step; its own `dagster-k8s/config`, if it has one, is below the worker.
         owner: an owner reference; the Job is deleted with its owner.
 
     Raises:
-        DeclarationError: if no image is named anywhere.
+        DeclarationError: if no image is named anywhere, or Dagster cannot make a Job of it.
 
     """
-    launcher = launcher if isinstance(launcher, K8sRunLauncher) else None
-    asked = UserDefinedDagsterK8sConfig.from_dict(k8s_config(worker))
-    context = K8sContainerContext.create_for_run(run, launcher, include_run_tags=False)
-    if any(getattr(worker, field) is not None for field in _RESOURCES):
-        # those of the small pod that only starts steps would bound a worker that asks for its own
-        inherited = {k: v for k, v in context.run_k8s_config.container_config.items() if k != "resources"}
-        context = context._replace(run_k8s_config=context.run_k8s_config._replace(container_config=inherited))
-    own = get_user_defined_k8s_config(tags or {})
-    context = context.merge(K8sContainerContext(run_k8s_config=own))
-    context = context.merge(K8sContainerContext(run_k8s_config=asked))
-    if launcher is not None:
-        config = context.get_k8s_job_config(image, launcher)
-    else:
-        config = DagsterK8sJobConfig(job_image=image, image_pull_policy="IfNotPresent")
-    if not worker.image and not config.job_image:
+    try:
+        job = _job(name, assignment, run, environment, launcher)
+    except DeclarationError:
+        raise
+    except Exception as error:  # what Dagster and the client raise for a wrong field has no common class
         raise DeclarationError(
-            "no image is named for its pod.",
-            "Set kubernetes: image in the executor's configuration, or image of the worker.",
-        )
-    job = construct_dagster_k8s_job(
-        job_config=config,
-        args=COMMAND,
-        job_name=name,
-        pod_name=name,
-        component="step_worker",
-        user_defined_k8s_config=context.run_k8s_config,
-        labels=_labels(run, step),
-        env_vars=[{"name": key, "value": value} for key, value in environment.items()],
-    )
+            f"its Kubernetes Job cannot be made: {error}.",
+            f"Correct its worker, its tag {K8S_CONFIG_TAG}, or the configuration of the run launcher.",
+        ) from error
     manifest: dict[str, Any] = kubernetes.client.ApiClient().sanitize_for_serialization(job)
     if owner is not None:
         manifest["metadata"]["ownerReferences"] = [dict(owner)]
@@ -89,6 +65,42 @@ def step_job(
             if key in container:
                 container[key] = _last_by(container[key], unique)
     return manifest
+
+
+def _job(
+    name: str, assignment: Assignment, run: dg.DagsterRun, environment: Mapping[str, str], launcher: Any
+) -> Any:
+    worker = assignment.worker
+    launcher = launcher if isinstance(launcher, K8sRunLauncher) else None
+    location = run.job_code_origin
+    image = location.repository_origin.container_image if location is not None else None
+    context = K8sContainerContext.create_for_run(run, launcher, include_run_tags=False)
+    if any(getattr(worker, field) is not None for field in _RESOURCES):
+        # those of the small pod that only starts steps would bound a worker that asks for its own
+        inherited = {k: v for k, v in context.run_k8s_config.container_config.items() if k != "resources"}
+        context = context._replace(run_k8s_config=context.run_k8s_config._replace(container_config=inherited))
+    of_worker = UserDefinedDagsterK8sConfig.from_dict(k8s_config(worker))
+    for layer in (get_user_defined_k8s_config(assignment.pod_tags), of_worker):
+        context = context.merge(K8sContainerContext(run_k8s_config=layer))
+    if launcher is not None:
+        config = context.get_k8s_job_config(image, launcher)
+    else:
+        config = DagsterK8sJobConfig(job_image=image, image_pull_policy="IfNotPresent")
+    if not config.job_image and not context.run_k8s_config.container_config.get("image"):
+        raise DeclarationError(
+            "no image is named for its pod.",
+            "Set kubernetes: image in the executor's configuration, or image of the worker.",
+        )
+    return construct_dagster_k8s_job(
+        job_config=config,
+        args=COMMAND,
+        job_name=name,
+        pod_name=name,
+        component="step_worker",
+        user_defined_k8s_config=context.run_k8s_config,
+        labels=_labels(run, assignment.step),
+        env_vars=[{"name": key, "value": value} for key, value in environment.items()],
+    )
 
 
 def _labels(run: dg.DagsterRun, step: str) -> dict[str, str]:

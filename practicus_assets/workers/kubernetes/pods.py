@@ -19,8 +19,8 @@ from practicus_assets.workers.kubernetes.cluster import Cluster, Unreachable, sa
 from practicus_assets.workers.kubernetes.job import RUN_LABEL, step_job
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
+from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.configuration import Configuration
-from practicus_assets.workers.placement.layers import Assignment
 from practicus_assets.workers.placement.region import Region, own_namespace
 from practicus_assets.workers.request.manifest import job_name
 
@@ -79,20 +79,16 @@ class PodHandler(WorkerHandler):
     def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
         watch = self._watch(attempt)
         worker, cluster = watch.assignment.worker, watch.cluster
-        location = attempt.run.job_code_origin
         owner = None
         if cluster.region.in_cluster and cluster.namespace == own_namespace():
             with _refusals(cluster):
                 owner = self._owner(resumed=attempt.instance.run_will_resume(attempt.run.run_id))
         job = step_job(
             watch.job,
-            worker,
+            watch.assignment,
             attempt.run,
-            step=attempt.step,
             environment=attempt.environment(worker, cluster.region.roots),
-            image=location.repository_origin.container_image if location is not None else None,
             launcher=self._launcher,
-            tags=attempt.tags,
             owner=owner,
         )
         container = job["spec"]["template"]["spec"]["containers"][0]
@@ -162,9 +158,10 @@ class PodHandler(WorkerHandler):
         """Return what is known of an attempt, also if an earlier process of the run started it."""
         watch = self._watched.get(attempt.step)
         if watch is None or watch.attempt != attempt.number:
-            assignment, region = attempt.assignment(self.configuration)
+            assignment = attempt.assignment(self.configuration)
             name = job_name(attempt.step, attempt.run.run_id, attempt.number)
-            watch = _Watch(attempt.run.run_id, attempt.number, name, self._cluster(region), assignment)
+            cluster = self._cluster(assignment.region)
+            watch = _Watch(attempt.run.run_id, attempt.number, name, cluster, assignment)
             self._watched[attempt.step] = watch
         return watch
 
@@ -273,11 +270,10 @@ class PodHandler(WorkerHandler):
                     )
                 )
             )
-        grown = watch.assignment.after(1, 0).worker.memory
-        may_grow = grown != watch.assignment.worker.memory
-        if isinstance(end.error, WorkerOutOfMemory) and may_grow:
+        grown = watch.assignment.next_memory
+        if isinstance(end.error, WorkerOutOfMemory) and grown is not None:
             end.error.advice = f"The next attempt gets {grown}."
-        return Failure(end.error, may_grow=may_grow, metadata=metadata, log=log)
+        return Failure(end.error, may_grow=grown is not None, metadata=metadata, log=log)
 
     def _tell_obstacle(self, attempt: Attempt, watch: _Watch, pod: dict[str, Any]) -> None:
         if pod_status.has_started(pod):

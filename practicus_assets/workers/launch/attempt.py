@@ -9,10 +9,9 @@ from dagster._core.executor.step_delegating import StepHandlerContext
 
 from practicus_assets.instance.events import retries
 from practicus_assets.workers.launch import variables
+from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.configuration import Configuration
-from practicus_assets.workers.placement.declaration import declared, overrides
-from practicus_assets.workers.placement.layers import Assignment
-from practicus_assets.workers.placement.region import Region
+from practicus_assets.workers.placement.declaration import StepDeclaration
 from practicus_assets.workers.request.worker import Worker
 
 OUT_OF_MEMORY, LOST = "WorkerOutOfMemory", "WorkerLost"
@@ -54,17 +53,12 @@ class Attempt:
         return self._context.get_step_context(self.step)
 
     @property
-    def tags(self) -> Mapping[str, str]:
-        """Tags of the step's op."""
-        return self._context.step_tags[self.step]
-
-    @property
     def instance(self) -> dg.DagsterInstance:
         """To which the step reports."""
         return self._context.instance
 
-    def assignment(self, configuration: Configuration) -> tuple[Assignment, Region]:
-        """Return the worker that the step gets, and the region it goes to.
+    def assignment(self, configuration: Configuration) -> Assignment:
+        """Return the worker that the attempt gets, and the region it goes to.
 
         Raises:
             DeclarationError: if what it asks for contradicts the configuration.
@@ -72,9 +66,10 @@ class Attempt:
         """
         step_context = self.step_context
         op = step_context.job.get_definition().get_op(step_context.node_handle).definition
-        asked = declared(op, self.tags, self.run.tags, self.instance)
-        changes = overrides(self.run.tags, configuration.workers, self.step)
-        return configuration.assign(self.step, asked, changes, self.out_of_memory, self.lost)
+        declaration = StepDeclaration(self.step, op, self._context.step_tags[self.step])
+        return declaration.assignment(
+            configuration, self.run.tags, self.instance, out_of_memory=self.out_of_memory, lost=self.lost
+        )
 
     def environment(self, worker: Worker, roots: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that the step's process needs besides the worker's own.

@@ -11,10 +11,10 @@ from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.placement.configuration import ENVIRONMENT, Configuration
 
 
-def backend(
+def backend_of(
     configuration: Configuration, config: Mapping[str, Any], instance: dg.DagsterInstance | None
 ) -> tuple[str, str]:
-    """Return where steps run, "local" or "kubernetes", and what decided it.
+    """Return the backend of a run's steps, "local" or "kubernetes", and what decided it.
 
     Args:
         configuration: of the executor.

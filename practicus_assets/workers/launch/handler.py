@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.events import EngineEventData
 from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandler, StepHandlerContext
 
-from practicus_assets.errors import PracticusAssetsError, WorkerFailed, WorkerRejected
+from practicus_assets.errors import DeclarationError, PracticusAssetsError, WorkerFailed, WorkerRejected
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.placement.configuration import Configuration
 
@@ -30,6 +30,12 @@ class Failure:
     may_grow: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
     log: str = ""
+
+
+def _refused(error: PracticusAssetsError) -> Failure:
+    """Return a worker that cannot be made as a failure of its attempt."""
+    failed = error if isinstance(error, WorkerFailed) else WorkerRejected(error.problem, error.advice)
+    return Failure(failed)
 
 
 class WorkerHandler(StepHandler):
@@ -55,14 +61,22 @@ class WorkerHandler(StepHandler):
         try:
             yield from self._launch(attempt)
         except PracticusAssetsError as error:
-            failed = error if isinstance(error, WorkerFailed) else WorkerRejected(error.problem, error.advice)
-            self._failed(attempt, Failure(failed))
+            self._failed(attempt, _refused(error))
+        except Exception as error:  # noqa: BLE001 the run's other steps are none of its business
+            unexpected = WorkerRejected(
+                f"its worker could not be made: {type(error).__name__}: {error}.",
+                "practicus-assets worker prints what would be made of it.",
+            )
+            self._failed(attempt, Failure(unexpected))
 
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
         """Tell whether a worker can still bring its step to an end; if not, `failure` says why."""
         attempt = Attempt.of(step_handler_context)
         if attempt.step not in self._failures:
-            failure = self._look(attempt)
+            try:
+                failure = self._look(attempt)
+            except DeclarationError as error:
+                failure = _refused(error)
             if failure is None:
                 return CheckStepHealthResult.healthy()
             self._failed(attempt, failure)

@@ -36,9 +36,9 @@ class ProcessHandler(WorkerHandler):
         return "local processes"
 
     def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
-        assignment, region = attempt.assignment(self.configuration)
+        assignment = attempt.assignment(self.configuration)
         worker = assignment.worker
-        environment = {**(worker.env or {}), **attempt.environment(worker, region.roots)}
+        environment = {**(worker.env or {}), **attempt.environment(worker, assignment.region.roots)}
         process = self._context.Process(
             target=run_child, args=(["api", "execute_step"], environment), name=attempt.step
         )

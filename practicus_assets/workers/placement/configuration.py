@@ -10,7 +10,8 @@ import dagster as dg
 import yaml
 
 from practicus_assets.errors import DeclarationError, did_you_mean
-from practicus_assets.workers.placement.layers import Assignment
+from practicus_assets.workers.placement.assignment import Assignment
+from practicus_assets.workers.placement.layers import LayeredWorker
 from practicus_assets.workers.placement.region import Region
 from practicus_assets.workers.request.manifest import merged
 from practicus_assets.workers.request.worker import Worker
@@ -147,18 +148,21 @@ class Configuration:
         self,
         step: str,
         declared: Worker,
+        *,
         changes: Sequence[tuple[str, Worker]] = (),
         out_of_memory: int = 0,
         lost: int = 0,
-    ) -> tuple[Assignment, Region]:
+        pod_tags: Mapping[str, str] | None = None,
+    ) -> Assignment:
         """Return the worker that a step gets, and the region it goes to.
 
         Args:
-            step: its key.
-            declared: what it asks for.
-            changes: what the run's launcher wants, each with its source, the weakest first.
-            out_of_memory: how many earlier attempts ran out of memory.
-            lost: how many lost their pod.
+            step: the step's key.
+            declared: the worker that the step declares.
+            changes: workers that the run's launcher lays over it, each with its source, the weakest first.
+            out_of_memory: the number of earlier attempts that ran out of memory.
+            lost: the number of earlier attempts that lost their pod.
+            pod_tags: the step's own tags in Dagster's terms, see `Assignment`.
 
         Raises:
             DeclarationError: for an unknown size or region.
@@ -166,10 +170,10 @@ class Configuration:
         """
         below = [("default", _BUILT_IN), ("executor's default", self.default)]
         above = [(step, declared), *changes]
-        region = self.region(Assignment.of([*below, *above], self.sizes).worker.region)
+        region = self.region(LayeredWorker.of([*below, *above], self.sizes).worker.region)
         layers = [*below, (region.label, region.worker()), *above]
-        found = Assignment.of(layers, self.sizes).after(out_of_memory, lost)
-        return Assignment(region.placed(found.worker), found.origins), region
+        layered = LayeredWorker.of(layers, self.sizes).after(out_of_memory, lost)
+        return Assignment(step, region.placed(layered.worker), layered.origins, region, pod_tags or {})
 
     def region(self, name: str | None) -> Region:
         """Return a region.

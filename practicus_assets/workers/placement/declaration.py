@@ -1,15 +1,22 @@
 """Where a step's worker is declared: in the tags of its op, or as a function of the partition."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
 from practicus_assets.errors import DeclarationError
+from practicus_assets.workers.placement.assignment import Assignment
+from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.layers import largest
-from practicus_assets.workers.request.manifest import merged
-from practicus_assets.workers.request.tags import WORKER_TAG, worker_tags
+from practicus_assets.workers.request.tags import (
+    K8S_CONFIG_TAG,
+    WORKER_TAG,
+    k8s_config_of,
+    own_pod_tags,
+    with_worker,
+)
 from practicus_assets.workers.request.worker import Worker
 
 WorkerOf = Callable[[str | None], Worker]
@@ -18,7 +25,7 @@ PARTITION_TAG = "dagster/partition"
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _ATTRIBUTE = "practicus_worker"
 
-# what whoever launches a run may change: how much and where, but not what runs and with which rights
+# what a run's launcher may change: how much and where, but not what runs and with which rights
 OVERRIDABLE = frozenset(
     {
         "size",
@@ -58,30 +65,42 @@ class WorkerByPartition:
 
         """
         try:
-            found = [self.function(key) for key in (keys or [None])]
+            workers = [self.function(key) for key in (keys or [None])]
         except Exception as error:
-            raise DeclarationError(f"the worker's function raised {error!r}.", "Mend it.") from error
-        for each in found:
-            if not isinstance(each, Worker):
-                raise DeclarationError(f"worker returned {each!r}.", "Return a Worker for each partition.")
-        return largest(found)
+            raise DeclarationError(
+                f"the function that is its worker raised {error!r}.", "Correct that function."
+            ) from error
+        for worker in workers:
+            if not isinstance(worker, Worker):
+                raise DeclarationError(
+                    f"the function that is its worker returned {worker!r}.",
+                    "Return a Worker for each partition, and for None.",
+                )
+        return largest(workers)
 
 
-def declare(worker: Worker | WorkerOf, compute: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+def declare(
+    worker: Worker | WorkerOf | None, compute: Any, options: Mapping[str, Any], source: str
+) -> dict[str, Any]:
     """Make a worker known as that of an asset, and return the asset's `op_tags`.
 
     Args:
-        worker: the worker, or a function from partition key to worker.
+        worker: the worker, a function from partition key to worker, or None.
         compute: the function of the asset's op.
-        options: what `dg.asset` is given; its own `op_tags` are laid over the worker's.
+        options: the options of `dg.asset`; its `op_tags` stay below the worker.
+        source: the asset's name, for errors.
 
     Raises:
-        DeclarationError: if it is neither.
+        DeclarationError: if it is none of these, or the author's `dagster-k8s/config` is wrong.
 
     """
-    own = options.get("op_tags") or {}
+    own = dict(options.get("op_tags") or {})
     if isinstance(worker, Worker):
-        return merged(worker_tags(worker), own)
+        return with_worker(own, worker, source)
+    if K8S_CONFIG_TAG in own:
+        own[K8S_CONFIG_TAG] = k8s_config_of(own[K8S_CONFIG_TAG], source)
+    if worker is None:
+        return own
     if not callable(worker):
         raise DeclarationError(
             f"worker is {worker!r}.", "Pass a Worker, or a function from partition key to one."
@@ -90,28 +109,85 @@ def declare(worker: Worker | WorkerOf, compute: Any, options: Mapping[str, Any])
     return {WORKER_TAG: "depends on the partition", **own}
 
 
-def declared(
-    op: dg.OpDefinition,
-    tags: Mapping[str, str],
-    run_tags: Mapping[str, str],
-    instance: dg.DagsterInstance | None,
-) -> Worker:
-    """Return the worker that a step declares; an empty one if it declares none.
+@dataclass(frozen=True)
+class StepDeclaration:
+    """What the code says about a step.
 
-    Args:
+    Attributes:
+        step: the step's key.
         op: the step's op.
-        tags: of the step.
-        run_tags: tell the run's partitions.
-        instance: knows dynamic partitions.
+        tags: the tags of the step.
 
     """
-    function = getattr(op.compute_fn, "decorated_fn", None)
-    by_partition: WorkerByPartition | None = getattr(function, _ATTRIBUTE, None)
-    if by_partition is not None:
-        return by_partition.of(_keys(by_partition.partitions_def, run_tags, instance))
-    if WORKER_TAG in tags:
-        return Worker.from_config(tags[WORKER_TAG], f"the tag {WORKER_TAG} of {op.name}")
-    return Worker()
+
+    step: str
+    op: dg.OpDefinition
+    tags: Mapping[str, str]
+
+    def assignment(
+        self,
+        configuration: Configuration,
+        run_tags: Mapping[str, str],
+        instance: dg.DagsterInstance | None,
+        *,
+        out_of_memory: int = 0,
+        lost: int = 0,
+    ) -> Assignment:
+        """Return the worker that the step gets in a run, and the region it goes to.
+
+        Args:
+            configuration: the executor's configuration.
+            run_tags: the run's tags: they name its partitions, and hold what its launcher wants changed.
+            instance: Dagster's instance, which knows dynamic partitions.
+            out_of_memory: the number of earlier attempts that ran out of memory.
+            lost: the number of earlier attempts that lost their pod.
+
+        Raises:
+            DeclarationError: if what is asked for contradicts itself or the configuration.
+
+        """
+        return configuration.assign(
+            self.step,
+            self.worker(run_tags, instance),
+            changes=overrides(run_tags, configuration.workers, self.step),
+            out_of_memory=out_of_memory,
+            lost=lost,
+            pod_tags=own_pod_tags(self.tags, self.step),
+        )
+
+    def worker(self, run_tags: Mapping[str, str], instance: dg.DagsterInstance | None) -> Worker:
+        """Return the worker that the step declares; an empty one if it declares none.
+
+        Args:
+            run_tags: the run's tags, which name its partitions.
+            instance: Dagster's instance, which knows dynamic partitions.
+
+        Raises:
+            DeclarationError: if the declaration is wrong.
+
+        """
+        function = getattr(self.op.compute_fn, "decorated_fn", None)
+        by_partition: WorkerByPartition | None = getattr(function, _ATTRIBUTE, None)
+        if by_partition is not None:
+            return by_partition.of(_keys(by_partition.partitions_def, run_tags, instance))
+        if WORKER_TAG in self.tags:
+            return Worker.from_config(self.tags[WORKER_TAG], f"the tag {WORKER_TAG} of {self.op.name}")
+        return Worker()
+
+
+def declarations(node: Any, prefix: str = "") -> Iterator[StepDeclaration]:
+    """Yield the steps that a node of a job stands for: its op, or the ops of its graph.
+
+    Args:
+        node: the node.
+        prefix: the path of the graphs around it, e.g. `graph.`.
+
+    """
+    if isinstance(node.definition, dg.OpDefinition):
+        yield StepDeclaration(f"{prefix}{node.name}", node.definition, node.tags)
+        return
+    for inner in node.definition.nodes:
+        yield from declarations(inner, f"{prefix}{node.name}.")
 
 
 def _keys(

@@ -1,4 +1,4 @@
-"""The worker of one step: layers of defaults and overrides; each field knows where it comes from."""
+"""Layers of defaults and overrides, laid over each other to one worker whose fields know their origin."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +11,12 @@ _SPOT_ATTEMPTS = 2  # how many attempts may lose a spot node before one gets a n
 
 
 @dataclass(frozen=True)
-class Assignment:
-    """The worker that a step gets.
+class LayeredWorker:
+    """A worker whose fields come from several layers.
 
     Attributes:
-        worker: its fields, sizes resolved.
-        origins: the layers from which each given field comes; of mappings and lists there may be several.
+        worker: the worker, its size resolved.
+        origins: for each given field, the name of its layer; of mappings and lists there may be several.
 
     """
 
@@ -26,12 +26,12 @@ class Assignment:
     @classmethod
     def of(
         cls, layers: Sequence[tuple[str, Worker]], sizes: Mapping[str, Worker] | None = None
-    ) -> "Assignment":
+    ) -> "LayeredWorker":
         """Lay workers over each other: later ones win, mappings and lists add up.
 
         Args:
-            layers: each with its name, the weakest first.
-            sizes: named sizes besides the standard ones, which they may replace.
+            layers: workers with the names of their layers, the weakest first.
+            sizes: workers by the name of a size, besides the standard ones, which they may replace.
 
         Raises:
             DeclarationError: for an unknown size.
@@ -49,17 +49,17 @@ class Assignment:
             for low in ("cpu", "memory"):
                 high = f"{low}_limit"
                 if low in given and high in given and amount(given[low]) > amount(given[high]):
-                    # the weaker layer's bound gives way: an operator who gives more means it
+                    # if the bounds contradict each other, the stronger layer wins
                     stronger, weaker = (low, high) if getattr(complete, low) is not None else (high, low)
                     given[weaker], origins[weaker] = given[stronger], f"{name}, as {stronger}"
         return cls(Worker(**given), origins)
 
-    def after(self, out_of_memory: int, lost: int) -> "Assignment":
-        """Return what the next attempt gets.
+    def after(self, out_of_memory: int, lost: int) -> "LayeredWorker":
+        """Return the worker of the next attempt.
 
         Args:
-            out_of_memory: how many attempts ran out of memory.
-            lost: how many lost their pod through no fault of their own.
+            out_of_memory: the number of attempts that ran out of memory.
+            lost: the number of attempts that lost their pod through no fault of their own.
 
         """
         worker, origins = self.worker, dict(self.origins)
@@ -70,7 +70,7 @@ class Assignment:
         if lost >= _SPOT_ATTEMPTS and worker.spot:
             worker = replace(worker, spot=False)
             origins["spot"] = f"{lost} attempts lost their pod"
-        return Assignment(worker, origins)
+        return LayeredWorker(worker, origins)
 
 
 def largest(workers: Sequence[Worker]) -> Worker:

@@ -1,0 +1,35 @@
+"""What decides a step's pod: its worker, its region, and what its author says in Dagster's terms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from practicus_assets.workers.placement.layers import LayeredWorker
+from practicus_assets.workers.placement.region import Region
+from practicus_assets.workers.request.worker import Worker
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The worker that a step gets, and the region it goes to.
+
+    Attributes:
+        step: the step's key.
+        worker: the worker, its size resolved, and placed on nodes of the region.
+        origins: for each given field, the layers that it comes from.
+        region: the region.
+        pod_tags: the author's tags in Dagster's terms, such as `dagster-k8s/config`; the worker is laid over
+            the pod that they describe.
+
+    """
+
+    step: str
+    worker: Worker
+    origins: Mapping[str, str]
+    region: Region
+    pod_tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def next_memory(self) -> str | None:
+        """The memory of the next attempt if this one runs out; None if it would not be more."""
+        grown = LayeredWorker(self.worker, self.origins).after(1, 0).worker.memory
+        return grown if grown != self.worker.memory else None
