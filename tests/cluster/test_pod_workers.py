@@ -1,14 +1,19 @@
 """Workers in pods of a real cluster: all behaviours, and what only a cluster can do to a step."""
 
+import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.servers.cluster import Cluster
 from tests.servers.postgresql import PostgreSQL
@@ -220,6 +225,50 @@ def test_a_pod_that_the_cluster_refuses_fails_its_step_with_the_reason(place: Pl
     error = run.error("STEP_FAILURE", "without_account")
     assert "WorkerRejected" in error
     assert "nobody-here" in error
+
+
+def test_the_job_that_is_printed_is_the_one_that_runs(
+    place: Place, cluster: Cluster, home_namespace: str, tmp_path: Path
+) -> None:
+    run = place.run("tagged")
+    assert run.succeeded, run.output
+    [job] = cluster.get("jobs", home_namespace, f"dagster/run-id={run.run_id}")
+    workers = tmp_path / "workers.yaml"
+    workers.write_text(yaml.safe_dump(dict(place.config)))
+    command = [str(Path(sys.executable).with_name("practicus-assets")), "worker", "tagged", "--yaml"]
+    printed = yaml.safe_load(
+        subprocess.run(
+            [*command, "-j", "job_tagged", "-f", str(HERE / "steps.py")],
+            env={**os.environ, **place.environment, "PRACTICUS_WORKERS": str(workers)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+    ours, theirs = (each["spec"]["template"] for each in (printed, job))
+    assert theirs["metadata"]["labels"].items() >= {"by": "tag", "dagster/op": "tagged"}.items()
+    assert ours["metadata"]["labels"].keys() <= theirs["metadata"]["labels"].keys()
+    [our_container], [their_container] = ours["spec"].pop("containers"), theirs["spec"].pop("containers")
+    our_names = {variable["name"] for variable in our_container.pop("env")}
+    assert our_names <= {variable["name"] for variable in their_container.pop("env")}
+    assert their_container["resources"]["requests"] == {"cpu": "110m", "memory": "410Mi"}
+    assert _lacking(our_container, their_container) == {}
+    assert _lacking(ours["spec"], theirs["spec"]) == {}
+
+
+def _lacking(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """Return fields that differ, without those that the API server fills in."""
+    return {
+        name: (value, theirs.get(name))
+        for name, value in ours.items()
+        if value
+        and value != theirs.get(name)
+        and not (name == "volumes" and _names(value) == _names(theirs[name]))
+    }
+
+
+def _names(volumes: list[dict[str, Any]]) -> list[str]:
+    return [volume["name"] for volume in volumes]
 
 
 def test_a_mistake_in_the_tag_of_one_step_fails_that_step_and_leaves_its_siblings_be(place: Place) -> None:

@@ -77,6 +77,19 @@ def plain() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
 
 
+@dg.asset(
+    op_tags={
+        "dagster-k8s/config": {
+            "container_config": {"resources": {"requests": {"cpu": "110m", "memory": "410Mi"}}},
+            "pod_spec_config": {"termination_grace_period_seconds": 7, "node_selector": {}},
+            "pod_template_spec_metadata": {"labels": {"by": "tag"}},
+        }
+    }
+)
+def tagged() -> pd.DataFrame:
+    return pd.DataFrame({"n": [1]})
+
+
 @dg.asset(op_tags={"dagster-k8s/config": {"container_config": {"resorces": {"limits": {"cpu": "1"}}}}})
 def mistagged() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
@@ -199,7 +212,7 @@ def in_west(in_east: pd.DataFrame) -> pd.DataFrame:
 ASSETS = [
     *(told, stumbles, raises, dies_once, dies, left, right, quiet, endless, plain, sized, bare_one, bare_two),
     *(hungry, greedy, interrupted, imageless, huge, late, cut_off, plain_cut_off, in_east, in_west),
-    *(accompanied, without_account, mistagged),
+    *(accompanied, without_account, tagged, mistagged),
 ]
 NAMES = [asset.key.to_user_string() for asset in ASSETS]
 
