@@ -226,7 +226,7 @@ def _instance(reference: Mapping[str, str]) -> Iterator[Result]:
 
 def said(error: Exception) -> str:
     """Return an error's text, without secrets of the environment."""
-    text = str(getattr(error, "found", "")) or f"{type(error).__name__}: {error}"
+    text = str(getattr(error, "problem", "")) or f"{type(error).__name__}: {error}"
     for name, value in os.environ.items():
         if _SECRET.search(name) and len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, "***")
