@@ -78,7 +78,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
                 Snapshot.open(table, commit.version, scope),
                 commit,
                 None,
-                provenance.inputs,
+                provenance.input_versions,
                 preview_rows=self.preview_rows,
             )
         )

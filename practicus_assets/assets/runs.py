@@ -10,6 +10,7 @@ import dagster as dg
 
 from practicus_assets.assets.materialization import VERSION
 from practicus_assets.instance.events import CLOCK_SKEW, last_conflict, materializations
+from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
@@ -19,7 +20,7 @@ from practicus_assets.workers.launch import variables
 Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext
 
 # by run and step, for inputs may come through other IO managers than the one that takes the output
-_versions_read: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+_inputs: dict[tuple[str, str], dict[tuple[str, str], InputVersion]] = defaultdict(dict)
 
 
 def step_of(context: Context) -> Any:
@@ -56,7 +57,7 @@ def provenance_of(
         attempt=_attempt(step) + _retries_another(step),
         asset_key=asset_key,
         code_version=code_version or "",
-        inputs=dict(_versions_read[step.run_id, step.step.key]),
+        inputs=tuple(_inputs[step.run_id, step.step.key].values()),
     )
 
 
@@ -90,7 +91,10 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snap
         snapshot = kind.open(table, made, scope)
     else:
         snapshot = kind.at(table, datetime.fromtimestamp(conflict or moment, UTC), scope)
-    _versions_read[step.run_id, step.step.key][table.name] = snapshot.version
+    scope_read = scope.on(snapshot.schema).recorded
+    _inputs[step.run_id, step.step.key][table.uri, context.name] = InputVersion(
+        table.name, snapshot.version, snapshot.table_id, scope_read
+    )
     return snapshot
 
 

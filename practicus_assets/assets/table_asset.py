@@ -186,7 +186,7 @@ class _Step:
                 raise
         snapshot = Snapshot.open(table, commit.version, scope)
         metadata = commit_metadata(
-            table, snapshot, commit, self._contract, provenance.inputs, preview_rows=lake.preview_rows
+            table, snapshot, commit, self._contract, provenance.input_versions, preview_rows=lake.preview_rows
         )
         if len(scope.keys) > 1:
             for partition, told in partition_metadata(snapshot, commit).items():

@@ -1,6 +1,6 @@
 """Drift: where Dagster believes something else of a table than the lake holds, and how to repair that."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +130,7 @@ def _compared(
     elif origin is not None and origin.version > version:
         if origin.fingerprint is not None and origin.fingerprint == identity(event)[0]:
             return  # the same rows again
-        who = f"run {origin.record['run_id']}" if origin.record is not None else "another writer"
+        who = f"run {origin.record.run_id}" if origin.record is not None else "another writer"
         text = f"{who} changed it as version {origin.version}, and Dagster has version {version}."
         yield Drift("changed", partition, text, repairable=True)
 
@@ -161,9 +161,9 @@ def _materialization(
     counted = "dagster/partition_row_count" if snapshot.scope.keys else "dagster/row_count"
     appends = entry.settings.mode == "append"
     tags = {DATA_VERSION_TAG: f"{fingerprint}@{version}" if appends else fingerprint}
-    record: Mapping[str, Any] = (origin.record if origin is not None else None) or {}
-    if record.get("code_version"):
-        tags[CODE_VERSION_TAG] = record["code_version"]
+    record = origin.record if origin is not None else None
+    if record is not None and record.code_version:
+        tags[CODE_VERSION_TAG] = record.code_version
     metadata: dict[str, Any] = {
         "dagster/uri": entry.table.uri,
         "dagster/table_name": entry.name,

@@ -104,7 +104,7 @@ def _applied(
         scope = plan.scope
         before = Snapshot.open(entry.table, plan.target, scope)
         codes = {
-            str(origin.record["code_version"])
+            origin.record.code_version
             for origin in origins(entry.table, before.version, scope, before.schema).values()
             if origin.record is not None
         }
@@ -169,15 +169,15 @@ def _landed(
     """Return the scope and the commit of an earlier attempt at the same rollback."""
     for logged in entries(entry.table, plan.newest, plan.target + 1):
         record = logged.record
-        if record is None or (record["run_id"], record.get("restores")) != (
+        if record is None or (record.run_id, record.restores_version) != (
             provenance.run_id,
             plan.target,
         ):
             continue
-        keys = entry.partition_keys(instance) if record["scope"]["columns"] else []
+        keys = entry.partition_keys(instance) if not record.scope.is_whole_table else []
         schema = arrow_schema(entry.table.open())
-        kept = [key for key in keys if entry.scope(instance, [key]).on(schema).overlaps(record["scope"])]
-        return entry.scope(instance, kept), Commit.recorded(record, logged.version, kept)
+        kept = [key for key in keys if entry.scope(instance, [key]).on(schema).overlaps(record.scope)]
+        return entry.scope(instance, kept), Commit.from_record(record, logged.version, kept)
     return None
 
 

@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 
 from practicus_assets import Column, Contract, DeltaIOManager, table_asset
 from practicus_assets.errors import PracticusAssetsError
+from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Key, Scope
@@ -141,14 +142,14 @@ def test_values_of_contracts_are_values(tmp_path: Path, tally: Tally) -> None:
 def test_who_commits_is_text_in_the_log(tmp_path: Path, tally: Tally) -> None:
     for number, text in enumerate(TEXTS):
         table = Table.at(str(tmp_path / "lake"), [f"t{number}"])
-        work = Provenance(text, text, 1, text, text, {text: 1})
+        work = Provenance(text, text, 1, text, text, [InputVersion(text, 1)])
         Transaction(table, provenance=work).write(pa.table({"n": [1]}))
         entry = Path(table.uri, "_delta_log", f"{0:020}.json").read_text(encoding="utf-8")
         [info] = [
             json.loads(line)["commitInfo"] for line in entry.split("\n") if line.startswith('{"commitInfo')
         ]
         record = json.loads(info["practicus_assets"])
-        same = (record["run_id"], record["step"], record["inputs"]) == (text, text, {text: 1})
+        same = (record["run_id"], record["step"], record["inputs"][0]["table"]) == (text, text, text)
         again = Transaction(table, provenance=work).landed
         tally.point(repr(text), None if same and again is not None else str(record))
     tally.settle()

@@ -143,7 +143,10 @@ def test_the_commit_says_who_made_it_from_what(bench: Bench) -> None:
     result = bench.run([orders, copy], partition=FIRST)
     record = json.loads(bench.table("copy").history(1)[0]["practicus_assets"])
     assert (record["run_id"], record["step"], record["attempt"]) == (result.run_id, "copy", 1)
-    assert (record["asset_key"], record["inputs"]) == ("copy", {"orders": 0})
+    [read] = record["inputs"]
+    assert (record["asset_key"], read["table"], read["version"]) == ("copy", "orders", 0)
+    assert read["table_id"] == str(bench.table("orders").metadata().id)
+    assert FIRST in json.dumps(read["scope"])
     assert record["code_version"] == copy.get_asset_spec(copy.key).code_version
     assert FIRST in json.dumps(record["scope"])
 

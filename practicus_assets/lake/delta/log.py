@@ -7,14 +7,16 @@ that another writer has overtaken; the entries themselves are not.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from deltalake import PostCommitHookProperties
 
 from practicus_assets.errors import StoreFailed
+from practicus_assets.lake.delta.record import RECORD, TransactionRecord, UnreadableRecord
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.bounds import Bounds
 
-RECORD = "practicus_assets"  # the key of a transaction's record in a commit's metadata
 # the log's expiry is left to maintenance, which knows what releases need: by a table, and by a commit to
 # a table that another writer made
 KEEPS_LOG = {"delta.enableExpiredLogCleanup": "false"}
@@ -52,13 +54,36 @@ class LogEntry:
     @property
     def changes_rows(self) -> bool:
         """Whether the table has other rows since, as far as the log tells."""
-        record = self.record
-        return bool(record["commit"]["changed"]) if record is not None else bool(self.changes)
+        if self.unreadable is not None:
+            return True
+        return self.record.changed if self.record is not None else bool(self.changes)
+
+    def touches(self, bounds: Bounds) -> bool:
+        """Return whether it replaced, or may have changed, rows of a scope."""
+        if self.unreadable is not None:
+            return True
+        if self.record is not None:
+            return bounds.overlaps(self.record.scope)
+        return any(map(bounds.touches, self.changes))
 
     @property
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> TransactionRecord | None:
         """What a transaction of this package wrote about itself; None for other writers."""
-        return json.loads(self.info[RECORD]) if RECORD in self.info else None
+        return self._record if isinstance(self._record, TransactionRecord) else None
+
+    @property
+    def unreadable(self) -> UnreadableRecord | None:
+        """Why a transaction's record cannot be read; None if it can, or if there is none."""
+        return self._record if isinstance(self._record, UnreadableRecord) else None
+
+    @cached_property
+    def _record(self) -> TransactionRecord | UnreadableRecord | None:
+        if RECORD not in self.info:
+            return None
+        try:
+            return TransactionRecord.from_json(self.info[RECORD])
+        except UnreadableRecord as error:
+            return error
 
     @property
     def upkeep(self) -> dict[str, Any] | None:

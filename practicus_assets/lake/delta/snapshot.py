@@ -28,6 +28,7 @@ class Snapshot:
     Attributes:
         table_uri: where the table lives.
         version: the pinned version.
+        table_id: the id by which Delta knows the table.
         schema: its columns, as Arrow types.
         scope: the partitions that `scan` reads; by default the whole table.
 
@@ -36,6 +37,7 @@ class Snapshot:
     def __init__(self, table: Table, handle: DeltaTable, scope: Scope | None = None) -> None:
         self.table_uri = table.uri
         self.version = handle.version()
+        self.table_id = str(handle.metadata().id)
         self.scope = scope or Scope()
         self._table = table
         self._handle = handle

@@ -1,4 +1,4 @@
-"""Bounds: a scope on typed columns, in Python, SQL and JSON."""
+"""Bounds: a scope on typed columns, in Python and in SQL."""
 
 import datetime as dt
 from bisect import bisect_right
@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from practicus_assets.errors import OutOfScope
+from practicus_assets.lake.partitions.recorded import RecordedCondition, RecordedScope
 from practicus_assets.lake.partitions.values import Value, deserialized, identifier, literal, serialized
 
 
@@ -26,7 +27,7 @@ Condition = Value | Range
 
 @dataclass(frozen=True)
 class Bounds:
-    """A scope on typed columns: tells whether a row or a file is inside, in Python, SQL or JSON."""
+    """A scope on typed columns: tells whether a row or a file is inside, in Python and in SQL."""
 
     columns: tuple[str, ...]
     types: tuple[pa.DataType, ...]
@@ -85,12 +86,12 @@ class Bounds:
             alternatives.append(f"({' AND '.join(terms)})")
         return "(" + " OR ".join(alternatives) + ")"
 
-    def record(self) -> dict[str, Any]:
-        """Return the scope as JSON, for a commit's metadata."""
-        return {
-            "columns": list(self.columns),
-            "parts": [[_recorded(condition) for condition in part] for part in self._merged],
-        }
+    @cached_property
+    def recorded(self) -> RecordedScope:
+        """The scope as a commit's log entry keeps it."""
+        return RecordedScope(
+            self.columns, tuple(tuple(_recorded(condition) for condition in part) for part in self._merged)
+        )
 
     def touches(self, change: Mapping[str, str | None]) -> bool:
         """Return whether a file with these partition values, as the log has them, may be inside."""
@@ -105,19 +106,9 @@ class Bounds:
             return False  # null or not of the column's type: in no partition of the scope
         return self.part_of(values) is not None
 
-    def overlaps(self, record: Mapping[str, Any]) -> bool:
-        """Return whether a scope that `record` wrote down shares any possible row with this one."""
-        if not self.columns or list(self.columns) != list(record["columns"]):
-            return True
-        mine = self.record()["parts"]
-        theirs = record["parts"]
-        if {str(part) for part in mine} & {str(part) for part in theirs}:
-            return True
-        if all(isinstance(c, str) for part in (*mine, *theirs) for c in part):
-            return False
-        return any(
-            all(_meet(a, b) for a, b in zip(one, other, strict=True)) for one in mine for other in theirs
-        )
+    def overlaps(self, scope: RecordedScope) -> bool:
+        """Return whether a recorded scope shares any possible row with this one."""
+        return self.recorded.overlaps(scope)
 
     @cached_property
     def _merged(self) -> list[tuple[Condition, ...]]:
@@ -182,14 +173,7 @@ def _sql(column: str, type_: pa.DataType, conditions: Sequence[Condition]) -> st
     return terms[0] if len(terms) == 1 else f"({' OR '.join(terms)})"
 
 
-def _recorded(condition: Condition) -> str | list[str]:
+def _recorded(condition: Condition) -> RecordedCondition:
     if isinstance(condition, Range):
-        return [serialized(condition.low), serialized(condition.high)]
+        return serialized(condition.low), serialized(condition.high)
     return serialized(condition)
-
-
-def _meet(one: str | list[str], other: str | list[str]) -> bool:
-    """Whether two recorded conditions share a value; dates and times in ISO form order as text does."""
-    low_1, high_1 = one if isinstance(one, list) else (one, one + "\0")
-    low_2, high_2 = other if isinstance(other, list) else (other, other + "\0")
-    return low_1 < high_2 and low_2 < high_1

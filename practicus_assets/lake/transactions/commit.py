@@ -1,10 +1,10 @@
 """Commits: compare and swap on the newest version of a table."""
 
-import json
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,7 +22,8 @@ from practicus_assets.errors import (
     StoreFailed,
 )
 from practicus_assets.lake.delta.conditional_puts import PROOF, prove
-from practicus_assets.lake.delta.log import HOOKS, KEEPS_LOG, RECORD, LogEntry
+from practicus_assets.lake.delta.log import HOOKS, KEEPS_LOG, LogEntry
+from practicus_assets.lake.delta.record import RECORD, TransactionRecord
 from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
 from practicus_assets.lake.delta.table import Table, in_one_line
 from practicus_assets.lake.partitions.bounds import Bounds
@@ -50,6 +51,7 @@ class Committer:
         alone: whether even another append to the scope is a conflict.
         contract_digest: of the contract that the rows passed.
         attempt_id: tells this attempt's commit from every other.
+        began_at: when the attempt began.
 
     """
 
@@ -63,6 +65,7 @@ class Committer:
     alone: bool
     contract_digest: str
     attempt_id: str
+    began_at: datetime
 
     def land(  # noqa: C901 one loop, in the order of its steps
         self, staging: Staging, schema: pa.Schema, result: Commit, *, unless_equal: bool
@@ -149,15 +152,19 @@ class Committer:
             raise self._unknown(version, answer) from answer
 
     def _is_own(self, entry: LogEntry) -> bool:
-        return entry.record is not None and entry.record["attempt_id"] == self.attempt_id
+        return entry.record is not None and entry.record.attempt_id == self.attempt_id
 
     def _refuse_superseded(self, since: Sequence[LogEntry]) -> None:
         """Raise CommitConflict if somebody has committed the scope since the attempt began."""
         for entry in since:
             record = entry.record
-            if record is not None and self._is_superseded_by(record):
-                who = f"run {record['run_id']}, step {record['step']!r}, attempt {record['attempt']}"
-            elif record is None and (self._replaces or entry.removes) and self._touches(entry):
+            advice = "Run again on fresh inputs."
+            if entry.unreadable is not None:
+                who = f"a newer release of this package, whose record cannot be read ({entry.unreadable}),"
+                advice = f"{advice} {entry.unreadable.advice}"
+            elif record is not None and self._is_superseded_by(record):
+                who = f"run {record.run_id}, step {record.step!r}, attempt {record.attempt}"
+            elif record is None and (self._replaces or entry.removes) and entry.touches(self.bounds):
                 operation = entry.info.get("operation", "unnamed operation")
                 who = f"another writer ({operation}, {entry.info.get('engineInfo', 'unnamed engine')})"
             else:
@@ -165,21 +172,18 @@ class Committer:
             raise CommitConflict(
                 f"{who} committed the same scope as version {entry.version}, after this attempt began"
                 + (f" at version {self.began.version()}." if self.began is not None else "."),
-                "Run again on fresh inputs.",
+                advice,
             )
-
-    def _touches(self, entry: LogEntry) -> bool:
-        return any(map(self.bounds.touches, entry.changes))
 
     @property
     def _replaces(self) -> bool:
         """Whether the rows depend on what the scope held when the attempt began."""
         return self.alone or self.mode != "append"
 
-    def _is_superseded_by(self, record: Mapping[str, Any]) -> bool:
-        if record["work"] == self.provenance.app_id(self.scope):
+    def _is_superseded_by(self, record: TransactionRecord) -> bool:
+        if record.work == self.provenance.app_id(self.scope):
             return True
-        return (self._replaces or record["mode"] != "append") and self.bounds.overlaps(record["scope"])
+        return (self._replaces or record.mode != "append") and self.bounds.overlaps(record.scope)
 
     def _is_equal(self, handle: DeltaTable, staging: Staging, schema: pa.Schema) -> bool:
         """Whether the table already holds the staged rows, and nothing would change."""
@@ -310,20 +314,36 @@ class Committer:
         )
 
     def _properties(self, result: Commit) -> CommitProperties:
-        record = {
-            **asdict(self.provenance),
-            "attempt_id": self.attempt_id,
-            "work": self.provenance.app_id(self.scope),
-            "mode": self.mode,
-            "scope": self.bounds.record(),
-            "contract": self.contract_digest,
-            "commit": result.record(),
-        }
+        who = self.provenance
+        record = TransactionRecord(
+            run_id=who.run_id,
+            step=who.step,
+            attempt=who.attempt,
+            attempt_id=self.attempt_id,
+            work=who.app_id(self.scope),
+            mode=self.mode,
+            scope=self.bounds.recorded,
+            asset_key=who.asset_key,
+            code_version=who.code_version,
+            inputs=who.inputs,
+            restores_version=who.restores,
+            contract_digest=self.contract_digest,
+            changed=result.changed,
+            rows=result.rows,
+            files=result.files,
+            size_bytes=result.bytes,
+            duration_seconds=result.seconds,
+            fingerprint=result.fingerprint,
+            fingerprints=result.recorded_fingerprints,
+            audits=result.recorded_audits,
+            began_at=self.began_at,
+            began_version=self.began.version() if self.began is not None else None,
+        )
         return CommitProperties(
-            custom_metadata={RECORD: json.dumps(record)},
+            custom_metadata={RECORD: record.to_json()},
             max_commit_retries=0,  # makes the commit a compare-and-set on the table's version
             app_transactions=[
-                AppTransaction(self.provenance.app_id(self.scope), result.version),
+                AppTransaction(record.work, result.version),
                 *([AppTransaction(PROOF, 1)] if self.table.local_path is None else []),
             ],
         )

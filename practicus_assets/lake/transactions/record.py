@@ -1,17 +1,17 @@
-"""Provenance: who committed what from which inputs, and the record of it that each commit carries."""
+"""Provenance: who commits what from which inputs, and what a transaction left behind."""
 
 import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from deltalake import DeltaTable
 
-from practicus_assets.errors import VersionGone
+from practicus_assets.errors import UnsupportedTable, VersionGone
 from practicus_assets.lake.contracts.audit import AuditResult
-from practicus_assets.lake.delta.log import RECORD, entries
+from practicus_assets.lake.delta.log import entries
+from practicus_assets.lake.delta.record import RECORD, InputVersion, RecordedAudit, TransactionRecord
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprint import EMPTY, rows_of
@@ -22,10 +22,10 @@ class Provenance:
     """Who commits, and from what; written into the commit, so without secrets.
 
     Attributes:
-        run_id, step: identify the work; every attempt at it has the same.
-        attempt: 1 for the first.
-        asset_key, code_version: of the asset.
-        inputs: the version of each table that was read.
+        run_id, step: the work; every attempt at it has the same.
+        attempt: the attempt's number, from 1.
+        asset_key, code_version: the asset's.
+        inputs: the tables that the rows are computed from.
         restores: the version whose rows a rollback brings back; None for new rows.
 
     """
@@ -35,11 +35,16 @@ class Provenance:
     attempt: int = 1
     asset_key: str = ""
     code_version: str = ""
-    inputs: Mapping[str, int] = field(default_factory=dict)
+    inputs: Sequence[InputVersion] = ()
     restores: int | None = None
 
+    @property
+    def input_versions(self) -> dict[str, int]:
+        """The version of each table that was read, by its name."""
+        return {read.table: read.version for read in self.inputs}
+
     def app_id(self, scope: Scope) -> str:
-        """Return the application id of the Delta transaction: one a piece of work, the same on a retry."""
+        """Return the application id of the Delta transaction, which every attempt at the work has."""
         digest = hashlib.sha256(json.dumps([scope.columns, sorted(scope.keys)]).encode()).hexdigest()[:16]
         return f"{RECORD}/{self.run_id}/{self.step}/{digest}"
 
@@ -76,27 +81,50 @@ class Commit:
         """Rows of each partition of the scope, by key."""
         return {key: rows_of(each) for key, each in self.fingerprints.items()}
 
-    def record(self) -> dict[str, Any]:
-        """Return the commit as JSON, for its metadata: without the partitions that hold nothing."""
-        held = {key: each for key, each in self.fingerprints.items() if each != EMPTY}
-        audits = [{**asdict(audit), "sample": []} for audit in self.audits]
-        return {**asdict(self), "fingerprints": held, "audits": audits}
+    @property
+    def recorded_audits(self) -> tuple[RecordedAudit, ...]:
+        """The results as the log keeps them: without samples of rows."""
+        return tuple(
+            RecordedAudit(a.name, a.description, a.severity, a.passed, a.bad_rows, a.found)
+            for a in self.audits
+        )
+
+    @property
+    def recorded_fingerprints(self) -> dict[str, str]:
+        """The fingerprints as the log keeps them: without the partitions that hold nothing."""
+        return {key: print_ for key, print_ in self.fingerprints.items() if print_ != EMPTY}
 
     @classmethod
-    def recorded(cls, record: Mapping[str, Any], version: int, keys: Sequence[str]) -> "Commit":
-        """Return the commit that a record of a transaction tells of, as found again.
+    def from_record(cls, record: TransactionRecord, version: int, keys: Sequence[str]) -> "Commit":
+        """Return the commit of an earlier attempt, as its record tells it.
 
         Args:
-            record: of the transaction.
-            version: that it made.
-            keys: of the partitions of its scope; none for the whole table.
+            record: the transaction's record.
+            version: the version that the commit made.
+            keys: the keys of the partitions of its scope; none for the whole table.
 
         """
-        found = record["commit"]
-        prints = {key: found["fingerprints"].get(key, EMPTY) for key in keys or (WHOLE_TABLE,)}
-        audits = [AuditResult(**audit) for audit in found["audits"]]
         return cls(
-            **{**found, "fingerprints": prints, "audits": audits, "version": version, "recovered": True}
+            version=version,
+            rows=record.rows,
+            files=record.files,
+            bytes=record.size_bytes,
+            seconds=record.duration_seconds,
+            fingerprints={key: record.fingerprints.get(key, EMPTY) for key in keys or (WHOLE_TABLE,)},
+            fingerprint=record.fingerprint,
+            audits=[
+                AuditResult(
+                    name=audit.name,
+                    passed=audit.passed,
+                    severity="WARN" if audit.severity == "WARN" else "ERROR",
+                    description=audit.description,
+                    bad_rows=audit.bad_rows,
+                    found=audit.found,
+                )
+                for audit in record.audits
+            ],
+            changed=record.changed,
+            recovered=True,
         )
 
 
@@ -105,6 +133,7 @@ def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scop
 
     Raises:
         VersionGone: if it landed, and the log no longer says what.
+        UnsupportedTable: if it landed, and a newer release of this package wrote what.
         StoreFailed: if the log cannot be read.
 
     """
@@ -112,11 +141,16 @@ def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scop
         version = handle.transaction_version(provenance.app_id(scope))
     if version is None:
         return None
-    record = next((entry.record for entry in entries(table, version, version)), None)
-    if record is None:
+    entry = next(entries(table, version, version), None)
+    earlier = f"an earlier attempt of run {provenance.run_id} landed as version {version}"
+    if entry is not None and entry.unreadable is not None:
+        raise UnsupportedTable(
+            f"{earlier}, and its record in the log cannot be read: {entry.unreadable}.",
+            f"Its rows are in the table. {entry.unreadable.advice}",
+        )
+    if entry is None or entry.record is None:
         raise VersionGone(
-            f"an earlier attempt of run {provenance.run_id} landed as version {version}, "
-            "whose log entry is gone.",
+            f"{earlier}, whose log entry is gone.",
             "Its rows are in the table: start a new run to write them again.",
         )
-    return Commit.recorded(record, version, scope.keys)
+    return Commit.from_record(entry.record, version, scope.keys)

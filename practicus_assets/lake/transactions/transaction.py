@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator, Sequence, Sized
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pyarrow as pa
@@ -97,6 +98,7 @@ class Transaction:
                     "merge_keys and delete_unmatched need mode='merge'.", "Set it, or drop them."
                 )
             refuse_unsafe_options(table)
+            self._began_at = datetime.now(UTC)
             self._began = table.open_if_exists()
             self.landed = None
             if self._began is not None:
@@ -146,6 +148,7 @@ class Transaction:
             alone=bool(self._contract.unique),
             contract_digest=self._contract.digest,
             attempt_id=str(uuid.uuid4()),
+            began_at=self._began_at,
         )
         with naming(self._table.name, str(self._scope)), self._table.redacted():
             return committer.land(staging, schema, result, unless_equal=isinstance(data, Sized))

@@ -10,6 +10,7 @@ from practicus_assets.errors import TableNotFound, VersionGone
 from practicus_assets.lake.delta.files import data_files, stored_path
 from practicus_assets.lake.delta.log import LogEntry, entries, landed_ms, row_count
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.recorded import RecordedCondition
 
 _SHORTEST_RUN = 6  # characters of a run id that are taken for one
 
@@ -92,8 +93,8 @@ def version_of(table: Table, reference: str) -> int:
     versions: dict[str, int] = {}
     for entry in entries(table, newest):
         record = entry.record
-        if record is not None and record["run_id"].startswith(reference):
-            versions.setdefault(record["run_id"], entry.version)
+        if record is not None and record.run_id.startswith(reference):
+            versions.setdefault(record.run_id, entry.version)
     if len(versions) != 1 or len(reference) < _SHORTEST_RUN:
         raise VersionGone(
             f"{reference!r} is no version of {table.name}, of which {newest} is the newest, "
@@ -122,47 +123,43 @@ def _rows_by_path(table: Table, log: Sequence[LogEntry]) -> dict[str, int]:
 
 
 def _history_entry(table: Table, entry: LogEntry, rows: Mapping[str, int]) -> HistoryEntry:
-    record = entry.record or {}
+    record = entry.record
     upkeep = entry.upkeep or {}
-    commit = record.get("commit", {})
     return HistoryEntry(
         version=entry.version,
         landed=datetime.fromtimestamp(landed_ms(table, entry) / 1000, UTC),
-        operation=_operation(entry, record, upkeep),
-        run_id=record.get("run_id") or upkeep.get("run_id", ""),
-        step=record.get("step") or upkeep.get("step", ""),
-        attempt=record.get("attempt", 1),
-        asset_key=record.get("asset_key", ""),
-        code_version=record.get("code_version", ""),
+        operation=_operation(entry, upkeep),
+        run_id=record.run_id if record is not None else upkeep.get("run_id", ""),
+        step=record.step if record is not None else upkeep.get("step", ""),
+        attempt=record.attempt if record is not None else 1,
+        asset_key=record.asset_key if record is not None else "",
+        code_version=record.code_version if record is not None else "",
         engine=str(entry.info.get("engineInfo", "")),
-        scope=_scope(entry, record),
+        scope=_scope(entry),
         rows_in=_total(rows.get(stored_path(action["path"])) for action in entry.added),
         rows_out=_total(rows.get(stored_path(action["path"])) for action in entry.removed),
         files_in=len(entry.added),
         files_out=len(entry.removed),
-        audits={audit["name"]: audit["bad_rows"] for audit in commit.get("audits", ())},
-        inputs=record.get("inputs", {}),
+        audits={audit.name: audit.bad_rows for audit in record.audits} if record is not None else {},
+        inputs=record.input_versions if record is not None else {},
         changes_rows=entry.changes_rows,
     )
 
 
-def _operation(entry: LogEntry, record: Mapping[str, Any], upkeep: Mapping[str, Any]) -> str:
-    if record:
-        restored = record.get("restores")
-        return str(record["mode"]) if restored is None else f"rollback to {restored}"
+def _operation(entry: LogEntry, upkeep: Mapping[str, Any]) -> str:
+    if entry.record is not None:
+        restored = entry.record.restores_version
+        return entry.record.mode if restored is None else f"rollback to {restored}"
     return str(upkeep.get("operation") or entry.info.get("operation", "unknown")).lower()
 
 
-def _scope(entry: LogEntry, record: Mapping[str, Any]) -> str:
+def _scope(entry: LogEntry) -> str:
     """Return in words what a commit replaced, or the partitions of the files that it touched."""
-    if record:
-        columns = record["scope"]["columns"]
-        if not columns:
+    if entry.record is not None:
+        scope = entry.record.scope
+        if scope.is_whole_table:
             return "whole table"
-        parts = [
-            ", ".join(_condition(c, part) for c, part in zip(columns, parts, strict=True))
-            for parts in record["scope"]["parts"]
-        ]
+        parts = [", ".join(map(_condition, scope.columns, part)) for part in scope.parts]
     else:
         values = {_partition(action) for action in (*entry.added, *entry.removed)}
         parts = sorted(value for value in values if value)
@@ -176,7 +173,7 @@ def _partition(action: Mapping[str, Any]) -> str:
     return ", ".join(f"{column}={value}" for column, value in (action.get("partitionValues") or {}).items())
 
 
-def _condition(column: str, condition: str | list[str]) -> str:
+def _condition(column: str, condition: RecordedCondition) -> str:
     if isinstance(condition, str):
         return f"{column}={condition}"
     low, high = (

@@ -1,12 +1,11 @@
 """Origins: which commit the rows of each partition come from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
-from practicus_assets.lake.delta.log import LogEntry, entries
+from practicus_assets.lake.delta.log import entries
+from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
@@ -24,7 +23,7 @@ class Origin:
     """
 
     version: int
-    record: Mapping[str, Any] | None
+    record: TransactionRecord | None
     fingerprint: str | None
 
 
@@ -53,20 +52,13 @@ def origins(table: Table, version: int, scope: Scope, schema: pa.Schema) -> dict
         record = entry.record
         if not entry.changes_rows:
             continue
-        for key in [key for key, bounds in open_.items() if _changed(entry, record, bounds)]:
+        for key in [key for key, bounds in open_.items() if entry.touches(bounds)]:
             del open_[key]
             newest[key] = Origin(entry.version, record, _fingerprint(record, key))
     return newest
 
 
-def _changed(entry: LogEntry, record: Mapping[str, Any] | None, bounds: Bounds) -> bool:
-    if record is not None:
-        return bounds.overlaps(record["scope"])
-    return any(map(bounds.touches, entry.changes))
-
-
-def _fingerprint(record: Mapping[str, Any] | None, key: str) -> str | None:
-    if record is None or record["mode"] == "append":
+def _fingerprint(record: TransactionRecord | None, key: str) -> str | None:
+    if record is None or record.mode == "append":
         return None
-    fingerprint: str | None = record["commit"]["fingerprints"].get(key)
-    return fingerprint
+    return record.fingerprints.get(key)

@@ -224,7 +224,8 @@ def _refuse_mixed(tables: Mapping[str, Table], versions: Mapping[str, int]) -> N
     """Raise ReleaseRefused if a table was computed from other rows of another than those released."""
     for name, table in tables.items():
         made = next((e for e in entries(table, versions[name]) if e.changes_rows), None)
-        read = (made.record or {}).get("inputs", {}) if made is not None else {}
+        record = made.record if made is not None else None
+        read = record.input_versions if record is not None else {}
         for upstream, version in read.items():
             if upstream not in versions or version == versions[upstream]:
                 continue

@@ -77,7 +77,7 @@ def plan_rollback(table: Table, target: int, within: Scope, *, whole: bool) -> R
         scope = _changed(files, since, target, Scope(), now_schema)
         schema_returns = not then_schema.equals(now_schema)
     bounds = scope.on(now_schema) if scope is not None else None
-    undone = [entry for entry in since if bounds is not None and _touches(entry, bounds)]
+    undone = [entry for entry in since if bounds is not None and entry.touches(bounds)]
     return RollbackPlan(target, handle.version(), scope, tuple(described(table, undone)), schema_returns)
 
 
@@ -129,7 +129,7 @@ def _refuse_newer(table: Table, plan: RollbackPlan, transaction: Transaction) ->
     assert plan.scope is not None
     bounds = plan.scope.on(arrow_schema(table.open(plan.newest)))
     for entry in entries(table, transaction.began, plan.newest + 1):
-        if entry.changes_rows and _touches(entry, bounds):
+        if entry.changes_rows and entry.touches(bounds):
             raise CommitConflict(
                 f"version {entry.version} was committed after the rollback was planned at {plan.newest}.",
                 "Look at the history, and plan it again.",
@@ -166,12 +166,12 @@ def _changed(
 
 def _differs(since: Sequence[LogEntry], bounds: Bounds, target: int) -> bool:
     """Return whether the partition has changed since it was last rolled back to the target."""
-    newest = next((entry for entry in since if _touches(entry, bounds)), None)
+    newest = next((entry for entry in since if entry.touches(bounds)), None)
     record = newest.record if newest is not None else None
     if record is None:
         return newest is not None
-    part_only = not bounds.columns and bool(record["scope"]["columns"])
-    return part_only or record.get("restores") != target
+    part_only = not bounds.columns and not record.scope.is_whole_table
+    return part_only or record.restores_version != target
 
 
 def _any_outside(files: Sequence[_Values], bounds: Bounds) -> bool:
@@ -184,13 +184,6 @@ def _changed_files(handle: DeltaTable, then: DeltaTable) -> list[_Values]:
     files = [{file.path: file for file in data_files(each)} for each in (handle, then)]
     both = {**files[0], **files[1]}
     return [both[path].values for path in files[0].keys() ^ files[1].keys()]
-
-
-def _touches(entry: LogEntry, bounds: Bounds) -> bool:
-    record = entry.record
-    if record is not None:
-        return bounds.overlaps(record["scope"])
-    return any(map(bounds.touches, entry.changes))
 
 
 def _misfits(then: pa.Schema, now: pa.Schema) -> list[str]:

@@ -136,7 +136,7 @@ def test_a_day_on_which_clocks_change_has_23_or_25_hours_of_a_zoned_column() -> 
         (datetime(2020, 10, 25, tzinfo=BERLIN), 25),
     ):
         bounds = on(windows("t", day, day + timedelta(days=1)), ZONED)
-        [[[low, high]]] = bounds.record()["parts"]
+        (((low, high),),) = bounds.recorded.parts
         assert datetime.fromisoformat(high) - datetime.fromisoformat(low) == timedelta(hours=hours)
         moments = [day.astimezone(UTC) + timedelta(hours=n) for n in range(-1, 27)]
         assert sum(bounds.part_of([moment]) == 0 for moment in moments) == hours
@@ -166,7 +166,7 @@ def test_windows_that_overlap_are_refused() -> None:
 
 def test_adjacent_windows_are_recorded_as_one() -> None:
     days = [datetime(2013, 1, 1, tzinfo=UTC) + timedelta(n) for n in range(366)]
-    assert on(windows("d", *days), pa.date32()).record()["parts"] == [[["2013-01-01", "2014-01-01"]]]
+    assert on(windows("d", *days), pa.date32()).recorded.parts == ((("2013-01-01", "2014-01-01"),),)
 
 
 def test_a_window_on_a_text_column_is_its_key() -> None:
@@ -207,9 +207,9 @@ def test_scopes_overlap_exactly_if_some_row_is_in_both(one: Scope, other: Scope)
         return bounds.part_of(row[: len(bounds.columns)]) is not None
 
     shared = any(holds(mine, row) and holds(theirs, row) for row in space)
-    assert mine.overlaps(theirs.record()) == (shared or one.columns != other.columns)
-    assert mine.overlaps(on(Scope()).record())
-    assert on(Scope()).overlaps(mine.record())
+    assert mine.overlaps(theirs.recorded) == (shared or one.columns != other.columns)
+    assert mine.overlaps(on(Scope()).recorded)
+    assert on(Scope()).overlaps(mine.recorded)
 
 
 # --- SQL and Python agree -----------------------------------------------------------------------------------
@@ -388,11 +388,11 @@ def test_adjacent_windows_of_each_shop_are_recorded_as_one() -> None:
         if (a, shop) != (days[1], "y")
     ]
     bounds = on(Scope(("day", "shop"), tuple(parts)), pa.date32(), pa.string())
-    assert bounds.record()["parts"] == [
-        [["2021-01-01", "2021-01-04"], "x"],
-        [["2021-01-01", "2021-01-02"], "y"],
-        [["2021-01-03", "2021-01-04"], "y"],
-    ]
+    assert bounds.recorded.parts == (
+        (("2021-01-01", "2021-01-04"), "x"),
+        (("2021-01-01", "2021-01-02"), "y"),
+        (("2021-01-03", "2021-01-04"), "y"),
+    )
     assert bounds.part_of([date(2021, 1, 2), "x"]) is not None
     assert bounds.part_of([date(2021, 1, 2), "y"]) is None
 

@@ -27,6 +27,7 @@ from practicus_assets.errors import (
     VersionGone,
 )
 from practicus_assets.lake.contracts.contract import Column, Contract
+from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Mode, Scope
 from practicus_assets.lake.transactions.commit import Committer
@@ -637,7 +638,7 @@ def test_a_replaced_schema_where_rows_stay_is_refused(table: Table) -> None:
 def test_a_commit_says_who_made_it_from_what_and_tells_no_secret(tmp_path: Path) -> None:
     options = {"AWS_SECRET_ACCESS_KEY": "hunter2hunter2"}
     table = Table.at(str(tmp_path), ["t"], options)
-    work = Provenance("run", "step", 2, "sales/t", "v7", {"orders": 41})
+    work = Provenance("run", "step", 2, "sales/t", "v7", [InputVersion("orders", 41)])
     contract = Contract({"n": Column("int64")}, unique=[["n"]])
     commit = begin(table, partitions("a"), provenance=work, contract=contract).write(table_of("a", 1, 2))
     found = record(table, commit.version)
@@ -646,10 +647,10 @@ def test_a_commit_says_who_made_it_from_what_and_tells_no_secret(tmp_path: Path)
     assert found["attempt"] == 2
     assert found["asset_key"] == "sales/t"
     assert found["code_version"] == "v7"
-    assert found["inputs"] == {"orders": 41}
-    assert found["contract"] == contract.digest
+    assert found["inputs"] == [{"table": "orders", "version": 41, "table_id": "", "scope": None}]
+    assert found["contract_digest"] == contract.digest
     assert found["scope"] == {"columns": ["p"], "parts": [["a"]]}
-    assert found["commit"]["fingerprints"] == dict(commit.fingerprints)
+    assert found["fingerprints"] == dict(commit.fingerprints)
     assert commit.partition_rows == {"a": 2}
     assert "hunter2" not in json.dumps(log(table, 0))
 

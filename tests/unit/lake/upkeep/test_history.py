@@ -6,6 +6,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.errors import VersionGone
 from practicus_assets.lake.contracts.contract import Column, Contract
+from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Mode
 from practicus_assets.lake.transactions.record import Provenance
@@ -17,7 +18,8 @@ from tests.kit import partitions, table_of
 
 
 def write(table: Table, numbers: list[int], run_id: str | None = None, mode: Mode = "replace") -> None:
-    who = Provenance(run_id=run_id or str(uuid.uuid4()), step="s", asset_key="t", inputs={"up": 3})
+    inputs = [InputVersion("up", 3)]
+    who = Provenance(run_id=run_id or str(uuid.uuid4()), step="s", asset_key="t", inputs=inputs)
     rule = Contract({"n": Column("int64", minimum=2, severity="WARN")})
     transaction = Transaction(
         table, partitions("a"), partition_by=["p"], mode=mode, contract=rule, provenance=who

@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from practicus_assets.errors import DeclarationError, ReleaseRefused, TableNotFound, VersionGone
+from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
@@ -23,7 +24,8 @@ def root(tmp_path: Path) -> str:
 
 def write(root: str, name: str, number: int, **inputs: int) -> int:
     table = Table.at(root, name.split("/"))
-    return Transaction(table, provenance=Provenance(inputs=inputs)).write(pa.table({"n": [number]})).version
+    who = Provenance(inputs=[InputVersion(upstream, version) for upstream, version in inputs.items()])
+    return Transaction(table, provenance=who).write(pa.table({"n": [number]})).version
 
 
 def read(release: Release, name: str) -> list[Any]:

@@ -1,0 +1,235 @@
+"""Transaction records: what each commit says about itself in the log, for ever.
+
+A record is JSON under one key of the commit's `commitInfo`, which the Delta protocol leaves open for more
+information ("Commit Provenance Information"). Records stay readable by these rules:
+
+- A field may be added at any time. Readers ignore fields that they do not know, and give an absent one its
+  default, so workers of two releases can write one table side by side.
+- No field changes its meaning, its unit or its name. A change that a reader of the present format would
+  misread raises `FORMAT`. A reader that meets a newer format takes the commit for one that may have changed
+  every row: it conflicts, and is no known work.
+- Records without a number are of the time before there was one, and are read as format 0.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from practicus_assets.lake.partitions.recorded import RecordedScope
+
+RECORD = "practicus_assets"  # the key of a transaction's record in a commit's metadata
+FORMAT = 1
+
+
+class UnreadableRecord(ValueError):
+    """A record of a newer format, or one that is none.
+
+    Attributes:
+        package_version: the release of this package that wrote it; empty if unknown.
+
+    """
+
+    def __init__(self, problem: str, package_version: str = "") -> None:
+        super().__init__(problem)
+        self.package_version = package_version
+
+    @property
+    def advice(self) -> str:
+        """What to do, as a sentence."""
+        release = f"practicus-assets {self.package_version}" if self.package_version else "the newer release"
+        return f"Run this worker with {release} or a later one."
+
+
+@dataclass(frozen=True)
+class RecordedAudit:
+    """The result of one rule, without samples of rows: those would stay in the log when the rows are deleted.
+
+    Attributes:
+        name, description: the rule's name, and what it demands in words.
+        severity: "ERROR" for a rule that ends the transaction, "WARN" for one that only warns.
+        passed: whether the rule held.
+        bad_rows: how many rows broke it (partitions, for a row count).
+        found: what was found, in words.
+
+    """
+
+    name: str
+    description: str = ""
+    severity: str = "ERROR"
+    passed: bool = True
+    bad_rows: int = 0
+    found: str = ""
+
+
+@dataclass(frozen=True)
+class InputVersion:
+    """A table that the rows were computed from.
+
+    Attributes:
+        table: the table's name, e.g. `sales/orders`.
+        version: the version that was read.
+        table_id: the id that Delta gave the table; another one has been made in its place if it differs.
+        scope: the partitions that were read; None where only the version is known.
+
+    """
+
+    table: str
+    version: int
+    table_id: str = ""
+    scope: RecordedScope | None = None
+
+
+@dataclass(frozen=True)
+class TransactionRecord:
+    """What one commit of this package says about itself.
+
+    Attributes:
+        run_id, step: the work; every attempt at it has the same.
+        attempt: the attempt's number, from 1.
+        attempt_id: a UUID that tells the attempt from every other.
+        work: the application id of the Delta transaction, by which a later attempt finds the commit.
+        mode: "replace", "append" or "merge"; one that a reader does not know replaced the scope.
+        scope: what was replaced, or appended to.
+        asset_key, code_version: the asset's; empty if there is none.
+        inputs: the tables that the rows were computed from.
+        restores_version: the version whose rows a rollback brought back; None for new rows.
+        contract_digest: tells which contract the rows passed; empty without one.
+        changed: False if the scope held the same rows already, and the commit only marks the attempt.
+        rows, files, size_bytes: how many rows and Parquet files were staged, and the files' size.
+        duration_seconds: the time from the first row to the commit.
+        fingerprint: of all staged rows.
+        fingerprints: of the rows of each partition, by its key; partitions without rows are left out.
+        audits: the result of each rule of the contract.
+        began_at: when the attempt began, by the worker's clock.
+        began_version: the table's version then; None if there was no table.
+        package_version: the release of this package that wrote the record.
+        format: the record's format.
+
+    """
+
+    run_id: str
+    step: str
+    attempt: int
+    attempt_id: str
+    work: str
+    mode: str
+    scope: RecordedScope
+    asset_key: str = ""
+    code_version: str = ""
+    inputs: Sequence[InputVersion] = ()
+    restores_version: int | None = None
+    contract_digest: str = ""
+    changed: bool = True
+    rows: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    duration_seconds: float = 0.0
+    fingerprint: str = ""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    audits: Sequence[RecordedAudit] = ()
+    began_at: datetime | None = None
+    began_version: int | None = None
+    package_version: str = ""
+    format: int = FORMAT
+
+    @property
+    def input_versions(self) -> dict[str, int]:
+        """The version of each table that was read, by its name."""
+        return {read.table: read.version for read in self.inputs}
+
+    def to_json(self) -> str:
+        """Return the record as the log keeps it; times are ISO 8601 in UTC."""
+        values = {
+            **{name: getattr(self, name) for name in self.__dataclass_fields__},
+            "scope": self.scope.to_json(),
+            "inputs": [
+                {**vars(read), "scope": read.scope.to_json() if read.scope is not None else None}
+                for read in self.inputs
+            ],
+            "fingerprints": dict(self.fingerprints),
+            "audits": [asdict(audit) for audit in self.audits],
+            "began_at": _text(self.began_at) if self.began_at is not None else None,
+            "package_version": self.package_version or package_version(),
+        }
+        return json.dumps({"format": values.pop("format"), **values})
+
+    @classmethod
+    def from_json(cls, text: str) -> "TransactionRecord":
+        """Return the record that `to_json` wrote, in this release or another.
+
+        Raises:
+            UnreadableRecord: for a record of a newer format, and for what is no record.
+
+        """
+        try:
+            values = json.loads(text)
+            number = int(values.get("format", 0))
+            if number > FORMAT:
+                raise UnreadableRecord(
+                    f"it is of format {number}, and this release reads formats up to {FORMAT}",
+                    str(values.get("package_version", "")),
+                )
+            return cls._from_values(_numbered(values) if number == 0 else values)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, UnreadableRecord):
+                raise
+            raise UnreadableRecord(f"it is damaged: {type(error).__name__} {error}") from error
+
+    @classmethod
+    def _from_values(cls, values: Mapping[str, Any]) -> "TransactionRecord":
+        began_at = values.get("began_at")
+        parsed = {
+            "attempt": int(values["attempt"]),
+            "scope": RecordedScope.from_json(values["scope"]),
+            "inputs": tuple(_input(read) for read in values.get("inputs") or ()),
+            "audits": tuple(RecordedAudit(**_known(RecordedAudit, a)) for a in values.get("audits") or ()),
+            "began_at": datetime.fromisoformat(began_at) if began_at else None,
+        }
+        return cls(**{**_known(cls, values), **parsed})
+
+
+def _input(values: Mapping[str, Any]) -> InputVersion:
+    scope = values.get("scope")
+    return InputVersion(
+        **{
+            **_known(InputVersion, values),
+            "scope": RecordedScope.from_json(scope) if scope is not None else None,
+        }
+    )
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of those fields that a class has."""
+    return {name: values[name] for name in kind.__dataclass_fields__ if name in values}
+
+
+def _numbered(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record from before formats had numbers in the terms of format 1."""
+    staged = values["commit"]
+    return {
+        **values,
+        **staged,
+        "inputs": [{"table": table, "version": read} for table, read in values.get("inputs", {}).items()],
+        "restores_version": values.get("restores"),
+        "contract_digest": values.get("contract", ""),
+        "size_bytes": staged["bytes"],
+        "duration_seconds": staged["seconds"],
+        "format": 0,
+    }
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@cache
+def package_version() -> str:
+    """Return this package's release; empty where it is not installed."""
+    try:
+        return version("practicus-assets")
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,123 @@
+"""Recorded scopes: what a commit replaced or read, as the texts that its log entry keeps."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+RecordedCondition = str | tuple[str, str]
+_Box = tuple[RecordedCondition, ...]
+
+
+@dataclass(frozen=True)
+class RecordedScope:
+    """A scope as JSON can hold it, without its columns' types.
+
+    Attributes:
+        columns: the columns that tell partitions apart; none for the whole table.
+        parts: for each partition, one condition for each column: the text of the one value, or the texts of
+            a range's low end, included, and its high end, excluded. Values are written as the Delta protocol
+            does ("Partition Value Serialization"), so that dates and times order as their texts do.
+
+    """
+
+    columns: tuple[str, ...] = ()
+    parts: tuple[_Box, ...] = field(default=(), repr=False)
+
+    @property
+    def is_whole_table(self) -> bool:
+        """Whether it is all rows of the table."""
+        return not self.columns
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scope as JSON values."""
+        parts = [[list(c) if isinstance(c, tuple) else c for c in part] for part in self.parts]
+        return {"columns": list(self.columns), "parts": parts}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "RecordedScope":
+        """Return the scope that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: if these are not values of a scope.
+
+        """
+        columns = tuple(str(column) for column in values["columns"])
+        parts = tuple(tuple(_condition(c) for c in part) for part in values["parts"])
+        if any(len(part) != len(columns) for part in parts if columns):
+            raise ValueError("a partition of the scope has not one condition for each column")
+        return cls(columns, parts)
+
+    def overlaps(self, other: "RecordedScope") -> bool:
+        """Return whether the two share any possible row; scopes on other columns may."""
+        if not self.columns or self.columns != other.columns:
+            return True
+        return self._index.meets(other.parts)
+
+    @cached_property
+    def _index(self) -> "_Index":
+        return _Index(self.parts)
+
+
+class _Index:
+    """Partitions arranged so that those which meet another are found without comparing each with each."""
+
+    def __init__(self, parts: Iterable[_Box]) -> None:
+        self._values: dict[str, list[_Box]] = {}  # by the first condition, the conditions on further columns
+        self._ranges: dict[tuple[str, str], list[_Box]] = {}
+        for first, *rest in parts:
+            if isinstance(first, str):
+                self._values.setdefault(first, []).append(tuple(rest))
+            else:
+                self._ranges.setdefault(first, []).append(tuple(rest))
+        self._sorted_values = sorted(self._values)
+        self._sorted_ranges = sorted(self._ranges)
+        self._lows = [low for low, _ in self._sorted_ranges]
+        # the ranges of one column seldom overlap; where they do, a search begins at the longest's reach
+        self._highest: list[str] = []
+        for _, high in self._sorted_ranges:
+            self._highest.append(max(high, self._highest[-1]) if self._highest else high)
+        self._further: dict[RecordedCondition, _Index] = {}
+
+    def meets(self, parts: Iterable[_Box]) -> bool:
+        """Return whether any of these partitions shares a possible row with one that is arranged here."""
+        return any(self._meets(part) for part in parts)
+
+    def _meets(self, part: _Box) -> bool:
+        first, *rest = part
+        return any(not rest or self._below(condition).meets([tuple(rest)]) for condition in self._met(first))
+
+    def _below(self, condition: RecordedCondition) -> "_Index":
+        if condition not in self._further:
+            rest = self._values[condition] if isinstance(condition, str) else self._ranges[condition]
+            self._further[condition] = _Index(rest)
+        return self._further[condition]
+
+    def _met(self, condition: RecordedCondition) -> Iterable[RecordedCondition]:
+        if isinstance(condition, str):
+            low, high = condition, condition + "\0"
+            if condition in self._values:
+                yield condition
+        else:
+            low, high = condition
+            position = bisect_right(self._sorted_values, low)
+            if low in self._values:
+                yield low
+            while position < len(self._sorted_values) and self._sorted_values[position] < high:
+                yield self._sorted_values[position]
+                position += 1
+        position = bisect_right(self._lows, high)
+        while position > 0 and self._highest[position - 1] > low:
+            position -= 1
+            if self._sorted_ranges[position][0] < high and self._sorted_ranges[position][1] > low:
+                yield self._sorted_ranges[position]
+
+
+def _condition(value: Any) -> RecordedCondition:
+    if isinstance(value, str):
+        return value
+    low, high = value
+    if not isinstance(low, str) or not isinstance(high, str):
+        raise TypeError("a range of the scope has ends that are no texts")
+    return low, high
