@@ -218,7 +218,10 @@ def test_a_commit_of_a_newer_format_may_have_changed_every_row(table: Table) -> 
     seen = entry(table, 1)
     assert seen.record is None
     assert seen.changes_rows
-    assert [version.operation for version in read_history(table)] == [seen.info["operation"].lower(), "replace"]
+    assert [version.operation for version in read_history(table)] == [
+        seen.info["operation"].lower(),
+        "replace",
+    ]
     begin(table, "b", run="on top").write(table_of("b", 4))  # one that begins after it is safe
     assert plan_rollback(table, 0, Scope(), whole=True).scope is not None
 
