@@ -79,7 +79,7 @@ def _version(context: dg.AssetExecutionContext, key: dg.AssetKey, table: Table) 
     """Return the version that the run made of a table, else the newest one when the run began."""
     record = context.instance.get_run_record_by_id(context.run.run_id)
     if record is None:
-        return table.open().version()
+        return table.open().version
     made = made_by(record, context.instance, key)
     if made is not None:
         return made

@@ -76,7 +76,7 @@ def list_command(limit: int, *, as_json: bool, **location: Any) -> None:
 def _newest(entries: list[TableEntry], *, named: bool) -> Mapping[str, int]:
     """Return the newest version of each table; of tables that were not named only if they are there."""
     there = [e for e in entries if named or e.table.open_if_exists() is not None]
-    return {entry.name: entry.table.open().version() for entry in there}
+    return {entry.name: entry.table.open().version for entry in there}
 
 
 def _of_run(entries: list[TableEntry], run_id: str) -> Mapping[str, int]:

@@ -10,7 +10,6 @@ from practicus_assets.assets.catalog import TableEntry
 from practicus_assets.assets.materialization import DATA_VERSION_TAG, FINGERPRINT, VERSION, identity
 from practicus_assets.errors import naming
 from practicus_assets.instance.events import latest
-from practicus_assets.lake.delta.files import data_files
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split
@@ -54,7 +53,7 @@ def drift(entry: TableEntry, instance: dg.DagsterInstance) -> list[Drift]:
         text = f"there is no table at {entry.table.uri}, and Dagster has {where} materialized."
         return [Drift("missing", "", text, repairable=False)] if believed else []
     with naming(entry.name):
-        snapshot = Snapshot(entry.table, handle, entry.scope(instance, keys) if keys else Scope())
+        snapshot = Snapshot(handle, entry.scope(instance, keys) if keys else Scope())
         if entry.partitions_def is not None and not keys:
             rows: dict[str, int | None] = {}
         else:
@@ -140,7 +139,7 @@ def _outside(entry: TableEntry, snapshot: Snapshot) -> Iterator[Drift]:
     if entry.partitions_def is None:
         return
     bounds = snapshot.scope.on(snapshot.schema)
-    files = data_files(entry.table.open(snapshot.version))
+    files = entry.table.open(snapshot.version).files()
     outside = [
         file
         for file in files

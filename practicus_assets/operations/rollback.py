@@ -18,7 +18,7 @@ from practicus_assets.assets.materialization import (
 from practicus_assets.errors import DeclarationError
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.log import entries
-from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
+from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprint import EMPTY
 from practicus_assets.lake.transactions.record import Commit, Provenance
@@ -175,7 +175,7 @@ def _landed(
         ):
             continue
         keys = entry.partition_keys(instance) if not record.scope.is_whole_table else []
-        schema = arrow_schema(entry.table.open())
+        schema = entry.table.open().schema
         kept = [key for key in keys if entry.scope(instance, [key]).on(schema).overlaps(record.scope)]
         return entry.scope(instance, kept), Commit.from_record(record, logged.version, kept)
     return None

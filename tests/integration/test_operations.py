@@ -220,7 +220,7 @@ def test_a_rollback_that_is_tried_again_reports_what_had_landed(shop: Shop) -> N
     assert first.commit is not None
     assert again.commit is not None
     assert again.commit.recovered
-    assert (again.commit.version, entry.table.open().version()) == (
+    assert (again.commit.version, entry.table.open().version) == (
         first.commit.version,
         first.commit.version,
     )
@@ -306,7 +306,7 @@ def test_a_commit_that_was_never_reported_is_found_and_repaired(shop: Shop) -> N
     assert observed.asset_observation.metadata["verify/rows"].value == 2
     assert shop.bench.metadata("orders", FIRST)["dagster/partition_row_count"] == 2
     assert shop.bench.metadata("orders", FIRST)["delta/version"] == 1
-    assert shop.entry("orders").table.open().version() == 2  # the lake was only read
+    assert shop.entry("orders").table.open().version == 2  # the lake was only read
 
 
 def test_a_repaired_partition_has_the_data_version_that_its_run_would_have_reported(shop: Shop) -> None:

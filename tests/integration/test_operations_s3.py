@@ -55,8 +55,8 @@ def test_a_table_is_looked_at_compacted_and_rolled_back(table: Table) -> None:
     assert read(Snapshot.open(table)) == [1, 2, 3, 9]
     found = verify_files(table, SCOPE, rows=True)
     assert (found.problems, found.files, found.older_files, found.orphans) == ((), 2, 4, 0)
-    [path] = [path for path in table.open().file_uris() if "p=b" in path]
-    table.filesystem().delete_file(path.rsplit("/t/", 1)[1])
+    [lost] = [file.path for file in table.open().files() if file.values["p"] == "b"]
+    assert table.delete(lost)
     assert [each.kind for each in verify_files(table).problems] == ["missing file"]
 
 

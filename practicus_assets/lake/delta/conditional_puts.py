@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import CommitProperties, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import create_table_with_add_actions
 
 from practicus_assets.errors import DeclarationError, StoreFailed
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import Table, TableVersion
 
 PROOF = (
     "practicus_assets/conditional_puts"  # the application id by which a table's log says that it was proven
@@ -52,7 +52,7 @@ def _why_unsafe(name: str, value: str) -> str:
     return ""
 
 
-def prove(table: Table, handle: DeltaTable | None) -> None:
+def prove(table: Table, newest: TableVersion | None) -> None:
     """Make sure that the table's store refuses to create an object twice; costs some requests once a root.
 
     Two writers create the same small table beside this one's log, by the same calls as a real commit. If one
@@ -61,7 +61,7 @@ def prove(table: Table, handle: DeltaTable | None) -> None:
 
     Args:
         table: where the next commit goes.
-        handle: its newest version; if a commit in it says that the store was proven, that is believed.
+        newest: its newest version; if a commit in it says that the store was proven, that is believed.
 
     Raises:
         DeclarationError: if the store let both win.
@@ -71,10 +71,9 @@ def prove(table: Table, handle: DeltaTable | None) -> None:
     root = (*_root(table), frozenset(table.storage_options.items()))
     if table.local_path is not None or root in _proven:
         return
-    with table.reaching("the table's log"):
-        if handle is not None and handle.transaction_version(PROOF) is not None:
-            _proven.add(root)
-            return
+    if newest is not None and newest.transaction_version(PROOF) is not None:
+        _proven.add(root)
+        return
     folder = f"_conditional_puts-{uuid.uuid4()}"
     try:
         for number in range(_ROUNDS):

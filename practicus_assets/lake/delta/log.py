@@ -10,17 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from deltalake import PostCommitHookProperties
-
 from practicus_assets.errors import StoreFailed
 from practicus_assets.lake.delta.record import RECORD, TransactionRecord, UnreadableRecord
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds
 
-# the log's expiry is left to maintenance, which knows what releases need: by a table, and by a commit to
-# a table that another writer made
+# the property by which a table's log is expired by maintenance alone, which knows what releases need
 KEEPS_LOG = {"delta.enableExpiredLogCleanup": "false"}
-HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 UPKEEP = "practicus_assets_upkeep"  # the key of what a commit says that changed no row
 
 
@@ -98,18 +94,11 @@ def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
         StoreFailed: if an entry cannot be read.
 
     """
-    filesystem = table.filesystem()
     for version in range(newest, oldest - 1, -1):
-        try:
-            with (
-                table.reaching(f"log entry {version}"),
-                filesystem.open_input_stream(_path(version)) as stream,
-            ):
-                lines = stream.read().splitlines()
-        except StoreFailed as failed:
-            if isinstance(failed.__cause__, FileNotFoundError):
-                return
-            raise
+        content = table.read(_path(version))
+        if content is None:
+            return
+        lines = content.splitlines()
         try:
             actions = [json.loads(line) for line in lines if line.strip()]
         except ValueError as error:

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 
-from deltalake import DeltaTable
-
 from practicus_assets.errors import DeclarationError, UnsupportedTable
+from practicus_assets.lake.delta.table import TableVersion
 
 _HONOURED_FEATURES = {"appendOnly", "changeDataFeed", "checkConstraints", "invariants", "timestampNtz"} | {
     *("v2Checkpoint", "vacuumProtocolCheck", "generatedColumns"),
 }
 
 
-def refuse_unsupported(handle: DeltaTable, partition_by: Sequence[str]) -> None:
+def refuse_unsupported(table: TableVersion, partition_by: Sequence[str]) -> None:
     """Refuse a table to which files staged for these partition columns must not be committed.
 
     Raises:
@@ -19,25 +18,23 @@ def refuse_unsupported(handle: DeltaTable, partition_by: Sequence[str]) -> None:
         DeclarationError: if the table is partitioned by other columns.
 
     """
-    existing = handle.metadata().partition_columns
-    if existing != list(partition_by):
+    if table.partition_by != tuple(partition_by):
         raise DeclarationError(
-            f"the table is partitioned by {existing}, and partition_by is {list(partition_by)}.",
+            f"the table is partitioned by {list(table.partition_by)}, and partition_by is "
+            f"{list(partition_by)}.",
             "Set partition_by as the table has it, or write to another table.",
         )
-    protocol = handle.protocol()
-    features = {*(protocol.writer_features or ()), *(protocol.reader_features or ())}
-    configuration = handle.metadata().configuration
-    problems = sorted(features - _HONOURED_FEATURES)
+    configuration = table.configuration
+    problems = sorted(table.features - _HONOURED_FEATURES)
     problems += sorted(key for key in configuration if key.startswith("delta.constraints."))
     if configuration.get("delta.appendOnly", "").lower() == "true":
         problems.append("delta.appendOnly")
     if configuration.get("delta.columnMapping.mode", "none") != "none":
         problems.append("delta.columnMapping.mode")
-    for field_ in handle.schema().fields:
+    for column, metadata in table.column_metadata.items():
         problems += sorted(
-            f"{key} of column {field_.name}"
-            for key in field_.metadata
+            f"{key} of column {column}"
+            for key in metadata
             if key in {"delta.invariants", "delta.generationExpression"} or key.startswith("delta.identity")
         )
     if problems:

@@ -1,39 +1,42 @@
-"""Where a table lives: its URI, the options of its object store, and how it is opened."""
+"""Tables: where one lives, and one version of it, with every error of the store in our words."""
 
 import errno
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.fs
-from deltalake import DeltaTable
+import pyarrow.parquet as pq
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    QueryBuilder,
+    Schema,
+    TableFeatures,
+)
 from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from deltalake.fs import DeltaStorageHandler
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from practicus_assets.errors import (
-    DeclarationError,
-    PracticusAssetsError,
-    StoreFailed,
-    TableNotFound,
-    VersionGone,
-)
+from practicus_assets.errors import DeclarationError, StoreFailed, TableNotFound, VersionGone
+from practicus_assets.lake.delta.data_file import DataFile, described
+from practicus_assets.lake.delta.failures import Failures, in_one_line
 from practicus_assets.lake.delta.log_files import refuse_damaged_log, refuse_emptied_log
 
-_SECRET = re.compile(
-    r"secret|key|token|password|sas|credential|client|auth|signature|connection_string|service_account",
-    re.IGNORECASE,
-)
-_SHORTEST_SECRET = 4  # "true" and the like are no secrets, and stand in many texts
 _DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
-_LONGEST_TEXT = 600
-_ADVICE = "See to the store or the disk, its credentials and the network, and run again."
 _CREDENTIALS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/]*@|[^?]*\?)")
 _AZURE_CONTAINER = re.compile(r"abfss?://[^/@?:]+@[^/@?:]+(/[^?]*)?")  # container@account is a place
 _UNSAFE_PART = re.compile(r"[/\\%?#*\x00-\x1f\x7f]")  # in a URI, `?` and `#` end the path and `%` escapes
+_IN_ORDER = {"datafusion.execution.target_partitions": "1"}  # more would mix the order of rows
+# the log's expiry is left to maintenance, which knows what releases need
+_HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Table:
     """A Delta table's place in a lake; the table itself need not exist.
 
     Attributes:
-        name: how people call it, e.g. `sales/orders`.
+        name: the name that people call it by, e.g. `sales/orders`.
         uri: a folder or an object store prefix.
         storage_options: delta-rs's own, e.g. `AWS_REGION`; never shown.
 
@@ -84,12 +87,13 @@ class Table:
             return Path(self.uri)
         return Path(self.uri.removeprefix("file://")) if self.uri.startswith("file://") else None
 
-    def open(self, version: int | None = None) -> DeltaTable:
+    def open(self, version: int | None = None) -> "TableVersion":
         """Open the newest version, or the given one.
 
         Raises:
             TableNotFound: if there is no table.
             VersionGone: if the log no longer reaches that version.
+            UnsupportedTable: if delta-rs does not know a feature that readers must know.
             StoreFailed: if the store does not answer, or the log is damaged; it then names the file.
 
         """
@@ -113,14 +117,40 @@ class Table:
             ) from error
         if self.local_path is not None:
             refuse_emptied_log(self.local_path, self.name, handle.version())
-        return handle
+        return TableVersion(self, handle)
 
-    def open_if_exists(self) -> DeltaTable | None:
+    def open_if_exists(self) -> "TableVersion | None":
         """Open the newest version, or return None where there is no table."""
         try:
             return self.open()
         except TableNotFound:
             return None
+
+    def create(
+        self,
+        files: Sequence[AddAction],
+        schema: pa.Schema,
+        partition_by: Sequence[str],
+        configuration: Mapping[str, str],
+        properties: CommitProperties,
+    ) -> None:
+        """Create the table with these files, in one commit of version 0.
+
+        Raises:
+            CommitUnsettled: if the commit ended with an error; it may have landed, or somebody else's.
+
+        """
+        with self._failures.committing(0):
+            create_table_with_add_actions(
+                self.uri,
+                Schema.from_arrow(schema),
+                list(files),
+                mode="error",
+                partition_by=list(partition_by),
+                configuration=dict(configuration),
+                storage_options=dict(self.storage_options),
+                commit_properties=properties,
+            )
 
     def filesystem(self) -> pyarrow.fs.FileSystem:
         """Return the table's folder as a pyarrow file system, for data files.
@@ -144,47 +174,252 @@ class Table:
         with self.reaching("the store"):
             return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
 
-    @contextmanager
-    def reaching(self, what: str) -> Iterator[None]:
-        """Raise StoreFailed where delta-rs or pyarrow could not read or write.
+    def files_in(self, folder: str = "", *, recursive: bool = False) -> list[pyarrow.fs.FileInfo]:
+        """Return the files in a folder below the table's; none if there is no such folder.
 
-        Args:
-            what: is read or written, as the error's text calls it.
+        Raises:
+            StoreFailed: if they cannot be listed.
 
         """
-        try:
-            with self.redacted():
-                yield
-        except (DeltaError, OSError) as error:
-            failed = StoreFailed(f"{what} at {self.uri} failed: {in_one_line(error)}.", _ADVICE)
-            failed.table = self.name
-            raise failed from error
+        selector = pyarrow.fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
+        filesystem = self.filesystem()
+        with self.reaching(f"the list of files{' in ' * bool(folder)}{folder}"):
+            infos = filesystem.get_file_info(selector)
+        return [info for info in infos if info.type != pyarrow.fs.FileType.Directory]
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a file below the table's folder; None if it is not there.
+
+        Raises:
+            StoreFailed: if it cannot be read.
+
+        """
+        filesystem = self.filesystem()
+        with self.reaching(path):
+            try:
+                with filesystem.open_input_stream(path) as stream:
+                    return bytes(stream.read())
+            except FileNotFoundError:
+                return None
+
+    def delete(self, path: str) -> bool:
+        """Delete a file below the table's folder, and return whether it was there.
+
+        Raises:
+            StoreFailed: if it cannot be deleted.
+
+        """
+        filesystem = self.filesystem()
+        with self.reaching(f"deleting {path}"):
+            try:
+                filesystem.delete_file(path)
+            except FileNotFoundError:
+                return False
+        return True
 
     @contextmanager
-    def redacted(self) -> Iterator[None]:
-        """Keep the values of secret options out of the errors of delta-rs and pyarrow."""
-        try:
-            yield
-        except PracticusAssetsError:
-            raise
-        except Exception as error:
-            if self._clean(str(error)) == str(error):
-                raise
-            error.args = tuple(self._clean(a) if isinstance(a, str) else a for a in error.args)
-            if self._clean(str(error)) == str(error):
-                raise  # as the type that it was, which callers tell apart
-            raise DeltaError(self._clean(str(error))) from None
+    def parquet(self, path: str) -> Iterator[pq.ParquetFile]:
+        """Open a Parquet file below the table's folder.
 
-    def _clean(self, text: str) -> str:
-        """Return a text without secrets: values of options by their names, and passwords in URLs."""
-        for name, value in self.storage_options.items():
-            if len(value) >= _SHORTEST_SECRET and _SECRET.search(name):
-                for form in (value, quote(value, safe="")):
-                    text = text.replace(form, "***")
-        return re.sub(r"//[^/\s@]+@", "//***@", text)
+        Raises:
+            VersionGone: if it is not there.
+            StoreFailed: if it is damaged, or cannot be read.
+
+        """
+        filesystem = self.filesystem()
+        with self.reading(path), pq.ParquetFile(path, filesystem=filesystem) as parquet:
+            yield parquet
+
+    def reaching(self, what: str) -> AbstractContextManager[None]:
+        """Raise our errors for those of delta-rs, pyarrow and the operating system, without secrets.
+
+        Args:
+            what: what is being read or written, for the error's text.
+
+        Raises:
+            UnsupportedTable: if delta-rs does not know a feature of the table.
+            StoreFailed: in all other cases.
+
+        """
+        return self._failures.reaching(what)
+
+    def reading(self, path: str = "", version: int | None = None) -> AbstractContextManager[None]:
+        """Raise our errors for those of delta-rs, pyarrow and the operating system that a data file causes.
+
+        Args:
+            path: the file's path below the table's folder, where it is known.
+            version: the version that names the file, where it is known.
+
+        Raises:
+            VersionGone: if the file is not there.
+            UnsupportedTable: if delta-rs does not know a feature of the table.
+            StoreFailed: if the file is damaged, or cannot be read.
+
+        """
+        return self._failures.reading(path, version)
+
+    @cached_property
+    def _failures(self) -> Failures:
+        return Failures(self.name, self.uri, self.storage_options)
 
 
-def in_one_line(error: Exception) -> str:
-    """Return an error's text without the colours, lines and addresses in which delta-rs draws its causes."""
-    text = re.sub(r"\x1b\[[0-9;]*m|↳|\s+\d+: [^\n]*(?=\n|$)", " ", str(error))
-    return " ".join(text.split())[:_LONGEST_TEXT].rstrip(".")
+class TableVersion:
+    """A table at one version, as its log describes it; no error of delta-rs leaves it untranslated.
+
+    Attributes:
+        table: the table.
+        version: the version.
+        id: the identifier that Delta gave the table when it was created.
+        partition_by: the table's partition columns, in order.
+        configuration: the table's properties, such as `delta.appendOnly`.
+        features: the protocol's table features that readers or writers must honour.
+
+    """
+
+    def __init__(self, table: Table, handle: DeltaTable) -> None:
+        self.table = table
+        self._handle = handle
+        with self._reaching_log():
+            metadata, protocol = handle.metadata(), handle.protocol()
+            self.version = handle.version()
+        self.id = str(metadata.id)
+        self.partition_by = tuple(metadata.partition_columns)
+        self.configuration: Mapping[str, str] = dict(metadata.configuration)
+        self.features = frozenset((*(protocol.writer_features or ()), *(protocol.reader_features or ())))
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns, as plain Arrow types.
+
+        Raises:
+            UnsupportedTable: for types that delta-rs does not know.
+
+        """
+        with self._reaching_log():
+            return pa.schema(self._handle.schema().to_arrow())
+
+    @cached_property
+    def column_metadata(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the table's schema says of each column beside its type, such as `delta.invariants`."""
+        with self._reaching_log():
+            return {column.name: column.metadata for column in self._handle.schema().fields}
+
+    def files(self) -> Sequence[DataFile]:
+        """Return the data files.
+
+        Raises:
+            StoreFailed: if the log cannot be read.
+
+        """
+        return self._files
+
+    @cached_property
+    def _files(self) -> tuple[DataFile, ...]:
+        with self._reaching_log():
+            return tuple(described(pa.table(self._handle.get_add_actions(flatten=True)).to_pylist()))
+
+    @property
+    def row_count(self) -> int | None:
+        """How many rows the table has, by its log; None if the log does not say it of some file."""
+        counts = [file.rows for file in self.files()]
+        return None if None in counts else sum(count for count in counts if count is not None)
+
+    def transaction_version(self, app_id: str) -> int | None:
+        """Return the version that an application recorded with its last commit; None if there is none."""
+        with self._reaching_log():
+            return self._handle.transaction_version(app_id)
+
+    def count_selected(self, filters: Sequence[tuple[str, str, Sequence[str]]]) -> int:
+        """Return how many files an overwrite with these partition filters would remove."""
+        with self._reaching_log():
+            return len(self._handle.file_uris(file_pruning_predicate=list(filters)))
+
+    def query(self, sql: str, name: str = "snapshot") -> pa.RecordBatchReader:
+        """Return the rows of a query, in an order that is the same each time.
+
+        Args:
+            sql: the query.
+            name: the name by which it calls the table.
+
+        Raises:
+            StoreFailed: if delta-rs refuses the query; errors that it meets later are raised while reading.
+
+        """
+        with self.table.reaching("a query"):
+            query = QueryBuilder(_IN_ORDER).register(name, self._handle).execute(sql)
+            return pa.RecordBatchReader.from_stream(query)
+
+    def commit(
+        self,
+        actions: Sequence[AddAction | RemoveAction],
+        schema: pa.Schema,
+        properties: CommitProperties,
+        *,
+        mode: str = "append",
+        filters: Sequence[tuple[str, str, Sequence[str]]] | None = None,
+    ) -> None:
+        """Commit files that are added or removed, as exactly the next version.
+
+        Args:
+            actions: the files.
+            schema: the table's columns after the commit.
+            properties: the commit's metadata; without retries, so that this is a compare-and-set.
+            mode: "overwrite" removes the files that the filters select; "append" removes none by itself.
+            filters: partition filters, as delta-rs takes them.
+
+        Raises:
+            CommitUnsettled: if the commit ended with an error; it may have landed, or somebody else's.
+
+        """
+        with self.table._failures.committing(self.version + 1):  # noqa: SLF001 of the same module
+            self._handle.create_write_transaction(
+                list(actions),
+                mode,
+                schema,
+                list(self.partition_by),
+                list(filters) if filters is not None else None,
+                commit_properties=properties,
+                post_commithook_properties=_HOOKS,
+            )
+
+    def add_feature(self, feature: TableFeatures) -> None:
+        """Commit a table feature, and raise the protocol's versions for it.
+
+        Raises:
+            CommitUnsettled: if the commit ended with an error.
+
+        """
+        with self.table._failures.committing(self.version + 1):  # noqa: SLF001 of the same module
+            self._handle.alter.add_feature(
+                feature, allow_protocol_versions_increase=True, post_commithook_properties=_HOOKS
+            )
+
+    def set_properties(self, properties: Mapping[str, str], metadata: Mapping[str, str]) -> None:
+        """Commit table properties, with metadata for the commit.
+
+        Raises:
+            CommitUnsettled: if the commit ended with an error.
+
+        """
+        with self.table._failures.committing(self.version + 1):  # noqa: SLF001 of the same module
+            self._handle.alter.set_table_properties(
+                dict(properties),
+                commit_properties=CommitProperties(custom_metadata=dict(metadata)),
+                post_commithook_properties=_HOOKS,
+            )
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint of this version.
+
+        Raises:
+            StoreFailed: if it cannot be written.
+
+        """
+        with self.table.reaching("writing a checkpoint"):
+            self._handle.create_checkpoint()
+
+    def _reaching_log(self) -> AbstractContextManager[None]:
+        return self.table.reaching("the table's log")
+
+    def __repr__(self) -> str:
+        return f"TableVersion({self.table.uri!r}, version={self.version})"

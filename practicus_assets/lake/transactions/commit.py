@@ -2,17 +2,15 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures
+from deltalake import CommitProperties, Schema, TableFeatures
 from deltalake import Transaction as AppTransaction
-from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import RemoveAction, create_table_with_add_actions
+from deltalake.transaction import RemoveAction
 
 from practicus_assets.errors import (
     CommitConflict,
@@ -22,10 +20,12 @@ from practicus_assets.errors import (
     StoreFailed,
 )
 from practicus_assets.lake.delta.conditional_puts import PROOF, prove
-from practicus_assets.lake.delta.log import HOOKS, KEEPS_LOG, LogEntry
+from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.failures import CommitUnsettled, in_one_line
+from practicus_assets.lake.delta.log import KEEPS_LOG, LogEntry
 from practicus_assets.lake.delta.record import RECORD, TransactionRecord
-from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
-from practicus_assets.lake.delta.table import Table, in_one_line
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import Mode, Scope
 from practicus_assets.lake.partitions.values import serialized, split
@@ -56,7 +56,7 @@ class Committer:
     """
 
     table: Table
-    began: DeltaTable | None
+    began: TableVersion | None
     scope: Scope
     bounds: Bounds
     mode: Mode
@@ -88,7 +88,7 @@ class Committer:
         equal: bool | None = None
         pause = 0.02
         in_doubt = False  # whether the staged files may belong to the table already
-        answer: Exception | None = None  # the store's, to the last commit that was tried
+        answer: CommitUnsettled | None = None  # the store's, to the last commit that was tried
         watch = Watch(self.table, self.began, self.partition_by)
         try:
             while True:
@@ -112,13 +112,12 @@ class Committer:
                 prove(self.table, handle)
                 in_doubt = True
                 try:
-                    with self.table.redacted():
-                        self._swap(handle, staging, schema, result)
+                    self._swap(handle, staging, schema, result)
+                except CommitUnsettled as error:
+                    answer = error
                 except PracticusAssetsError:
                     in_doubt = False  # raised before the commit
                     raise
-                except (DeltaError, OSError) as error:
-                    answer = error
                 else:
                     return result
                 time.sleep(random.uniform(0, pause))  # noqa: S311 not cryptographic
@@ -130,7 +129,7 @@ class Committer:
                     error.nothing_written = True
             raise
 
-    def _look(self, watch: Watch, version: int, answer: Exception | None) -> None:
+    def _look(self, watch: Watch, version: int, answer: CommitUnsettled | None) -> None:
         """Look at the table; raise if the commit that was tried last may land, and has not yet.
 
         Args:
@@ -146,9 +145,8 @@ class Committer:
                 raise
             raise self._unknown(version, answer) from error
         if answer is not None and watch.newest < version:
-            if self.table.local_path is not None and isinstance(answer, OSError):
-                with self.table.reaching(f"the commit of version {version}"):
-                    raise answer  # a disk does nothing later that it refused
+            if self.table.local_path is not None and isinstance(answer.__cause__, OSError):
+                raise answer.settled()  # a disk does nothing later that it refused
             raise self._unknown(version, answer) from answer
 
     def _is_own(self, entry: LogEntry) -> bool:
@@ -171,7 +169,7 @@ class Committer:
                 continue
             raise CommitConflict(
                 f"{who} committed the same scope as version {entry.version}, after this attempt began"
-                + (f" at version {self.began.version()}." if self.began is not None else "."),
+                + (f" at version {self.began.version}." if self.began is not None else "."),
                 advice,
             )
 
@@ -185,84 +183,56 @@ class Committer:
             return True
         return (self._replaces or record.mode != "append") and self.bounds.overlaps(record.scope)
 
-    def _is_equal(self, handle: DeltaTable, staging: Staging, schema: pa.Schema) -> bool:
+    def _is_equal(self, handle: TableVersion, staging: Staging, schema: pa.Schema) -> bool:
         """Whether the table already holds the staged rows, and nothing would change."""
-        current = arrow_schema(handle)
+        current = handle.schema
         if not self._joined(schema, current).equals(current):
             return False
         staged = sum(file.rows for file in staging.files)
         if self.mode == "append":
             return not staged
-        counts: list[Any] = [row.get("num_records") for row in self._files(handle)]
-        if None in counts or sum(counts) != staged or schema.names != current.names:
+        counts = [file.rows for file in self._files(handle)]
+        if None in counts or sum(map(int, filter(None, counts))) != staged or schema.names != current.names:
             return False
         found: dict[tuple[Any, ...], Fingerprint] = {}
-        for batch in Snapshot(self.table, handle, self.scope).scan():
+        for batch in Snapshot(handle, self.scope).scan():
             hashes = hash_rows(batch, schema.names)
             for values, positions in split(batch, self.partition_by):
                 found.setdefault(values, Fingerprint()).add(hashes[positions])
         return {k: str(v) for k, v in found.items()} == {k: str(v) for k, v in staging.fingerprints.items()}
 
-    def _swap(self, handle: DeltaTable | None, staging: Staging, schema: pa.Schema, result: Commit) -> None:
-        """Commit at exactly the version after the handle's, or raise CommitFailedError."""
+    def _swap(self, handle: TableVersion | None, staging: Staging, schema: pa.Schema, result: Commit) -> None:
+        """Commit at exactly the version after the handle's, or raise CommitUnsettled."""
         adds = [file.action(self.partition_by) for file in staging.files]
         properties = self._properties(result)
         if handle is None:
-            create_table_with_add_actions(
-                self.table.uri,
-                Schema.from_arrow(schema),
-                adds,
-                mode="error",
-                partition_by=list(self.partition_by),
-                configuration=KEEPS_LOG,
-                storage_options=dict(self.table.storage_options),
-                commit_properties=properties,
-            )
+            self.table.create(adds, schema, self.partition_by, KEEPS_LOG, properties)
             return
-        current = arrow_schema(handle)
+        current = handle.schema
         after = self._joined(schema, current)
         removes = self._files(handle) if result.changed and self.mode != "append" else []
         if after.equals(current):
-            gone = [self._removal(row) for row in removes]
-            handle.create_write_transaction(
-                [*adds, *gone],
-                "append",
-                after,
-                list(self.partition_by),
-                commit_properties=properties,
-                post_commithook_properties=HOOKS,
-            )
+            gone = [self._removal(file) for file in removes]
+            handle.commit([*adds, *gone], after, properties)
         else:  # delta-rs lets only an overwrite change the schema
             self._allow_naive_times(handle, after)
-            handle.create_write_transaction(
-                [*adds],
-                "overwrite",
-                after,
-                list(self.partition_by),
-                self._filters(handle, removes),
-                commit_properties=properties,
-                post_commithook_properties=HOOKS,
-            )
+            filters = self._filters(handle, removes)
+            handle.commit(adds, after, properties, mode="overwrite", filters=filters)
 
-    def _removal(self, file: Mapping[str, Any]) -> RemoveAction:
-        """Return the Delta action that takes a file out of the table; `path` is URL-encoded in the log."""
-        return RemoveAction(unquote(file["path"]), True, int(time.time() * 1000))  # noqa: FBT003 dataChange
+    def _removal(self, file: DataFile) -> RemoveAction:
+        """Return the Delta action that takes a file out of the table."""
+        return RemoveAction(file.path, True, int(time.time() * 1000))  # noqa: FBT003 dataChange
 
-    def _allow_naive_times(self, handle: DeltaTable, schema: pa.Schema) -> None:
+    def _allow_naive_times(self, handle: TableVersion, schema: pa.Schema) -> None:
         """Switch on the table feature that a first column of times without zone needs, before it is there."""
-        features = handle.protocol().writer_features or []
         naive = any("timestamp_ntz" in f.to_json() for f in Schema.from_arrow(schema).fields)
-        if naive and "timestampNtz" not in features:
-            handle.alter.add_feature(
-                TableFeatures.TimestampWithoutTimezone,
-                allow_protocol_versions_increase=True,
-                post_commithook_properties=HOOKS,
-            )
-            raise CommitFailedError("the protocol was raised: commit on top of it")
+        if naive and "timestampNtz" not in handle.features:
+            handle.add_feature(TableFeatures.TimestampWithoutTimezone)
+            raise CommitUnsettled("the protocol was raised.", "Commit on top of it.")
 
     def _joined(self, schema: pa.Schema, current: pa.Schema) -> pa.Schema:
         """Return the schema with the columns that others added since the attempt began."""
-        before = arrow_schema(self.began) if self.began is not None else pa.schema([])
+        before = self.began.schema if self.began is not None else pa.schema([])
         added = [f for f in current if f.name not in {*schema.names, *before.names}]
         changed = [f.name for f in added if not f.nullable]
         for name in schema.names:
@@ -279,18 +249,18 @@ class Committer:
         return pa.schema([*schema, *added])
 
     def _filters(
-        self, handle: DeltaTable, removes: Sequence[Mapping[str, Any]]
+        self, handle: TableVersion, removes: Sequence[DataFile]
     ) -> list[tuple[str, str, list[str]]] | None:
         """Return the partition filters that select exactly the files to remove, for an overwrite."""
         if self.mode != "append" and not self.bounds.columns:
             return None
-        columns = self.bounds.columns or handle.schema().to_arrow().names[:1]
+        columns = self.bounds.columns or handle.schema.names[:1]
+        values = {column: [file.values[column] for file in removes] for column in columns}
         filters = [
-            (column, "in", sorted({serialized(row[f"partition.{column}"]) for row in removes}))
+            (column, "in", sorted({serialized(value) for value in values[column] if value is not None}))
             for column in columns
         ]
-        with self.table.reaching("the table's log"):
-            selected = len(handle.file_uris(file_pruning_predicate=filters))
+        selected = handle.count_selected(filters)
         if selected != len(removes):
             raise OutOfScope(
                 f"the commit would remove {selected} files, and {len(removes)} are inside the scope.",
@@ -298,18 +268,19 @@ class Committer:
             )
         return filters
 
-    def _files(self, handle: DeltaTable) -> list[Mapping[str, Any]]:
-        """Return path, row count and partition values of the files inside the scope."""
-        with self.table.reaching("the table's log"):
-            actions = pa.table(handle.get_add_actions(flatten=True))
-        names = {"path", "num_records", *(f"partition.{c}" for c in self.bounds.columns)}
-        rows = actions.select([name for name in actions.column_names if name in names]).to_pylist()
-        inside = [f"partition.{c}" for c in self.bounds.columns]
-        return [row for row in rows if self.bounds.part_of([row[name] for name in inside]) is not None]
+    def _files(self, handle: TableVersion) -> list[DataFile]:
+        """Return the files inside the scope."""
+        columns = self.bounds.columns
+        return [
+            file
+            for file in handle.files()
+            if self.bounds.part_of([file.values[column] for column in columns]) is not None
+        ]
 
-    def _unknown(self, version: int, answer: Exception) -> CommitStateUnknown:
+    def _unknown(self, version: int, answer: CommitUnsettled) -> CommitStateUnknown:
+        cause = answer.__cause__ or answer
         return CommitStateUnknown(
-            f"the commit of version {version} ended with {type(answer).__name__}: {in_one_line(answer)}.",
+            f"the commit of version {version} ended with {type(cause).__name__}: {in_one_line(cause)}.",
             "Staged files are kept. Run again: the next attempt finds the commit if it landed.",
         )
 
@@ -337,7 +308,7 @@ class Committer:
             fingerprints=result.recorded_fingerprints,
             audits=result.recorded_audits,
             began_at=self.began_at,
-            began_version=self.began.version() if self.began is not None else None,
+            began_version=self.began.version if self.began is not None else None,
         )
         return CommitProperties(
             custom_metadata={RECORD: record.to_json()},

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from deltalake import DeltaTable
-
 from practicus_assets.errors import CommitConflict, CommitStateUnknown
 from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.protocol import refuse_unsupported
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import Table, TableVersion
 
 
 @dataclass
@@ -25,15 +23,15 @@ class Watch:
     """
 
     table: Table
-    began: DeltaTable | None
+    began: TableVersion | None
     partition_by: Sequence[str]
-    handle: DeltaTable | None = None
+    handle: TableVersion | None = None
     since: list[LogEntry] = field(default_factory=list)
 
     @property
     def newest(self) -> int:
         """The newest version; -1 if there is no table."""
-        return self.handle.version() if self.handle is not None else -1
+        return self.handle.version if self.handle is not None else -1
 
     def look(self, *, in_doubt: bool) -> None:
         """Look at the table again.
@@ -49,7 +47,7 @@ class Watch:
 
         """
         last, self.handle = self.handle, self.table.open_if_exists()
-        before = self.began.version() if self.began is not None else -1
+        before = self.began.version if self.began is not None else -1
         other = self.began is not None and self.handle is not None and not _is_same(self.handle, self.began)
         known = self.since if _is_same(self.handle, last) else []
         oldest = (known[0].version if known else before) + 1
@@ -65,6 +63,6 @@ class Watch:
             refuse_unsupported(self.handle, self.partition_by)
 
 
-def _is_same(handle: DeltaTable | None, other: DeltaTable | None) -> bool:
-    """Whether two handles are of one table, and not of one that was put in its place."""
-    return handle is not None and other is not None and handle.metadata().id == other.metadata().id
+def _is_same(handle: TableVersion | None, other: TableVersion | None) -> bool:
+    """Whether two versions are of one table, and not of one that was put in its place."""
+    return handle is not None and other is not None and handle.id == other.id

@@ -6,13 +6,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deltalake import DeltaTable
-
 from practicus_assets.errors import UnsupportedTable, VersionGone
 from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.record import RECORD, InputVersion, RecordedAudit, TransactionRecord
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprint import EMPTY, rows_of
 
@@ -128,7 +126,7 @@ class Commit:
         )
 
 
-def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scope) -> Commit | None:
+def landed(newest: TableVersion, provenance: Provenance, scope: Scope) -> Commit | None:
     """Return the commit in which an earlier attempt at this work landed; None if there is none.
 
     Raises:
@@ -137,11 +135,10 @@ def landed(table: Table, handle: DeltaTable, provenance: Provenance, scope: Scop
         StoreFailed: if the log cannot be read.
 
     """
-    with table.reaching("the table's log"):
-        version = handle.transaction_version(provenance.app_id(scope))
+    version = newest.transaction_version(provenance.app_id(scope))
     if version is None:
         return None
-    entry = next(entries(table, version, version), None)
+    entry = next(entries(newest.table, version, version), None)
     earlier = f"an earlier attempt of run {provenance.run_id} landed as version {version}"
     if entry is not None and entry.unreadable is not None:
         raise UnsupportedTable(

@@ -13,7 +13,7 @@ from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, fa
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
 from practicus_assets.lake.delta.protocol import refuse_unsupported
-from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
+from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
@@ -79,7 +79,7 @@ class Transaction:
         self._contract = contract or Contract()
         self._change = on_schema_change
         self._provenance = provenance or Provenance()
-        with naming(table.name, str(self._scope), nothing_written=True), table.redacted():
+        with naming(table.name, str(self._scope), nothing_written=True):
             unknown = [column for column in self._scope.columns if column not in self._partition_by]
             if unknown or isinstance(partition_by, str) or len(set(partition_by)) != len(self._partition_by):
                 raise DeclarationError(
@@ -103,12 +103,12 @@ class Transaction:
             self.landed = None
             if self._began is not None:
                 refuse_unsupported(self._began, self._partition_by)
-                self.landed = landed(table, self._began, self._provenance, self._scope)
+                self.landed = landed(self._began, self._provenance, self._scope)
 
     @property
     def began(self) -> int | None:
         """The table's version when the transaction was made."""
-        return self._began.version() if self._began is not None else None
+        return self._began.version if self._began is not None else None
 
     def write(self, data: Any) -> Commit:
         """Audit, stage and commit a table of rows.
@@ -150,14 +150,14 @@ class Transaction:
             attempt_id=str(uuid.uuid4()),
             began_at=self._began_at,
         )
-        with naming(self._table.name, str(self._scope)), self._table.redacted():
+        with naming(self._table.name, str(self._scope)):
             return committer.land(staging, schema, result, unless_equal=isinstance(data, Sized))
 
     def _with_columns(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
         """Give an empty stream, which could not say its columns, those of the table or of the contract."""
         if reader.schema.names:
             return reader
-        known = arrow_schema(self._began) if self._began is not None else self._contract.schema
+        known = self._began.schema if self._began is not None else self._contract.schema
         if known is None:
             raise SchemaMismatch(
                 "the output has no columns, and neither the table nor a contract tells them.",
@@ -170,7 +170,7 @@ class Transaction:
         promised = self._contract.schema
         self._contract.refuse_undeclared(output.names)
         filled = {c: t for c, t in self._scope.natural_types().items() if c not in output.names}
-        table = arrow_schema(self._began) if self._began is not None else None
+        table = self._began.schema if self._began is not None else None
         all_rows = self._scope.is_whole_table and self._mode != "append"
         schema = reconcile(
             output, table, promised, filled, self._change, all_rows=all_rows, keeps_rows=self._mode == "merge"
@@ -234,7 +234,7 @@ class Transaction:
     def _existing(self, schema: pa.Schema) -> Rescan:
         """Return what streams the old rows of the scope as the table will hold them; new columns are null."""
         assert self._began is not None
-        snapshot = Snapshot(self._table, self._began, self._scope)
+        snapshot = Snapshot(self._began, self._scope)
 
         def scan(columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
             wanted = pa.schema([schema.field(name) for name in columns or schema.names])

@@ -15,17 +15,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import DeltaError
+from deltalake import CommitProperties
 from deltalake.transaction import RemoveAction
 
 from practicus_assets.errors import CommitStateUnknown, PracticusAssetsError, SchemaMismatch, UnsupportedTable
-from practicus_assets.lake.delta.files import DataFile, data_files, read_file, stored_path
-from practicus_assets.lake.delta.log import HOOKS, UPKEEP, entries
+from practicus_assets.lake.delta.data_file import DataFile, stored_path
+from practicus_assets.lake.delta.failures import CommitUnsettled, in_one_line
+from practicus_assets.lake.delta.files import read_file
+from practicus_assets.lake.delta.log import UPKEEP, entries
 from practicus_assets.lake.delta.protocol import refuse_unsupported
-from practicus_assets.lake.delta.snapshot import arrow_schema
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.values import is_null
 from practicus_assets.lake.rows.fingerprint import hash_rows
 from practicus_assets.lake.transactions.staging import Staging
@@ -85,9 +84,9 @@ def compact(
 
     """
     handle = table.open()
-    partition_by = handle.metadata().partition_columns
+    partition_by = handle.partition_by
     refuse_unsupported(handle, partition_by)
-    schema = arrow_schema(handle)
+    schema = handle.schema
     odd = [c for c in order_by if c not in schema.names or c in partition_by]
     if odd:
         raise SchemaMismatch(f"{table.name} has no columns {odd} to order by.", "Name columns of its files.")
@@ -131,10 +130,10 @@ def _batches(groups: Sequence[list[DataFile]]) -> Iterator[list[list[DataFile]]]
         yield batch
 
 
-def _groups(table: Table, handle: DeltaTable, target_bytes: int, ordered: str) -> list[list[DataFile]]:
+def _groups(table: Table, handle: TableVersion, target_bytes: int, ordered: str) -> list[list[DataFile]]:
     """Return the files to rewrite, by partition."""
     by_values: dict[tuple[object, ...], list[DataFile]] = {}
-    for file in data_files(handle):
+    for file in handle.files():
         if not any(is_null(value) for value in file.values.values()):  # others wrote these: left alone
             by_values.setdefault(tuple(file.values.values()), []).append(file)
     if not ordered:
@@ -142,7 +141,7 @@ def _groups(table: Table, handle: DeltaTable, target_bytes: int, ordered: str) -
         return [files for files in small if len(files) > 1]
     in_order = {
         stored_path(action["path"])
-        for entry in entries(table, handle.version())
+        for entry in entries(table, handle.version)
         if (entry.upkeep or {}).get("operation") == ordered
         for action in entry.added
     }
@@ -200,8 +199,8 @@ class _Rewrite:
             self._in_doubt = True
             try:
                 self._commit(handle)
-            except (DeltaError, OSError) as error:
-                if self._landed(handle.version(), error):
+            except CommitUnsettled as error:
+                if self._landed(handle.version, error):
                     return written, overtaken
             else:
                 return written, overtaken
@@ -223,10 +222,10 @@ class _Rewrite:
         rows = pa.Table.from_batches(batches, schema)
         yield from rows.take(pa.array(_curve(rows, self._order_by))).combine_chunks().to_batches(_BATCH_ROWS)
 
-    def _drop_overtaken(self, handle: DeltaTable) -> int:
+    def _drop_overtaken(self, handle: TableVersion) -> int:
         """Discard what was staged of partitions whose old files are no longer part of the table."""
         refuse_unsupported(handle, self._partition_by)
-        current = {file.path for file in data_files(handle)}
+        current = {file.path for file in handle.files()}
         left = [pair for pair in self._staged if {file.path for file in pair[0]} <= current]
         gone = [pair for pair in self._staged if pair not in left]
         for _, staging in gone:
@@ -234,7 +233,7 @@ class _Rewrite:
         self._staged = left
         return len(gone)
 
-    def _commit(self, handle: DeltaTable) -> None:
+    def _commit(self, handle: TableVersion) -> None:
         now_ms = int(time.time() * 1000)
         adds = [
             file.action(self._partition_by, new_rows=False)
@@ -249,33 +248,27 @@ class _Rewrite:
         properties = CommitProperties(
             custom_metadata={UPKEEP: json.dumps(self._record)}, max_commit_retries=0
         )
-        with self._table.redacted():
-            handle.create_write_transaction(
-                [*adds, *removes],
-                "append",
-                arrow_schema(handle),
-                list(self._partition_by),
-                commit_properties=properties,
-                post_commithook_properties=HOOKS,
-            )
+        handle.commit([*adds, *removes], handle.schema, properties)
 
-    def _landed(self, before: int, error: Exception) -> bool:
+    def _landed(self, before: int, error: CommitUnsettled) -> bool:
         """Return whether the commit landed that ended with an error; raise if nobody can know."""
         try:
-            newest = self._table.open().version()
+            newest = self._table.open().version
             since = list(entries(self._table, newest, before + 1))
-        except (DeltaError, OSError, PracticusAssetsError):
+        except PracticusAssetsError:
             newest, since = before, []
+        cause = error.__cause__ or error
         if newest == before or len(since) < newest - before:
             raise CommitStateUnknown(
-                f"a compaction of {self._table.name} ended with {type(error).__name__}: {error}.",
+                f"a compaction of {self._table.name} ended with {type(cause).__name__}: "
+                f"{in_one_line(cause)}.",
                 "Staged files are kept. Run it again.",
-            ) from error
+            ) from cause
         return any((entry.upkeep or {}).get("attempt_id") == self._attempt for entry in since)
 
 
 def _columns(table: Table, file: DataFile) -> list[str]:
-    with table.redacted(), pq.ParquetFile(file.path, filesystem=table.filesystem()) as parquet:
+    with table.parquet(file.path) as parquet:
         return list(parquet.schema_arrow.names)
 
 

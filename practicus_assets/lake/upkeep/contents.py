@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from practicus_assets.lake.delta.files import DataFile
+from practicus_assets.lake.delta.data_file import DataFile
 
 _TIME_STEP = timedelta(milliseconds=1)  # some writers cut bounds of times to it
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from deltalake import DeltaTable
 
-from practicus_assets.lake.delta.files import DataFile, data_files, read_file
+from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.files import read_file
 from practicus_assets.lake.delta.protocol import refuse_unsupported
-from practicus_assets.lake.delta.snapshot import arrow_schema
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.upkeep.progress import Progress, unseen
@@ -95,9 +94,9 @@ def diff_versions(
     """
     handles = [table.open(version) for version in (before, after)]
     for handle in handles:
-        refuse_unsupported(handle, handle.metadata().partition_columns)
+        refuse_unsupported(handle, handle.partition_by)
     sides = [_side(handle) for handle in handles]
-    schemas = [arrow_schema(handle) for handle in handles]
+    schemas = [handle.schema for handle in handles]
     compared = [
         f.name for f in schemas[1] if f.name in schemas[0].names and schemas[0].field(f.name).equals(f)
     ]
@@ -126,20 +125,20 @@ def diff_versions(
     return Diff(sides[0], sides[1], tuple(compared), tuple(partitions), rewritten, tuple(lost), tuple(gained))
 
 
-def _side(handle: DeltaTable) -> Side:
-    files = data_files(handle)
+def _side(handle: TableVersion) -> Side:
+    files = handle.files()
     return Side(
-        handle.version(),
-        {f.name: str(f.type) for f in arrow_schema(handle)},
+        handle.version,
+        {f.name: str(f.type) for f in handle.schema},
         sum(file.rows or 0 for file in files),
         len(files),
         sum(file.size for file in files),
     )
 
 
-def _by_partition(handle: DeltaTable) -> dict[_Values, dict[str, DataFile]]:
+def _by_partition(handle: TableVersion) -> dict[_Values, dict[str, DataFile]]:
     files: dict[_Values, dict[str, DataFile]] = {}
-    for file in data_files(handle):
+    for file in handle.files():
         files.setdefault(tuple(file.values.items()), {})[file.path] = file
     return files
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from practicus_assets.errors import TableNotFound, VersionGone
-from practicus_assets.lake.delta.files import data_files, stored_path
+from practicus_assets.lake.delta.data_file import DataFile, stored_path
 from practicus_assets.lake.delta.log import LogEntry, entries, landed_ms, row_count
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.recorded import RecordedCondition
@@ -64,7 +64,7 @@ def read_history(table: Table, *, limit: int | None = None) -> Iterator[HistoryE
         TableNotFound: if there is no table.
 
     """
-    newest = table.open().version()
+    newest = table.open().version
     oldest = 0 if limit is None else max(0, newest - limit + 1)
     yield from described(table, list(entries(table, newest, oldest)))
 
@@ -87,7 +87,7 @@ def version_of(table: Table, reference: str) -> int:
         VersionGone: if the log has no such version or run, or several.
 
     """
-    newest = table.open().version()
+    newest = table.open().version
     if reference.isdecimal() and int(reference) <= newest:
         return int(reference)
     versions: dict[str, int] = {}
@@ -110,7 +110,7 @@ def _rows_by_path(table: Table, log: Sequence[LogEntry]) -> dict[str, int]:
     rows: dict[str, int] = {}
     if log and log[-1].version > 0:
         try:
-            before = data_files(table.open(log[-1].version - 1))
+            before: Sequence[DataFile] = table.open(log[-1].version - 1).files()
         except (VersionGone, TableNotFound):
             before = []
         rows |= {file.path: file.rows for file in before if file.rows is not None}

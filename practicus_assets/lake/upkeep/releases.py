@@ -100,19 +100,19 @@ class Release:
             )
         place = Table.at(self.root_uri, table.split("/"), self.storage_options)
         handle = place.open(self.versions[table])
-        if str(handle.metadata().id) != self.table_ids[table]:
+        if handle.id != self.table_ids[table]:
             raise VersionGone(
                 f"the table {table} was deleted and made anew since the release {self.name!r}.",
                 "Read a newer release.",
             )
-        return Snapshot(place, handle, scope)
+        return Snapshot(handle, scope)
 
 
 def releases(root_uri: str, storage_options: Mapping[str, str] | None = None) -> list[Release]:
     """Return all releases of a lake, the newest first."""
     place = _place(root_uri, storage_options)
     handle = place.open_if_exists()
-    return _read(root_uri, storage_options, Snapshot(place, handle)) if handle is not None else []
+    return _read(root_uri, storage_options, Snapshot(handle)) if handle is not None else []
 
 
 def publish(
@@ -154,7 +154,7 @@ def publish(
         datetime.now(UTC),
         run_id,
         dict(versions),
-        {table: str(handle.metadata().id) for table, handle in handles.items()},
+        {table: handle.id for table, handle in handles.items()},
         storage_options or {},
     )
     for attempt in range(_TRIES):

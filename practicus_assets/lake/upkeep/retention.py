@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
-import pyarrow as pa
-import pyarrow.fs
-import pyarrow.parquet as pq
-from deltalake import CommitProperties
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError
 
 from practicus_assets.errors import CommitConflict, PracticusAssetsError, RemovalRefused
-from practicus_assets.lake.delta.files import data_files, listed, stored_path
-from practicus_assets.lake.delta.log import HOOKS, KEEPS_LOG, UPKEEP, LogEntry, entries, landed_ms
+from practicus_assets.lake.delta.data_file import stored_path
+from practicus_assets.lake.delta.failures import CommitUnsettled
+from practicus_assets.lake.delta.files import listed
+from practicus_assets.lake.delta.log import KEEPS_LOG, UPKEEP, LogEntry, entries, landed_ms
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 
@@ -66,12 +64,12 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
 
     """
     handle = table.open()
-    newest = handle.version()
+    newest = handle.version
     commits = _since(table, newest, cutoff)
     if commits is None:
         return Removable(cutoff, newest, (), 0, _LATE)
     since, oldest = commits
-    needed = {file.path for file in data_files(handle)}
+    needed = {file.path for file in handle.files()}
     present = listed(table)
     missing = sorted(needed - present.keys())
     if missing:
@@ -80,7 +78,7 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
             f"Nothing was removed. Look at it with practicus-assets verify {table.name}.",
         )
     if oldest is not None:
-        needed |= {file.path for file in data_files(table.open(oldest))}
+        needed |= {file.path for file in table.open(oldest).files()}
     for version in keep:
         needed |= _files_of(table, version)
     needed |= _named(since)
@@ -105,15 +103,12 @@ def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ())
         keep: older versions that stay readable.
 
     """
-    newest = table.open().version()
+    newest = table.open().version
     commits = _since(table, newest, cutoff)
     if commits is None or commits[1] is None:
         return Removable(cutoff, newest, (), 0, _LATE if commits is None else "")
     oldest = commits[1]
-    filesystem = table.filesystem()
-    with table.redacted():
-        infos = filesystem.get_file_info(pyarrow.fs.FileSelector("_delta_log"))
-    names = {info.base_name: info for info in infos}
+    names = {info.base_name: info for info in table.files_in("_delta_log")}
     named = _named_checkpoint(table)
     limit = min(oldest, *keep, oldest if named is None else named)
     checkpoints = [
@@ -133,19 +128,13 @@ def remove(table: Table, removable: Removable, progress: Progress = unseen) -> i
 
     Files that a commit has named since they were found out stay.
     """
-    named = _named(entries(table, table.open().version(), removable.version + 1))
-    filesystem = table.filesystem()
+    named = _named(entries(table, table.open().version, removable.version + 1))
     removed = 0
     for done, path in enumerate(removable.paths):
         progress(done, len(removable.paths))
         if path in named:
             continue
-        try:
-            with table.redacted():
-                filesystem.delete_file(path)
-        except FileNotFoundError:
-            continue  # another maintenance run was faster
-        removed += 1
+        removed += table.delete(path)  # or another maintenance run was faster
     progress(len(removable.paths), len(removable.paths))
     return removed
 
@@ -157,27 +146,23 @@ def checkpoint(table: Table) -> int:
     expires it with each checkpoint otherwise, and knows nothing of versions that are to be kept.
     """
     _keep_log(table)
-    handle = table.open()
-    with table.redacted():
-        handle.create_checkpoint()
-    return handle.version()
+    newest = table.open()
+    newest.checkpoint()
+    return newest.version
 
 
 def _keep_log(table: Table) -> None:
     """Set the property by which no writer expires the log, unless it is set."""
     record = {UPKEEP: json.dumps({"operation": "keep the log", "run_id": ""})}
     for attempt in range(_TRIES):
-        handle = table.open()
-        if KEEPS_LOG.items() <= handle.metadata().configuration.items():
+        newest = table.open()
+        if KEEPS_LOG.items() <= newest.configuration.items():
             return
         try:
-            with table.redacted():
-                handle.alter.set_table_properties(
-                    KEEPS_LOG,
-                    commit_properties=CommitProperties(custom_metadata=record),
-                    post_commithook_properties=HOOKS,
-                )
-        except CommitFailedError:
+            newest.set_properties(KEEPS_LOG, record)
+        except CommitUnsettled as error:
+            if not isinstance(error.__cause__, CommitFailedError):
+                raise error.settled() from error.__cause__
             time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 not cryptographic
         else:
             return
@@ -206,8 +191,8 @@ def _named(commits: Iterable[LogEntry]) -> set[str]:
 
 def _files_of(table: Table, version: int) -> set[str]:
     try:
-        return {file.path for file in data_files(table.open(version))}
-    except (PracticusAssetsError, DeltaError) as error:
+        return {file.path for file in table.open(version).files()}
+    except PracticusAssetsError as error:
         raise RemovalRefused(
             f"version {version} of {table.name}, which is to be kept, cannot be opened: {error}",
             "Nothing was removed. If it is lost for good, keep fewer releases.",
@@ -216,17 +201,13 @@ def _files_of(table: Table, version: int) -> set[str]:
 
 def _named_checkpoint(table: Table) -> int | None:
     """Return the version that readers begin at; None if they find it by listing."""
-    try:
-        with table.redacted(), table.filesystem().open_input_stream("_delta_log/_last_checkpoint") as stream:
-            return int(json.loads(stream.read())["version"])
-    except FileNotFoundError:
-        return None
+    content = table.read("_delta_log/_last_checkpoint")
+    return int(json.loads(content)["version"]) if content is not None else None
 
 
 def _readable(table: Table, version: int) -> bool:
-    path = f"_delta_log/{version:020}.checkpoint.parquet"
     try:
-        with table.redacted(), pq.ParquetFile(path, filesystem=table.filesystem()) as parquet:
+        with table.parquet(f"_delta_log/{version:020}.checkpoint.parquet") as parquet:
             return bool(parquet.metadata.num_rows)
-    except (OSError, pa.ArrowException):
+    except PracticusAssetsError:
         return False

@@ -4,13 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from practicus_assets.errors import CommitConflict, RollbackRefused, SchemaMismatch, naming
-from practicus_assets.lake.delta.files import data_files
 from practicus_assets.lake.delta.log import LogEntry, entries
-from practicus_assets.lake.delta.snapshot import Snapshot, arrow_schema
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.partitions.values import Value
@@ -61,8 +59,8 @@ def plan_rollback(table: Table, target: int, within: Scope, *, whole: bool) -> R
 
     """
     handle, then = table.open(), table.open(target)
-    now_schema, then_schema = arrow_schema(handle), arrow_schema(then)
-    since = [entry for entry in entries(table, handle.version(), target + 1) if entry.changes_rows]
+    now_schema, then_schema = handle.schema, then.schema
+    since = [entry for entry in entries(table, handle.version, target + 1) if entry.changes_rows]
     files = _changed_files(handle, then)
     misfits = _misfits(then_schema, now_schema)
     scope = _changed(files, since, target, within, now_schema)
@@ -78,7 +76,7 @@ def plan_rollback(table: Table, target: int, within: Scope, *, whole: bool) -> R
         schema_returns = not then_schema.equals(now_schema)
     bounds = scope.on(now_schema) if scope is not None else None
     undone = [entry for entry in since if bounds is not None and entry.touches(bounds)]
-    return RollbackPlan(target, handle.version(), scope, tuple(described(table, undone)), schema_returns)
+    return RollbackPlan(target, handle.version, scope, tuple(described(table, undone)), schema_returns)
 
 
 def carry_out(
@@ -112,7 +110,7 @@ def carry_out(
         transaction = Transaction(
             table,
             plan.scope,
-            partition_by=table.open().metadata().partition_columns,
+            partition_by=table.open().partition_by,
             on_schema_change="replace" if plan.schema_returns else "refuse",
             provenance=replace(provenance, restores=plan.target),
         )
@@ -127,7 +125,7 @@ def _refuse_newer(table: Table, plan: RollbackPlan, transaction: Transaction) ->
     """Raise CommitConflict if the scope was committed between the plan and the transaction's begin."""
     assert transaction.began is not None
     assert plan.scope is not None
-    bounds = plan.scope.on(arrow_schema(table.open(plan.newest)))
+    bounds = plan.scope.on(table.open(plan.newest).schema)
     for entry in entries(table, transaction.began, plan.newest + 1):
         if entry.changes_rows and entry.touches(bounds):
             raise CommitConflict(
@@ -179,9 +177,9 @@ def _any_outside(files: Sequence[_Values], bounds: Bounds) -> bool:
     return any(bounds.part_of([values.get(c) for c in bounds.columns]) is None for values in files)
 
 
-def _changed_files(handle: DeltaTable, then: DeltaTable) -> list[_Values]:
+def _changed_files(handle: TableVersion, then: TableVersion) -> list[_Values]:
     """Return the partition values of each file that only one of two versions has."""
-    files = [{file.path: file for file in data_files(each)} for each in (handle, then)]
+    files = [{file.path: file for file in each.files()} for each in (handle, then)]
     both = {**files[0], **files[1]}
     return [both[path].values for path in files[0].keys() ^ files[1].keys()]
 

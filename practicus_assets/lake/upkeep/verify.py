@@ -6,18 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pyarrow as pa
 import pyarrow.fs
-import pyarrow.parquet as pq
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
 from practicus_assets.errors import PracticusAssetsError, TableNotFound
-from practicus_assets.lake.delta.files import DataFile, data_files, listed, read_file, stored_path
+from practicus_assets.lake.delta.data_file import DataFile, stored_path
+from practicus_assets.lake.delta.files import listed, read_file
 from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.protocol import refuse_unsupported
-from practicus_assets.lake.delta.snapshot import arrow_schema
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.upkeep.contents import Contents
@@ -99,14 +95,14 @@ def verify_files(
         handle = table.open()
     except TableNotFound:
         raise
-    except (DeltaError, OSError, PracticusAssetsError) as error:
+    except PracticusAssetsError as error:
         problems.append(
             TableProblem(
                 "log", "_delta_log", f"the table cannot be opened: {error}", "Mend or restore its log."
             )
         )
         return Verification(None, 0, 0, 0, 0, 0, 0, 0, 0, tuple(problems))
-    files = data_files(handle)
+    files = handle.files()
     present = listed(table)
     check = _Files(table, handle, scope or Scope(), rows=rows)
     for done, file in enumerate(files):
@@ -118,7 +114,7 @@ def verify_files(
     named: set[str] = set()
     read = 0
     try:
-        for entry in entries(table, handle.version()):
+        for entry in entries(table, handle.version):
             read += 1
             named |= {stored_path(action["path"]) for action in (*entry.added, *entry.removed)}
     except (ValueError, PracticusAssetsError):
@@ -126,7 +122,7 @@ def verify_files(
     older = [info.size for path, info in present.items() if path in named - current]
     orphans = [info.size for path, info in present.items() if path not in named | current]
     return Verification(
-        version=handle.version(),
+        version=handle.version,
         entries=read,
         files=len(files),
         rows=sum(file.rows or 0 for file in files),
@@ -141,10 +137,7 @@ def verify_files(
 
 def _log(table: Table) -> Iterator[TableProblem]:
     """Yield what is wrong with the log: entries missing or damaged, checkpoints damaged or gone."""
-    filesystem = table.filesystem()
-    with table.redacted():
-        infos = filesystem.get_file_info(pyarrow.fs.FileSelector("_delta_log", allow_not_found=True))
-    names = {info.base_name for info in infos if info.type != pyarrow.fs.FileType.Directory}
+    names = {info.base_name for info in table.files_in("_delta_log")}
     versions = sorted(int(match[1]) for name in names if (match := _ENTRY.fullmatch(name)))
     checkpoints = {name: int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name))}
     if versions:
@@ -170,9 +163,9 @@ def _log(table: Table) -> Iterator[TableProblem]:
             yield TableProblem("log", name, damage, "Restore it from a backup.")
     for name in sorted(checkpoints):
         try:
-            with table.redacted(), pq.ParquetFile(f"_delta_log/{name}", filesystem=filesystem) as parquet:
+            with table.parquet(f"_delta_log/{name}") as parquet:
                 parquet.read(columns=["add.path"], use_threads=False)
-        except (OSError, pa.ArrowException) as error:
+        except PracticusAssetsError as error:
             yield TableProblem(
                 "log",
                 name,
@@ -185,9 +178,8 @@ def _log(table: Table) -> Iterator[TableProblem]:
 
 def _last_checkpoint(table: Table, checkpoints: set[int]) -> Iterator[TableProblem]:
     try:
-        with table.redacted(), table.filesystem().open_input_stream("_delta_log/_last_checkpoint") as stream:
-            version = json.loads(stream.read())["version"]
-    except (OSError, ValueError, KeyError) as error:
+        version = json.loads(table.read("_delta_log/_last_checkpoint") or b"")["version"]
+    except (PracticusAssetsError, ValueError, KeyError) as error:
         text = f"it cannot be read: {error!r}"
     else:
         if version in checkpoints:
@@ -200,11 +192,10 @@ def _last_checkpoint(table: Table, checkpoints: set[int]) -> Iterator[TableProbl
 
 def _damage_of_entry(table: Table, path: str) -> str:
     try:
-        with table.redacted(), table.filesystem().open_input_stream(path) as stream:
-            lines = [line for line in stream.read().splitlines() if line.strip()]
+        lines = [line for line in (table.read(path) or b"").splitlines() if line.strip()]
         for line in lines:
             json.loads(line)
-    except (OSError, ValueError) as error:
+    except (PracticusAssetsError, ValueError) as error:
         return f"the entry cannot be read: {error}"
     return "" if lines else "the entry is empty."
 
@@ -212,15 +203,14 @@ def _damage_of_entry(table: Table, path: str) -> str:
 class _Files:
     """Looks at one file after the other."""
 
-    def __init__(self, table: Table, handle: DeltaTable, scope: Scope, *, rows: bool) -> None:
+    def __init__(self, table: Table, handle: TableVersion, scope: Scope, *, rows: bool) -> None:
         if rows:
-            refuse_unsupported(handle, handle.metadata().partition_columns)
+            refuse_unsupported(handle, handle.partition_by)
         self._table = table
-        self._filesystem = table.filesystem()
-        self._schema = arrow_schema(handle)
+        self._schema = handle.schema
         self._rows = rows
         self._scope = scope
-        self._version = handle.version()
+        self._version = handle.version
         self._bounds = scope.on(self._schema)
         self._fingerprints: dict[str, Fingerprint] = {}
         self._files: dict[str, list[DataFile]] = defaultdict(list)
@@ -236,7 +226,7 @@ class _Files:
             return [TableProblem("damaged file", file.path, text, _RESTORE)]
         try:
             actual = self._read(file) if self._rows else self._footer(file)
-        except (OSError, pa.ArrowException, PracticusAssetsError) as error:
+        except PracticusAssetsError as error:
             return [TableProblem("damaged file", file.path, f"it cannot be read: {error}", _RESTORE)]
         problems = [("rows", actual.wrong_rows(file)), ("statistics", actual.wrong_statistics(file))]
         return [TableProblem(kind, file.path, text, _RESTORE) for kind, text in problems if text]
@@ -258,17 +248,17 @@ class _Files:
     def _as_of(self, version: int, key: str) -> str | None:
         """Return a partition's fingerprint over the columns that the table had when it was committed."""
         try:
-            names = arrow_schema(self._table.open(version)).names
+            names = self._table.open(version).schema.names
             fingerprint = Fingerprint()
             for file in self._files[key]:
                 for batch in read_file(self._table, file, self._schema, names):
                     fingerprint.add(hash_rows(batch, names))
-        except (PracticusAssetsError, OSError, pa.ArrowException, KeyError):
+        except (PracticusAssetsError, KeyError):
             return None  # a file that cannot be read is a problem of its own
         return str(fingerprint)
 
     def _footer(self, file: DataFile) -> Contents:
-        with self._table.redacted(), pq.ParquetFile(file.path, filesystem=self._filesystem) as parquet:
+        with self._table.parquet(file.path) as parquet:
             return Contents.of_footer(parquet.metadata, self._schema)
 
     def _read(self, file: DataFile) -> Contents:

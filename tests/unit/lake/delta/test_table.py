@@ -7,7 +7,13 @@ import pyarrow as pa
 import pytest
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound, VersionGone
+from practicus_assets.errors import (
+    DeclarationError,
+    PracticusAssetsError,
+    StoreFailed,
+    TableNotFound,
+    VersionGone,
+)
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.transaction import Transaction
 
@@ -70,20 +76,29 @@ def test_storage_options_are_in_no_repr(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [DeltaError, CommitFailedError, OSError, FileNotFoundError, pa.ArrowInvalid])
 def test_an_error_is_told_without_the_secrets_that_it_quotes(kind: type[Exception]) -> None:
     table = Table.at("lake", ["t"], SECRETS | {"region": "here"})
-    with pytest.raises(kind) as error, table.redacted():
+    with pytest.raises(StoreFailed) as error, table.reaching("it"):
         raise kind(f"here: {SECRETS}")
+    assert isinstance(error.value.__cause__, kind)
     assert "hunter2" not in "".join(traceback.format_exception(error.value))
-    assert str(error.value).startswith("here: {'AWS_SECRET_ACCESS_KEY': '***'")
+    assert str(error.value).startswith("t: it at lake/t failed: here: {'AWS_SECRET_ACCESS_KEY': '***'")
 
 
-def test_an_error_that_cannot_be_made_from_a_text_is_told_as_another() -> None:
-    with pytest.raises(DeltaError, match=r"\*\*\*"), Table.at("lake", ["t"], SECRETS).redacted():
-        raise UnicodeDecodeError("utf-8", b"x", 0, 1, "hunter2-secret")
+def test_an_error_whose_text_cannot_be_changed_is_told_as_another() -> None:
+    class Stubborn(OSError):
+        def __str__(self) -> str:
+            return "hunter2-secret"
+
+    with (
+        pytest.raises(StoreFailed, match=r"\*\*\*") as error,
+        Table.at("lake", ["t"], SECRETS).reaching("it"),
+    ):
+        raise Stubborn
+    assert "hunter2" not in "".join(traceback.format_exception(error.value))
 
 
-def test_an_error_without_secrets_passes_as_it_is() -> None:
+def test_an_error_of_the_caller_passes_as_it_is() -> None:
     problem = UnicodeDecodeError("utf-8", b"x", 0, 1, "why")
-    with pytest.raises(UnicodeDecodeError) as error, Table.at("lake", ["t"], SECRETS).redacted():
+    with pytest.raises(UnicodeDecodeError) as error, Table.at("lake", ["t"], SECRETS).reaching("it"):
         raise problem
     assert error.value is problem
 

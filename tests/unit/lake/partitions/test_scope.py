@@ -250,7 +250,7 @@ def test_a_scope_of_keys_reads_and_replaces_exactly_its_rows(
     handle = table.open()
     for chosen in (values[:1], values[1::2], values):
         scope = keys("p", *(v.isoformat() if isinstance(v, date) else str(v) for v in chosen))
-        found = Snapshot(table, handle, scope).scan().read_all()
+        found = Snapshot(handle, scope).scan().read_all()
         assert sorted(found["n"].to_pylist()) == [n for n, v in enumerate(values) if v in chosen]
     again = pa.table({"p": pa.array(values[1::2], type_), "n": [-1] * len(values[1::2])})
     scope = keys("p", *(v.isoformat() if isinstance(v, date) else str(v) for v in values[1::2]))

@@ -410,7 +410,8 @@ def answer(monkeypatch: pytest.MonkeyPatch, *, lands: bool, then: Callable[[], N
             real(*arguments)
         monkeypatch.setattr(Committer, "_swap", real)
         then()
-        raise DeltaError("timeout")
+        with arguments[0].table._failures.committing(1):
+            raise DeltaError("timeout")
 
     monkeypatch.setattr(Committer, "_swap", swap)
 

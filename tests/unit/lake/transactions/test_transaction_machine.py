@@ -60,7 +60,8 @@ def swap_and_raise(error: Exception) -> Callable[..., None]:
 
     def swap(*arguments: Any) -> None:
         real(*arguments)
-        raise error
+        with arguments[0].table._failures.committing(1):
+            raise error
 
     return swap
 

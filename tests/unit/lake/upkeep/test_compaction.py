@@ -34,27 +34,27 @@ def scattered(table: Table) -> Table:
 def test_small_files_become_one_a_partition_in_one_commit_with_the_same_rows(
     scattered: Table, rows: Read
 ) -> None:
-    before, version = rows(scattered), scattered.open().version()
+    before, version = rows(scattered), scattered.open().version
     done = compact(scattered)
     assert (done.partitions, done.files_before, done.files_after) == (2, 8, 2)
     assert rows(scattered) == before
-    assert len(scattered.open().file_uris()) == 3
-    assert scattered.open().version() == version + 1
+    assert len(scattered.open().files()) == 3
+    assert scattered.open().version == version + 1
     assert verify_files(scattered, rows=True).problems == ()
 
 
 def test_a_second_compaction_has_nothing_to_do(scattered: Table) -> None:
     compact(scattered)
-    version = scattered.open().version()
+    version = scattered.open().version
     assert compact(scattered).partitions == 0
-    assert scattered.open().version() == version
+    assert scattered.open().version == version
 
 
 def test_a_dry_run_only_counts(scattered: Table, parquet_files: Callable[[Table], set[str]]) -> None:
-    before, version = parquet_files(scattered), scattered.open().version()
+    before, version = parquet_files(scattered), scattered.open().version
     done = compact(scattered, dry_run=True)
     assert (done.partitions, done.files_before, done.files_after) == (2, 8, None)
-    assert (parquet_files(scattered), scattered.open().version()) == (before, version)
+    assert (parquet_files(scattered), scattered.open().version) == (before, version)
 
 
 def test_large_files_are_left_alone(scattered: Table) -> None:
@@ -108,7 +108,7 @@ def test_appends_and_compactions_at_once_lose_and_double_nothing(table: Table, r
     expected = sorted([-1, *range(15), *range(100, 115)])
     assert sorted(row["n"] for row in rows(table)) == expected
     compact(table)
-    assert len(table.open().file_uris()) == 1
+    assert len(table.open().files()) == 1
 
 
 def test_a_foreign_overwrite_beside_it_does_not_bring_rows_back(scattered: Table, rows: Read) -> None:
@@ -129,7 +129,7 @@ def test_z_order_sorts_rows_along_the_curve_once(table: Table, rows: Read) -> No
     before = rows(table)
     assert compact(table, order_by=["n", "m"]).partitions == 1
     assert rows(table) == before
-    [path] = [Path(table.uri, uri.split("/t/")[1]) for uri in table.open().file_uris()]
+    [path] = [Path(table.uri, file.path) for file in table.open().files()]
     stored = pq.read_table(path)
     for start in range(0, 1024, 64):  # each aligned 64 rows of the curve are a square of 8 by 8
         part = stored.slice(start, 64)

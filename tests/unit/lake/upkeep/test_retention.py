@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.errors import RemovalRefused, VersionGone
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -203,7 +203,7 @@ def test_log_entries_before_the_newest_old_checkpoint_go(table: Table, rows: Rea
     assert [row["n"] for row in rows(table)] == list(range(7))
     assert verify_files(table, rows=True).problems == ()
     for version in (3, 4, 5, 6):
-        assert table.open(version).version() == version
+        assert table.open(version).version == version
 
 
 def test_log_entries_of_versions_to_be_kept_stay(table: Table) -> None:
@@ -212,7 +212,7 @@ def test_log_entries_of_versions_to_be_kept_stay(table: Table) -> None:
         checkpoint(table)
     age(table, 100)
     remove(table, unneeded_entries(table, ago(1), [1]))
-    assert [table.open(version).version() for version in (1, 2, 3)] == [1, 2, 3]
+    assert [table.open(version).version for version in (1, 2, 3)] == [1, 2, 3]
     with pytest.raises(VersionGone):
         table.open(0)
 
@@ -235,14 +235,14 @@ def test_a_checkpoint_expires_nothing_by_itself(table: Table, *, by_us: bool) ->
         write(table, "a", 0)
     else:
         write_deltalake(table.uri, pa.table({"p": ["a"], "n": [0]}), partition_by=["p"])
-    table.open().alter.set_table_properties({"delta.logRetentionDuration": "interval 1 days"})
+    DeltaTable(table.uri).alter.set_table_properties({"delta.logRetentionDuration": "interval 1 days"})
     for number in range(3):
         write(table, "a", number, mode="append")
         age(table, 100)
         checkpoint(table)
     age(table, 100)
     checkpoint(table)
-    assert table.open(0).version() == 0
+    assert table.open(0).version == 0
 
 
 def test_checkpoints_beside_writers_land(table: Table, rows: Read) -> None:
@@ -321,7 +321,7 @@ def test_an_attempt_whose_commit_is_in_the_log_is_still_found_after_expiry(table
 def test_commits_leave_the_expiry_of_the_log_to_maintenance(table: Table) -> None:
     write_deltalake(table.uri, pa.table({"p": ["a"], "n": [0]}), partition_by=["p"])
     properties = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "2"}
-    table.open().alter.set_table_properties(properties)
+    DeltaTable(table.uri).alter.set_table_properties(properties)
     for number in range(6):
         age(table, 100)
         write(table, "a", number, mode="append")

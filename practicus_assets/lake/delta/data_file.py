@@ -1,0 +1,56 @@
+"""Data files as a version of a table names them (Delta protocol, "Add File and Remove File")."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from practicus_assets.lake.partitions.values import Value
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a version, as the log describes it.
+
+    Attributes:
+        path: the file's path below the table's folder.
+        size: its size in bytes.
+        rows: how many rows it holds; None where the writer left it out.
+        values: the values of the partition columns.
+        low: the minimum of each column that has one.
+        high: the maximum of each column that has one.
+        nulls: the number of nulls of each column that has one.
+
+    """
+
+    path: str
+    size: int
+    rows: int | None
+    values: Mapping[str, Value | None]
+    low: Mapping[str, Any]
+    high: Mapping[str, Any]
+    nulls: Mapping[str, int]
+
+
+def described(actions: Iterable[Mapping[str, Any]]) -> Iterable[DataFile]:
+    """Yield the files that delta-rs describes, one row per file, with flat names such as `min.amount`."""
+    for action in actions:
+        groups: dict[str, dict[str, Any]] = {"partition": {}, "min": {}, "max": {}, "null_count": {}}
+        for name, value in action.items():
+            group, _, column = name.partition(".")
+            if column and (value is not None or group == "partition"):
+                groups[group][column] = value
+        yield DataFile(
+            stored_path(action["path"]),
+            action["size_bytes"],
+            action.get("num_records"),
+            groups["partition"],
+            groups["min"],
+            groups["max"],
+            groups["null_count"],
+        )
+
+
+def stored_path(path: str) -> str:
+    """Return where the file of an action lies below the table; the log has it URL-encoded."""
+    return unquote(path)

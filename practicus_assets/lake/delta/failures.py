@@ -1,0 +1,175 @@
+"""Failures: what delta-rs, Arrow and the operating system raise, told once in this package's errors."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
+
+from practicus_assets.errors import PracticusAssetsError, StoreFailed, UnsupportedTable, VersionGone
+
+_SECRET = re.compile(
+    r"secret|key|token|password|sas|credential|client|auth|signature|connection_string|service_account",
+    re.IGNORECASE,
+)
+_SHORTEST_SECRET = 4  # "true" and the like are no secrets, and stand in many texts
+_LONGEST_TEXT = 600
+_ADVICE = "Check the store or the disk, its credentials and the network, and run again."
+_FEATURES = re.compile(
+    r"Unsupported table features required: \[([^\]]*)\]|Feature '([^']*)' is not supported"
+    r"|(Unsupported (?:minimum )?(?:reader|writer) version[^,.]*)"
+)
+_MISSING = re.compile(r"not found|no such file", re.IGNORECASE)
+
+
+class CommitUnsettled(StoreFailed):
+    """A commit ended with an error: it may have landed, somebody else's may have, or it may land yet."""
+
+    def settled(self) -> StoreFailed:
+        """Return the error to raise once it is known that the commit did not land, and cannot any more."""
+        failed = StoreFailed(self.problem, self.advice)
+        failed.table, failed.__cause__ = self.table, self.__cause__
+        return failed
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Translates every error that is met on the way to one table.
+
+    Attributes:
+        table: the table's name.
+        uri: where it lives.
+        storage_options: options, of which no secret may be shown.
+
+    """
+
+    table: str
+    uri: str
+    storage_options: Mapping[str, str] = field(repr=False)
+
+    @contextmanager
+    def reaching(self, what: str) -> Iterator[None]:
+        """Raise UnsupportedTable or StoreFailed for what cannot be read or written.
+
+        Args:
+            what: what is being read or written, for the error's text.
+
+        """
+        try:
+            yield
+        except BaseException as error:
+            if not is_foreign(error):
+                raise
+            cause = self._redacted(error)
+            raise self._unsupported(cause) or self._failed(what, cause) from cause
+
+    @contextmanager
+    def reading(self, path: str = "", version: int | None = None) -> Iterator[None]:
+        """Raise VersionGone for a data file that is not there, and StoreFailed for one that is damaged.
+
+        Args:
+            path: the file's path below the table's folder, where it is known.
+            version: the version that names the file, where it is known.
+
+        """
+        try:
+            yield
+        except BaseException as error:
+            if not is_foreign(error):
+                raise
+            cause = self._redacted(error)
+            raise self._unreadable(path, version, cause) from cause
+
+    @contextmanager
+    def committing(self, version: int) -> Iterator[None]:
+        """Raise CommitUnsettled for whatever a commit ends with, its cause being what the store said."""
+        try:
+            yield
+        except BaseException as error:
+            if not is_foreign(error):
+                raise
+            cause = self._redacted(error)
+            raise self._failed(f"the commit of version {version}", cause, CommitUnsettled) from cause
+
+    def _failed(self, what: str, cause: Exception, kind: type[StoreFailed] = StoreFailed) -> StoreFailed:
+        failed = kind(f"{what} at {self.uri} failed: {in_one_line(cause)}.", _ADVICE)
+        failed.table = self.table
+        return failed
+
+    def _unsupported(self, cause: Exception) -> PracticusAssetsError | None:
+        match = _FEATURES.search(in_one_line(cause))
+        if match is None:
+            return None
+        features = next(filter(None, match.groups()))
+        unsupported = UnsupportedTable(
+            f"the table at {self.uri} uses {features}, which delta-rs does not support.",
+            "Read it with the engine that wrote it, or have that engine drop the feature.",
+        )
+        unsupported.table = self.table
+        return unsupported
+
+    def _unreadable(self, path: str, version: int | None, cause: Exception) -> PracticusAssetsError:
+        unsupported = self._unsupported(cause)
+        if unsupported is not None:
+            return unsupported
+        text = in_one_line(cause)
+        file = path or named_file(text)
+        error: PracticusAssetsError
+        if isinstance(cause, FileNotFoundError) or _MISSING.search(text):
+            error = VersionGone(
+                f"version {version} names a file that is gone: {file or text}."
+                if version is not None
+                else f"the file {file or text} is gone.",
+                "It was vacuumed away, or somebody deleted it: run again to read the newest version; "
+                f"practicus-assets verify {self.table} shows what is missing.",
+            )
+        elif isinstance(cause, pa.ArrowException) or "Parquet" in text:
+            error = StoreFailed(
+                f"the data file {file} at {self.uri} cannot be read: {text}.",
+                "Materialize its partition again, roll it back, or restore the file from a copy: "
+                f"practicus-assets verify {self.table} shows every file that is damaged.",
+            )
+        else:
+            return self._failed(f"the data file {file}".strip(), cause)
+        error.table = self.table
+        return error
+
+    def _redacted(self, error: BaseException) -> Exception:
+        """Return an error without the values of secret options, of the same type where that can be."""
+        if not isinstance(error, Exception):  # a panic of delta-rs
+            return DeltaError(self._clean(str(error)))
+        if self._clean(str(error)) == str(error):
+            return error
+        error.args = tuple(self._clean(a) if isinstance(a, str) else a for a in error.args)
+        if self._clean(str(error)) == str(error):
+            return error
+        return DeltaError(self._clean(str(error)))
+
+    def _clean(self, text: str) -> str:
+        """Return a text without secrets: values of options by their names, and passwords in URLs."""
+        for name, value in self.storage_options.items():
+            if len(value) >= _SHORTEST_SECRET and _SECRET.search(name):
+                for form in (value, quote(value, safe="")):
+                    text = text.replace(form, "***")
+        return re.sub(r"//[^/\s@]+@", "//***@", text)
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Return whether an error is one of delta-rs (a panic included), of Arrow, or of the operating system."""
+    raised = isinstance(error, DeltaError | OSError | pa.ArrowException)
+    return raised or type(error).__name__ == "PanicException"  # a class of Rust's that cannot be imported
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return an error's text without the colours, lines and addresses in which delta-rs draws its causes."""
+    text = re.sub(r"\x1b\[[0-9;]*m|↳|\s+\d+: [^\n]*(?=\n|$)", " ", str(error))
+    return " ".join(text.split())[:_LONGEST_TEXT].rstrip(".")
+
+
+def named_file(text: str) -> str:
+    """Return the path of the Parquet file that an error's text names; nothing if it names none."""
+    match = re.search(r"[^\s'\"]+\.parquet", text)
+    return match[0] if match else ""
