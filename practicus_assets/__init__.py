@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         WorkerFailed,
         WorkerLost,
         WorkerOutOfMemory,
+        WorkerOutOfStorage,
         WorkerRejected,
         WorkerTimedOut,
     )
@@ -83,6 +84,7 @@ _NAMES = {  # public ones, by the module that has them
         "WorkerFailed",
         "WorkerLost",
         "WorkerOutOfMemory",
+        "WorkerOutOfStorage",
         "WorkerRejected",
         "WorkerTimedOut",
     ),
@@ -144,6 +146,7 @@ __all__ = [
     "WorkerFailed",
     "WorkerLost",
     "WorkerOutOfMemory",
+    "WorkerOutOfStorage",
     "WorkerRejected",
     "WorkerTimedOut",
     "build_diff_job",

@@ -19,6 +19,7 @@
     │   └── RemovalRefused         files that may still be needed would be deleted
     └── WorkerFailed               read the log of the worker that ran the step
         ├── WorkerOutOfMemory      give it more memory
+        ├── WorkerOutOfStorage     give it more local disk
         ├── WorkerLost             run again
         ├── WorkerRejected         fix the image, the configuration or the rights
         ├── WorkerTimedOut         raise the limit, or find out what takes so long
@@ -142,6 +143,10 @@ class WorkerFailed(PracticusAssetsError):
 
 class WorkerOutOfMemory(WorkerFailed):
     """The worker used more memory than it may: give it more."""
+
+
+class WorkerOutOfStorage(WorkerFailed):
+    """The worker used more local disk than it may: give it more."""
 
 
 class WorkerLost(WorkerFailed):

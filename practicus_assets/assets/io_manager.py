@@ -21,6 +21,7 @@ from practicus_assets.lake.rows.frames import read_as
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.workers.launch import variables
+from practicus_assets.workers.launch.pod_storage import refuse_lost_with_pod
 
 
 class DeltaIOManager(dg.ConfigurableIOManager):
@@ -44,6 +45,17 @@ class DeltaIOManager(dg.ConfigurableIOManager):
     storage_options: dg.ResourceDependency[dict[str, str]] = Field(default=cast("Any", {}), repr=False)
     preview_rows: int = 5
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 Dagster's signature
+        """Refuse a lake that is gone with the pod of a step, before the step's function runs."""
+        folder = Table.at(self._root(), ["lake"], {}).local_path
+        if folder is not None:
+            refuse_lost_with_pod(folder.parent)
+
+    def _root(self) -> str:
+        """Return where the lake is found in the region in which this process runs."""
+        roots: dict[str, str] = json.loads(os.environ.get(variables.ROOTS, "{}"))
+        return roots.get(self.root_uri, self.root_uri)
+
     def table(self, key: dg.AssetKey) -> Table:
         """Return the place of an asset's table.
 
@@ -52,8 +64,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
 
         """
         options = {name: _resolved(name, value) for name, value in self.storage_options.items()}
-        roots = json.loads(os.environ.get(variables.ROOTS, "{}"))  # of the region where this runs
-        return Table.at(roots.get(self.root_uri, self.root_uri), key.path, options)
+        return Table.at(self._root(), key.path, options)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Commit the value of a plain asset: replace its partitions, or what `mode` says."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from deltalake import DeltaTable
 
 from tests.servers.cluster import Cluster
 from tests.servers.postgresql import PostgreSQL
@@ -285,6 +286,45 @@ def test_memory_that_may_not_grow_is_a_matter_of_the_authors_policy(place: Place
     run = place.run("greedy")
     assert not run.succeeded
     assert [s["Resources"]["limits"]["memory"] for s in _starts(run, "greedy")] == ["200Mi", "200Mi"]
+
+
+def test_a_pod_that_passes_its_own_limit_of_disk_fails_once_and_says_what_to_raise(place: Place) -> None:
+    run = place.run("spilling")
+    assert not run.succeeded
+    error = run.error("STEP_FAILURE", "spilling")
+    assert "WorkerOutOfStorage: spilling: its pod was evicted: it used more local disk than" in error
+    assert "30Mi" in error
+    assert "Raise ephemeral_storage of its worker" in error
+    assert len(_starts(run, "spilling")) == 1
+
+
+@pytest.mark.parametrize(
+    ("lake", "storage"),
+    [
+        ("/lake", "in the container's own file system"),
+        ("/tmp/lake", "in the emptyDir volume that is mounted at /tmp"),  # noqa: S108 of the pod
+    ],
+)
+def test_a_lake_that_is_gone_with_the_pod_is_refused_before_the_function_runs(  # noqa: PLR0917 fixtures
+    place: Place, cluster: Cluster, home_namespace: str, run_pods: Any, lake: str, storage: str
+) -> None:
+    default = {**place.config["default"], "env": {**place.config["default"]["env"], "LAKE": lake}}
+    run = place.run("homeless", config={"default": default})
+    assert not run.succeeded
+    error = run.error("STEP_FAILURE", "homeless")
+    assert f"the lake's folder {lake} is {storage}, which is gone with this pod" in error
+    [pod] = run_pods(run)
+    log = cluster.kubectl("logs", pod["metadata"]["name"], namespace=home_namespace)
+    assert "the function ran" not in log
+
+
+def test_a_lake_in_a_folder_of_the_node_is_taken(place: Place, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    default = {**place.config["default"], "env": {**place.config["default"]["env"], "LAKE": "/lake/here"}}
+    volumes = {**_STEPS_VOLUME, "/lake": {"hostPath": {"path": str(tmp_path)}}}
+    run = place.run("homeless", config={"default": {**default, "volumes": volumes}})
+    assert run.succeeded, run.output
+    assert DeltaTable(str(tmp_path / "here" / "homeless")).to_pyarrow_table().num_rows == 1
 
 
 def test_a_sidecar_does_not_keep_the_pod_of_a_step_that_has_ended(place: Place, run_pods: Any) -> None:

@@ -44,6 +44,7 @@ NAMES = [
     "WorkerFailed",
     "WorkerLost",
     "WorkerOutOfMemory",
+    "WorkerOutOfStorage",
     "WorkerRejected",
     "WorkerTimedOut",
     "build_diff_job",

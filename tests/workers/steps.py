@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
@@ -176,6 +177,19 @@ def greedy() -> pd.DataFrame:
     return pd.DataFrame({"held": [len(held)]})
 
 
+@table_asset(worker=_worker(ephemeral_storage="30Mi"))
+def spilling() -> pd.DataFrame:
+    Path("/tmp/spill").write_bytes(os.urandom(60 << 20))  # noqa: S108 the pod's own volume
+    time.sleep(600)
+    return pd.DataFrame({"n": [1]})
+
+
+@table_asset(worker=SMALL)
+def homeless() -> pd.DataFrame:
+    print("the function ran", flush=True)
+    return pd.DataFrame({"n": [1]})
+
+
 @table_asset(worker=_worker(service_account="nobody-here"))
 def without_account() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
@@ -212,7 +226,7 @@ def in_west(in_east: pd.DataFrame) -> pd.DataFrame:
 ASSETS = [
     *(told, stumbles, raises, dies_once, dies, left, right, quiet, endless, plain, sized, bare_one, bare_two),
     *(hungry, greedy, interrupted, imageless, huge, late, cut_off, plain_cut_off, in_east, in_west),
-    *(accompanied, without_account, tagged, mistagged),
+    *(accompanied, without_account, spilling, homeless, tagged, mistagged),
 ]
 NAMES = [asset.key.to_user_string() for asset in ASSETS]
 

@@ -9,6 +9,7 @@ from practicus_assets.errors import (
     WorkerFailed,
     WorkerLost,
     WorkerOutOfMemory,
+    WorkerOutOfStorage,
     WorkerRejected,
     WorkerTimedOut,
 )
@@ -16,7 +17,11 @@ from practicus_assets.workers.kubernetes import pod_status
 
 
 def pod(status: dict[str, Any], *, deleted: bool = False) -> dict[str, Any]:
-    container = {"name": "dagster", "resources": {"limits": {"memory": "200Mi"}}}
+    container = {
+        "name": "dagster",
+        "resources": {"limits": {"memory": "200Mi"}},
+        "volumeMounts": [{"name": "volume-0", "mountPath": "/models"}],
+    }
     metadata = {"name": "orders", **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if deleted else {})}
     return {
         "metadata": metadata,
@@ -35,6 +40,16 @@ def waiting(reason: str, message: str = "", name: str = "dagster") -> dict[str, 
     return {"phase": "Pending", "containerStatuses": [{"name": name, "state": state}]}
 
 
+def evicted(message: str) -> dict[str, Any]:
+    return {"phase": "Failed", "reason": "Evicted", "message": message}
+
+
+def disrupted(reason: str, message: str) -> dict[str, Any]:
+    return {
+        "conditions": [{"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}]
+    }
+
+
 RUNNING = {"phase": "Running", "containerStatuses": [{"name": "dagster", "state": {"running": {}}}]}
 
 
@@ -47,6 +62,88 @@ RUNNING = {"phase": "Running", "containerStatuses": [{"name": "dagster", "state"
             {"phase": "Failed", "reason": "Evicted", "message": "low on memory"},
             WorkerLost,
             "Evicted: low on memory",
+        ),
+        (
+            evicted("The node was low on resource: ephemeral-storage. "),
+            WorkerLost,
+            "Evicted: The node was low on resource: ephemeral-storage.",
+        ),
+        (
+            evicted(
+                "The node was low on resource: memory. Container dagster was using 3Gi, "
+                "which exceeds its request of 0. "  # 1.20
+            ),
+            WorkerLost,
+            "It used more memory than it reserves, so it goes first: reserve more.",
+        ),
+        (
+            evicted(
+                "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 900Mi. "
+                "Container dagster was using 9Gi, request is 0, has larger consumption of ephemeral-storage. "
+            ),
+            WorkerLost,
+            "It used more ephemeral-storage than it reserves",
+        ),
+        (evicted("The node had condition: [DiskPressure]. "), WorkerLost, "The node had condition"),
+        (
+            evicted("Pod was rejected: The node had condition: [MemoryPressure]. "),
+            WorkerLost,
+            "had condition",
+        ),
+        (
+            evicted('Container dagster exceeded its local ephemeral storage limit "1Gi". '),
+            WorkerOutOfStorage,
+            "limit of 1Gi. Files in /tmp and the log of the container count. Raise ephemeral_storage of",
+        ),
+        (
+            evicted('Container proxy exceeded its local ephemeral storage limit "10Mi". '),
+            WorkerOutOfStorage,
+            "Raise the limit of container proxy",
+        ),
+        (
+            evicted("Pod ephemeral local storage usage exceeds the total limit of containers 1536Mi. "),
+            WorkerOutOfStorage,
+            "more local disk than its limit of 1536Mi.",
+        ),
+        (
+            evicted('Usage of EmptyDir volume "volume-0" exceeds the limit "1Gi". '),
+            WorkerOutOfStorage,
+            "the emptyDir volume at /models holds more than its limit of 1Gi. Raise sizeLimit",
+        ),
+        (
+            {
+                **evicted("Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. "),
+                **disrupted("TerminationByKubelet", "in case a version says both"),
+                **terminated(137, "ContainerStatusUnknown"),
+            },
+            WorkerOutOfStorage,
+            "limit of 1Gi",
+        ),
+        *(
+            (
+                {"phase": "Failed", **disrupted(reason, message), **terminated(137, "Error")},
+                WorkerLost,
+                f"{reason}: {message}",
+            )
+            for reason, message in (
+                (
+                    "PreemptionByScheduler",
+                    "a: preempting to accommodate a higher priority pod",
+                ),
+                ("DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint"),
+                ("EvictionByEvictionAPI", "Eviction API: evicting"),
+                ("DeletionByPodGC", "PodGC: node no longer exists"),
+                ("TerminationByKubelet", "The node was low on resource: memory."),
+            )
+        ),
+        (
+            {
+                "phase": "Failed",
+                "reason": "Terminated",
+                "message": "Pod was terminated in response to imminent node shutdown.",
+            },
+            WorkerLost,
+            "imminent node shutdown",
         ),
         ({"phase": "Failed", "reason": "Preempting"}, WorkerLost, "Preempting: no message"),
         ({"phase": "Failed", "reason": "NodeLost"}, WorkerLost, "NodeLost"),

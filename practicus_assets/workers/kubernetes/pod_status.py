@@ -13,6 +13,7 @@ from practicus_assets.errors import (
     WorkerFailed,
     WorkerLost,
     WorkerOutOfMemory,
+    WorkerOutOfStorage,
     WorkerRejected,
     WorkerTimedOut,
 )
@@ -55,6 +56,15 @@ _LOST = {
     "UnexpectedAdmissionError",
 }
 _LOST_CONTAINER = {"ContainerStatusUnknown", "Unknown"}  # its node was away when it ended
+# messages of kubelet's eviction manager (pkg/kubelet/eviction), Kubernetes 1.20 to 1.36
+_VOLUME_LIMIT = re.compile(r'Usage of EmptyDir volume "([^"]+)" exceeds the limit "([^"]+)"')
+_CONTAINER_LIMIT = re.compile(
+    r'Container (\S+) exceeded its local ephemeral storage limit "([^"]+)"|'
+    r"Pod ephemeral local storage usage exceeds the total limit of containers (\w+)"
+)
+_OVER_REQUEST = re.compile(
+    rf"The node was low on resource: ([-\w]+)\. .*\bContainer {CONTAINER} was using [^,]+, (request is|which)"
+)
 _OOM = "OOMKilled"
 _PEAK = re.compile(r"peak_memory_bytes=(\d+)")
 
@@ -94,7 +104,7 @@ def end(pod: Mapping[str, Any], blocked_s: float = 0) -> End | None:
     status, spec = pod.get("status") or {}, pod.get("spec") or {}
     container = _ended_container(status)
     terminated = (container.get("state") or {}).get("terminated") or {}
-    error = _error(pod, container, terminated) or _rejection(status, blocked_s)
+    error = _out_of_storage(pod) or _error(pod, container, terminated) or _rejection(status, blocked_s)
     if error is None:
         return None
     peak = _PEAK.search(terminated.get("message") or "")
@@ -123,7 +133,11 @@ def _error(
         limit = (pod.get("spec") or {}).get("activeDeadlineSeconds")
         return WorkerTimedOut(f"it ran longer than its time_limit of {limit} s.", "Raise time_limit.")
     if lost:
-        return WorkerLost(f"its pod was taken away ({lost}).")
+        starved = _OVER_REQUEST.search(lost)
+        return WorkerLost(
+            f"its pod was taken away ({lost}).",
+            f"It used more {starved[1]} than it reserves, so it goes first: reserve more." if starved else "",
+        )
     if ended in _NOT_STARTED:
         return WorkerRejected(
             f"container {container['name']} cannot start ({ended}: {terminated.get('message') or '?'}).",
@@ -134,6 +148,38 @@ def _error(
     return None
 
 
+def _out_of_storage(pod: Mapping[str, Any]) -> WorkerOutOfStorage | None:
+    """Return that a pod was evicted because it passed a limit of its own for local disk; None if it was not.
+
+    Its node had disk left: another attempt would end the same way.
+    """
+    status = pod.get("status") or {}
+    message = status.get("message") or "" if status.get("reason") == "Evicted" else ""
+    if volume := _VOLUME_LIMIT.search(message):
+        path = _mount_path(pod, volume[1])
+        return WorkerOutOfStorage(
+            f"its pod was evicted: the emptyDir volume at {path} holds more than its limit of {volume[2]}.",
+            f"Raise sizeLimit of the volume at {path}, or write less there.",
+        )
+    if own := _CONTAINER_LIMIT.search(message):
+        container, limit = own[1] or CONTAINER, own[2] or own[3]
+        raised = "ephemeral_storage" if container == CONTAINER else f"the limit of container {container}"
+        return WorkerOutOfStorage(
+            f"its pod was evicted: it used more local disk than its limit of {limit}. "
+            "Files in /tmp and the log of the container count.",
+            f"Raise {raised} of its worker, or write less.",
+        )
+    return None
+
+
+def _mount_path(pod: Mapping[str, Any], volume: str) -> str:
+    for container in (pod.get("spec") or {}).get("containers") or ():
+        for mount in container.get("volumeMounts") or ():
+            if mount["name"] == volume:
+                return str(mount["mountPath"])
+    return volume
+
+
 def _loss(pod: Mapping[str, Any], ended: str) -> str:
     """Return why a pod was taken away from outside; empty if it was not."""
     status = pod.get("status") or {}
@@ -142,7 +188,7 @@ def _loss(pod: Mapping[str, Any], ended: str) -> str:
     if disrupted:
         return disrupted
     if reason in _LOST or reason.startswith("OutOf"):
-        return f"{reason}: {status.get('message') or 'no message'}"
+        return f"{reason}: {(status.get('message') or 'no message').strip()}"
     if ended in _LOST_CONTAINER:
         return f"{ended}: its node was away when it ended"
     return "it was deleted" if pod["metadata"].get("deletionTimestamp") else ""

@@ -4,17 +4,18 @@ import json
 from collections.abc import Mapping
 
 ATTEMPT = "PRACTICUS_ATTEMPT"  # the number of the attempt, 1 for the first
+IN_POD = "PRACTICUS_IN_POD"  # of a local process: whether that of its run is in a pod, "yes" or "no"
 ROOTS = "PRACTICUS_ROOTS"  # where lakes are found in the region, JSON, by the root that the code configures
 
 
 def of_step(job: str, step: str, attempt: int, roots: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of an attempt at a step; those of Dagster are known to its users.
+    """Return the environment variables of an attempt; the `DAGSTER_*` ones are set by Dagster for every step.
 
     Args:
-        job: its name.
+        job: the job's name.
         step: the step's key.
-        attempt: 1 for the first.
-        roots: of the region, see `Region`.
+        attempt: the attempt's number, 1 for the first.
+        roots: the roots of the region, see `Region`.
 
     """
     found = {"DAGSTER_RUN_JOB_NAME": job, "DAGSTER_RUN_STEP_KEY": step, ATTEMPT: str(attempt)}

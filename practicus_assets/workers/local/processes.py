@@ -9,9 +9,11 @@ import dagster as dg
 
 from practicus_assets.errors import WorkerCrashed
 from practicus_assets.instance.events import has_ended
+from practicus_assets.workers.launch import variables
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.launch.entrypoint import run_child
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
+from practicus_assets.workers.launch.pod_storage import in_pod
 from practicus_assets.workers.placement.configuration import Configuration
 
 # Libraries only: the author's module may start threads when it is imported, which do not survive a fork.
@@ -39,6 +41,7 @@ class ProcessHandler(WorkerHandler):
         assignment = attempt.assignment(self.configuration)
         worker = assignment.worker
         environment = {**(worker.env or {}), **attempt.environment(worker, assignment.region.roots)}
+        environment[variables.IN_POD] = "yes" if in_pod() else "no"
         process = self._context.Process(
             target=run_child, args=(["api", "execute_step"], environment), name=attempt.step
         )
