@@ -147,6 +147,22 @@ def _resolved(name: str, value: str) -> str:
     return found
 
 
+def lake_of(context: Any, resource_key: str) -> DeltaIOManager:
+    """Return the lake that a step's resources have under a key.
+
+    Raises:
+        DeclarationError: if that resource is something else.
+
+    """
+    lake = getattr(context.resources, resource_key)
+    if not isinstance(lake, DeltaIOManager):
+        raise DeclarationError(
+            f"the resource {resource_key!r} is a {type(lake).__qualname__}.",
+            "Give tables a DeltaIOManager.",
+        )
+    return lake
+
+
 def begin(
     table: Table, scope: Scope, settings: TableSettings, contract: Contract | None, provenance: Provenance
 ) -> Transaction:

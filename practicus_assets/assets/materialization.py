@@ -7,11 +7,10 @@ import dagster as dg
 import pyarrow as pa
 
 from practicus_assets.instance.events import latest
-from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.transactions.record import Commit
 
@@ -75,38 +74,6 @@ def partition_metadata(snapshot: Snapshot, commit: Commit) -> dict[str, dict[str
         # where rows were appended, their fingerprint is not the partition's
         if rows == staged[key]:
             found[key][FINGERPRINT] = commit.fingerprints[key]
-    return found
-
-
-def check_specs(contract: Contract | None, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    """Return an asset check for each rule; one that fails with ERROR keeps the rows from the table."""
-    return [
-        dg.AssetCheckSpec(
-            check.name, asset=key, description=check.description, blocking=check.severity == "ERROR"
-        )
-        for check in (contract.checks if contract else ())
-    ]
-
-
-def check_results(audits: Sequence[AuditResult], key: dg.AssetKey, scope: Scope) -> list[dg.AssetCheckResult]:
-    """Return the result of each rule, with the number of bad rows and a sample of them."""
-    found = []
-    for audit in audits:
-        metadata: dict[str, Any] = {"bad_rows": audit.bad_rows}
-        if not scope.is_whole_table:
-            metadata["partitions"] = str(scope)
-        if audit.sample:
-            metadata["sample"] = dg.MetadataValue.md(_markdown(audit.sample))
-        found.append(
-            dg.AssetCheckResult(
-                passed=audit.passed,
-                asset_key=key,
-                check_name=audit.name,
-                severity=dg.AssetCheckSeverity(audit.severity),
-                description=f"{audit.description}: {audit.found}" if audit.found else audit.description,
-                metadata=metadata,
-            )
-        )
     return found
 
 
@@ -185,10 +152,11 @@ def _preview(snapshot: Snapshot, rows: int) -> str:
         head += shown(batch.slice(0, rows - len(head)))
         if len(head) >= rows:
             break
-    return _markdown(head) if head else "no rows"
+    return markdown(head) if head else "no rows"
 
 
-def _markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a table in Markdown."""
     names = list(rows[0])
     lines = [[_cell(name) for name in names], ["---"] * len(names)]
     lines += [[_cell(row.get(name)) for name in names] for row in rows]

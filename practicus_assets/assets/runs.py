@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,9 @@ from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.workers.launch import variables
+
+_PARTITION_TAG = "dagster/partition"
+_RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext
 
@@ -59,6 +63,23 @@ def provenance_of(
         code_version=code_version or "",
         inputs=tuple(_inputs[step.run_id, step.step.key].values()),
     )
+
+
+def partition_keys(
+    partitions_def: dg.PartitionsDefinition[Any] | None,
+    run_tags: Mapping[str, str],
+    instance: dg.DagsterInstance,
+) -> list[str]:
+    """Return the keys of the partitions that a run is of; none for a run without partitions."""
+    if partitions_def is None:
+        return []
+    if _PARTITION_TAG in run_tags:
+        return [run_tags[_PARTITION_TAG]]
+    if not all(tag in run_tags for tag in _RANGE_TAGS):
+        return []
+    between = dg.PartitionKeyRange(*(run_tags[tag] for tag in _RANGE_TAGS))
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        return list(partitions_def.get_partition_keys_in_range(between))
 
 
 def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snapshot] = Snapshot) -> Snapshot:

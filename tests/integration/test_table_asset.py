@@ -466,9 +466,9 @@ def test_an_asynchronous_function_is_refused_where_it_is_written() -> None:
 
 
 def test_an_option_that_dagster_does_not_know_is_refused() -> None:
-    with pytest.raises(TypeError, match="colour"):
+    with pytest.raises(DeclarationError, match=r"has no option 'group_nmae'\. Did you mean group_name\?"):
 
-        @table_asset(colour="red")
+        @table_asset(group_nmae="sales")  # type: ignore[call-arg]
         def orders() -> pd.DataFrame: ...
 
 
@@ -479,7 +479,7 @@ def test_another_kind_of_io_manager_is_refused_in_words(bench: Bench) -> None:
 
     bench.resources = {"io_manager": dg.InMemoryIOManager()}
     message = errors(bench.run([orders], fails=True))
-    assert "the resource 'io_manager' is a InMemoryIOManager. Give table assets a DeltaIOManager." in message
+    assert "the resource 'io_manager' is a InMemoryIOManager. Give tables a DeltaIOManager." in message
 
 
 def test_a_table_of_every_type_that_is_given_as_pandas_and_returned_is_the_same_table(bench: Bench) -> None:

@@ -1,0 +1,177 @@
+"""One step of a table asset: its function's rows through a transaction, or its checks on what is there."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, get_type_hints
+
+import dagster as dg
+
+from practicus_assets.assets.checks import audit_snapshot, check_results
+from practicus_assets.assets.io_manager import begin, lake_of
+from practicus_assets.assets.materialization import commit_metadata, data_version, partition_metadata
+from practicus_assets.assets.output import output_of
+from practicus_assets.assets.runs import partition_keys, provenance_of, step_of
+from practicus_assets.assets.settings import TableSettings
+from practicus_assets.errors import AuditFailed, DeclarationError, LossyValues, SchemaMismatch, naming
+from practicus_assets.lake.contracts.audit import schema_failure
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.partitions.scope import Scope
+
+_CONTEXT_NAMES = {"context", "_context", "context_", "_"}  # those that Dagster knows
+
+Function = Callable[..., Any]
+
+
+class Step:
+    """What the steps of a table asset do.
+
+    Args:
+        function: the author's function.
+        settings: how the table is stored.
+        contract: what the table promises.
+        partitions_def: the asset's partitions; None if it has none.
+        io_manager_key: the resource key of its lake.
+        output_required: whether each run must materialize the asset.
+
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        settings: TableSettings,
+        contract: Contract | None,
+        partitions_def: dg.PartitionsDefinition[Any] | None,
+        *,
+        io_manager_key: str,
+        output_required: bool,
+    ) -> None:
+        self._function = function
+        self._settings = settings
+        self._contract = contract
+        self._partitions_def = partitions_def
+        self._io_manager_key = io_manager_key
+        self._output_required = output_required
+
+    def compute(self) -> Function:
+        """Return the function of the asset's op, with the parameters of the author's."""
+        try:
+            hints = get_type_hints(self._function, include_extras=True)
+        except NameError as error:
+            raise DeclarationError(
+                f"an annotation of {self._function.__qualname__} cannot be resolved: {error}.",
+                "Import the name at run time, not only for type checking.",
+            ) from error
+        parameters = [
+            parameter.replace(annotation=hints.get(name, parameter.empty), kind=_named(parameter.kind))
+            for name, parameter in inspect.signature(self._function).parameters.items()
+        ]
+        takes_context = bool(parameters) and parameters[0].name in _CONTEXT_NAMES
+        own = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        context, inputs = (parameters[0], parameters[1:]) if takes_context else (own, parameters)
+        signature = inspect.Signature([context.replace(name="context"), *inputs])
+
+        def compute(context: Any, **values: Any) -> Iterator[Any]:
+            arguments = (context,) if takes_context else ()
+            call = partial(self._function, *arguments, **values)
+            yield from self._materialize(_asset_context(context), call)
+
+        compute.__name__ = self._function.__name__
+        compute.__doc__ = self._function.__doc__
+        compute.__module__ = self._function.__module__
+        compute.__signature__ = signature  # type: ignore[attr-defined] # what inspect.signature reads
+        compute.__annotations__ = {
+            p.name: p.annotation for p in signature.parameters.values() if p.annotation is not p.empty
+        }
+        return compute
+
+    def evaluate(self) -> Function:
+        """Return the function of the op that evaluates the asset's checks alone."""
+
+        def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+            yield from self._evaluate(context)
+
+        return evaluate
+
+    def _materialize(self, context: dg.AssetExecutionContext, call: Callable[[], Any]) -> Iterator[Any]:
+        lake = lake_of(context, self._io_manager_key)
+        key = context.asset_key
+        table = lake.table(key)
+        partitions_def = context.assets_def.partitions_def
+        scope = self._settings.scope(
+            partitions_def, context.partition_keys if partitions_def is not None else []
+        )
+        code_version = context.assets_def.get_asset_spec(key).code_version
+        provenance = provenance_of(context, key, code_version, once=self._settings.mode == "append")
+        selected = _selected_checks(context)
+        transaction = begin(table, scope, self._settings, self._contract, provenance)
+        commit, output = transaction.landed, None
+        if commit is None:
+            with naming(table.name, str(scope), nothing_written=True):
+                output = output_of(call(), required=self._output_required)
+            if output is None:
+                context.log.info("%s: the function made no rows, so the table stays as it is", table.name)
+                return
+            try:
+                commit = transaction.write(output.rows)
+            except AuditFailed as error:
+                yield from check_results(error.results, key, scope, selected)
+                raise
+            except (SchemaMismatch, LossyValues) as error:
+                if self._contract is not None:
+                    failures = schema_failure(self._contract.checks, error)
+                    yield from check_results(failures, key, scope, selected)
+                raise
+            with naming(table.name, str(scope)):
+                output.finish()
+        snapshot = Snapshot.open(table, commit.version, scope)
+        metadata = commit_metadata(
+            table, snapshot, commit, self._contract, provenance.input_versions, preview_rows=lake.preview_rows
+        )
+        if len(scope.keys) > 1:
+            for partition, entries in partition_metadata(snapshot, commit).items():
+                context.add_asset_metadata(entries, key, partition)
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={**(output.metadata if output is not None else {}), **metadata},
+            tags=output.tags if output is not None else None,
+            data_version=data_version(context.instance, key, commit, self._settings.mode),
+            check_results=check_results(commit.audits, key, scope, selected),
+        )
+
+    def _evaluate(self, context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        assert self._contract is not None
+        selected = context.selected_asset_check_keys
+        [key] = {check.asset_key for check in selected}
+        table = lake_of(context, self._io_manager_key).table(key)
+        keys = partition_keys(self._partitions_def, context.run.tags, context.instance)
+        with naming(table.name):
+            if keys or self._partitions_def is None:
+                scope = self._settings.scope(self._partitions_def, keys)
+                audits = audit_snapshot(self._contract, Snapshot.open(table, scope=scope))
+            else:
+                keys = list(
+                    self._partitions_def.get_partition_keys(dynamic_partitions_store=context.instance)
+                )
+                every = self._settings.scope(self._partitions_def, keys) if keys else Scope()
+                scope = Scope()
+                audits = audit_snapshot(self._contract, Snapshot.open(table), every)
+        yield from check_results(audits, key, scope, selected)
+
+
+def _named(kind: Any) -> Any:
+    """Return a kind of parameter that Dagster takes for an input; `**kwargs` stay what they are."""
+    return kind if kind is inspect.Parameter.VAR_KEYWORD else inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+def _asset_context(context: Any) -> dg.AssetExecutionContext:
+    """Return a step's own context, also where the author asked for an `OpExecutionContext`."""
+    return context if isinstance(context, dg.AssetExecutionContext) else dg.AssetExecutionContext.get()
+
+
+def _selected_checks(context: dg.AssetExecutionContext) -> set[dg.AssetCheckKey]:
+    """Return the checks that the run selects; outside of a run, all of the asset's."""
+    if step_of(context) is None:
+        return set(context.assets_def.check_keys)
+    return set(context.selected_asset_check_keys)
