@@ -8,13 +8,13 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.io_manager import DeltaIOManager
+from practicus_assets.assets.names import DIMENSION_TAG
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 
 _LONGEST_TEXT = 500
-_DIMENSION_TAG = "dagster/partition/"  # by which Dagster knows the dimensions of a reported partition
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class TableEntry:
         dimensions: dict[str, str] = {}
         if partition and isinstance(self.partitions_def, dg.MultiPartitionsDefinition):
             key = self.partitions_def.get_partition_key_from_str(partition)
-            dimensions = {f"{_DIMENSION_TAG}{name}": value for name, value in key.keys_by_dimension.items()}
+            dimensions = {f"{DIMENSION_TAG}{name}": value for name, value in key.keys_by_dimension.items()}
         return dg.AssetMaterialization(
             asset_key=self.key,
             partition=partition or None,

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from practicus_assets.assets.materialization import commit_metadata
+from practicus_assets.assets.names import COLUMNS
 from practicus_assets.assets.runs import pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
@@ -30,8 +31,8 @@ class DeltaIOManager(dg.ConfigurableIOManager):
     A table lives at `root_uri`, followed by the parts of its asset key, joined by `/`.
 
     On a plain `@dg.asset`, the definition metadata says how: `partition_expr` (a column, or a mapping from
-    partition dimension to column), `mode`, `merge_keys`, `on_schema_change`; and on an input,
-    `AssetIn(metadata={"columns": [...]})` reads only these columns.
+    partition dimension to column), `delta/mode`, `delta/merge_keys`, `delta/on_schema_change`; and on an
+    input, `AssetIn(metadata={"delta/columns": [...]})` reads only these columns.
 
     Attributes:
         root_uri: a folder, or an object store prefix such as `s3://bucket/lake`.
@@ -98,7 +99,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         """Return the table, or the partitions that map to the run's, as the parameter's annotation asks."""
         table = self.table(context.asset_key)
         annotation = context.dagster_type.typing_type
-        columns = (context.definition_metadata or {}).get("columns")
+        columns = (context.definition_metadata or {}).get(COLUMNS)
         with naming(table.name):
             snapshot = self._snapshot(context, table, may_be_missing=annotation is not Snapshot)
             if annotation is Snapshot:

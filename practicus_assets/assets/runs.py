@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.materialization import VERSION
+from practicus_assets.assets.names import PARTITION_TAG, RANGE_TAGS, VERSION
 from practicus_assets.instance.events import CLOCK_SKEW, last_conflict, materializations
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -17,9 +17,6 @@ from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.workers.launch import variables
-
-_PARTITION_TAG = "dagster/partition"
-_RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext
 
@@ -73,11 +70,11 @@ def partition_keys(
     """Return the keys of the partitions that a run is of; none for a run without partitions."""
     if partitions_def is None:
         return []
-    if _PARTITION_TAG in run_tags:
-        return [run_tags[_PARTITION_TAG]]
-    if not all(tag in run_tags for tag in _RANGE_TAGS):
+    if PARTITION_TAG in run_tags:
+        return [run_tags[PARTITION_TAG]]
+    if not all(tag in run_tags for tag in RANGE_TAGS):
         return []
-    between = dg.PartitionKeyRange(*(run_tags[tag] for tag in _RANGE_TAGS))
+    between = dg.PartitionKeyRange(*(run_tags[tag] for tag in RANGE_TAGS))
     with dg.partition_loading_context(dynamic_partitions_store=instance):
         return list(partitions_def.get_partition_keys_in_range(between))
 

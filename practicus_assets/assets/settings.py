@@ -7,14 +7,21 @@ from typing import Any, get_args
 
 import dagster as dg
 
-from practicus_assets.errors import DeclarationError
+from practicus_assets.assets import names
+from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.lake.partitions.scope import Key, Mode, Scope, Window
 from practicus_assets.lake.rows.schema import SchemaChange
 
 PartitionBy = str | Sequence[str] | Mapping[str, str]
 
 _MODES: dict[str, Mode] = {"replace": "replace", "append": "append", "merge": "merge", "overwrite": "replace"}
-_OPTIONAL = ("mode", "merge_keys", "delete_unmatched", "on_schema_change")
+_SETTINGS = {
+    names.PARTITION_BY: "partition_by",
+    names.MODE: "mode",
+    names.MERGE_KEYS: "merge_keys",
+    names.DELETE_UNMATCHED: "delete_unmatched",
+    names.ON_SCHEMA_CHANGE: "on_schema_change",
+}
 
 
 @dataclass(frozen=True)
@@ -78,30 +85,37 @@ class TableSettings:
 
         """
         plain: dict[str, Any] = {key: getattr(value, "value", value) for key, value in metadata.items()}
-        given = {key: plain[key] for key in _OPTIONAL if key in plain}
-        return cls(plain.get("partition_by", plain.get("partition_expr")), **given)
+        unknown = [key for key in plain if key.startswith("delta/") and key not in _SETTINGS]
+        if unknown:
+            raise DeclarationError(
+                f"the metadata has {unknown[0]!r}, which is no setting of a table.",
+                did_you_mean(unknown[0], _SETTINGS, f"The settings are {', '.join(_SETTINGS)}."),
+            )
+        settings = {_SETTINGS[key]: value for key, value in plain.items() if key in _SETTINGS}
+        return cls(**{"partition_by": plain.get(names.PARTITION_EXPR), **settings})
 
     def metadata(self) -> dict[str, Any]:
         """Return the definition metadata from which `from_metadata` makes these settings."""
-        found: dict[str, Any] = {}
+        metadata: dict[str, Any] = {}
         if self.partition_by is not None:
             columns = self.partition_by
-            found["partition_by"] = columns if isinstance(columns, str | Mapping) else list(columns)
-            found["partition_expr"] = columns if isinstance(columns, str | Mapping) else columns[0]
+            metadata[names.PARTITION_BY] = columns if isinstance(columns, str | Mapping) else list(columns)
+            metadata[names.PARTITION_EXPR] = columns if isinstance(columns, str | Mapping) else columns[0]
         if self.mode != "replace":
-            found["mode"] = self.mode
+            metadata[names.MODE] = self.mode
         if self.merge_keys:
-            found |= {"merge_keys": list(self.merge_keys), "delete_unmatched": self.delete_unmatched}
+            metadata[names.MERGE_KEYS] = list(self.merge_keys)
+            metadata[names.DELETE_UNMATCHED] = self.delete_unmatched
         if self.on_schema_change != "add":
-            found["on_schema_change"] = self.on_schema_change
-        return found
+            metadata[names.ON_SCHEMA_CHANGE] = self.on_schema_change
+        return metadata
 
     def agree_with(self, metadata: Mapping[str, Any]) -> bool:
         """Return whether an asset's own metadata say nothing else of how it is stored."""
         mine = self.metadata()
-        expression = metadata.get("partition_expr", mine.get("partition_expr"))
+        expression = metadata.get(names.PARTITION_EXPR, mine.get(names.PARTITION_EXPR))
         both = type(self).from_metadata({**mine, **metadata}).metadata()
-        return both == mine and expression == mine.get("partition_expr")
+        return both == mine and expression == mine.get(names.PARTITION_EXPR)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ import dagster as dg
 
 from practicus_assets.assets.asset_options import AssetOptions, refuse_others
 from practicus_assets.assets.checks import check_specs
-from practicus_assets.assets.materialization import table_schema
+from practicus_assets.assets.column_schema import table_schema
+from practicus_assets.assets.names import COLUMN_SCHEMA
 from practicus_assets.assets.settings import PartitionBy, TableSettings
 from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition
@@ -96,7 +97,7 @@ def table_asset(
         options: dict[str, Any] = {"io_manager_key": "io_manager", **asset_options}
         options["kinds"] = {"deltalake", *(options.get("kinds") or ())}
         declared = promised.schema if promised is not None else None
-        schema = {"dagster/column_schema": table_schema(declared, promised)} if declared is not None else {}
+        schema = {COLUMN_SCHEMA: table_schema(declared, promised)} if declared is not None else {}
         options["metadata"] = {**schema, **(options.get("metadata") or {}), **settings.metadata()}
         options.setdefault("code_version", _code_version(function))
         specs = check_specs(promised, _key(function, options))

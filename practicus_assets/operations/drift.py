@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
-from practicus_assets.assets.materialization import DATA_VERSION_TAG, FINGERPRINT, VERSION, identity
+from practicus_assets.assets.data_version import identity
+from practicus_assets.assets.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, VERSION
 from practicus_assets.errors import naming
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -15,8 +16,6 @@ from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split
 from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.upkeep.origins import Origin, origins
-
-CODE_VERSION_TAG = "dagster/code_version"
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,9 @@ import dagster as dg
 from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
-from practicus_assets.assets.materialization import (
-    DATA_VERSION_TAG,
-    FINGERPRINT,
-    commit_metadata,
-    identity,
-    partition_metadata,
-)
+from practicus_assets.assets.data_version import identity
+from practicus_assets.assets.materialization import commit_metadata, partition_metadata
+from practicus_assets.assets.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, RESTORES
 from practicus_assets.errors import DeclarationError
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.log import entries
@@ -25,11 +21,10 @@ from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.upkeep.history import version_of
 from practicus_assets.lake.upkeep.origins import origins
 from practicus_assets.lake.upkeep.rollback import RollbackPlan, carry_out, plan_rollback
-from practicus_assets.operations.drift import CODE_VERSION_TAG, fingerprints
+from practicus_assets.operations.drift import fingerprints
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
 
 _JUDGED_BY = (DATA_VERSION_TAG, CODE_VERSION_TAG, "dagster/input_data_version", "dagster/input_event_pointer")
-RESTORES = "delta/restores"
 
 
 class RollbackConfig(dg.Config):

@@ -142,5 +142,5 @@ def test_the_checks_page_shows_each_rule_of_the_contract(page: Page, url: str, t
 def test_the_materialization_shows_version_size_and_a_preview(page: Page, url: str, tmp_path: Path) -> None:
     page.goto(f"{url}/assets/final_table?view=partitions&partition=2013-07-04")
     page.get_by_text("delta/version").first.wait_for(timeout=60_000)
-    page.get_by_text("preview").first.wait_for(timeout=60_000)
+    page.get_by_text("delta/preview").first.wait_for(timeout=60_000)
     page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/partition.png")

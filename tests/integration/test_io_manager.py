@@ -99,7 +99,7 @@ def test_rows_of_another_partition_are_refused(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("mode", "rows"), [("append", 2), ("overwrite", 1), ("replace", 1)])
 def test_the_mode_is_read_from_the_metadata(bench: Bench, mode: str, rows: int) -> None:
-    @dg.asset(metadata={"mode": mode})
+    @dg.asset(metadata={"delta/mode": mode})
     def orders() -> pd.DataFrame:
         return ONE_ROW
 
@@ -109,7 +109,7 @@ def test_the_mode_is_read_from_the_metadata(bench: Bench, mode: str, rows: int) 
 
 
 def test_a_merge_is_read_from_the_metadata(bench: Bench) -> None:
-    @dg.asset(metadata={"mode": "merge", "merge_keys": ["id"]})
+    @dg.asset(metadata={"delta/mode": "merge", "delta/merge_keys": ["id"]})
     def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
         return pd.DataFrame({"id": [1, 2] if "first" in context.run.tags else [2, 3], "n": 1})
 
@@ -118,8 +118,34 @@ def test_a_merge_is_read_from_the_metadata(bench: Bench) -> None:
     assert bench.rows("orders", "id") == [(1,), (2,), (3,)]
 
 
+def test_metadata_without_our_prefix_are_the_authors_own(bench: Bench) -> None:
+    @dg.asset(metadata={"mode": "nightly", "merge_keys": "none", "columns": 7})
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1]})
+
+    @table_asset(metadata={"mode": "nightly"})
+    def copy(orders: pd.DataFrame) -> pd.DataFrame:
+        return orders
+
+    bench.run([orders, copy])
+    bench.run([orders, copy])
+    assert bench.rows("copy") == [(1,)]
+
+
+def test_a_setting_in_the_metadata_that_does_not_exist_is_refused(bench: Bench) -> None:
+    @dg.asset(metadata={"delta/mdoe": "append"})
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1]})
+
+    message = errors(bench.run([orders], fails=True))
+    assert (
+        "orders: the metadata has 'delta/mdoe', which is no setting of a table. Did you mean delta/mode?"
+        in message
+    )
+
+
 def test_a_mode_that_nobody_knows_is_refused_in_words(bench: Bench) -> None:
-    @dg.asset(metadata={"mode": "upsert"})
+    @dg.asset(metadata={"delta/mode": "upsert"})
     def orders() -> pd.DataFrame:
         return ONE_ROW
 
@@ -129,7 +155,7 @@ def test_a_mode_that_nobody_knows_is_refused_in_words(bench: Bench) -> None:
 def test_every_asset_of_a_multi_asset_is_a_table_with_settings_of_its_own(bench: Bench) -> None:
     @dg.multi_asset(
         outs={
-            "orders": dg.AssetOut(metadata={"partition_expr": "day", "mode": "append"}),
+            "orders": dg.AssetOut(metadata={"partition_expr": "day", "delta/mode": "append"}),
             "returns": dg.AssetOut(key_prefix="shop", metadata={"partition_expr": "date"}),
         },
         partitions_def=DAYS,
@@ -193,7 +219,7 @@ def test_a_plain_asset_whose_function_returns_nothing_is_no_table(bench: Bench) 
 def test_a_plain_asset_is_run_again_by_its_retry_policy(bench: Bench) -> None:
     calls = []
 
-    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1), metadata={"mode": "append"})
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1), metadata={"delta/mode": "append"})
     def orders() -> pd.DataFrame:
         calls.append(1)
         if len(calls) == 1:
@@ -223,7 +249,7 @@ def test_a_retry_of_a_plain_asset_finds_its_commit_and_appends_once(bench: Bench
     DEATHS.clear()
     calls = []
 
-    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1), metadata={"mode": "append"})
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1), metadata={"delta/mode": "append"})
     def orders() -> pd.DataFrame:
         calls.append(1)
         return ONE_ROW

@@ -88,7 +88,7 @@ def test_the_catalog_knows_the_columns_before_the_first_run() -> None:
     metadata = orders.get_asset_spec(orders.key).metadata
     assert [column.name for column in metadata["dagster/column_schema"].columns] == ["id", "shop"]
     assert metadata["partition_expr"] == "shop"
-    assert (metadata["mode"], metadata["on_schema_change"]) == ("append", "refuse")
+    assert (metadata["delta/mode"], metadata["delta/on_schema_change"]) == ("append", "refuse")
 
 
 def test_each_partition_of_a_run_is_told_its_own_rows(bench: Bench) -> None:
@@ -121,7 +121,7 @@ def test_the_preview_shows_the_first_rows_of_what_was_written(bench: Bench) -> N
 
     for day in (FIRST, SECOND):
         bench.run([orders], partition=day)
-    lines = str(bench.metadata("orders", SECOND)["preview"]).splitlines()
+    lines = str(bench.metadata("orders", SECOND)["delta/preview"]).splitlines()
     assert len(lines) == 2 + 5
     assert all(SECOND in line for line in lines[2:])
     assert "a\\|b &lt;c>xx" in lines[2]
@@ -135,7 +135,7 @@ def test_the_preview_can_be_switched_off(bench: Bench) -> None:
 
     bench.resources = {"io_manager": DeltaIOManager(root_uri=bench.root, preview_rows=0)}
     bench.run([orders])
-    assert "preview" not in bench.metadata("orders")
+    assert "delta/preview" not in bench.metadata("orders")
 
 
 def test_the_commit_says_who_made_it_from_what(bench: Bench) -> None:
@@ -286,4 +286,4 @@ def test_a_row_beyond_the_years_of_python_is_shown_as_text(bench: Bench) -> None
         return pa.table({"late": pa.array([253402300800000000], pa.timestamp("us"))})
 
     bench.run([orders])
-    assert "10000-01-01" in bench.metadata("orders")["preview"]
+    assert "10000-01-01" in bench.metadata("orders")["delta/preview"]

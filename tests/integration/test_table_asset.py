@@ -275,7 +275,8 @@ def test_it_can_be_called_in_a_context_of_its_own(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [{"partition_expr": "x"}, {"mode": "replace"}, {"mode": "merge", "merge_keys": ["n"]}]
+    "metadata",
+    [{"partition_expr": "x"}, {"delta/mode": "replace"}, {"delta/mode": "merge", "delta/merge_keys": ["n"]}],
 )
 def test_metadata_that_say_otherwise_than_the_arguments_are_refused(metadata: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError):
@@ -285,11 +286,13 @@ def test_metadata_that_say_otherwise_than_the_arguments_are_refused(metadata: di
 
 
 def test_what_the_metadata_say_of_the_table_is_what_is_done() -> None:
-    @table_asset(partition_by="day", mode="append", metadata={"partition_expr": "day", "mode": "append"})
+    @table_asset(
+        partition_by="day", mode="append", metadata={"partition_expr": "day", "delta/mode": "append"}
+    )
     def orders() -> pd.DataFrame: ...
 
     metadata = orders.get_asset_spec(orders.key).metadata
-    assert (metadata["partition_expr"], metadata["partition_by"], metadata["mode"]) == (
+    assert (metadata["partition_expr"], metadata["delta/partition_by"], metadata["delta/mode"]) == (
         "day",
         "day",
         "append",

@@ -1,0 +1,40 @@
+"""Names: the keys of metadata and tags by which tables are declared to Dagster, and reported.
+
+`delta/…` says something about a Delta table, `dagster/…` is what Dagster's own pages read, `practicus/…` is
+for tags of runs and steps. docs/tables.md has the whole list.
+"""
+
+# of a definition: how a table is stored
+PARTITION_EXPR = "partition_expr"  # Dagster's own, without a prefix
+PARTITION_BY = "delta/partition_by"
+MODE = "delta/mode"
+MERGE_KEYS = "delta/merge_keys"
+DELETE_UNMATCHED = "delta/delete_unmatched"
+ON_SCHEMA_CHANGE = "delta/on_schema_change"
+
+# of an input: what is read
+COLUMNS = "delta/columns"
+
+# of a materialization: what was committed
+VERSION = "delta/version"
+OUTCOME = "delta/outcome"
+ROWS = "delta/rows"
+BYTES = "delta/bytes"
+FILES = "delta/files"
+SECONDS = "delta/seconds"
+FINGERPRINT = "delta/fingerprint"
+INPUT_VERSIONS = "delta/input_versions"
+PREVIEW = "delta/preview"
+RESTORES = "delta/restores"
+
+# Dagster's own
+COLUMN_SCHEMA = "dagster/column_schema"
+ROW_COUNT = "dagster/row_count"
+PARTITION_ROW_COUNT = "dagster/partition_row_count"
+TABLE_NAME = "dagster/table_name"
+TABLE_URI = "dagster/uri"
+DATA_VERSION_TAG = "dagster/data_version"
+CODE_VERSION_TAG = "dagster/code_version"
+PARTITION_TAG = "dagster/partition"
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+DIMENSION_TAG = "dagster/partition/"  # followed by the dimension's name
