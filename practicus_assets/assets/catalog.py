@@ -10,7 +10,7 @@ import dagster as dg
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.names import DIMENSION_TAG
 from practicus_assets.assets.settings import TableSettings
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, TableNotFound
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 
@@ -27,6 +27,8 @@ class TableEntry:
         root_uri: of its lake.
         settings: how it is stored.
         partitions_def: of the asset; None if it has none.
+        is_written: whether a materialization writes the table; False for external assets and for those that
+            return nothing, which may be no tables at all.
 
     """
 
@@ -35,11 +37,19 @@ class TableEntry:
     root_uri: str
     settings: TableSettings
     partitions_def: dg.PartitionsDefinition[Any] | None
+    is_written: bool = True
 
     @property
     def name(self) -> str:
         """How people call the table."""
         return self.table.name
+
+    def missing(self) -> TableNotFound:
+        """Return the error that there is no table."""
+        advice = f"Materialize {self.name} first."
+        if not self.is_written:
+            advice = f"{self.name} is an external asset, or one that returns nothing: no run here writes it."
+        return TableNotFound(f"there is no Delta table at {self.table.uri}.", advice)
 
     def partition_keys(self, instance: dg.DagsterInstance) -> list[str]:
         """Return the keys of every partition that the asset has now; none if it has no partitions."""
@@ -92,7 +102,21 @@ def entry(assets: dg.AssetsDefinition, key: dg.AssetKey, lake: DeltaIOManager) -
     """Return the entry of an asset that a lake stores."""
     specification = assets.get_asset_spec(key)
     settings = TableSettings.from_metadata(specification.metadata)
-    return TableEntry(key, lake.table(key), lake.root_uri, settings, specification.partitions_def)
+    return TableEntry(
+        key,
+        lake.table(key),
+        lake.root_uri,
+        settings,
+        specification.partitions_def,
+        _is_written(assets, key),
+    )
+
+
+def _is_written(assets: dg.AssetsDefinition, key: dg.AssetKey) -> bool:
+    if not assets.is_materializable:
+        return False
+    output = assets.get_output_name_for_asset_key(key)
+    return not assets.node_def.output_def_named(output).dagster_type.is_nothing
 
 
 def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:

@@ -90,8 +90,9 @@ def maintain(
             with output.progress(entry.name, hidden=as_json) as progress:
                 result = maintain_table(entry, instance, config, progress=progress)
             if tables and result.cutoff is None:
-                entry.table.open()  # raises TableNotFound
-            results.append(result)
+                raise entry.missing()
+            if entry.is_written or result.cutoff is not None:
+                results.append(result)
     if as_json:
         output.print_json([_plain(result) for result in results])
     else:

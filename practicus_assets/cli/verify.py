@@ -42,10 +42,13 @@ def verify(
         dagster_instance()  # refused before anything is read
     entries = chosen(catalog(code_location.definitions(**location)), tables)
     config = VerifyConfig(tables=list(tables), rows=rows, repair=repair)
-    results = [_verified(entry, config, quiet=as_json) for entry in entries]
-    for entry, result in zip(entries, results, strict=True):
-        if tables and result.verification is None and not result.drifts and result.error is None:
-            entry.table.open()  # raises TableNotFound
+    results = []
+    for entry in entries:
+        result = _verified(entry, config, quiet=as_json)
+        if tables and result.is_absent:
+            raise entry.missing()
+        if entry.is_written or not result.is_absent:
+            results.append(result)
     if as_json:
         compared = instance_is_set()
         output.print_json({"dagster_compared": compared, "tables": [_plain(result) for result in results]})
@@ -102,7 +105,7 @@ def _show(results: list[VerifiedTable], *, rows: bool, repair: bool) -> None:
             "version,log entries,files,rows,size,older,orphans",
         )
     )
-    absent = [result.table for result in results if result.verification is None and result.error is None]
+    absent = [result.table for result in results if result.is_absent]
     if absent:
         console.print(f"No table yet: {', '.join(absent)}.")
     for result in results:

@@ -199,10 +199,10 @@ def build_maintain_job(selection: Selection | None = None, name: str = "table_ma
                 maintained = maintain_table(entry, context.instance, config, run_id=context.run_id)
                 if maintained.error is not None:
                     errors.append(str(maintained.error))
-                elif maintained.cutoff is None:
-                    context.log.info("%s has no table yet", entry.name)
-                else:
+                elif maintained.cutoff is not None:
                     yield dg.AssetObservation(entry.key, metadata=_metadata(maintained))
+                elif entry.is_written:
+                    context.log.info("%s has no table yet", entry.name)
             if not config.apply:
                 context.log.info("Nothing was changed: set apply: true to do it.")
             if errors:

@@ -48,6 +48,11 @@ class VerifiedTable:
     error: PracticusAssetsError | None = None
 
     @property
+    def is_absent(self) -> bool:
+        """Whether there is no table, and Dagster does not believe otherwise."""
+        return self.verification is None and not self.drifts and self.error is None
+
+    @property
     def problems(self) -> tuple[TableProblem, ...]:
         """What is wrong with the log and the files."""
         return self.verification.problems if self.verification is not None else ()
@@ -120,7 +125,7 @@ def build_verify_job(selection: Selection | None = None, name: str = "table_veri
                 verified = verify_table(entry, context.instance, config)
                 if verified.verification is not None:
                     yield dg.AssetObservation(entry.key, metadata=_metadata(verified.verification))
-                elif verified.error is None:
+                elif verified.error is None and entry.is_written:
                     context.log.info("%s has no table yet", entry.name)
                 yield from verified.events
                 sentences += _sentences(verified)

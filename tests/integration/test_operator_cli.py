@@ -193,10 +193,14 @@ def test_assets_that_are_no_tables_are_left_alone(run: Run, folder: Path) -> Non
 @dg.asset
 def note() -> None: ...
 
+@table_asset
+def later() -> pd.DataFrame: ...
+
 raw = dg.AssetSpec("raw", partitions_def=DAYS)
+raw_csv = dg.AssetSpec("raw_csv")
 """
     text = DEFINITIONS.replace("defs =", more + "defs =").replace(
-        "[orders, total]", "[orders, total, note, raw]"
+        "[orders, total]", "[orders, total, note, later, raw, raw_csv]"
     )
     (folder / "more.py").write_text(text)
     with dg.DagsterInstance.get() as instance:
@@ -207,11 +211,17 @@ raw = dg.AssetSpec("raw", partitions_def=DAYS)
             instance=instance,
             resources=loaded.resources,
         ).success
-    assert "No table yet: note." in run("verify", "--all", "-f", "more.py").stdout
-    assert "No table yet: note." in run("maintain", "--all", "-f", "more.py").stdout
+    for command in ("verify", "maintain"):
+        shown = run(command, "--all", "-f", "more.py").stdout
+        assert "note" not in shown
+        assert "raw" not in shown
+        assert "No table yet: later." in shown
     versions = told(run("release", "publish", "first", "-f", "more.py", "--json"))["versions"]
     assert versions == {"shop/orders": 0, "total": 0}
-    assert "there is no Delta table at" in run("verify", "note", "-f", "more.py", code=1).stderr
+    for name in ("note", "raw_csv"):
+        missing = run("verify", name, "-f", "more.py", code=1).stderr
+        assert "there is no Delta table at" in missing
+        assert f"{name} is an external asset, or one that returns nothing" in missing
     assert "there are no tables ['raw'] here" in run("history", "raw", "-f", "more.py", code=1).stderr
 
 
