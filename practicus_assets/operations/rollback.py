@@ -1,7 +1,7 @@
 """Rollbacks of tables of assets: which partitions go back, and what Dagster gets to know of it."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import dagster as dg
@@ -19,7 +19,6 @@ from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprint import EMPTY
 from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.upkeep.history import version_of
-from practicus_assets.lake.upkeep.origins import origins
 from practicus_assets.lake.upkeep.rollback import RollbackPlan, carry_out, plan_rollback
 from practicus_assets.operations.drift import fingerprints
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
@@ -97,20 +96,12 @@ def _applied(
         return Rollback(plan)
     else:
         scope = plan.scope
-        before = Snapshot.open(entry.table, plan.target, scope)
-        codes = {
-            origin.record.code_version
-            for origin in origins(entry.table, before.version, scope, before.schema).values()
-            if origin.record is not None
-        }
-        if len(codes) == 1:
-            provenance = replace(provenance, code_version=codes.pop())
         commit = carry_out(entry.table, plan, provenance, undo_newer=config.undo_newer)
-    return Rollback(
-        plan,
-        commit,
-        tuple(_events(entry, instance, scope, commit, (plan.target, provenance.code_version))),
-    )
+    [logged] = entries(entry.table, commit.version, commit.version)
+    record = logged.record
+    known = record is not None and record.restores_version == plan.target
+    origin = (plan.target, record.code_version if record is not None and known else "")
+    return Rollback(plan, commit, tuple(_events(entry, instance, scope, commit, origin)))
 
 
 def build_rollback_job(selection: Selection | None = None, name: str = "table_rollback") -> TableJob:

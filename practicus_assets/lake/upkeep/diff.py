@@ -12,6 +12,8 @@ from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.files import read_file
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.table import Table, TableVersion
+from practicus_assets.lake.partitions.recorded import RecordedScope
+from practicus_assets.lake.partitions.values import serialized
 from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.upkeep.progress import Progress, unseen
@@ -76,6 +78,7 @@ def diff_versions(
     after: int,
     *,
     samples: int = 5,
+    within: RecordedScope | None = None,
     progress: Progress = unseen,
 ) -> Diff:
     """Compare two versions. Only files that one of them has and the other has not are read.
@@ -85,6 +88,7 @@ def diff_versions(
         before: the version to compare with.
         after: the version to compare.
         samples: how many lost and gained rows to return at most.
+        within: the partitions to compare; all by default.
         progress: the callback that gets how many partitions are done, of how many.
 
     Raises:
@@ -100,7 +104,7 @@ def diff_versions(
     compared = [
         f.name for f in schemas[1] if f.name in schemas[0].names and schemas[0].field(f.name).equals(f)
     ]
-    files = [_by_partition(handle) for handle in handles]
+    files = [_by_partition(handle, within) for handle in handles]
     changed = sorted({*files[0], *files[1]}, key=repr)
     partitions: list[PartitionDiff] = []
     rewritten = 0
@@ -136,11 +140,22 @@ def _side(handle: TableVersion) -> Side:
     )
 
 
-def _by_partition(handle: TableVersion) -> dict[_Values, dict[str, DataFile]]:
+def _by_partition(handle: TableVersion, within: RecordedScope | None) -> dict[_Values, dict[str, DataFile]]:
     files: dict[_Values, dict[str, DataFile]] = {}
     for file in handle.files():
+        if within is not None and not _is_inside(file, within):
+            continue
         files.setdefault(tuple(file.values.items()), {})[file.path] = file
     return files
+
+
+def _is_inside(file: DataFile, scope: RecordedScope) -> bool:
+    """Return whether a file may hold rows of a scope."""
+    if any(column not in file.values for column in scope.columns):
+        return True  # the table is partitioned by other columns now
+    values = [file.values[column] for column in scope.columns]
+    texts = tuple(serialized(value) for value in values if value is not None)
+    return len(texts) == len(values) and scope.overlaps(RecordedScope(scope.columns, (texts,)))
 
 
 class _Pair:

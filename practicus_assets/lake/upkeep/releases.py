@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from practicus_assets.errors import CommitConflict, ReleaseRefused, TableNotFound, VersionGone, naming
 from practicus_assets.lake.contracts.contract import Column, Contract
-from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.mixture import refuse_mixed
 
 FOLDER = "_releases"
 _TRIES = 20
@@ -134,7 +134,7 @@ def publish(
         versions: of each table, by name.
         storage_options: of the lake.
         run_id: of the run that publishes.
-        mixed: whether tables may have been computed from other versions of each other than those released.
+        mixed: whether tables may have been computed from other rows of each other than those released.
 
     Raises:
         ReleaseRefused: if the name is taken, or the versions do not belong together.
@@ -146,7 +146,7 @@ def publish(
     tables = {table: Table.at(root_uri, table.split("/"), storage_options) for table in versions}
     handles = {table: place.open(versions[table]) for table, place in tables.items()}
     if not mixed:
-        _refuse_mixed(tables, versions)
+        refuse_mixed(tables, versions)
     wanted = Release(
         root_uri,
         0,
@@ -218,25 +218,6 @@ def _published(wanted: Release) -> Release | None:
     except CommitConflict:
         return None
     return replace(wanted, number=number)
-
-
-def _refuse_mixed(tables: Mapping[str, Table], versions: Mapping[str, int]) -> None:
-    """Raise ReleaseRefused if a table was computed from other rows of another than those released."""
-    for name, table in tables.items():
-        made = next((e for e in entries(table, versions[name]) if e.changes_rows), None)
-        record = made.record if made is not None else None
-        read = record.input_versions if record is not None else {}
-        for upstream, version in read.items():
-            if upstream not in versions or version == versions[upstream]:
-                continue
-            low, high = sorted((version, versions[upstream]))
-            between = [e.version for e in entries(tables[upstream], high, low + 1) if e.changes_rows]
-            if between:
-                raise ReleaseRefused(
-                    f"version {versions[name]} of {name} was computed from version {version} of {upstream}, "
-                    f"and the release would have version {versions[upstream]}, of other rows.",
-                    f"Nothing was written. Materialize {name} first, or say that versions may be mixed.",
-                )
 
 
 def _place(root_uri: str, storage_options: Mapping[str, str] | None) -> Table:

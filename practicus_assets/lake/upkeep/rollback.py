@@ -15,6 +15,7 @@ from practicus_assets.lake.partitions.values import Value
 from practicus_assets.lake.transactions.record import Commit, Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.history import HistoryEntry, described
+from practicus_assets.lake.upkeep.origins import origins
 
 _Values = Mapping[str, Value | None]
 
@@ -107,18 +108,32 @@ def carry_out(
                 f"going back to version {plan.target} would undo {len(plan.undone)} commits: {commits}.",
                 "Go back to a later version, or undo them all with --undo-newer (undo_newer in a job).",
             )
+        old = Snapshot.open(table, plan.target, plan.scope)
         transaction = Transaction(
             table,
             plan.scope,
             partition_by=table.open().partition_by,
             on_schema_change="replace" if plan.schema_returns else "refuse",
-            provenance=replace(provenance, restores=plan.target),
+            provenance=_restoring(table, plan, old, provenance),
         )
         _refuse_newer(table, plan, transaction)
-        old = Snapshot.open(table, plan.target, plan.scope)
         schema = old.schema if plan.schema_returns else Snapshot.open(table, plan.newest).schema
         rows = pa.RecordBatchReader.from_batches(schema, _as(schema, old))
     return transaction.write(rows)
+
+
+def _restoring(table: Table, plan: RollbackPlan, old: Snapshot, provenance: Provenance) -> Provenance:
+    """Return the provenance of a rollback: with code version and inputs of the rows that come back."""
+    commits = origins(table, plan.target, old.scope, old.schema)
+    records = [origin.record for origin in commits.values() if origin.record is not None]
+    codes = {record.code_version for record in records}
+    inputs = {(read.table, read.version, read.scope): read for record in records for read in record.inputs}
+    return replace(
+        provenance,
+        restores=plan.target,
+        code_version=codes.pop() if len(codes) == 1 else provenance.code_version,
+        inputs=tuple(inputs.values()),
+    )
 
 
 def _refuse_newer(table: Table, plan: RollbackPlan, transaction: Transaction) -> None:
