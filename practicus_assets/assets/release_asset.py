@@ -20,6 +20,7 @@ def build_release_asset(
     name: str,
     tables: Sequence[dg.AssetsDefinition | dg.AssetKey | str | Sequence[str]],
     *,
+    mixed: bool = False,
     io_manager_key: str = "io_manager",
     **asset_options: Any,
 ) -> dg.AssetsDefinition:
@@ -31,6 +32,7 @@ def build_release_asset(
     Args:
         name: the asset's name.
         tables: table assets of one lake, or their keys.
+        mixed: whether tables may have been computed from other rows of each other than those released.
         io_manager_key: the name of the `DeltaIOManager` of the tables that are given as keys.
         asset_options: other options of `dg.asset`, e.g. `group_name`.
 
@@ -59,7 +61,9 @@ def build_release_asset(
         versions = {table.name: _version(context, key, table) for key, table in places.items()}
         options = next(iter(places.values())).storage_options
         release_name = f"{name}-{context.run.run_id[:8]}"
-        release = publish(lake.root_uri, release_name, versions, options, run_id=context.run.run_id)
+        release = publish(
+            lake.root_uri, release_name, versions, options, run_id=context.run.run_id, mixed=mixed
+        )
         content = hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:16]
         return dg.MaterializeResult(
             metadata={

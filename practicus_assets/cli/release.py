@@ -24,7 +24,9 @@ def release() -> None:
 @click.argument("name")
 @click.argument("tables", nargs=-1)
 @click.option("--run", "run_id", help="The versions that this run made; without it, the newest ones.")
-@click.option("--mixed", is_flag=True, help="Even if a table was computed from other versions than those.")
+@click.option(
+    "--mixed", is_flag=True, help="Even if a table was computed from other rows of another than those."
+)
 @output.json_option
 @code_location.options
 def publish_command(

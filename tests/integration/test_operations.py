@@ -558,6 +558,24 @@ def test_a_release_of_tables_that_do_not_belong_together_fails_its_asset(shop: S
     failed = shop.bench.run([*shop.assets, nightly], select=["nightly"], fails=True)
     assert "version 0 of copy was computed from version 0 of orders" in errors(failed)
     assert not shop.bench.exists("_releases")
+    nightly = build_release_asset("nightly", ["orders", dg.AssetKey("copy")], mixed=True)
+    shop.bench.run([*shop.assets, nightly], select=["nightly"])
+    assert Release.open(shop.bench.root).versions == {"orders": 1, "copy": 0}
+
+
+def test_a_release_is_refused_for_what_was_read_and_after_a_rollback_too(shop: Shop) -> None:
+    nightly = build_release_asset("nightly", [shop.orders, shop.copy])
+    assets = [*shop.assets, nightly]
+    shop.day("orders", "copy", day=FIRST)
+    shop.day("orders", day=SECOND)  # which copy has not read
+    shop.bench.run(assets, select=["nightly"])
+    shop.day("orders", "copy", day=FIRST, number=2)
+    shop.bench.run(assets, select=["nightly"])
+    shop.job("table_rollback", "rollback", apply=True, table="copy", to="0")
+    failed = shop.bench.run(assets, select=["nightly"], fails=True)
+    assert "version 2 of copy was computed from version 0 of orders" in errors(failed)
+    assert f"its rows of day={FIRST} differ" in errors(failed)
+    assert "--mixed" in errors(failed)
 
 
 def test_maintenance_keeps_what_the_newest_releases_need(shop: Shop) -> None:

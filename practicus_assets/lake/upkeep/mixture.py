@@ -11,7 +11,7 @@ from practicus_assets.errors import ReleaseRefused, UnsupportedTable, VersionGon
 from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.recorded import RecordedScope
+from practicus_assets.lake.partitions.recorded import RecordedCondition, RecordedScope
 from practicus_assets.lake.upkeep.diff import Diff, diff_versions
 
 
@@ -41,14 +41,26 @@ def refuse_mixed(tables: Mapping[str, Table], versions: Mapping[str, int]) -> No
 
 
 def _inputs(table: Table, version: int) -> Sequence[InputVersion]:
-    """Return what the newest commit that changed rows, as of a version, was computed from."""
-    newest = next((entry for entry in entries(table, version) if entry.changes_rows), None)
-    record = newest.record if newest is not None else None
-    if record is None:
-        return ()
-    if record.restores_version is not None and not record.inputs:  # older releases did not record them
-        return _inputs(table, record.restores_version)
-    return record.inputs
+    """Return what the newest commit whose rows are part of a version was computed from.
+
+    A rollback has the inputs of the rows that it brought back. One that brought none back, for there were
+    none yet, has no inputs: the commits that it undid are passed over then.
+    """
+    undone: set[tuple[RecordedCondition, ...]] = set()
+    for entry in entries(table, version):
+        record = entry.record
+        if not entry.changes_rows:
+            continue
+        if record is None:
+            break
+        if record.inputs or record.restores_version is None:
+            if not record.scope.is_whole_table and undone.issuperset(record.scope.parts):
+                continue
+            return record.inputs
+        if record.scope.is_whole_table:
+            return _inputs(table, record.restores_version)  # older releases did not record the inputs
+        undone |= set(record.scope.parts)
+    return ()
 
 
 def _mismatch(table: Table, read: InputVersion, released: int) -> str:
