@@ -24,9 +24,7 @@ def release() -> None:
 @click.argument("name")
 @click.argument("tables", nargs=-1)
 @click.option("--run", "run_id", help="The versions that this run made; without it, the newest ones.")
-@click.option(
-    "--mixed", is_flag=True, help="Even if a table was computed from other rows of another than those."
-)
+@click.option("--mixed", is_flag=True, help="Even if one was computed from other rows of another.")
 @output.json_option
 @code_location.options
 def publish_command(

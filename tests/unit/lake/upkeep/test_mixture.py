@@ -97,9 +97,7 @@ def test_a_rollback_keeps_the_inputs_of_the_rows_it_brings_back(lake: Lake) -> N
     [entry] = entries(lake.weather_log, 2, 2)
     assert entry.record is not None
     assert [(read.table, read.version) for read in entry.record.inputs] == [("weather", 0)]
-    with pytest.raises(
-        ReleaseRefused, match="version 2 of weather_log was computed from version 0"
-    ):
+    with pytest.raises(ReleaseRefused, match="version 2 of weather_log was computed from version 0"):
         lake.publish()
 
 
