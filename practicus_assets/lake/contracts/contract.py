@@ -15,9 +15,10 @@ from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatc
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, schema_failure
 from practicus_assets.lake.contracts.check import Check, Kind, Severity
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
+from practicus_assets.lake.rows.casts import exact_scalar
 from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
 from practicus_assets.lake.rows.schema import conformed, reconcile
-from practicus_assets.lake.rows.types import exact_scalar, stored_type
+from practicus_assets.lake.rows.types import stored_type
 
 _CHECK_NAME = re.compile(r"[A-Za-z0-9_]+")  # what Dagster takes as the name of an asset check
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError
 from practicus_assets.lake.contracts.contract import Column, Contract, RowRule
+from practicus_assets.lake.rows.casts import exact_scalar
 from practicus_assets.lake.rows.frames import read_as
-from practicus_assets.lake.rows.types import exact_scalar, stored_type
+from practicus_assets.lake.rows.types import stored_type
 
 _NO_PROMISE = {
     "coerce": "coerce would change values: convert them in the function",

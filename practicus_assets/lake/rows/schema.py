@@ -6,7 +6,8 @@ from typing import Literal
 import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, OutOfScope, SchemaMismatch
-from practicus_assets.lake.rows.types import exact_cast, knows_nulls_only, stored_type
+from practicus_assets.lake.rows.casts import exact_cast
+from practicus_assets.lake.rows.types import knows_nulls_only, stored_type
 
 SchemaChange = Literal["add", "refuse", "replace"]
 
