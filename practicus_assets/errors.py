@@ -58,10 +58,12 @@ class PracticusAssetsError(Exception):
 
     def __str__(self) -> str:
         place = self.table + (f" [{self.partitions}]" if self.partitions else "")
-        sentences = [f"{place}: {self.problem}" if place else self.problem, self.advice]
-        if self.nothing_written:
-            sentences.append("Nothing was written.")
-        return " ".join(sentence for sentence in sentences if sentence)
+        sentences = [*self._sentences(), "Nothing was written." if self.nothing_written else ""]
+        text = " ".join(sentence for sentence in sentences if sentence)
+        return f"{place}: {text}" if place else text
+
+    def _sentences(self) -> list[str]:
+        return [self.problem, self.advice]
 
 
 class DeclarationError(PracticusAssetsError):
@@ -69,7 +71,19 @@ class DeclarationError(PracticusAssetsError):
 
 
 class DataRefused(PracticusAssetsError):
-    """The data cannot become the table as they are: fix the data, the function or the contract."""
+    """The data cannot become the table as they are: fix the data, the function or the contract.
+
+    Attributes:
+        sample: some of the values that are refused, as a sentence; empty where the lake's `sample_rows` is 0.
+
+    """
+
+    def __init__(self, problem: str, advice: str = "", sample: str = "") -> None:
+        super().__init__(problem, advice)
+        self.sample = sample
+
+    def _sentences(self) -> list[str]:
+        return [self.problem, self.sample, self.advice]
 
 
 class SchemaMismatch(DataRefused):

@@ -7,6 +7,7 @@ import pyarrow.fs
 
 from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.rows.casts import exact_cast
 
 _LOG = "_delta_log"
 
@@ -55,7 +56,7 @@ def read_file(
         ]
         for batch in parquet.iter_batches(columns=stored, use_threads=False):
             arrays = [
-                batch.column(f.name).cast(f.type)
+                exact_cast(batch.column(f.name), f.type, f.name)
                 if f.name in stored
                 else pa.repeat(pa.scalar(file.values.get(f.name), f.type), batch.num_rows)
                 for f in wanted

@@ -13,6 +13,7 @@ from practicus_assets.lake.delta.log import entries, landed_ms
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.partitions.values import identifier
+from practicus_assets.lake.rows.casts import exact_cast
 
 _ALIAS = "snapshot"
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*(?:(?!/\*).)*?\*/""", re.DOTALL)
@@ -145,7 +146,7 @@ class Snapshot:
         with self._table.reading(version=self.version):
             for batch in stream:
                 yield pa.record_batch(
-                    [column.cast(f.type) for column, f in zip(batch.columns, schema, strict=True)],
+                    [exact_cast(c, f.type, f.name) for c, f in zip(batch.columns, schema, strict=True)],
                     schema=schema,
                 )
 

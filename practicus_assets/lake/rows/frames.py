@@ -12,6 +12,7 @@ from practicus_assets.errors import DeclarationError, SchemaMismatch
 
 BATCH_ROWS = 131_072
 _EXHAUSTED = object()
+_POLARS_ONLY = {"Int128", "UInt128", "Object"}
 
 
 def record_batches(value: Any) -> pa.RecordBatchReader:
@@ -45,6 +46,7 @@ def _reader(value: Any) -> pa.RecordBatchReader:
     if isinstance(value, pa.Table):
         return value.to_reader(max_chunksize=BATCH_ROWS)
     if hasattr(value, "__arrow_c_stream__"):
+        _refuse_polars_types(value)
         try:
             return pa.RecordBatchReader.from_stream(value)
         except pa.ArrowInvalid as error:
@@ -60,6 +62,28 @@ def _reader(value: Any) -> pa.RecordBatchReader:
         "Return a DataFrame, a pyarrow.Table, a RecordBatchReader, an object with __arrow_c_stream__, "
         "or a generator of record batches.",
     )
+
+
+def _refuse_polars_types(value: Any) -> None:
+    """Raise SchemaMismatch for columns of a polars frame that Arrow has no type for.
+
+    polars gives the addresses of Python objects as bytes.
+    """
+    if not type(value).__module__.startswith("polars.") or not hasattr(value, "schema"):
+        return
+    odd = [f"{name} ({dtype})" for name, dtype in value.schema.items() if _POLARS_ONLY & _dtypes(dtype)]
+    if odd:
+        raise SchemaMismatch(
+            f"the columns {odd} are of types that Arrow does not have.",
+            "Cast them: 128-bit integers to Decimal(38, 0), objects to what they hold.",
+        )
+
+
+def _dtypes(dtype: Any) -> set[str]:
+    """Return the names of a polars dtype and of those inside of it."""
+    inner = [getattr(dtype, name) for name in ("inner", "key", "value") if hasattr(dtype, name)]
+    inner += [field.dtype for field in getattr(dtype, "fields", ())]
+    return {str(dtype.base_type()), *(name for part in inner for name in _dtypes(part))}
 
 
 def _from_iterable(batches: Iterable[Any]) -> pa.RecordBatchReader:

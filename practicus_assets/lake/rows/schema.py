@@ -1,12 +1,13 @@
 """Schemas: what a table's columns are after a commit, given what they were, are promised and now come as."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import pyarrow as pa
 
-from practicus_assets.errors import DataRefused, OutOfScope, SchemaMismatch
+from practicus_assets.errors import OutOfScope, SchemaMismatch
 from practicus_assets.lake.rows.casts import exact_cast
+from practicus_assets.lake.rows.nested import absent_fields, as_strict, joined, unordered
 from practicus_assets.lake.rows.types import knows_nulls_only, stored_type
 
 SchemaChange = Literal["add", "refuse", "replace"]
@@ -50,8 +51,7 @@ def reconcile(
     if missing:
         raise SchemaMismatch(
             f"the output lacks the columns {missing}; it has {output.names}.",
-            "Return them, with nulls if need be"
-            + (', or set on_schema_change="replace".' if all_rows else "."),
+            _return_them(all_rows=all_rows),
         )
     new = [name for name in names if name not in existing]
     if existing and new and change == "refuse":
@@ -64,21 +64,15 @@ def reconcile(
         wanted = promised.get(name) or (output.field(name).type if name in output.names else filled[name])
         field = existing.get(name)
         if field is None:
-            field = pa.field(name, stored_type(wanted, name))
+            field = pa.field(name, stored_type(wanted, name, keeps_required=name in promised))
         elif not knows_nulls_only(wanted):
             field = _fitted(field, stored_type(wanted, name), change, all_rows=all_rows)
-            if name in promised and field.type != stored_type(wanted, name):
-                raise SchemaMismatch(
-                    f"column {name!r} is of type {field.type} in the table and {wanted} in the contract.",
-                    "Change the contract, or rewrite the table as a whole.",
-                )
+            if name in promised:
+                _refuse_broken_promise(field, wanted)
+        if name in output.names:
+            _refuse_absent_fields(field, output.field(name).type, all_rows=all_rows)
         fields.append(field)
-    spelled: dict[str, list[str]] = {}
-    for field in fields:
-        spelled.setdefault(field.name.lower(), []).append(field.name)
-    alike = [names for names in spelled.values() if len(names) > 1]
-    if alike:
-        raise SchemaMismatch(f"Delta Lake does not tell the columns {alike[0]} apart.", "Rename one of them.")
+    _refuse_alike([field.name for field in fields])
     return pa.schema(fields)
 
 
@@ -111,27 +105,66 @@ def conformed(
                 "Return the column.",
             )
         if not field.nullable and array.null_count:
-            raise DataRefused(
-                f"column {field.name!r} is NOT NULL in the table, "
-                f"and {array.null_count:,} rows have no value.",
+            raise SchemaMismatch(
+                f"{field.name!r} is NOT NULL in the table, and {array.null_count:,} rows have none.",
                 "Fill or drop these rows.",
             )
         arrays.append(array)
     return pa.record_batch(arrays, schema=schema)
 
 
+def _refuse_alike(names: Sequence[str]) -> None:
+    """Raise SchemaMismatch if two columns differ in case alone."""
+    spelled: dict[str, list[str]] = {}
+    for name in names:
+        spelled.setdefault(name.lower(), []).append(name)
+    alike = [spellings for spellings in spelled.values() if len(spellings) > 1]
+    if alike:
+        raise SchemaMismatch(f"Delta Lake does not tell the columns {alike[0]} apart.", "Rename one of them.")
+
+
+def _refuse_absent_fields(field: pa.Field, output: pa.DataType, *, all_rows: bool) -> None:
+    """Raise SchemaMismatch if the structs inside a column of the output lack fields of the table's."""
+    absent = absent_fields(field.type, output, field.name)
+    if absent:
+        raise SchemaMismatch(f"the output lacks the fields {absent}.", _return_them(all_rows=all_rows))
+
+
+def _return_them(*, all_rows: bool) -> str:
+    return "Return them, with nulls if need be" + (
+        ', or set on_schema_change="replace".' if all_rows else "."
+    )
+
+
 def _fitted(field: pa.Field, wanted: pa.DataType, change: SchemaChange, *, all_rows: bool) -> pa.Field:
-    """Return a column's field, widened where every row is replaced and the wanted type holds more."""
-    return field.with_type(wanted) if all_rows and change == "add" and _widens(field.type, wanted) else field
+    """Return a column's field with the wanted type's new fields, and widened where every row is replaced."""
+    added = absent_fields(wanted, field.type, field.name)
+    if added and change == "refuse":
+        raise SchemaMismatch(
+            f'the fields {added} are new, and on_schema_change is "refuse".',
+            f"The table's column is of type {field.type}.",
+        )
+    fitted = joined(field.type, wanted, all_rows=all_rows and change == "add")
+    inside_maps = absent_fields(wanted, fitted, field.name)
+    if inside_maps:
+        raise SchemaMismatch(
+            f"the fields {inside_maps} are new inside of a map, and old rows stay in the table.",
+            "Replace the table as a whole, or leave them out: delta-rs could not read the old rows.",
+        )
+    stored_type(fitted, field.name)  # raises for fields that Delta does not tell apart
+    return field.with_type(fitted)
 
 
-def _widens(narrow: pa.DataType, wide: pa.DataType) -> bool:
-    """Whether each value of the first type is a value of the second."""
-    if pa.types.is_integer(narrow) and pa.types.is_integer(wide):
-        return bool(wide.bit_width > narrow.bit_width)
-    if narrow == pa.float32() and wide == pa.float64():
-        return True
-    if pa.types.is_decimal(narrow) and pa.types.is_decimal(wide):
-        whole = wide.precision - wide.scale >= narrow.precision - narrow.scale
-        return bool(whole and wide.scale >= narrow.scale and wide != narrow)
-    return False
+def _refuse_broken_promise(field: pa.Field, promised: pa.DataType) -> None:
+    """Raise SchemaMismatch if a table's column is not what the contract says."""
+    if unordered(field.type) != unordered(stored_type(promised, field.name)):
+        raise SchemaMismatch(
+            f"column {field.name!r} is of type {field.type} in the table and {promised} in the contract.",
+            "Change the contract, or rewrite the table as a whole.",
+        )
+    if not as_strict(field.type, stored_type(promised, field.name, keeps_required=True)):
+        raise SchemaMismatch(
+            f"column {field.name!r} is of type {field.type} in the table, which allows nulls where the "
+            f"contract's {promised} does not.",
+            "Change the contract, or rewrite the table as a whole.",
+        )

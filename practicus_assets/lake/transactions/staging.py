@@ -18,6 +18,7 @@ from deltalake.transaction import AddAction
 
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import Value, folder, serialized
+from practicus_assets.lake.rows.casts import exact_cast
 from practicus_assets.lake.rows.fingerprint import Fingerprint, Hashes
 
 _BUFFERED_BYTES = 256 << 20  # over all partitions, before the largest buffer is written
@@ -135,7 +136,7 @@ class Staging:
                         arrays = [
                             pa.repeat(pa.scalar(partition[f.name], f.type), batch.num_rows)
                             if f.name in partition
-                            else batch.column(f.name).cast(f.type)
+                            else exact_cast(batch.column(f.name), f.type, f.name)
                             for f in schema
                         ]
                         yield pa.record_batch(arrays, schema=schema)
