@@ -22,6 +22,7 @@ _PATHS = {
     "StorageClass": "/apis/storage.k8s.io/v1/storageclasses/{name}",
     "RuntimeClass": "/apis/node.k8s.io/v1/runtimeclasses/{name}",
 }
+CLUSTER_KINDS = {kind for kind, path in _PATHS.items() if "{namespace}" not in path}
 
 
 class Forbidden(Exception):

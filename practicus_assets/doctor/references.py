@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from practicus_assets.doctor.api_server import ApiServer, Forbidden
+from practicus_assets.doctor.api_server import CLUSTER_KINDS, ApiServer, Forbidden
 from practicus_assets.doctor.finding import Finding, failed, not_checked, ok, warning
 
 Reference = tuple[str, str]  # kind and name
@@ -62,7 +62,8 @@ def existence(server: ApiServer, wanted: Iterable[Reference]) -> Iterator[Findin
             unknown.append(f"{kind} {name}")
             continue
         if found is None:
-            advice = f"Make it in namespace {server.cluster.namespace}, or name another one."
+            place = "" if kind in CLUSTER_KINDS else f" in namespace {server.cluster.namespace}"
+            advice = f"Create it{place}, or name another one."
             yield failed(f"{kind} {name}", "there is none", advice)
         elif kind == "PersistentVolumeClaim":
             yield from _claim(server, name, found)

@@ -13,7 +13,8 @@ from practicus_assets.doctor.references import existence, references
 from practicus_assets.doctor.rights import rights
 from practicus_assets.doctor.trial import Setting, step_manifest, trial, trial_job
 from practicus_assets.errors import DeclarationError, PracticusAssetsError
-from practicus_assets.workers.kubernetes.cluster import Cluster, Unreachable, said
+from practicus_assets.workers.kubernetes.cluster import Cluster
+from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, message_of
 from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.region import Region
 
@@ -49,7 +50,7 @@ class Site:
         """Yield what the API server tells of it."""
         try:
             version = self._server.version()
-        except (DeclarationError, ApiException, *Unreachable) as error:
+        except (DeclarationError, ApiException, *UNREACHABLE) as error:
             yield failed("API server", *_told(error))
             yield not_checked("rights, named objects, nodes, pods", "the API server cannot be asked")
             return
@@ -102,7 +103,7 @@ def _asked(check: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Fi
     """Yield findings; an API server that does not answer is one."""
     try:
         yield from findings()
-    except (ApiException, *Unreachable) as error:
+    except (ApiException, *UNREACHABLE) as error:
         yield failed(check, *_told(error))
 
 
@@ -110,5 +111,8 @@ def _told(error: Exception) -> tuple[str, str]:
     if isinstance(error, PracticusAssetsError):
         return error.problem, error.advice
     if isinstance(error, ApiException):
-        return f"the API server answered: {said(error)}", "See to the kubeconfig's credentials and context."
+        return (
+            f"the API server answered: {message_of(error)}",
+            "See to the kubeconfig's credentials and context.",
+        )
     return f"it cannot be reached: {error}", "See to the kubeconfig's server, the network, and the cluster."

@@ -15,8 +15,9 @@ from practicus_assets.doctor import probe
 from practicus_assets.doctor.finding import Finding, failed, warning
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.workers.kubernetes import pod_status
-from practicus_assets.workers.kubernetes.cluster import Cluster, Unreachable, said
+from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.job import step_job
+from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, message_of
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.request.manifest import CONTAINER
@@ -137,10 +138,12 @@ def trial(cluster: Cluster, job: Mapping[str, Any], seconds: float) -> list[Find
     except ApiException as error:
         found.append(
             failed(
-                what, f"the API server refused: {said(error)}", "Mend the worker, or the namespace's rules."
+                what,
+                f"the API server refused: {message_of(error)}",
+                "Mend the worker, or the namespace's rules.",
             )
         )
-    except Unreachable as error:
+    except UNREACHABLE as error:
         found.append(failed(what, f"the API server went away: {error}", "Run doctor again."))
     finally:  # an interrupt too
         found += _removed(cluster, name)
@@ -213,6 +216,6 @@ def _last_line(cluster: Cluster, pod: Mapping[str, Any]) -> str:
 def _removed(cluster: Cluster, job: str) -> Iterator[Finding]:
     try:
         cluster.delete_job(job)
-    except (ApiException, *Unreachable) as error:
+    except (ApiException, *UNREACHABLE) as error:
         remove = cluster.kubectl("delete", "job", job)
         yield warning(f"Job {job}", f"it could not be removed: {error}", f"Remove it with: {remove}")

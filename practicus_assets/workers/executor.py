@@ -116,13 +116,18 @@ class WorkerExecutor(StepDelegatingExecutor):
         failure = self._handler.failure(step)
         if failure is None:
             return super().log_failure_or_retry_event_after_error(step_context, err_info, known_state)
+        causes = [each[0] for _, each in retries(step_context.instance, step_context.run_id, step)]
+        lost, out_of_memory = causes.count(LOST), causes.count(OUT_OF_MEMORY)
+        if isinstance(failure.error, WorkerLost) and lost >= self._handler.configuration.lost_retries:
+            failure.error.advice = (
+                f"{lost} attempts before this one lost their worker too: find out why, "
+                "or raise kubernetes: lost_retries."
+            )
         error = SerializableErrorInfo(
             message="\n".join([f"{type(failure.error).__name__}: {failure.error}", failure.log]).strip(),
             stack=[],
             cls_name=type(failure.error).__name__,
         )
-        causes = [each[0] for _, each in retries(step_context.instance, step_context.run_id, step)]
-        lost, out_of_memory = causes.count(LOST), causes.count(OUT_OF_MEMORY)
         if self._tries_again(failure, lost) and not step_context.retry_mode.disabled:
             wait = min(2**lost, _LONGEST_WAIT_S) if lost else 0
             return dg.DagsterEvent.step_retry_event(step_context, StepRetryData(error, wait))

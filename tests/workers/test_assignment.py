@@ -93,8 +93,10 @@ def test_a_spot_worker_goes_to_spot_nodes_and_after_two_losses_to_others() -> No
 
 
 def test_a_spot_worker_where_no_spot_nodes_are_known_is_refused() -> None:
-    with pytest.raises(DeclarationError, match="does not say which these are"):
+    with pytest.raises(DeclarationError, match=r"does not say which these are\. Set kubernetes: spot:"):
         configured().assign("step", Worker(spot=True))
+    with pytest.raises(DeclarationError, match="Set kubernetes: regions: eu: spot:"):
+        configured(kubernetes={"regions": {"eu": {}}}).assign("step", Worker(spot=True, region="eu"))
 
 
 def test_a_region_gives_image_and_account_to_workers_that_have_none() -> None:

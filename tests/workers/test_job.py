@@ -79,9 +79,16 @@ def test_the_pods_own_dagster_k8s_config_is_kept_below_the_worker() -> None:
     assert container["resources"]["requests"] == {"cpu": "1", "memory": "2Gi"}
 
 
-def test_a_worker_without_any_image_is_refused() -> None:
-    with pytest.raises(DeclarationError, match="no image is named"):
-        made(Worker(), run=planned_run("nightly", run_id=RUN.run_id))
+@pytest.mark.parametrize(
+    ("region", "key"), [(None, "Set kubernetes: image"), ("eu", "Set kubernetes: regions: eu: image")]
+)
+def test_a_worker_without_any_image_is_refused_and_the_key_to_set_is_named(region: Any, key: str) -> None:
+    configuration = Configuration.of({"kubernetes": {"regions": {"eu": {}}}})
+    assignment = configuration.assign("orders", Worker(region=region))
+    run = planned_run("nightly", run_id=RUN.run_id)
+    with pytest.raises(DeclarationError, match="no image is named") as caught:
+        step_job("orders", assignment, run, environment={}, launcher=None)
+    assert key in str(caught.value)
 
 
 @pytest.mark.parametrize("step", ["orders", "shop__orders", "A" * 200, "ñandú", "9lives", "[dynamic]?"])

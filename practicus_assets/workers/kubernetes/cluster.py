@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 import kubernetes
-import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 
 from practicus_assets.errors import DeclarationError
+from practicus_assets.workers.kubernetes.refusal import UNREACHABLE
 from practicus_assets.workers.placement.region import Region, own_namespace
 
 TIMEOUT_S = (5, 30)  # to connect, and to answer
@@ -28,8 +28,6 @@ RIGHTS = (
     ("get", "", "pods/log"),
     ("list", "", "events"),
 )
-
-Unreachable = (urllib3.exceptions.HTTPError, OSError)
 
 
 class Cluster:
@@ -72,9 +70,12 @@ class Cluster:
                     self.region.kubeconfig, self.region.context, client_configuration=configuration
                 )
         except kubernetes.config.ConfigException as error:
+            named = self.region.context or self.region.kubeconfig
             raise DeclarationError(
-                f"{self.region.label} cannot be reached: {error}",
-                "Set KUBECONFIG, or context and kubeconfig of the region in the executor's configuration.",
+                f"{self.region.label} cannot be reached: {str(error).rstrip('.')}.",
+                f"Correct {self.region.key}: context or kubeconfig in the executor's configuration."
+                if named
+                else f"Set KUBECONFIG, or {self.region.key}: context and kubeconfig.",
             ) from error
         configuration.retries = 2
         return kubernetes.client.ApiClient(configuration)
@@ -136,7 +137,7 @@ class Cluster:
                 _preload_content=False,
                 _request_timeout=TIMEOUT_S,
             )
-        except (ApiException, *Unreachable):
+        except (ApiException, *UNREACHABLE):
             return ""
         return str(answer.data.decode(errors="replace"))
 
@@ -181,11 +182,3 @@ class Cluster:
             raise
         found: Mapping[str, Any] = json.loads(answer.data) if parsed else {}
         return dict(found)
-
-
-def said(error: ApiException) -> str:
-    """Return the API server's own words (the field `message` of its `Status`)."""
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return f"{error.status} {error.reason}"

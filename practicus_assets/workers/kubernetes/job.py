@@ -88,8 +88,8 @@ def _job(
         config = DagsterK8sJobConfig(job_image=image, image_pull_policy="IfNotPresent")
     if not config.job_image and not context.run_k8s_config.container_config.get("image"):
         raise DeclarationError(
-            "no image is named for its pod.",
-            "Set kubernetes: image in the executor's configuration, or image of the worker.",
+            f"no image is named for its pod in {assignment.region.label}.",
+            f"Set {assignment.region.key}: image in the executor's configuration, or image of the worker.",
         )
     return construct_dagster_k8s_job(
         job_config=config,

@@ -4,7 +4,6 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +14,15 @@ from kubernetes.client.exceptions import ApiException
 from practicus_assets.errors import WorkerLost, WorkerOutOfMemory, WorkerRejected
 from practicus_assets.instance.events import has_ended
 from practicus_assets.workers.kubernetes import pod_status
-from practicus_assets.workers.kubernetes.cluster import Cluster, Unreachable, said
+from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.job import RUN_LABEL, step_job
+from practicus_assets.workers.kubernetes.refusal import (
+    UNREACHABLE,
+    may_pass,
+    message_of,
+    refusal,
+    refusals,
+)
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
 from practicus_assets.workers.placement.assignment import Assignment
@@ -32,7 +38,7 @@ _SLOW_START_S = 15.0  # after which a pod that has not started is asked why
 
 
 @dataclass
-class _Watch:
+class _StepPod:
     """What is known of a step's newest attempt."""
 
     run_id: str
@@ -55,7 +61,7 @@ class PodHandler(WorkerHandler):
         super().__init__(configuration)
         self._launcher = launcher
         self._clusters: dict[str, Cluster] = {}
-        self._watched: dict[str, _Watch] = {}
+        self._watched: dict[str, _StepPod] = {}
         self._pages: dict[str, tuple[float, dict[str, list[dict[str, Any]]]]] = {}
         self._unreachable: set[str] = set()
         self._owners: dict[bool, dict[str, str] | None] = {}
@@ -73,7 +79,7 @@ class PodHandler(WorkerHandler):
             return
         try:
             watch.cluster.keep_job(watch.job, self.configuration.keep_succeeded)
-        except (ApiException, *Unreachable):
+        except (ApiException, *UNREACHABLE):
             return  # it then stays as long as a failed one
 
     def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
@@ -81,7 +87,7 @@ class PodHandler(WorkerHandler):
         worker, cluster = watch.assignment.worker, watch.cluster
         owner = None
         if cluster.region.in_cluster and cluster.namespace == own_namespace():
-            with _refusals(cluster):
+            with refusals(cluster.region, cluster.namespace):
                 owner = self._owner(resumed=attempt.instance.run_will_resume(attempt.run.run_id))
         job = step_job(
             watch.job,
@@ -107,14 +113,14 @@ class PodHandler(WorkerHandler):
         watch.unmade = job
         self._make(watch)
 
-    def _make(self, watch: _Watch) -> None:
+    def _make(self, watch: _StepPod) -> None:
         """Create a step's Job, or leave it to the next look where the API server does not answer."""
         try:
             watch.cluster.create_job(watch.unmade)
         except ApiException as error:
-            if not _may_pass(error):
-                raise _refusal(watch.cluster, error) from error
-        except Unreachable:
+            if not may_pass(error):
+                raise refusal(watch.cluster.region, watch.cluster.namespace, error) from error
+        except UNREACHABLE:
             return
         else:
             watch.unmade, watch.since = None, time.monotonic()
@@ -129,9 +135,9 @@ class PodHandler(WorkerHandler):
         except WorkerRejected as error:
             failure = Failure(error)
         except ApiException as error:  # the step may be well, and reports by itself
-            self._tell_unreachable(attempt, watch.cluster, said(error))
+            self._tell_unreachable(attempt, watch.cluster, message_of(error))
             return None
-        except Unreachable as error:
+        except UNREACHABLE as error:
             self._tell_unreachable(attempt, watch.cluster, str(error))
             return None
         self._unreachable.discard(watch.cluster.region.name)
@@ -147,21 +153,21 @@ class PodHandler(WorkerHandler):
         self._tell(attempt, f"Deleting Kubernetes job {watch.job}.")
         self._delete(attempt, watch)
 
-    def _delete(self, attempt: Attempt, watch: _Watch) -> None:
+    def _delete(self, attempt: Attempt, watch: _StepPod) -> None:
         try:
             watch.cluster.delete_job(watch.job)
-        except (ApiException, *Unreachable) as error:
+        except (ApiException, *UNREACHABLE) as error:
             remove = watch.cluster.kubectl("delete", "job", watch.job)
             self._tell(attempt, f"The Job could not be deleted: {error}. Delete it with: {remove}")
 
-    def _watch(self, attempt: Attempt) -> _Watch:
+    def _watch(self, attempt: Attempt) -> _StepPod:
         """Return what is known of an attempt, also if an earlier process of the run started it."""
         watch = self._watched.get(attempt.step)
         if watch is None or watch.attempt != attempt.number:
             assignment = attempt.assignment(self.configuration)
             name = job_name(attempt.step, attempt.run.run_id, attempt.number)
             cluster = self._cluster(assignment.region)
-            watch = _Watch(attempt.run.run_id, attempt.number, name, cluster, assignment)
+            watch = _StepPod(attempt.run.run_id, attempt.number, name, cluster, assignment)
             self._watched[attempt.step] = watch
         return watch
 
@@ -208,12 +214,12 @@ class PodHandler(WorkerHandler):
             held = [w for step, w in self._watched.items() if w.has_sidecar and self.is_over(step)]
             if not held:
                 return
-            with contextlib.suppress(ApiException, *Unreachable):
+            with contextlib.suppress(ApiException, *UNREACHABLE):
                 for watch in held:
                     self._release(self._listed(watch.cluster, watch.run_id))
             time.sleep(_PAGE_S)
 
-    def _judged(self, attempt: Attempt, watch: _Watch, pods: list[dict[str, Any]]) -> Failure | None:
+    def _judged(self, attempt: Attempt, watch: _StepPod, pods: list[dict[str, Any]]) -> Failure | None:
         if not watch.pod and pods:
             watch.pod = min(pods, key=lambda each: each["metadata"]["creationTimestamp"])["metadata"]["uid"]
         pod = next((each for each in pods if each["metadata"]["uid"] == watch.pod), None)
@@ -228,7 +234,7 @@ class PodHandler(WorkerHandler):
         self._tell_obstacle(attempt, watch, pod)
         return None
 
-    def _without_pod(self, attempt: Attempt, watch: _Watch) -> Failure | None:
+    def _without_pod(self, attempt: Attempt, watch: _StepPod) -> Failure | None:
         if watch.pod:
             return Failure(WorkerLost("its pod was deleted."))
         if time.monotonic() - watch.since < _NO_POD_S:
@@ -241,10 +247,15 @@ class PodHandler(WorkerHandler):
             return Failure(WorkerLost("its pod was deleted."))
         warning = self._tell_warning(attempt, watch, "Job", watch.job)
         if _REFUSED.search(warning) and "exceeded quota" not in warning:
-            return Failure(WorkerRejected(f"the cluster refuses its pod. {warning}", "Mend the worker."))
+            return Failure(
+                WorkerRejected(
+                    f"the cluster refuses its pod. {warning.rstrip('.')}.",
+                    "Correct its worker, or create what it names; practicus-assets worker prints the Job.",
+                )
+            )
         return None
 
-    def _failure(self, watch: _Watch, pod: dict[str, Any], end: pod_status.End) -> Failure:
+    def _failure(self, watch: _StepPod, pod: dict[str, Any], end: pod_status.End) -> Failure:
         cluster, name = watch.cluster, pod["metadata"]["name"]
         captured = watch.assignment.worker.capture_logs is not False
         log = cluster.log_tail(name, end.container) if end.started and captured else ""
@@ -271,11 +282,14 @@ class PodHandler(WorkerHandler):
                 )
             )
         grown = watch.assignment.next_memory
-        if isinstance(end.error, WorkerOutOfMemory) and grown is not None:
-            end.error.advice = f"The next attempt gets {grown}."
+        if isinstance(end.error, WorkerOutOfMemory):
+            if grown is not None:
+                end.error.advice = f"The next attempt gets {grown}."
+            elif (limit := watch.assignment.worker.memory_limit) is not None:
+                end.error.advice = f"Raise memory_limit of its worker, which is {limit} and is reached."
         return Failure(end.error, may_grow=grown is not None, metadata=metadata, log=log)
 
-    def _tell_obstacle(self, attempt: Attempt, watch: _Watch, pod: dict[str, Any]) -> None:
+    def _tell_obstacle(self, attempt: Attempt, watch: _StepPod, pod: dict[str, Any]) -> None:
         if pod_status.has_started(pod):
             return
         said = pod_status.obstacle(pod)
@@ -284,7 +298,7 @@ class PodHandler(WorkerHandler):
         elif time.monotonic() - watch.since > _SLOW_START_S:
             self._tell_warning(attempt, watch, "Pod", pod["metadata"]["name"])
 
-    def _tell_warning(self, attempt: Attempt, watch: _Watch, kind: str, name: str) -> str:
+    def _tell_warning(self, attempt: Attempt, watch: _StepPod, kind: str, name: str) -> str:
         """Tell the newest warning about an object, and return it; empty if there is none."""
         warnings = watch.cluster.events(kind, name)
         if not warnings:
@@ -293,7 +307,7 @@ class PodHandler(WorkerHandler):
         self._tell_waiting(attempt, watch, said)
         return said
 
-    def _tell_waiting(self, attempt: Attempt, watch: _Watch, why: str) -> None:
+    def _tell_waiting(self, attempt: Attempt, watch: _StepPod, why: str) -> None:
         if why != watch.told:
             watch.told = why
             self._tell(attempt, f"The worker waits. {why}")
@@ -305,27 +319,3 @@ class PodHandler(WorkerHandler):
 
     def _tell(self, attempt: Attempt, message: str) -> None:
         dg.DagsterEvent.engine_event(attempt.step_context, message, EngineEventData())
-
-
-@contextmanager
-def _refusals(cluster: Cluster) -> Iterator[None]:
-    """Raise what the API server refuses, or does not answer, as a worker's failure."""
-    try:
-        yield
-    except ApiException as error:
-        if _may_pass(error):
-            raise WorkerLost(f"the API server answered {error.status} {error.reason}.") from error
-        raise _refusal(cluster, error) from error
-    except Unreachable as error:
-        raise WorkerLost(f"the API server cannot be reached: {error}.") from error
-
-
-def _may_pass(error: ApiException) -> bool:
-    return bool(error.status >= 500 or error.status in {401, 429})  # noqa: PLR2004 tokens are renewed
-
-
-def _refusal(cluster: Cluster, error: ApiException) -> WorkerRejected:
-    return WorkerRejected(
-        f"the API server refuses it in the namespace {cluster.namespace}: {said(error)}",
-        "Mend the worker, or the rights of the run's service account: practicus-assets doctor tells.",
-    )

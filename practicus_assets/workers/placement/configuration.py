@@ -185,10 +185,11 @@ class Configuration:
         if name is None:
             return self.home
         if name not in self.regions:
-            known = ", ".join(self.regions) or "none"
+            names = ", ".join(self.regions)
             raise DeclarationError(
-                f"the worker asks for the region {name!r}; the executor's configuration has {known}.",
-                "Add it to kubernetes: regions, or name one of these.",
+                f"the worker asks for the region {name!r}; the executor's configuration has "
+                f"{names or 'none'}.",
+                f"Add it to kubernetes: regions{', or name one of these' if names else ''}.",
             )
         return self.regions[name]
 

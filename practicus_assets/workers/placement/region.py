@@ -44,6 +44,11 @@ class Region:
         return not self.context and not self.kubeconfig and "KUBERNETES_SERVICE_HOST" in os.environ
 
     @property
+    def key(self) -> str:
+        """The path of its settings in the executor's configuration."""
+        return f"kubernetes: regions: {self.name}" if self.name else "kubernetes"
+
+    @property
     def label(self) -> str:
         """How it is called in messages."""
         return f"region {self.name}" if self.name else "the default region"
@@ -67,7 +72,8 @@ class Region:
         if worker.spot and not selector and not tolerations:
             raise DeclarationError(
                 f"the worker asks for a spot node, and {self.label} does not say which these are.",
-                "Give it spot: {node_selector: {...}, tolerations: [...]} in the executor's configuration.",
+                f"Set {self.key}: spot: {{node_selector: {{...}}, tolerations: [...]}} "
+                "in the executor's configuration.",
             )
         if worker.spot:
             return replace(
