@@ -1,7 +1,9 @@
-"""The examination: everything that is asked about a code location and the places where its steps run."""
+"""The examination of a code location, and of the places where its steps run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 
@@ -10,8 +12,6 @@ from practicus_assets.doctor.code_server import code_servers
 from practicus_assets.doctor.finding import Finding, Section, failed, not_checked, ok
 from practicus_assets.doctor.machine import machine
 from practicus_assets.doctor.probe import said
-from practicus_assets.doctor.site import Site
-from practicus_assets.doctor.trial import STEP, Setting
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.launch.backend import k8s_launcher, refuse_local_instance
 from practicus_assets.workers.steps import current_image, jobs, planned_run
@@ -22,13 +22,14 @@ class Examination:
     """What is examined.
 
     Attributes:
-        definitions: of the code location.
-        locations: see `Setting`.
-        instance: Dagster's; None if DAGSTER_HOME is not set.
-        backend: "local" or "kubernetes", instead of what the configuration says; None leaves it at that.
-        seconds: for which each pod is given.
+        definitions: the definitions of the code location.
+        locations: see `TrialSettings`.
+        instance: Dagster's instance; None if DAGSTER_HOME is not set.
+        backend: the backend, instead of what the configuration says: "local" or "kubernetes"; None leaves it
+            at that.
+        seconds: the time that each pod is given to end.
         pods: whether pods are started.
-        servers: addresses of code servers.
+        servers: the addresses of code servers.
         autoscaled: whether nodes are added when pods want them.
 
     """
@@ -43,7 +44,10 @@ class Examination:
     servers: Sequence[str]
 
     def sections(self) -> Iterator[Section]:
-        """Yield what is found, place by place; a place is looked at when its findings are taken, in order."""
+        """Yield one section per place.
+
+        Findings are lazy: checks run when a section's are iterated, so consume the sections in order.
+        """
         launcher = k8s_launcher(self.instance) if self.instance is not None else None
         asked = assignments(jobs(self.definitions), self.instance, self.backend)
         yield Section("Code location", asked.findings)
@@ -52,19 +56,31 @@ class Examination:
             yield Section("Code servers", code_servers(self.servers))
         if asked.local:
             yield Section("This machine", machine(self.definitions))
-        setting = Setting(
+        if asked.regions:
+            yield from self._regions(asked, launcher)
+
+    def _regions(self, asked: Assignments, launcher: Any) -> Iterator[Section]:
+        try:
+            import practicus_assets.workers.kubernetes  # noqa: F401, PLC0415 says what to install
+        except DeclarationError as error:
+            yield Section("Kubernetes", [failed("packages", error.problem, error.advice)])
+            return
+        from practicus_assets.doctor.region import RegionExamination  # noqa: PLC0415 needs those packages
+        from practicus_assets.doctor.trial import STEP, TrialSettings  # noqa: PLC0415 the same
+
+        settings = TrialSettings(
             locations=self.locations,
             instance=self._reference(),
             launcher=launcher,
-            run=planned_run(STEP, run_id=dg.DagsterRun(STEP).run_id, image=current_image(launcher)),
+            run=planned_run(STEP, run_id=str(uuid4()), image=current_image(launcher)),
             seconds=self.seconds,
         )
         for region in asked.regions.values():
-            here = [each for each in asked.pods if each.region.name == region.name]
-            site = Site(region, here, setting, autoscaled=self.autoscaled)
-            yield Section(site.title, site.findings())
+            workers = [worker for worker in asked.pods if worker.region.name == region.name]
+            examination = RegionExamination(region, workers, settings, autoscaled=self.autoscaled)
+            yield Section(examination.title, examination.findings())
             if self.pods:
-                yield from site.trials()
+                yield from examination.trials()
 
     def _instance(self, asked: Assignments) -> Iterator[Finding]:
         if self.instance is None:

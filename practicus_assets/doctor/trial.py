@@ -31,15 +31,15 @@ _PASSING = {"emptyDir", "configMap", "secret", "projected", "downwardAPI", "ephe
 
 
 @dataclass(frozen=True)
-class Setting:
+class TrialSettings:
     """What the trials of a code location have in common.
 
     Attributes:
         locations: arguments of `code_location.definitions` by which a pod loads the definitions.
         instance: a reference to Dagster's instance as a dictionary; None if there is none.
-        launcher: the instance's run launcher.
+        launcher: the instance's run launcher, if pods inherit its configuration.
         run: a run of the code location as its code server would launch it.
-        seconds: for which a pod is given to come to its end.
+        seconds: the time that a pod is given to end.
 
     """
 
@@ -50,22 +50,22 @@ class Setting:
     seconds: float
 
 
-def step_manifest(assignment: Assignment, setting: Setting) -> dict[str, Any]:
+def step_manifest(assignment: Assignment, settings: TrialSettings) -> dict[str, Any]:
     """Return the Job of a step as the executor would make it, but for what only a run knows.
 
     Raises:
         DeclarationError: if the Job cannot be made, e.g. because no image is named anywhere.
 
     """
-    return _job(assignment.step, assignment, setting)
+    return _job(assignment.step, assignment, settings)
 
 
-def trial_job(assignment: Assignment, setting: Setting) -> dict[str, Any]:
+def trial_job(assignment: Assignment, settings: TrialSettings) -> dict[str, Any]:
     """Return the Job of a trial: that of a step, but small, short, and with another command.
 
     Args:
         assignment: the step's worker; the size of the pod that it asks for is left out.
-        setting: the settings of the code location's trials.
+        settings: the settings of the code location's trials.
 
     Raises:
         DeclarationError: if the Job cannot be made, e.g. because no image is named anywhere.
@@ -79,29 +79,29 @@ def trial_job(assignment: Assignment, setting: Setting) -> dict[str, Any]:
         memory_limit=None,
         ephemeral_storage=None,
         gpu=None,
-        time_limit=int(setting.seconds) + _SPARE_S,
+        time_limit=int(settings.seconds) + _SPARE_S,
         keep_on_failure=_SPARE_S,
     )
     alike = replace(assignment, step=STEP, worker=small, pod_tags=without_resources(assignment.pod_tags))
-    job = _job(f"practicus-doctor-{uuid4().hex[:10]}", alike, setting)
+    job = _job(f"practicus-doctor-{uuid4().hex[:10]}", alike, settings)
     pod = job["spec"]["template"]["spec"]
     container = next(each for each in pod["containers"] if each["name"] == CONTAINER)
     passing = {each["name"] for each in pod.get("volumes") or () if set(each) & _PASSING}
     asked = {
         "versions": probe.versions(),
-        "instance": setting.instance,
+        "instance": settings.instance,
         "durable": [each["mountPath"] for each in container["volumeMounts"] if each["name"] not in passing],
         "wants_token": bool(pod.get("automountServiceAccountToken")),
     }
     pod["terminationGracePeriodSeconds"] = 1  # it has nothing to finish
     container["env"].append({"name": probe.VARIABLE, "value": json.dumps(asked)})
-    container["args"] = ["python", "-W", "ignore", "-c", _script(setting.locations)]
+    container["args"] = ["python", "-W", "ignore", "-c", _script(settings.locations)]
     return job
 
 
-def _job(name: str, assignment: Assignment, setting: Setting) -> dict[str, Any]:
+def _job(name: str, assignment: Assignment, settings: TrialSettings) -> dict[str, Any]:
     environment = variables.of_step(STEP, assignment.step, 1, assignment.region.roots)
-    return step_job(name, assignment, setting.run, environment=environment, launcher=setting.launcher)
+    return step_job(name, assignment, settings.run, environment=environment, launcher=settings.launcher)
 
 
 def _script(locations: Sequence[Mapping[str, str]]) -> str:

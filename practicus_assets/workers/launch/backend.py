@@ -45,8 +45,15 @@ def _launcher_class(instance: dg.DagsterInstance) -> type:
         reference = instance.get_ref().run_launcher_data
         if reference is None:
             raise
-    found: type = getattr(importlib.import_module(reference.module_name), reference.class_name)
-    return found
+    try:
+        launcher: type = getattr(importlib.import_module(reference.module_name), reference.class_name)
+    except ModuleNotFoundError as error:
+        raise DeclarationError(
+            f"the instance launches runs with {reference.class_name}, and the package {error.name} "
+            "is not installed here.",
+            "Install it; that of K8sRunLauncher comes with pip install 'practicus-assets[kubernetes]'.",
+        ) from error
+    return launcher
 
 
 def _launches_pods(instance: dg.DagsterInstance) -> bool:
@@ -55,10 +62,10 @@ def _launches_pods(instance: dg.DagsterInstance) -> bool:
 
 def k8s_launcher(instance: dg.DagsterInstance) -> Any:
     """Return the launcher whose configuration steps inherit; None outside of the cluster that it is for."""
-    from kubernetes.config import ConfigException  # noqa: PLC0415 takes half a second
-
     if not _launches_pods(instance):
         return None
+    from kubernetes.config import ConfigException  # noqa: PLC0415 takes half a second, and may be missing
+
     try:
         return instance.run_launcher
     except ConfigException:

@@ -17,7 +17,8 @@ from practicus_assets.workers.launch.pod_storage import in_pod
 from practicus_assets.workers.placement.configuration import Configuration
 
 # Libraries only: the author's module may start threads when it is imported, which do not survive a fork.
-_PRELOADED = ["dagster._cli", "pandas", "pyarrow.parquet", "deltalake", "practicus_assets"]
+_PRELOADED = ["dagster._cli.api", "pandas", "pyarrow.parquet", "deltalake"]
+_PRELOADED += ["practicus_assets.assets.table_asset", "practicus_assets.workers.executor"]
 _GRACE_S = 15
 _SIGKILL = 9
 

@@ -1,4 +1,4 @@
-"""A site: a region's cluster, as the steps that are sent there need it."""
+"""A region's cluster, checked for what its steps need."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from practicus_assets.doctor.capacity import capacity
 from practicus_assets.doctor.finding import Finding, Section, failed, listed, not_checked, ok
 from practicus_assets.doctor.references import existence, references
 from practicus_assets.doctor.rights import rights
-from practicus_assets.doctor.trial import Setting, step_manifest, trial, trial_job
+from practicus_assets.doctor.trial import TrialSettings, step_manifest, trial, trial_job
 from practicus_assets.errors import DeclarationError, PracticusAssetsError
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, message_of
@@ -19,71 +19,71 @@ from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.region import Region
 
 
-class Site:
-    """A region's cluster and the workers that are sent there.
+class RegionExamination:
+    """Examines a region's cluster for what the workers there need.
 
     Args:
-        region: which.
-        placements: of the steps there.
-        setting: of the code location.
+        region: the region.
+        workers: the workers of the steps that are sent there.
+        settings: the settings of the code location's trials.
         autoscaled: whether nodes are added when pods want them.
 
     """
 
     def __init__(
-        self, region: Region, placements: Sequence[Assignment], setting: Setting, *, autoscaled: bool
+        self, region: Region, workers: Sequence[Assignment], settings: TrialSettings, *, autoscaled: bool
     ) -> None:
         self._region = region
-        self._placements = placements
-        self._setting = setting
+        self._workers = workers
+        self._settings = settings
         self._autoscaled = autoscaled
-        self._server = ApiServer(Cluster.of(region, setting.launcher))
+        self._server = ApiServer(Cluster.of(region, settings.launcher))
         self._pods: list[tuple[Assignment, Mapping[str, Any]]] = []  # once the API server has answered
 
     @property
     def title(self) -> str:
-        """How people call it."""
+        """The heading of its findings."""
         label = self._region.label
         return f"{label[0].upper()}{label[1:]}, namespace {self._server.cluster.namespace}"
 
     def findings(self) -> Iterator[Finding]:
-        """Yield what the API server tells of it."""
+        """Yield what the API server says about what the workers need."""
         try:
             version = self._server.version()
         except (DeclarationError, ApiException, *UNREACHABLE) as error:
-            yield failed("API server", *_told(error))
+            yield failed("API server", *_problem(error))
             yield not_checked("rights, named objects, nodes, pods", "the API server cannot be asked")
             return
         yield ok("API server", f"it answers, Kubernetes {version}")
-        yield from _asked("rights", lambda: rights(self._server))
-        yield from _asked("rights of runs", self._rights_of_runs)
-        for placement in self._placements:
+        yield from _answered("rights", lambda: rights(self._server))
+        yield from _answered("rights of runs", self._rights_of_runs)
+        for worker in self._workers:
             try:
-                job = step_manifest(placement, self._setting)
+                job = step_manifest(worker, self._settings)
             except DeclarationError as error:
-                yield failed(f"worker of {placement.step}", error.problem, error.advice)
+                yield failed(f"worker of {worker.step}", error.problem, error.advice)
             else:
-                self._pods.append((placement, job["spec"]["template"]["spec"]))
+                self._pods.append((worker, job["spec"]["template"]["spec"]))
         wanted = {each for _, pod in self._pods for each in references(pod)}
-        yield from _asked("named objects", lambda: existence(self._server, wanted))
-        yield from _asked("nodes", self._capacity)
+        yield from _answered("named objects", lambda: existence(self._server, wanted))
+        yield from _answered("nodes", self._capacity)
 
     def trials(self) -> Iterator[Section]:
-        """Yield a trial for all workers whose pods are alike but for their size; take `findings` before."""
+        """Yield one trial per group of workers whose pods differ only in size; consume `findings` first."""
         alike: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        for placement, _ in self._pods:
-            job = trial_job(placement, self._setting)
+        for worker, _ in self._pods:
+            job = trial_job(worker, self._settings)
             pod = json.dumps(job["spec"]["template"]["spec"], sort_keys=True)
-            alike.setdefault(pod, (job, []))[1].append(placement.step)
+            alike.setdefault(pod, (job, []))[1].append(worker.step)
         for job, steps in alike.values():
             title = f"A pod in {self._region.label}, as of {listed(steps)}"
             yield Section(title, self._trial(job))
 
     def _trial(self, job: Mapping[str, Any]) -> Iterator[Finding]:
-        yield from trial(self._server.cluster, job, self._setting.seconds)
+        yield from trial(self._server.cluster, job, self._settings.seconds)
 
     def _rights_of_runs(self) -> Iterator[Finding]:
-        launcher, region = self._setting.launcher, self._region
+        launcher, region = self._settings.launcher, self._region
         name, namespace = (getattr(launcher, each, "") for each in ("service_account_name", "job_namespace"))
         if name and namespace and not region.context and not region.kubeconfig:  # it is known there
             yield from rights(self._server, (namespace, name))
@@ -99,15 +99,15 @@ class Site:
         yield from capacity(nodes, asked, autoscaled=self._autoscaled)
 
 
-def _asked(check: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yield findings; an API server that does not answer is one."""
+def _answered(check: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield findings, and a failed one if the API server does not answer."""
     try:
         yield from findings()
     except (ApiException, *UNREACHABLE) as error:
-        yield failed(check, *_told(error))
+        yield failed(check, *_problem(error))
 
 
-def _told(error: Exception) -> tuple[str, str]:
+def _problem(error: Exception) -> tuple[str, str]:
     if isinstance(error, PracticusAssetsError):
         return error.problem, error.advice
     if isinstance(error, ApiException):
