@@ -9,14 +9,14 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import checkpoint, remove, unneeded_files
-from practicus_assets.lake.upkeep.rollback import plan, roll_back
+from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
 from tests.kit import Row, parquet_files, partitions, read, write
 from tests.servers.clickhouse import ClickHouse
 
@@ -164,7 +164,7 @@ def merge(table: Table) -> None:
 
 
 def roll_back_to_the_first(table: Table) -> None:
-    roll_back(table, plan(table, 0, partitions("a b", "c/d"), whole=True), Provenance())
+    carry_out(table, plan_rollback(table, 0, partitions("a b", "c/d"), whole=True), Provenance())
 
 
 def tidy(table: Table) -> None:
@@ -202,7 +202,7 @@ def test_after_each_kind_of_commit_all_engines_read_the_same(
     wanted = read(table)
     assert by_polars(table) == wanted
     assert clickhouse.read(table.uri) == wanted
-    live = {file.removeprefix(f"{table.uri}/") for file in table.open().file_uris()}
+    live = {file.removeprefix(f"{table.uri}/") for file in DeltaTable(table.uri).file_uris()}
     if change == "compaction":
         assert len(live) == len(parquet_files(table)) == 2
         assert ordered(hive_by_duckdb(table)) == ordered(wanted)

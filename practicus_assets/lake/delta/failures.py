@@ -20,7 +20,7 @@ _LONGEST_TEXT = 600
 _ADVICE = "Check the store or the disk, its credentials and the network, and run again."
 _FEATURES = re.compile(
     r"Unsupported table features required: \[([^\]]*)\]|Feature '([^']*)' is not supported"
-    r"|(Unsupported (?:minimum )?(?:reader|writer) version[^,.]*)"
+    r"|(Unsupported (?:minimum )?(?:reader|writer) version[^,.]*)|a (catalog-managed) table"
 )
 _MISSING = re.compile(r"not found|no such file", re.IGNORECASE)
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from practicus_assets.errors import DeclarationError, UnsupportedTable
 from practicus_assets.lake.delta.table import TableVersion
 
-_HONOURED_FEATURES = {"appendOnly", "changeDataFeed", "checkConstraints", "invariants", "timestampNtz"} | {
-    *("v2Checkpoint", "vacuumProtocolCheck", "generatedColumns"),
+_HONOURED_FEATURES = {
+    *("appendOnly", "changeDataFeed", "checkConstraints", "generatedColumns", "invariants", "timestampNtz"),
+    "v2Checkpoint",
 }
 
 
