@@ -105,7 +105,7 @@ def entry(assets: dg.AssetsDefinition, key: dg.AssetKey, lake: DeltaIOManager) -
     return TableEntry(
         key,
         lake.table(key),
-        lake.root_uri,
+        lake.root(),
         settings,
         specification.partitions_def,
         _is_written(assets, key),

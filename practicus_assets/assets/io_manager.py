@@ -15,6 +15,7 @@ from practicus_assets.assets.runs import pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
 from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.delta.root import resolved
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
@@ -48,14 +49,22 @@ class DeltaIOManager(dg.ConfigurableIOManager):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 Dagster's signature
         """Refuse a lake that is gone with the pod of a step, before the step's function runs."""
-        folder = Table.at(self._root(), ["lake"], {}).local_path
+        folder = Table.at(self.root(), ["lake"], {}).local_path
         if folder is not None:
             refuse_lost_with_pod(folder.parent)
 
-    def _root(self) -> str:
-        """Return where the lake is found in the region in which this process runs."""
+    def root(self) -> str:
+        """Return where the lake is found in the region in which this process runs.
+
+        A relative root begins at the folder in which the definitions were loaded first: by the run, of
+        which every worker learns it.
+
+        Raises:
+            DeclarationError: for a root that cannot be used.
+
+        """
         roots: dict[str, str] = json.loads(os.environ.get(variables.ROOTS, "{}"))
-        return roots.get(self.root_uri, self.root_uri)
+        return resolved(roots.get(self.root_uri, self.root_uri), variables.working_folder())
 
     def table(self, key: dg.AssetKey) -> Table:
         """Return the place of an asset's table.
@@ -65,7 +74,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
 
         """
         options = {name: _resolved(name, value) for name, value in self.storage_options.items()}
-        return Table.at(self._root(), key.path, options)
+        return Table.at(self.root(), key.path, options)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Commit the value of a plain asset: replace its partitions, or what `mode` says."""

@@ -62,7 +62,7 @@ def build_release_asset(
         options = next(iter(places.values())).storage_options
         release_name = f"{name}-{context.run.run_id[:8]}"
         release = publish(
-            lake.root_uri, release_name, versions, options, run_id=context.run.run_id, mixed=mixed
+            lake.root(), release_name, versions, options, run_id=context.run.run_id, mixed=mixed
         )
         content = hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:16]
         return dg.MaterializeResult(

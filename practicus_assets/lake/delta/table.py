@@ -29,11 +29,10 @@ from practicus_assets.errors import DeclarationError, StoreFailed, TableNotFound
 from practicus_assets.lake.delta.data_file import DataFile, described
 from practicus_assets.lake.delta.failures import Failures, in_one_line
 from practicus_assets.lake.delta.log_files import refuse_damaged_log, refuse_emptied_log
+from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
 
 _DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
-_CREDENTIALS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/]*@|[^?]*\?)")
-_AZURE_CONTAINER = re.compile(r"abfss?://[^/@?:]+@[^/@?:]+(/[^?]*)?")  # container@account is a place
-_UNSAFE_PART = re.compile(r"[/\\%?#*\x00-\x1f\x7f]")  # in a URI, `?` and `#` end the path and `%` escapes
+_UNSAFE_PART = re.compile(r"[/?#*]")  # in a URI, `?` and `#` end the path
 _IN_ORDER = {"datafusion.execution.target_partitions": "1"}  # more would mix the order of rows
 # the log's expiry is left to maintenance, which knows what releases need
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
@@ -45,7 +44,7 @@ class Table:
 
     Attributes:
         name: the name that people call it by, e.g. `sales/orders`.
-        uri: a folder or an object store prefix.
+        uri: an absolute folder, or an object store prefix.
         storage_options: delta-rs's own, e.g. `AWS_REGION`; never shown.
 
     """
@@ -58,34 +57,34 @@ class Table:
     def at(
         cls, root_uri: str, key: Sequence[str], storage_options: Mapping[str, str] | None = None
     ) -> "Table":
-        """Return the table of an asset key: `root_uri` and the key's parts, joined by `/`.
+        """Return the table of an asset key: the resolved root and the key's parts, joined by `/`.
+
+        Args:
+            root_uri: the lake's root, in any spelling that `resolved` takes.
+            key: the parts of the asset's key.
+            storage_options: delta-rs's own, e.g. `AWS_REGION`.
 
         Raises:
             DeclarationError: for a part that would leave the root or hide in another table's log,
-                or a root that carries credentials.
+                or a root that cannot be used.
 
         """
-        if _CREDENTIALS.match(root_uri) and not _AZURE_CONTAINER.fullmatch(root_uri):
-            shown = re.sub(r"\?.*", "?***", re.sub(r"//[^/]*@", "//***@", root_uri))
-            raise DeclarationError(
-                f"the lake's root {shown} carries credentials.", "Pass them in storage_options."
-            )
-        if not root_uri or not key:
-            raise DeclarationError("a table needs a root and a key.", "Set root_uri of the DeltaIOManager.")
+        if not key:
+            raise DeclarationError("a table needs a key.", "Name it.")
         for part in key:
-            if not part or part in {".", ".."} or part.startswith("_delta_log") or _UNSAFE_PART.search(part):
+            if not part or part in {".", ".."} or part.startswith("_delta_log") or _is_unsafe(part):
                 raise DeclarationError(
                     f"asset key part {part!r} cannot name a folder of the lake.",
                     "Use letters, digits, '-', '_' and '.'.",
                 )
-        return cls("/".join(key), "/".join([root_uri.rstrip("/"), *key]), dict(storage_options or {}))
+        root, options = resolved(root_uri), dict(storage_options or {})
+        refuse_unusable_endpoint(root, options)
+        return cls("/".join(key), "/".join([root.rstrip("/"), *key]), options)
 
     @property
     def local_path(self) -> Path | None:
         """The table's folder, where it is one on this machine."""
-        if "://" not in self.uri:
-            return Path(self.uri)
-        return Path(self.uri.removeprefix("file://")) if self.uri.startswith("file://") else None
+        return Path(self.uri) if "://" not in self.uri else None
 
     def open(self, version: int | None = None) -> "TableVersion":
         """Open the newest version, or the given one.
@@ -261,6 +260,10 @@ class Table:
     @cached_property
     def _failures(self) -> Failures:
         return Failures(self.name, self.uri, self.storage_options)
+
+
+def _is_unsafe(part: str) -> bool:
+    return bool(_UNSAFE_PART.search(part) or UNUSABLE.search(part))
 
 
 class TableVersion:

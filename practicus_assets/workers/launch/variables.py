@@ -1,11 +1,21 @@
 """Environment variables by which a worker's process learns what its executor knows."""
 
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 ATTEMPT = "PRACTICUS_ATTEMPT"  # the number of the attempt, 1 for the first
 IN_POD = "PRACTICUS_IN_POD"  # of a local process: whether that of its run is in a pod, "yes" or "no"
+FOLDER = "PRACTICUS_FOLDER"  # of a local process: the folder in which its run loaded the definitions
 ROOTS = "PRACTICUS_ROOTS"  # where lakes are found in the region, JSON, by the root that the code configures
+
+_LOADED_IN = Path.cwd()
+
+
+def working_folder() -> Path:
+    """Return the folder in which the run that this process belongs to loaded its definitions."""
+    return Path(os.environ.get(FOLDER, _LOADED_IN))
 
 
 def of_step(job: str, step: str, attempt: int, roots: Mapping[str, str]) -> dict[str, str]:

@@ -42,6 +42,7 @@ class ProcessHandler(WorkerHandler):
         assignment = attempt.assignment(self.configuration)
         worker = assignment.worker
         environment = {**(worker.env or {}), **attempt.environment(worker, assignment.region.roots)}
+        environment[variables.FOLDER] = str(variables.working_folder())
         environment[variables.IN_POD] = "yes" if in_pod() else "no"
         process = self._context.Process(
             target=run_child, args=(["api", "execute_step"], environment), name=attempt.step

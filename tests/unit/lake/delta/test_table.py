@@ -29,7 +29,7 @@ SECRETS = {
 
 def test_a_table_lives_at_the_root_and_the_parts_of_its_key() -> None:
     assert Table.at("s3://bucket/lake/", ["sales", "orders"]).uri == "s3://bucket/lake/sales/orders"
-    assert Table.at("lake", ["sales", "orders"]).name == "sales/orders"
+    assert Table.at("/lake", ["sales", "orders"]).name == "sales/orders"
     azure = "abfss://container@account.dfs.core.windows.net/lake"
     assert Table.at(azure, ["t"]).uri == f"{azure}/t"
     assert Table.at("/lake", ["ü b", "v1.2"]).local_path == Path("/lake/ü b/v1.2")
@@ -75,12 +75,12 @@ def test_storage_options_are_in_no_repr(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [DeltaError, CommitFailedError, OSError, FileNotFoundError, pa.ArrowInvalid])
 def test_an_error_is_told_without_the_secrets_that_it_quotes(kind: type[Exception]) -> None:
-    table = Table.at("lake", ["t"], SECRETS | {"region": "here"})
+    table = Table.at("/lake", ["t"], SECRETS | {"region": "here"})
     with pytest.raises(StoreFailed) as error, table.reaching("it"):
         raise kind(f"here: {SECRETS}")
     assert isinstance(error.value.__cause__, kind)
     assert "hunter2" not in "".join(traceback.format_exception(error.value))
-    assert str(error.value).startswith("t: it at lake/t failed: here: {'AWS_SECRET_ACCESS_KEY': '***'")
+    assert str(error.value).startswith("t: it at /lake/t failed: here: {'AWS_SECRET_ACCESS_KEY': '***'")
 
 
 def test_an_error_whose_text_cannot_be_changed_is_told_as_another() -> None:
@@ -90,7 +90,7 @@ def test_an_error_whose_text_cannot_be_changed_is_told_as_another() -> None:
 
     with (
         pytest.raises(StoreFailed, match=r"\*\*\*") as error,
-        Table.at("lake", ["t"], SECRETS).reaching("it"),
+        Table.at("/lake", ["t"], SECRETS).reaching("it"),
     ):
         raise Stubborn
     assert "hunter2" not in "".join(traceback.format_exception(error.value))
@@ -98,7 +98,7 @@ def test_an_error_whose_text_cannot_be_changed_is_told_as_another() -> None:
 
 def test_an_error_of_the_caller_passes_as_it_is() -> None:
     problem = UnicodeDecodeError("utf-8", b"x", 0, 1, "why")
-    with pytest.raises(UnicodeDecodeError) as error, Table.at("lake", ["t"], SECRETS).reaching("it"):
+    with pytest.raises(UnicodeDecodeError) as error, Table.at("/lake", ["t"], SECRETS).reaching("it"):
         raise problem
     assert error.value is problem
 

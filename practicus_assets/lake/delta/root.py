@@ -1,0 +1,116 @@
+"""Roots: one spelling for each place where a lake can be, the one that delta-rs uses.
+
+delta-rs expands `~`, unquotes `file:` URLs, normalizes `..` and follows symbolic links. Code that looks into
+a folder itself has to look into the same one, so a root is resolved once, before it is read or written.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from practicus_assets.errors import DeclarationError
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_FILE = re.compile(r"file:", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/]*@|(?<!file://)[^?]*\?)", re.IGNORECASE)
+_AZURE_CONTAINER = re.compile(r"abfss?://[^/@?:]+@[^/@?:]+(/[^?]*)?")  # container@account is a place
+_S3 = ("s3://", "s3a://")
+_ENDPOINTS = {"aws_endpoint_url", "aws_endpoint", "endpoint_url", "endpoint", "aws_endpoint_url_s3"}
+# delta-rs takes `%` for an escape in one place and not in another, `\` for `/`, and panics over the brackets,
+# `^` and `|`
+UNUSABLE = re.compile(r"[\x00-\x1f\x7f%\\\[\]^|]")
+
+
+def resolved(root_uri: str, folder: Path | None = None) -> str:
+    """Return the one spelling of a root: an absolute folder without links, or the prefix of an object store.
+
+    Args:
+        root_uri: the root as somebody spelled it: a folder, a `file:` URL, or a URL of an object store.
+        folder: the folder that a relative root begins at; by default the working folder of this process.
+
+    Raises:
+        DeclarationError: for a root that carries credentials, or that delta-rs cannot use.
+
+    """
+    if not root_uri:
+        raise DeclarationError("the lake has no root.", "Set root_uri of the DeltaIOManager.")
+    if _CREDENTIALS.match(root_uri) and not _AZURE_CONTAINER.fullmatch(root_uri):
+        shown = re.sub(r"\?.*", "?***", re.sub(r"//[^/]*@", "//***@", root_uri))
+        raise DeclarationError(
+            f"the lake's root {shown} carries credentials.", "Pass them in storage_options."
+        )
+    if _SCHEME.match(root_uri) and not _is_file(root_uri):
+        return _prefix(root_uri)
+    path = _of_file_url(root_uri) if _is_file(root_uri) else root_uri
+    if path == "~" or path.startswith("~/"):  # another user's home is a plain name to delta-rs
+        path = str(Path(path).expanduser())
+    path = os.path.realpath(Path(folder or Path.cwd(), path))
+    _refuse_unusable(root_uri, path)
+    return path
+
+
+def refuse_unusable_endpoint(uri: str, storage_options: Mapping[str, str]) -> None:
+    """Raise DeclarationError for an endpoint of an S3 store that is no URL, over which delta-rs panics."""
+    if not uri.startswith(_S3):
+        return
+    inherited = {name: value for name, value in os.environ.items() if name.lower().startswith("aws_")}
+    for name, value in {**inherited, **storage_options}.items():
+        if name.lower() in _ENDPOINTS and not re.match(r"https?://[^/]", value):
+            place = "storage_options" if name in storage_options else "the environment"
+            raise DeclarationError(
+                f"{name} in {place} is not a URL.", "Write it with its scheme, e.g. http://localhost:9000."
+            )
+
+
+def _is_file(root_uri: str) -> bool:
+    return _FILE.match(root_uri) is not None
+
+
+def _of_file_url(root_uri: str) -> str:
+    """Return the path of a `file:` URL."""
+    url = urlsplit(root_uri)
+    if url.netloc not in {"", "localhost"} or not url.path.startswith("/"):
+        raise DeclarationError(
+            f"the lake's root {root_uri} names no folder of this machine.",
+            "Write the folder's absolute path.",
+        )
+    if url.query or url.fragment or re.search(r"[?#]", root_uri):
+        raise DeclarationError(
+            f"the lake's root {root_uri} is a URL that ends at its {'?' if '?' in root_uri else '#'}.",
+            "Write the folder's absolute path instead.",
+        )
+    return _unquoted(url.path, root_uri)
+
+
+def _prefix(root_uri: str) -> str:
+    """Return the prefix of an object store: with nothing escaped and no slash at its end."""
+    scheme, _, rest = root_uri.partition("://")
+    path = _unquoted(rest, root_uri).rstrip("/")
+    bucket, *parts = path.split("/")
+    if not bucket or any(part in {"", ".", ".."} for part in parts) or "#" in root_uri:
+        raise DeclarationError(
+            f"the lake's root {root_uri} is not a bucket and a plain prefix.",
+            "Write it without empty parts, '.', '..' and '#', e.g. s3://bucket/lake.",
+        )
+    _refuse_unusable(root_uri, path)
+    return f"{scheme.lower()}://{path}"
+
+
+def _unquoted(text: str, root_uri: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise DeclarationError(
+            f"the lake's root {root_uri} has escapes that are no UTF-8.", "Write it without escapes."
+        ) from error
+
+
+def _refuse_unusable(root_uri: str, path: str) -> None:
+    match = UNUSABLE.search(path)
+    if match is not None:
+        raise DeclarationError(
+            f"the lake's root {root_uri!r} has the character {match[0]!r}, which delta-rs does not keep.",
+            "Use another folder or prefix: letters, digits, blanks and most other characters are fine.",
+        )
