@@ -1,5 +1,6 @@
 """Places to attack, and the count of what was tried."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.tally import Tally, summary
-from tests.faults.work import Place
+from tests.faults.work import SPELLINGS, Place
 from tests.servers.seaweedfs import SeaweedFS
 
 MakePlace = Callable[[], Place]
@@ -39,8 +40,9 @@ def unsigned(tmp_path: Path) -> Iterator[MakePlace]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> MakePlace:
-    """Return a function that makes a fresh lake in a folder."""
-    return lambda: Place(str(tmp_path / str(uuid.uuid4())))
+    """Return a function that makes a fresh lake in a folder, spelled as the variable SPELLING says."""
+    spelled = SPELLINGS[os.environ.get("SPELLING", "plain")]
+    return lambda: Place(spelled(tmp_path / str(uuid.uuid4())))
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.faults.proxy import Fault, FaultProxy, Kind
 from tests.faults.tally import ROUNDS, Tally
-from tests.faults.work import CASES, OLD, Place, Work, attempt, rows, until_landed
+from tests.faults.work import CASES, OLD, SPELLINGS, Place, Work, attempt, rows, until_landed
 from tests.faults.writer import Writer
 
 KILL_CASES = {
@@ -84,6 +85,20 @@ def test_a_writer_killed_at_any_system_call_on_a_folder(
                 assert outcome.kind == "landed", outcome
                 break  # no thread makes so many
             tally.point(f"{case}, {syscall} {number}", survived(work, place, before))
+    tally.settle()
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_writer_killed_in_a_folder_of_an_odd_spelling(spelling: str, tmp_path: Path, tally: Tally) -> None:
+    for number, syscall in [(1, "linkat"), (2, "linkat"), (1, "mkdir"), (3, "openat"), (2, "unlink")]:
+        place, work = prepared("replace", lambda: Place(SPELLINGS[spelling](tmp_path / str(uuid.uuid4()))))
+        before = place.state()
+        writer = Writer(work, place)
+        tracer = killed_at_syscall(writer, syscall, number)
+        writer.go()
+        writer.ended()
+        tracer.wait()
+        tally.point(f"{spelling}, {syscall} {number}", survived(work, place, before))
     tally.settle()
 
 

@@ -1,10 +1,13 @@
 """Pieces of work for a transaction, and what a table holds before and after each."""
 
+import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -16,6 +19,23 @@ from practicus_assets.lake.partitions.scope import Mode, Scope
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests.kit import partitions, read
+
+SPELLINGS: dict[str, Callable[[Path], str]] = {  # of one local root, each of which is the same place inside
+    "plain": str,
+    "relative": os.path.relpath,
+    "home": lambda path: f"~/{os.path.relpath(path, Path.home())}",
+    "file url": lambda path: f"file://localhost{quote(str(path.parent))}/my%20lake-{path.name}",
+    "odd characters": lambda path: f"{path.parent}/./läke #1? {path.name}/",
+    "link": lambda path: str(_linked(path)),
+}
+
+
+def _linked(path: Path) -> Path:
+    path.mkdir()
+    link = path.with_name(f"link-{path.name}")
+    link.symlink_to(path)
+    return link
+
 
 Row = tuple[str, int, str]  # partition, identifier, value
 State = Counter[Row] | None  # None: there is no table
