@@ -135,7 +135,7 @@ def confinement(wants_token: bool) -> Iterator[Result]:  # noqa: FBT001 see `loo
         )
     else:
         found = "it is mounted: whatever runs in the step may use the API server"
-        yield "service account token", "failed", found, "Leave automountServiceAccountToken off in raw."
+        yield "service account token", "failed", found, "Leave automountServiceAccountToken off in pod_spec."
 
 
 def _of_definitions(load: Callable[[], Any], durable: Sequence[str]) -> Iterator[Result]:

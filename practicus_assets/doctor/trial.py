@@ -79,8 +79,8 @@ def trial_job(assignment: Assignment, settings: TrialSettings) -> dict[str, Any]
         memory_limit=None,
         ephemeral_storage=None,
         gpu=None,
-        time_limit=int(settings.seconds) + _SPARE_S,
-        keep_on_failure=_SPARE_S,
+        time_limit_seconds=int(settings.seconds) + _SPARE_S,
+        keep_failed_seconds=_SPARE_S,
     )
     alike = replace(assignment, step=STEP, worker=small, pod_tags=without_resources(assignment.pod_tags))
     job = _job(f"practicus-doctor-{uuid4().hex[:10]}", alike, settings)

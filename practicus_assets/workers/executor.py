@@ -17,8 +17,9 @@ from practicus_assets.instance.events import STEP_ENDS, retries
 from practicus_assets.workers.launch.attempt import LOST, OUT_OF_MEMORY
 from practicus_assets.workers.launch.backend import backend_of, k8s_launcher, refuse_local_instance
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
-from practicus_assets.workers.placement.configuration import SCHEMA, Configuration
+from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.declaration import declarations
+from practicus_assets.workers.placement.schema import SCHEMA
 from practicus_assets.workers.request.tags import WORKER_TAG, own_pod_tags
 
 BY_POLICY = "RetryRequestedFromPolicy"  # as Dagster calls it where it decides about the author's exception

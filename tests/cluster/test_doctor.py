@@ -206,7 +206,7 @@ def test_a_wrong_image_is_told_with_the_reason(site: Site) -> None:
 
 
 def test_a_pod_that_would_run_as_root_is_told(site: Site, image: str) -> None:
-    site.workers["default"]["raw"] = {
+    site.workers["default"]["pod_spec"] = {
         "containers": [{"name": "dagster", "securityContext": {"runAsUser": 0}}]
     }
     code, findings, _ = site.examine()
@@ -218,7 +218,10 @@ def test_a_sidecar_does_not_keep_a_trial_from_its_end_and_a_start_up_script_runs
     site: Site, image: str
 ) -> None:
     sidecar = {"name": "sidecar", "image": image, "command": ["sleep", "600"]}
-    site.workers["default"] |= {"raw": {"containers": [sidecar]}, "startup_script": "export DAGSTER_PG_HOST="}
+    site.workers["default"] |= {
+        "pod_spec": {"containers": [sidecar]},
+        "startup_script": "export DAGSTER_PG_HOST=",
+    }
     code, findings, _ = site.examine()
     assert findings[f"pod of image {image}"]["status"] == "ok"
     assert (code, findings["instance"]["status"]) == (1, "failed")

@@ -154,7 +154,9 @@ def test_a_successful_pod_goes_in_minutes_and_a_failed_one_stays_as_long_as_aske
 ) -> None:
     kept = {}
     for job in ("told", "raises"):
-        run = place.run(job, config={"kubernetes": {**place.config["kubernetes"], "keep_succeeded": 120}})
+        run = place.run(
+            job, config={"kubernetes": {**place.config["kubernetes"], "keep_succeeded_seconds": 120}}
+        )
         [found] = cluster.get("jobs", home_namespace, f"dagster/run-id={run.run_id}")
         kept[job] = found["spec"]["ttlSecondsAfterFinished"]
     assert kept == {"told": 120, "raises": 3600}
@@ -342,7 +344,7 @@ def test_a_pod_that_cannot_be_scheduled_says_why_while_it_waits(place: Place) ->
 
 def test_a_step_that_takes_longer_than_its_time_limit_is_ended_and_says_so(place: Place) -> None:
     run = place.run("late")
-    assert "WorkerTimedOut: late: it ran longer than its time_limit of 8 s" in run.error(
+    assert "WorkerTimedOut: late: it ran longer than its time_limit_seconds, which is 8." in run.error(
         "STEP_FAILURE", "late"
     )
 

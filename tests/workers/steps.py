@@ -148,7 +148,9 @@ def imageless() -> pd.DataFrame:
 
 
 @dg.asset(
-    op_tags=worker_tags(_worker(raw={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 90}))
+    op_tags=worker_tags(
+        _worker(pod_spec={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 90})
+    )
 )
 def plain_cut_off() -> pd.DataFrame:
     """Take long enough to be cut off, in the first attempt."""
@@ -158,7 +160,7 @@ def plain_cut_off() -> pd.DataFrame:
 
 @table_asset(
     worker=_worker(
-        raw={
+        pod_spec={
             "terminationGracePeriodSeconds": 5,  # sleep does not hear of its end
             "containers": [
                 {"name": "sidecar", "command": ["sleep", "600"], "image": os.environ.get("IMAGE", "none")}
@@ -200,13 +202,13 @@ def huge() -> pd.DataFrame:
     return pd.DataFrame({"n": [1]})
 
 
-@table_asset(worker=_worker(time_limit=8))
+@table_asset(worker=_worker(time_limit_seconds=8))
 def late() -> pd.DataFrame:
     time.sleep(600)
     return pd.DataFrame({"n": [1]})
 
 
-@table_asset(worker=_worker(raw={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 90}))
+@table_asset(worker=_worker(pod_spec={"shareProcessNamespace": True, "terminationGracePeriodSeconds": 90}))
 def cut_off() -> pd.DataFrame:
     """Take long enough to be cut off, in the first attempt."""
     time.sleep(20 if ATTEMPT == 1 else 0)

@@ -52,6 +52,11 @@ def test_sizes_are_extended_and_replaced_in_the_configuration() -> None:
     assert found.worker.memory == "64Gi"
 
 
+def test_a_size_of_the_configuration_replaces_a_standard_one_in_any_case() -> None:
+    found = configured(sizes={"small": {"memory": "2Gi"}}).assign("step", Worker(size="Small"))
+    assert (found.worker.cpu, found.worker.memory) == (None, "2Gi")
+
+
 def test_an_unknown_size_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(DeclarationError, match="none of X-Small, Small, Medium, Large, X-Large"):
         configured().assign("step", Worker(size="Tiny"))
@@ -129,10 +134,10 @@ def test_overrides_come_from_config_and_tags_and_the_step_is_stronger_than_all_s
 
 
 @pytest.mark.parametrize(
-    "field", ["image", "service_account", "secrets", "startup_script", "raw", "volumes", "env"]
+    "field", ["image", "service_account", "secrets", "startup_script", "pod_spec", "volumes", "env"]
 )
 def test_a_run_may_not_change_what_runs(field: str) -> None:
-    values = {"secrets": ["a"], "raw": {}, "volumes": {}, "env": {"A": "b"}}
+    values = {"secrets": ["a"], "pod_spec": {}, "volumes": {}, "env": {"A": "b"}}
     import json
 
     with pytest.raises(DeclarationError, match=f"sets {field}"):
@@ -142,14 +147,15 @@ def test_a_run_may_not_change_what_runs(field: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("backend: cloud", "backend is 'cloud'"),
+        ("backend: cloud", "not in enum type WorkerBackend got cloud"),
         ("kubernetez: {}", "Did you mean kubernetes?"),
         ("kubernetes: {regions: {eu: {namspace: a}}}", "Did you mean namespace?"),
         ("default: {memry: 1Gi}", "Did you mean memory?"),
-        ("[1]", "as a mapping"),
-        ("isolation: proces", "isolation is 'proces'"),
-        ("max_concurrent: many", "max_concurrent is 'many'"),
-        ("kubernetes: {lost_retries: many}", "lost_retries is 'many'"),
+        ("[1]", "is wrong"),
+        ("isolation: proces", "not in enum type WorkerIsolation got proces"),
+        ("max_concurrent: many", 'max_concurrent. Value "many" of type'),
+        ("kubernetes: {keep_succeeded: 5}", "It is called keep_succeeded_seconds now."),
+        ("kubernetes: {lost_retries: many}", "kubernetes: lost_retries is wrong. Invalid scalar"),
         ("kubernetes: {spot: {node_selectr: {}}}", "Did you mean node_selector?"),
         (":", "cannot be read"),
     ],
@@ -163,6 +169,19 @@ def test_a_mistake_in_the_file_of_the_environment_is_named(
     with pytest.raises(DeclarationError) as caught:
         configured()
     assert says in str(caught.value)
+
+
+def test_the_file_of_the_environment_takes_variables_as_a_runs_configuration_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "workers.yaml"
+    file.write_text("kubernetes: {namespace: {env: STEPS_NAMESPACE}}")
+    monkeypatch.setenv(ENVIRONMENT, str(file))
+    monkeypatch.setenv("STEPS_NAMESPACE", "steps")
+    assert configured().home.namespace == "steps"
+    monkeypatch.delenv("STEPS_NAMESPACE")
+    with pytest.raises(DeclarationError, match="STEPS_NAMESPACE"):
+        configured()
 
 
 def test_the_run_is_stronger_than_the_file_of_the_environment(
@@ -184,7 +203,7 @@ def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_container_of_raw_is_laid_over_the_steps_and_others_stand_beside_it() -> None:
     config = k8s_config(
-        Worker(raw={"containers": [{"workingDir": "/data"}, {"name": "proxy", "image": "proxy:1"}]})
+        Worker(pod_spec={"containers": [{"workingDir": "/data"}, {"name": "proxy", "image": "proxy:1"}]})
     )
     assert config["container_config"]["workingDir"] == "/data"
     assert config["pod_spec_config"]["containers"] == [{"name": "proxy", "image": "proxy:1"}]

@@ -300,7 +300,7 @@ def test_a_pod_is_read_for_every_object_that_it_names() -> None:
             "/scratch": {"ephemeral": {"volumeClaimTemplate": claim}},
             "/all": {"projected": {"sources": [{"secret": {"name": "one"}}, {"configMap": {"name": "two"}}]}},
         },
-        raw={
+        pod_spec={
             "containers": [
                 {"name": "dagster", "env": [_from_secret("token"), _from_secret("may", optional=True)]}
             ]

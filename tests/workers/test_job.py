@@ -23,7 +23,9 @@ SPOT = {"node_selector": {"pool": "spot"}, "tolerations": [{"key": "spot", "oper
 WORKERS = {
     "nothing": Worker(),
     "size": Worker(size="Small", memory_limit="8Gi", cpu_limit="2"),
-    "gpu_on_spot": Worker(cpu=2, memory="8Gi", ephemeral_storage="20Gi", gpu=1, spot=True, time_limit=3600),
+    "gpu_on_spot": Worker(
+        cpu=2, memory="8Gi", ephemeral_storage="20Gi", gpu=1, spot=True, time_limit_seconds=3600
+    ),
     "everything": Worker(
         cpu="500m",
         memory="1Gi",
@@ -42,8 +44,8 @@ WORKERS = {
         labels={"team": "data"},
         annotations={"example.com/owner": "data team"},
         startup_script="echo started",
-        keep_on_failure=7200,
-        raw={
+        keep_failed_seconds=7200,
+        pod_spec={
             "dnsPolicy": "ClusterFirst",
             "containers": [
                 {"securityContext": {"readOnlyRootFilesystem": False}},

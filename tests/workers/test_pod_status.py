@@ -181,7 +181,11 @@ RUNNING = {"phase": "Running", "containerStatuses": [{"name": "dagster", "state"
             WorkerCrashed,
             "container fetch ended with exit code 3, Error",
         ),
-        ({"phase": "Failed", "reason": "DeadlineExceeded"}, WorkerTimedOut, "time_limit of 60 s"),
+        (
+            {"phase": "Failed", "reason": "DeadlineExceeded"},
+            WorkerTimedOut,
+            "time_limit_seconds, which is 60.",
+        ),
         ({"phase": "Failed", **terminated(1, "Error")}, WorkerCrashed, "exit code 1, Error"),
         ({"phase": "Failed", **terminated(139, "Error")}, WorkerCrashed, "exit code 139 (signal 11)"),
         ({"phase": "Succeeded", **terminated(0, "Completed")}, WorkerCrashed, "exit code 0, Completed"),

@@ -7,6 +7,7 @@ import pytest
 from practicus_assets import Worker
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.request.quantity import amount, memory
+from practicus_assets.workers.request.worker import SIZES
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ from practicus_assets.workers.request.quantity import amount, memory
         ({"env": {"PGPASSWORD": "hunter2"}}, "PGPASSWORD, which looks like a secret"),
         ({"env": {"DATABASE": "postgresql://me:hunter2@db/x"}}, "DATABASE, which looks like a secret"),
         (
-            {"raw": {"containers": [{"env": [{"name": "API_KEY", "value": "hunter2"}]}]}},
+            {"pod_spec": {"containers": [{"env": [{"name": "API_KEY", "value": "hunter2"}]}]}},
             "API_KEY, which looks like a secret",
         ),
         ({"volumes": {"data": {"emptyDir": {}}}}, "volumes is 'data'"),
@@ -56,22 +57,22 @@ from practicus_assets.workers.request.quantity import amount, memory
         ({"labels": {"team": "x" * 64}}, "labels['team']"),
         ({"labels": {"Example.com/team": "x"}}, "The prefix before '/' must be a DNS name"),
         ({"annotations": {"a": 1}}, "annotations is {'a': 1}"),
-        ({"time_limit": 0}, "time_limit is 0"),
-        ({"time_limit": "2h"}, "time_limit is '2h'"),
+        ({"time_limit_seconds": 0}, "time_limit_seconds is 0"),
+        ({"time_limit_seconds": "2h"}, "time_limit_seconds is '2h'"),
         ({"startup_script": " "}, "startup_script is ' '"),
         ({"region": ""}, "region is ''"),
         ({"spot": "yes"}, "spot is 'yes'"),
-        ({"keep_on_failure": 0}, "keep_on_failure is 0"),
-        ({"raw": {"memry": "1Gi"}}, "raw.memry is no field of PodSpec"),
-        ({"raw": {"node_selector": {}}}, "did you mean nodeSelector?"),
+        ({"keep_failed_seconds": 0}, "keep_failed_seconds is 0"),
+        ({"pod_spec": {"memry": "1Gi"}}, "pod_spec.memry is no field of PodSpec"),
+        ({"pod_spec": {"node_selector": {}}}, "did you mean nodeSelector?"),
         (
-            {"raw": {"containers": [{"resources": {"limit": {}}}]}},
-            "raw.containers[0].resources.limit is no field of ResourceRequirements (did you mean limits?)",
+            {"pod_spec": {"containers": [{"resources": {"limit": {}}}]}},
+            "containers[0].resources.limit is no field of ResourceRequirements (did you mean limits?)",
         ),
-        ({"raw": {"nodeSelector": ["a"]}}, "raw.nodeSelector is ['a'], not a mapping"),
-        ({"raw": {"nodeSelector": {"gpu": True}}}, "raw.nodeSelector.gpu is True, not of type str"),
-        ({"raw": {"hostNetwork": "true"}}, "raw.hostNetwork is 'true', not of type bool"),
-        ({"raw": {"terminationGracePeriodSeconds": True}}, "is True, not of type int"),
+        ({"pod_spec": {"nodeSelector": ["a"]}}, "pod_spec.nodeSelector is ['a'], not a mapping"),
+        ({"pod_spec": {"nodeSelector": {"gpu": True}}}, "pod_spec.nodeSelector.gpu is True, not of type str"),
+        ({"pod_spec": {"hostNetwork": "true"}}, "pod_spec.hostNetwork is 'true', not of type bool"),
+        ({"pod_spec": {"terminationGracePeriodSeconds": True}}, "is True, not of type int"),
     ],
 )
 def test_a_wrong_value_is_refused_and_its_field_is_named(fields: dict[str, Any], names: str) -> None:
@@ -95,15 +96,35 @@ def test_a_variable_whose_name_only_resembles_a_secret_is_taken(name: str) -> No
 
 
 def test_an_unknown_field_is_no_worker() -> None:
-    with pytest.raises(TypeError, match="memry"):
+    with pytest.raises(DeclarationError, match=r"a Worker has no field 'memry'. Did you mean memory\?"):
         Worker(memry="1Gi")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [
+        ("time_limit", "time_limit_seconds"),
+        ("keep_on_failure", "keep_failed_seconds"),
+        ("raw", "pod_spec"),
+    ],
+)
+def test_a_field_by_its_former_name_is_refused_with_the_new_one(former: str, name: str) -> None:
+    with pytest.raises(DeclarationError, match=f"has no field '{former}'. It is called {name} now"):
+        Worker(**{former: 5})
+    with pytest.raises(DeclarationError, match=f"the tag has no field '{former}'. It is called {name} now"):
+        Worker.from_config({former: 5}, "the tag")
+
+
+@pytest.mark.parametrize("size", ["X-Large", "x-large", "X-LARGE"])
+def test_a_size_is_named_in_any_case(size: str) -> None:
+    assert Worker(size=size).sized(SIZES, "orders").memory == "16Gi"
 
 
 @pytest.mark.parametrize(
     ("config", "says"),
     [
         ({"memry": "1Gi"}, "Did you mean memory?"),
-        ('{"memory": }', "is no JSON"),
+        ('{"memory": }', "is not JSON"),
         ("[]", "is []"),
         ({"memory": "1GB"}, "the tag: memory is '1GB'"),
     ],
@@ -138,7 +159,7 @@ def test_a_worker_survives_its_way_through_json() -> None:
         tolerations=[{"key": "gpu", "operator": "Exists"}],
         volumes={"/data": {"emptyDir": {"sizeLimit": "1Gi"}}},
         spot=False,
-        raw={"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a"]}]},
+        pod_spec={"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a"]}]},
     )
     assert Worker.from_config(json.dumps(worker.given()), "json") == worker
 

@@ -121,7 +121,7 @@ def test_each_field_says_which_layer_gave_it(configured: None) -> None:
         "service_account": "the default region",
         "labels": "executor's default",
         "capture_logs": "default",
-        "keep_on_failure": "default",
+        "keep_failed_seconds": "default",
     }
     assert fields["env"]["value"] == {"LEVEL": "info", "ZONE": "home"}
 
@@ -207,7 +207,7 @@ def test_the_worker_of_an_op_in_a_graph_is_its_own(mixed: list[str]) -> None:
         (["table1"], "Did you mean table1_new"),
         (
             ["zzz"],
-            "There are difference, final_table, history, maintain, rollback, table1_new, table2_new, verify",
+            "There are diff, final_table, history, maintain, rollback, table1_new, table2_new, verify",
         ),
         (["table1_new", "--job", "nightly"], "there is no job 'nightly' here"),
         (["table1_new", "--partition", "2012-01-01"], "it has 365, from 2013-01-01 to 2013-12-31"),

@@ -131,7 +131,9 @@ def _error(
         )
     if status.get("reason") == "DeadlineExceeded":
         limit = (pod.get("spec") or {}).get("activeDeadlineSeconds")
-        return WorkerTimedOut(f"it ran longer than its time_limit of {limit} s.", "Raise time_limit.")
+        return WorkerTimedOut(
+            f"it ran longer than its time_limit_seconds, which is {limit}.", "Raise time_limit_seconds."
+        )
     if lost:
         starved = _OVER_REQUEST.search(lost)
         return WorkerLost(

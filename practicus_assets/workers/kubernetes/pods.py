@@ -78,7 +78,7 @@ class PodHandler(WorkerHandler):
         if watch is None or not succeeded:
             return
         try:
-            watch.cluster.keep_job(watch.job, self.configuration.keep_succeeded)
+            watch.cluster.keep_job(watch.job, self.configuration.keep_succeeded_seconds)
         except (ApiException, *UNREACHABLE):
             return  # it then stays as long as a failed one
 

@@ -35,11 +35,11 @@ OVERRIDABLE = frozenset(
         "memory_limit",
         "ephemeral_storage",
         "gpu",
-        "time_limit",
+        "time_limit_seconds",
         "region",
         "spot",
         "capture_logs",
-        "keep_on_failure",
+        "keep_failed_seconds",
     }
 )
 

@@ -144,7 +144,7 @@ def _affinity(name: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def _raw(name: str, value: Any) -> dict[str, Any]:
+def _pod_spec(name: str, value: Any) -> dict[str, Any]:
     api_types.check("V1PodSpec", value, name)
     for container in (*value.get("containers", ()), *value.get("initContainers", ())):
         for variable in container.get("env", ()):
@@ -176,11 +176,11 @@ CHECKS: dict[str, Any] = {
     "priority_class": _dns_name,
     "labels": _labels,
     "annotations": _annotations,
-    "time_limit": _count,
+    "time_limit_seconds": _count,
     "startup_script": _text,
     "region": _text,
     "spot": _flag,
     "capture_logs": _flag,
-    "keep_on_failure": _count,
-    "raw": _raw,
+    "keep_failed_seconds": _count,
+    "pod_spec": _pod_spec,
 }

@@ -29,18 +29,18 @@ def k8s_config(worker: Worker) -> dict[str, Any]:
         worker: its size resolved; region and capture_logs are not the pod's.
 
     """
-    raw = dict(worker.raw or {})
+    pod_spec = dict(worker.pod_spec or {})
     container, sidecars = _container(worker), []
-    for each in raw.pop("containers", ()):
+    for each in pod_spec.pop("containers", ()):
         if each.get("name", CONTAINER) == CONTAINER:
             container = merged(container, each)
         else:
             sidecars.append(each)
     metadata = _given({"labels": worker.labels, "annotations": worker.annotations})
-    kept = _given({"ttlSecondsAfterFinished": worker.keep_on_failure})
+    kept = _given({"ttlSecondsAfterFinished": worker.keep_failed_seconds})
     return {
         "container_config": container,
-        "pod_spec_config": merged(_pod(worker), {**raw, **_given({"containers": sidecars})}),
+        "pod_spec_config": merged(_pod(worker), {**pod_spec, **_given({"containers": sidecars})}),
         **_given({"pod_template_spec_metadata": metadata, "job_spec_config": kept}),
     }
 
@@ -59,7 +59,7 @@ def _pod(worker: Worker) -> dict[str, Any]:
                 "tolerations": worker.tolerations,
                 "affinity": worker.affinity,
                 "priorityClassName": worker.priority_class,
-                "activeDeadlineSeconds": worker.time_limit,
+                "activeDeadlineSeconds": worker.time_limit_seconds,
             }
         ),
     }
