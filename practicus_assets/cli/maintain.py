@@ -109,21 +109,10 @@ def _plain(result: MaintainedTable) -> dict[str, Any]:
 
 def _show(results: list[MaintainedTable], *, apply: bool) -> None:
     console = output.console()
-    console.print(
-        output.table(
-            "Done" if apply else "To be done",
-            (
-                "table",
-                "compacted",
-                "checkpoint",
-                "files removed",
-                "log entries removed",
-                "kept since",
-                "held by",
-            ),
-            [_row(result) for result in results if result.cutoff is not None and result.error is None],
-        )
-    )
+    headings = ("table", "compacted", "checkpoint", "files removed", "log entries removed", "kept since")
+    rows = [_row(result) for result in results if result.cutoff is not None and result.error is None]
+    if rows:
+        console.print(output.table("Done" if apply else "To be done", (*headings, "held by"), rows))
     for result in results:
         if result.error is not None:
             console.print(f"[red]✗[/red] {escape(str(result.error))}", soft_wrap=True)

@@ -34,6 +34,7 @@ class SeaweedFS(Server):
         self.signed = signed
         self.access_key = secrets.token_hex(10)
         self.secret_key = secrets.token_hex(20)
+        self.reader = {"accessKey": secrets.token_hex(10), "secretKey": secrets.token_hex(20)}
         self._folder = folder
 
     @property
@@ -57,6 +58,15 @@ class SeaweedFS(Server):
             "AWS_SKIP_SIGNATURE": str(not self.signed).lower(),
         }
 
+    def reader_options(self) -> dict[str, str]:
+        """Return delta-rs's options with a key that may only list and read."""
+        keys = self.reader
+        return {
+            **self.storage_options(),
+            "AWS_ACCESS_KEY_ID": keys["accessKey"],
+            "AWS_SECRET_ACCESS_KEY": keys["secretKey"],
+        }
+
     def start(self) -> None:
         """Start the server, make its bucket, and return once it takes objects."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +76,10 @@ class SeaweedFS(Server):
         self.port = flags["s3.port"]
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
         keys = {"accessKey": self.access_key, "secretKey": self.secret_key}
-        identities: list[dict[str, object]] = [{"name": "tests", "credentials": [keys], "actions": actions}]
+        identities: list[dict[str, object]] = [
+            {"name": "tests", "credentials": [keys], "actions": actions},
+            {"name": "reader", "credentials": [self.reader], "actions": ["Read", "List"]},
+        ]
         if not self.signed:
             identities.append({"name": "anonymous", "actions": actions})
         config = self._folder / "s3.json"

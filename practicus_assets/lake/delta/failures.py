@@ -22,6 +22,14 @@ _FEATURES = re.compile(
     r"Unsupported table features required: \[([^\]]*)\]|Feature '([^']*)' is not supported"
     r"|(Unsupported (?:minimum )?(?:reader|writer) version[^,.]*)|a (catalog-managed) table"
 )
+_DENIED = re.compile(
+    r"Read-only file system|Permission denied|Operation not permitted|lacked the necessary privileges"
+    r"|Access ?Denied"
+)
+_STORE_CODE = re.compile(r"<Code>(\w+)</Code>")
+_DENIED_ADVICE = (
+    "This process may not do that there: check the mount, the folder's rights or the key, and run again."
+)
 _MISSING = re.compile(r"not found|no such file", re.IGNORECASE)
 
 
@@ -95,7 +103,12 @@ class Failures:
             raise self._failed(f"the commit of version {version}", cause, CommitUnsettled) from cause
 
     def _failed(self, what: str, cause: Exception, kind: type[StoreFailed] = StoreFailed) -> StoreFailed:
-        failed = kind(f"{what} at {self.uri} failed: {in_one_line(cause)}.", _ADVICE)
+        text = in_one_line(cause)
+        denied = _denied(text)
+        outcome, advice = (
+            (f"was denied: {denied}", _DENIED_ADVICE) if denied else (f"failed: {text}", _ADVICE)
+        )
+        failed = kind(f"{what} at {self.uri} {outcome}.", advice)
         failed.table = self.table
         return failed
 
@@ -155,6 +168,13 @@ class Failures:
                 for form in (value, quote(value, safe="")):
                     text = text.replace(form, "***")
         return re.sub(r"//[^/\s@]+@", "//***@", text)
+
+
+def _denied(text: str) -> str:
+    """Return why an operation was not allowed, in the words of the system or the store; else nothing."""
+    match = _DENIED.search(text)
+    code = _STORE_CODE.search(text)
+    return "" if match is None else code[1] if code is not None else match[0]
 
 
 def is_foreign(error: BaseException) -> bool:

@@ -90,18 +90,15 @@ def verify_files(
         TableNotFound: if there is no table.
 
     """
-    problems = list(_log(table))
     try:
         handle = table.open()
     except TableNotFound:
         raise
     except PracticusAssetsError as error:
-        problems.append(
-            TableProblem(
-                "log", "_delta_log", f"the table cannot be opened: {error}", "Mend or restore its log."
-            )
-        )
+        text = f"the table cannot be opened: {error}"
+        problems = [*_log(table), TableProblem("log", "_delta_log", text, "Restore its log from a backup.")]
         return Verification(None, 0, 0, 0, 0, 0, 0, 0, 0, tuple(problems))
+    problems = list(_log(table))
     files = handle.files()
     present = listed(table)
     check = _Files(table, handle, scope or Scope(), rows=rows)
