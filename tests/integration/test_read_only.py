@@ -57,7 +57,7 @@ CHANGING = [
     ("release", "publish", "second", "shop/orders"),
 ]
 
-DENIED = "This process may not do that there: check the mount, the folder's rights or the key, and run again."
+DENIED = "This process may not do that there: check the mount, the folder's rights or the credentials."
 
 Run = Callable[..., Result]
 

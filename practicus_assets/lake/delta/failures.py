@@ -28,7 +28,7 @@ _DENIED = re.compile(
 )
 _STORE_CODE = re.compile(r"<Code>(\w+)</Code>")
 _DENIED_ADVICE = (
-    "This process may not do that there: check the mount, the folder's rights or the key, and run again."
+    "This process may not do that there: check the mount, the folder's rights or the credentials."
 )
 _MISSING = re.compile(r"not found|no such file", re.IGNORECASE)
 
@@ -174,7 +174,9 @@ def _denied(text: str) -> str:
     """Return why an operation was not allowed, in the words of the system or the store; else nothing."""
     match = _DENIED.search(text)
     code = _STORE_CODE.search(text)
-    return "" if match is None else code[1] if code is not None else match[0]
+    if match is None:
+        return ""
+    return f"403 Forbidden, {code[1]}" if code is not None and "403 Forbidden" in text else match[0]
 
 
 def is_foreign(error: BaseException) -> bool:
