@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import dagster as dg
@@ -126,7 +127,8 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         if keys:
             upstream = context.upstream_output.definition_metadata if context.upstream_output else {}
             settings = TableSettings.from_metadata(upstream or {})
-            return pinned(context, table, settings.scope(context.asset_partitions_def, keys))
+            with _advising(context, keys):
+                return pinned(context, table, settings.scope(context.asset_partitions_def, keys))
         try:
             return pinned(context, table, Scope(), kind=_NoRows)
         except TableNotFound:  # an asset that depends on its own past begins so
@@ -142,6 +144,25 @@ class _NoRows(Snapshot):
         self, columns: Sequence[str] | None = None, predicate: str | None = None
     ) -> pa.RecordBatchReader:
         return super().scan(columns, predicate).schema.empty_table().to_reader()
+
+
+@contextmanager
+def _advising(context: dg.InputContext, keys: Sequence[str]) -> Iterator[None]:
+    """Say what to do where an asset reads earlier partitions of its own table, which does not exist yet."""
+    try:
+        yield
+    except TableNotFound:
+        step = step_of(context)
+        assets = step.job_def.asset_layer.get_assets_def_for_node(step.node_handle) if step else None
+        if assets is None or context.asset_key not in assets.keys:
+            raise
+        name = context.asset_key.to_user_string()
+        first = context.asset_partitions_def.get_first_partition_key()
+        raise TableNotFound(
+            f"the run reads {', '.join(keys[:3])} of {name}, its own table, and there is none yet.",
+            f"Materialize the partitions of {name} in their order, from the first one, {first}; or let its "
+            "partitions_def begin with the partition of this run, which then reads no rows.",
+        ) from None
 
 
 def _resolved(name: str, value: str) -> str:

@@ -482,3 +482,29 @@ def test_an_input_of_zoned_timestamps_is_read_by_its_windows(bench: Bench) -> No
     copy = reads(partitions_def=hours, partition_by="hour")
     bench.run([orders, copy], select=[copy], partition="2024-01-01-01:00")
     assert [str(row[0]) for row in bench.rows("copy", "hour")] == ["2023-12-31 22:00:00+00:00"]
+
+
+def test_a_table_that_starts_mid_range_and_reads_its_own_yesterday_is_told_where_to_begin(
+    bench: Bench,
+) -> None:
+    days = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-05")
+    yesterday = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+
+    @table_asset(
+        partitions_def=days,
+        partition_by="day",
+        ins={"total": dg.AssetIn(partition_mapping=yesterday)},
+    )
+    def total(context: dg.AssetExecutionContext, total: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"day": [context.partition_key], "n": [len(total) + 1]})
+
+    message = errors(bench.run([total], partition="2024-01-03", fails=True))
+    assert "the run reads 2024-01-02 of total, its own table, and there is none yet." in message
+    assert (
+        "Materialize the partitions of total in their order, from the first one, 2024-01-01; or let"
+        in message
+    )
+    assert "Materialize total first" not in message
+    for day in ("2024-01-01", "2024-01-02"):
+        bench.run([total], partition=day)
+    assert bench.rows("total", "day", "n") == [("2024-01-01", 1), ("2024-01-02", 2)]
