@@ -12,6 +12,7 @@ from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split
+from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.rows.schema import reconcile
 
 
@@ -76,20 +77,21 @@ def audit_snapshot(
         _refuse_other_columns(contract, snapshot)
     except SchemaMismatch as error:
         return schema_failure(contract.checks, error)
-    audit = Audit(contract.checks)
+    audit = Audit(contract.checks, snapshot.sample_rows)
     scope = partitions or snapshot.scope
     bounds = scope.on(snapshot.schema)
     keys = scope.keys or (WHOLE_TABLE,)
     row_counts = dict.fromkeys(keys, 0)
-    for batch in snapshot.scan():
-        audit.observe(batch)
-        for values, positions in split(batch, bounds.columns):
-            part = bounds.part_of(values)
-            if part is not None:
-                row_counts[keys[part]] += len(positions)
-    if partitions is not None:
-        row_counts = {key: rows for key, rows in row_counts.items() if rows}
-    return audit.finish([snapshot.scan], row_counts)
+    with sampling(snapshot.sample_rows):
+        for batch in snapshot.scan():
+            audit.observe(batch)
+            for values, positions in split(batch, bounds.columns):
+                part = bounds.part_of(values)
+                if part is not None:
+                    row_counts[keys[part]] += len(positions)
+        if partitions is not None:
+            row_counts = {key: rows for key, rows in row_counts.items() if rows}
+        return audit.finish([snapshot.scan], row_counts)
 
 
 def _refuse_other_columns(contract: Contract, snapshot: Snapshot) -> None:

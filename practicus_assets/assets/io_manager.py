@@ -21,6 +21,7 @@ from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.frames import read_as
+from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.workers.launch import variables
@@ -40,13 +41,14 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         root_uri: a folder, or an object store prefix such as `s3://bucket/lake`.
         storage_options: delta-rs's own; values may be `dg.EnvVar`. They are no part of Dagster's
             configuration, so that no page, run or event shows them.
-        preview_rows: how many rows a materialization shows; 0 for none.
+        sample_rows: the number of rows that a preview, a failed check, an error and a diff show at most;
+            with 0 they show no value of any row.
 
     """
 
     root_uri: str
     storage_options: dg.ResourceDependency[dict[str, str]] = Field(default=cast("Any", {}), repr=False)
-    preview_rows: int = 5
+    sample_rows: int = Field(default=SAMPLE_ROWS, ge=0)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 Dagster's signature
         """Refuse a lake that is gone with the pod of a step, before the step's function runs."""
@@ -75,7 +77,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
 
         """
         options = {name: _resolved(name, value) for name, value in self.storage_options.items()}
-        return Table.at(self.root(), key.path, options)
+        return Table.at(self.root(), key.path, options, self.sample_rows)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Commit the value of a plain asset: replace its partitions, or what `mode` says."""
@@ -101,7 +103,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
                 commit,
                 None,
                 provenance.input_versions,
-                preview_rows=self.preview_rows,
+                preview_rows=self.sample_rows,
             )
         )
 

@@ -128,7 +128,7 @@ class Step:
                 output.finish()
         snapshot = Snapshot.open(table, commit.version, scope)
         metadata = commit_metadata(
-            table, snapshot, commit, self._contract, provenance.input_versions, preview_rows=lake.preview_rows
+            table, snapshot, commit, self._contract, provenance.input_versions, preview_rows=lake.sample_rows
         )
         if len(scope.keys) > 1:
             for partition, entries in partition_metadata(snapshot, commit).items():

@@ -133,7 +133,7 @@ def test_the_preview_can_be_switched_off(bench: Bench) -> None:
     def orders() -> pd.DataFrame:
         return pd.DataFrame({"n": [1]})
 
-    bench.resources = {"io_manager": DeltaIOManager(root_uri=bench.root, preview_rows=0)}
+    bench.resources = {"io_manager": DeltaIOManager(root_uri=bench.root, sample_rows=0)}
     bench.run([orders])
     assert "delta/preview" not in bench.metadata("orders")
 

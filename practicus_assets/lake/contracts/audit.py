@@ -1,8 +1,10 @@
 """Audits: the run of a contract on staged rows, before anybody can see them."""
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,7 @@ from practicus_assets.lake.contracts.check import Check, Severity, rows_paramete
 from practicus_assets.lake.rows.distinct import counted
 from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
 from practicus_assets.lake.rows.frames import read_as, record_batches
-from practicus_assets.lake.rows.samples import shown
-
-_SAMPLE_ROWS = 5
-
+from practicus_assets.lake.rows.samples import SAMPLE_ROWS, shown
 
 Rescan = Callable[[Sequence[str] | None], pa.RecordBatchReader]
 
@@ -57,11 +56,13 @@ class Audit:
 
     Args:
         checks: the rules of the contract.
+        sample_rows: the number of rows that a result shows at most.
 
     """
 
-    def __init__(self, checks: Sequence[Check]) -> None:
+    def __init__(self, checks: Sequence[Check], sample_rows: int = SAMPLE_ROWS) -> None:
         self._checks = list(checks)
+        self._sample_rows = sample_rows
         self._row_checks = [c for c in checks if c.kind not in {"schema", "unique", "row_count", "table"}]
         self._bad = {c.name: 0 for c in self._row_checks}
         self._samples: dict[str, list[dict[str, Any]]] = {c.name: [] for c in self._row_checks}
@@ -74,7 +75,7 @@ class Audit:
             bad = _bad_rows(check, batch)
             count = pc.sum(bad).as_py() or 0
             self._bad[check.name] += count
-            room = _SAMPLE_ROWS - len(self._samples[check.name])
+            room = self._sample_rows - len(self._samples[check.name])
             if count and room:
                 self._samples[check.name] += shown(batch.filter(bad).slice(0, room))
         for check in self._unique_checks:
@@ -109,10 +110,10 @@ class Audit:
                 for key, n in rows.items()
                 if (low is not None and n < low) or (high is not None and n > high)
             }
-            sample = [{"partition": key, "rows": n} for key, n in list(bad.items())[:_SAMPLE_ROWS]]
+            sample = [{"partition": key, "rows": n} for key, n in list(bad.items())[:SAMPLE_ROWS]]
             return _outcome(check, len(bad), sample)
         if check.kind == "table":
-            return _outcome(check, *_run_table_rule(check, rescans[0]))
+            return _outcome(check, *_run_table_rule(check, rescans[0], self._sample_rows))
         return _outcome(check, self._bad[check.name], self._samples[check.name])
 
     def _unique(self, check: Check, rescans: Sequence[Rescan]) -> AuditResult:
@@ -134,7 +135,8 @@ class Audit:
         times = counts.columns[-1]
         twice = counts.filter(pc.greater(times, 1))
         surplus = (pc.sum(times).as_py() or 0) - counts.num_rows
-        return _outcome(check, surplus, shown(twice.slice(0, _SAMPLE_ROWS).select(range(len(check.columns)))))
+        keys = twice.slice(0, self._sample_rows).select(range(len(check.columns)))
+        return _outcome(check, surplus, shown(keys))
 
 
 def failure(results: Sequence[AuditResult]) -> AuditFailed:
@@ -149,7 +151,11 @@ def failure(results: Sequence[AuditResult]) -> AuditFailed:
 
 def schema_failure(checks: Iterable[Check], error: DataRefused) -> list[AuditResult]:
     """Return the results of an audit that ended at the schema: its check failed, the others did not run."""
-    return [_outcome(check, 1, found=str(error.problem)) for check in checks if check.kind == "schema"]
+    return [
+        _outcome(check, 1, found=f"{error.problem} {error.sample}".strip())
+        for check in checks
+        if check.kind == "schema"
+    ]
 
 
 def _outcome(
@@ -213,12 +219,16 @@ def _blaming(check: Check) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
         raise DataRefused(
-            f"rule {check.name!r} raised {type(error).__name__}: {error}.", "Fix the rule or the data."
+            f"rule {check.name!r} raised {type(error).__name__} in line {place.lineno} of "
+            f"{Path(place.filename).name}.",
+            "Fix the rule or the data.",
+            f"It says: {error}.",
         ) from error
 
 
-def _run_table_rule(check: Check, rescan: Rescan) -> tuple[int, list[dict[str, Any]], str]:
+def _run_table_rule(check: Check, rescan: Rescan, sample_rows: int) -> tuple[int, list[dict[str, Any]], str]:
     """Return how many cases break a rule on the table, some of them, and what was found, in words."""
     with _blaming(check):
         answer = check.argument(read_as(rescan(None), rows_parameter(check.argument)))
@@ -234,4 +244,4 @@ def _run_table_rule(check: Check, rescan: Rescan) -> tuple[int, list[dict[str, A
         ) from error
     with _blaming(check):
         cases = stream.read_all()
-    return cases.num_rows, shown(cases.slice(0, _SAMPLE_ROWS)), ""
+    return cases.num_rows, shown(cases.slice(0, sample_rows)), ""

@@ -14,6 +14,7 @@ from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.partitions.values import identifier
 from practicus_assets.lake.rows.casts import exact_cast
+from practicus_assets.lake.rows.samples import sampling
 
 _ALIAS = "snapshot"
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*(?:(?!/\*).)*?\*/""", re.DOTALL)
@@ -28,6 +29,7 @@ class Snapshot:
         table_id: the id by which Delta knows the table.
         schema: its columns, as Arrow types.
         scope: the partitions that `scan` reads; by default the whole table.
+        sample_rows: the number of its rows that people may be shown at most.
 
     """
 
@@ -36,6 +38,7 @@ class Snapshot:
         self.version = at.version
         self.table_id = at.id
         self.scope = scope or Scope()
+        self.sample_rows = at.table.sample_rows
         self._table = at.table
         self._at = at
 
@@ -143,7 +146,7 @@ class Snapshot:
         return pa.RecordBatchReader.from_batches(schema, self._batches(stream, schema))
 
     def _batches(self, stream: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        with self._table.reading(version=self.version):
+        with self._table.reading(version=self.version), sampling(self.sample_rows):
             for batch in stream:
                 yield pa.record_batch(
                     [exact_cast(c, f.type, f.name) for c, f in zip(batch.columns, schema, strict=True)],

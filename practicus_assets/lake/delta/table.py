@@ -30,6 +30,7 @@ from practicus_assets.lake.delta.data_file import DataFile, described
 from practicus_assets.lake.delta.failures import Failures, in_one_line
 from practicus_assets.lake.delta.log_files import refuse_damaged_log, refuse_emptied_log
 from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
+from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 
 _DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 _UNSAFE_PART = re.compile(r"[/?#*]")  # in a URI, `?` and `#` end the path
@@ -46,16 +47,23 @@ class Table:
         name: the name that people call it by, e.g. `sales/orders`.
         uri: an absolute folder, or an object store prefix.
         storage_options: delta-rs's own, e.g. `AWS_REGION`; never shown.
+        sample_rows: the number of its rows that errors, failed checks, previews and diffs show at most; with
+            0 they show no value of any row.
 
     """
 
     name: str
     uri: str
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False, hash=False)
+    sample_rows: int = field(default=SAMPLE_ROWS, repr=False, compare=False, hash=False)
 
     @classmethod
     def at(
-        cls, root_uri: str, key: Sequence[str], storage_options: Mapping[str, str] | None = None
+        cls,
+        root_uri: str,
+        key: Sequence[str],
+        storage_options: Mapping[str, str] | None = None,
+        sample_rows: int = SAMPLE_ROWS,
     ) -> "Table":
         """Return the table of an asset key: the resolved root and the key's parts, joined by `/`.
 
@@ -63,6 +71,7 @@ class Table:
             root_uri: the lake's root, in any spelling that `resolved` takes.
             key: the parts of the asset's key.
             storage_options: delta-rs's own, e.g. `AWS_REGION`.
+            sample_rows: see the class.
 
         Raises:
             DeclarationError: for a part that would leave the root or hide in another table's log,
@@ -79,7 +88,7 @@ class Table:
                 )
         root, options = resolved(root_uri), dict(storage_options or {})
         refuse_unusable_endpoint(root, options)
-        return cls("/".join(key), "/".join([root.rstrip("/"), *key]), options)
+        return cls("/".join(key), "/".join([root.rstrip("/"), *key]), options, sample_rows)
 
     @property
     def local_path(self) -> Path | None:

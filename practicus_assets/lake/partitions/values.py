@@ -100,9 +100,10 @@ def folder(column: str, value: Value) -> str:
     name = f"{_escaped(column)}={_escaped(serialized(value))}"
     if len(name) > _MAX_NAME_BYTES:
         raise OutOfScope(
-            f"the value {str(value)[:40]!r}… of partition column {column!r} makes a folder name of "
-            f"{len(name)} bytes, and file systems take {_MAX_NAME_BYTES}.",
+            f"a value of partition column {column!r} makes a folder name of {len(name)} bytes, "
+            f"and file systems take {_MAX_NAME_BYTES}.",
             "Partition by a shorter value.",
+            f"It begins with {str(value)[:40]!r}.",
         )
     return name
 

@@ -101,8 +101,9 @@ def _to_arrow(name: str, column: "pd.Series[Any]") -> pa.Array | pa.ChunkedArray
             _refuse_mixed(column, array.type)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise SchemaMismatch(
-            f"column {name!r} of dtype {column.dtype} is no Arrow column: {error}.",
+            f"column {name!r} of dtype {column.dtype} is no Arrow column.",
             "Give all its values one type.",
+            f"{error}.",
         ) from error
     return array
 

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from practicus_assets.errors import DataRefused, DeclarationError, SchemaMismatch
 from practicus_assets.lake.rows.distinct import counted, positional
+from practicus_assets.lake.rows.samples import shown
 
 _CHUNK_ROWS = 1 << 20
 
@@ -54,8 +55,9 @@ class Merge:
         twice = counts.filter(pc.greater(counts.columns[-1], 1))
         if twice.num_rows:
             raise DataRefused(
-                f"{twice.num_rows:,} merge keys appear more than once, e.g. {twice.slice(0, 3).to_pylist()}.",
-                "Keep one row a key.",
+                f"{twice.num_rows:,} merge keys appear more than once.",
+                "Keep one row per key.",
+                f"E.g. {shown(twice.slice(0, 3))}.",
             )
 
     def kept(self, old: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -20,7 +20,7 @@ from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
 from practicus_assets.lake.partitions.values import can_partition, is_null, split
 from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
-from practicus_assets.lake.rows.samples import shown
+from practicus_assets.lake.rows.samples import sampling, shown
 from practicus_assets.lake.rows.schema import SchemaChange, conformed, reconcile
 from practicus_assets.lake.transactions.commit import Committer
 from practicus_assets.lake.transactions.merge import Merge
@@ -127,7 +127,10 @@ class Transaction:
         if self.landed is not None:
             return self.landed
         started = time.monotonic()
-        with naming(self._table.name, str(self._scope), nothing_written=True):
+        with (
+            naming(self._table.name, str(self._scope), nothing_written=True),
+            sampling(self._table.sample_rows),
+        ):
             reader = self._with_columns(record_batches(data))
             schema = self._reconciled(reader.schema)
             bounds = self._scope.on(schema)
@@ -197,7 +200,7 @@ class Transaction:
         self, reader: pa.RecordBatchReader, bounds: Bounds, staging: Staging, started: float
     ) -> Commit:
         """Write every row to staged files while the contract's rules run, and say what was staged."""
-        audit = Audit(self._contract.checks)
+        audit = Audit(self._contract.checks, self._table.sample_rows)
         for batch in self._rows(reader, staging.schema, bounds):
             hashes = hash_rows(batch, staging.schema.names)
             for values, positions in split(batch, self._partition_by):
@@ -276,8 +279,9 @@ class Transaction:
             )
         if bounds.part_of([named[column] for column in bounds.columns]) is None:
             raise OutOfScope(
-                f"{rows.num_rows:,} rows lie outside the scope: {named}, e.g. {shown(rows.slice(0, 1))[0]}.",
+                f"{rows.num_rows:,} rows lie outside the scope, by their {list(named)}.",
                 "Return only rows of the partitions that the run materializes.",
+                f"They have {named}, e.g. {shown(rows.slice(0, 1))[0]}.",
             )
 
     def _prints_by_key(self, staging: Staging, bounds: Bounds) -> dict[str, Fingerprint]:

@@ -87,7 +87,7 @@ def diff_versions(
         table: the table.
         before: the version to compare with.
         after: the version to compare.
-        samples: how many lost and gained rows to return at most.
+        samples: how many lost and gained rows to return at most; never more than the table's `sample_rows`.
         within: the partitions to compare; all by default.
         progress: the callback that gets how many partitions are done, of how many.
 
@@ -96,6 +96,7 @@ def diff_versions(
         UnsupportedTable: for features that files alone do not tell, such as deletion vectors.
 
     """
+    samples = min(samples, table.sample_rows)
     handles = [table.open(version) for version in (before, after)]
     for handle in handles:
         refuse_unsupported(handle, handle.partition_by)

@@ -275,7 +275,9 @@ def test_an_error_in_a_rule_names_the_rule_and_keeps_its_cause(table: Table, par
         raise ZeroDivisionError(len(rows))
 
     for rule in (TableRule("broken", broken), RowRule("broken", broken)):
-        with pytest.raises(DataRefused, match="rule 'broken' raised ZeroDivisionError: 1") as error:
+        with pytest.raises(
+            DataRefused, match=r"raised ZeroDivisionError in line \d+ of test_audit\.py\. It says: 1\."
+        ) as error:
             audited(table, Contract(rules=[rule]), column(INT, 1))
         assert isinstance(error.value.__cause__, ZeroDivisionError)
         assert parquet_files(table) == set()
