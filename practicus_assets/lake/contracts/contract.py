@@ -18,6 +18,7 @@ from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.lake.rows.casts import exact_scalar
 from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
 from practicus_assets.lake.rows.schema import conformed, reconcile
+from practicus_assets.lake.rows.type_text import as_type
 from practicus_assets.lake.rows.types import stored_type
 
 _CHECK_NAME = re.compile(r"[A-Za-z0-9_]+")  # what Dagster takes as the name of an asset check
@@ -28,7 +29,9 @@ class Column:
     """One column's promise.
 
     Attributes:
-        type: an Arrow type, or its name, e.g. `"int64"`.
+        type: an Arrow type; the text of one as Arrow prints it (`"int64"`, `"decimal128(18, 2)"`,
+            `"timestamp[us, tz=UTC]"`, `"struct<a: int64, b: list<item: string>>"`) or as the Delta protocol
+            has it (`"long"`, `"decimal(18,2)"`, `"timestamp"`, `"array<string>"`); or a type of deltalake.
         description: what the values mean, in which unit; shown in the catalog.
         nullable: whether nulls are allowed.
         minimum, maximum: inclusive bounds.
@@ -38,7 +41,7 @@ class Column:
 
     """
 
-    type: pa.DataType | str
+    type: Any
     description: str = ""
     nullable: bool = True
     minimum: Any = None
@@ -49,8 +52,13 @@ class Column:
 
     @property
     def arrow_type(self) -> pa.DataType:
-        """The Arrow type."""
-        return pa.type_for_alias(self.type) if isinstance(self.type, str) else self.type
+        """The Arrow type.
+
+        Raises:
+            DeclarationError: if `type` names none.
+
+        """
+        return as_type(self.type)
 
 
 @dataclass(frozen=True)
@@ -247,7 +255,11 @@ def _column_checks(name: str, column: Column) -> list[Check]:
 
 def _validate(name: str, column: Column) -> None:
     try:
-        type_ = stored_type(column.arrow_type, name)
+        arrow_type = column.arrow_type
+    except DeclarationError as error:
+        raise DeclarationError(f"column {name!r} of the contract: {error.problem}", error.advice) from None
+    try:
+        type_ = stored_type(arrow_type, name)
         for value in (column.minimum, column.maximum, *(column.allowed or ())):
             exact_scalar(value, type_)
         for bound in (column.minimum, column.maximum):
