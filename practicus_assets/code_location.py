@@ -1,23 +1,26 @@
-"""The code location: the definitions that a command is about, named as Dagster's own commands name them."""
+"""Code locations: where definitions come from, named as Dagster's own commands name them.
+
+They are read from the same options, files and settings as `dagster dev` reads them, in the same order.
+"""
 
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import tomllib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
-import click
 import dagster as dg
 import yaml
 
-from practicus_assets.errors import DeclarationError
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+from practicus_assets.errors import DeclarationError, did_you_mean
 
 
 def _none() -> dg.Definitions:
@@ -25,22 +28,103 @@ def _none() -> dg.Definitions:
 
 
 _DEFINITIONS_FUNCTION = type(dg.definitions(_none))
+_KINDS = {"python_module": "module_name", "python_package": "package_name", "python_file": "relative_path"}
 
 
-def options(command: Command) -> Command:
-    """Give a command the options `-m`, `-f`, `-w` and `-d`, which `definitions` takes by these names."""
-    for option in (
-        click.option(
-            "-d", "--working-directory", envvar="DAGSTER_WORKING_DIRECTORY", help="Import from here."
-        ),
-        click.option(
-            "-w", "--workspace", type=click.Path(), help="workspace.yaml; the default if it is there."
-        ),
-        click.option("-f", "--python-file", envvar="DAGSTER_PYTHON_FILE", help="File of the definitions."),
-        click.option("-m", "--module-name", envvar="DAGSTER_MODULE_NAME", help="Module of the definitions."),
-    ):
-        command = option(command)
-    return command
+@dataclass(frozen=True)
+class CodeLocation:
+    """One code location: a module or a file with definitions.
+
+    Attributes:
+        name: the location's name, as Dagster shows it.
+        folder: where imports begin.
+        module: the module's name; empty for a file.
+        file: the file's path; empty for a module.
+        attribute: the name of the definitions in it; empty for the only ones.
+        executable: the Python that runs it; empty for the one that runs this.
+
+    """
+
+    name: str
+    folder: str
+    module: str = ""
+    file: str = ""
+    attribute: str = ""
+    executable: str = ""
+
+    def definitions(self) -> dg.Definitions:
+        """Import the definitions.
+
+        Raises:
+            DeclarationError: if there is no such module or file, or it has several definitions.
+
+        """
+        with warnings.catch_warnings():  # about the author's use of Dagster, which dagster dev shows
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            _import_from(self.folder)
+            module = _imported_file(Path(self.file)) if self.file else _imported_module(self.module)
+            return _definitions(module, self.attribute)
+
+
+def code_locations(
+    module_name: str | None = None,
+    python_file: str | None = None,
+    workspace: str | None = None,
+    working_directory: str | None = None,
+) -> list[CodeLocation]:
+    """Return the code locations that are named; there is at least one. Nothing is imported.
+
+    Args:
+        module_name: the name of a module.
+        python_file: the path of a file.
+        workspace: the path of a `workspace.yaml`. Without any of the three it is what `pyproject.toml` names
+            for Dagster, else the `workspace.yaml` in the working directory.
+        working_directory: the folder where imports begin; by default the current one.
+
+    Raises:
+        DeclarationError: if none are named, or the workspace has an entry that is no Python code.
+
+    """
+    folder = Path(working_directory or ".").resolve()
+    if sum(name is not None for name in (module_name, python_file, workspace)) > 1:
+        raise DeclarationError("-m, -f and -w name several code locations.", "Give one of them.")
+    locations = list(_named(folder, module_name, python_file, workspace))
+    if not locations:
+        raise DeclarationError(
+            f"no definitions are named, and {folder} has neither a workspace.yaml nor a pyproject.toml "
+            "that names them.",
+            "Give -m MODULE, -f FILE or -w WORKSPACE.",
+        )
+    count = Counter(location.name for location in locations)
+    return [
+        replace(location, name=f"{location.name}@{os.path.relpath(location.folder)}")
+        if count[location.name] > 1
+        else location
+        for location in locations
+    ]
+
+
+def selected(locations: Sequence[CodeLocation], name: str | None) -> CodeLocation:
+    """Return the code location of a name, or the only one if no name is given.
+
+    Raises:
+        DeclarationError: if there are several and none is named, or none has that name.
+
+    """
+    names = [location.name for location in locations]
+    if name is None and len(locations) == 1:
+        return locations[0]
+    if name is None:
+        raise DeclarationError(
+            f"there are several code locations: {', '.join(names)}.", "Name one with --location."
+        )
+    if name not in names:
+        raise DeclarationError(
+            f"there is no code location {name!r}.",
+            did_you_mean(name, names, f"There are {', '.join(names)}."),
+        )
+    return locations[names.index(name)]
 
 
 def definitions(
@@ -48,97 +132,96 @@ def definitions(
     python_file: str | None = None,
     workspace: str | None = None,
     working_directory: str | None = None,
+    location: str | None = None,
 ) -> dg.Definitions:
-    """Load the definitions of a code location; of several in a workspace, all of them together.
+    """Import the definitions of one code location.
 
     Args:
-        module_name: a module to import.
-        python_file: a file to run.
-        workspace: a `workspace.yaml`. Without any of the three it is the one in the working directory, else
-            the module that `pyproject.toml` names for `dagster dev` or `dg`.
-        working_directory: where imports begin; by default the current one.
+        module_name: see `code_locations`, as for the next three.
+        python_file: see there.
+        workspace: see there.
+        working_directory: see there.
+        location: the code location's name; needed where a workspace has several.
 
     Raises:
-        DeclarationError: if no definitions are found.
+        DeclarationError: if they are not found, or there are several and none is named.
 
     """
-    found = [_definitions(each) for each in modules(module_name, python_file, workspace, working_directory)]
-    return found[0] if len(found) == 1 else dg.Definitions.merge(*found)
+    locations = code_locations(module_name, python_file, workspace, working_directory)
+    return selected(locations, location).definitions()
 
 
-def modules(
-    module_name: str | None = None,
-    python_file: str | None = None,
-    workspace: str | None = None,
-    working_directory: str | None = None,
-) -> list[ModuleType]:
-    """Import the modules that `definitions` takes them from; there is at least one.
-
-    They are named in the same ways.
-
-    Raises:
-        DeclarationError: if none are named, or they are not found.
-
-    """
-    folder = Path(working_directory or ".").resolve()
-    if sum(given is not None for given in (module_name, python_file, workspace)) > 1:
-        raise DeclarationError("-m, -f and -w name several code locations.", "Give one of them.")
-    with warnings.catch_warnings():  # about the author's use of Dagster, which dagster dev shows
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        found = list(_modules(folder, module_name, python_file, workspace))
-    if not found:
-        raise DeclarationError(
-            f"no definitions are named, and {folder} has neither a workspace.yaml nor a pyproject.toml "
-            "that names them.",
-            "Give -m MODULE, -f FILE or -w WORKSPACE.",
-        )
-    return found
-
-
-def _modules(
+def _named(
     folder: Path, module_name: str | None, python_file: str | None, workspace: str | None
-) -> Iterator[ModuleType]:
-    default = folder / "workspace.yaml"
+) -> Iterator[CodeLocation]:
     if module_name is not None:
-        yield _module(module_name, folder)
+        yield CodeLocation(module_name, str(folder), module=module_name)
     elif python_file is not None:
-        yield _file(Path(python_file), folder)
-    elif workspace is not None or default.exists():
-        path = Path(workspace) if workspace is not None else default
-        for entry in (yaml.safe_load(path.read_text()) or {}).get("load_from", ()):
-            yield from _of_workspace(path, entry)
-    elif (folder / "pyproject.toml").exists():
-        tool = tomllib.loads((folder / "pyproject.toml").read_text()).get("tool", {})
-        project = tool.get("dg", {}).get("project", {})
-        name = tool.get("dagster", {}).get("module_name") or project.get("code_location_target_module")
-        if name is not None:
-            yield _module(name, folder)
+        yield CodeLocation(Path(python_file).name, str(folder), file=python_file)
+    elif workspace is not None:
+        yield from _of_workspace(Path(workspace))
+    else:
+        locations = list(_of_project(folder))
+        for name in ("workspace.yaml", "workspace.yml"):
+            if not locations and (folder / name).exists():
+                locations = list(_of_workspace(folder / name))
+        yield from locations
 
 
-def _of_workspace(path: Path, entry: Mapping[str, Any]) -> Iterator[ModuleType]:
-    for kind, key in (
-        ("python_module", "module_name"),
-        ("python_package", "package_name"),
-        ("python_file", "relative_path"),
-    ):
-        if kind not in entry:
-            continue
-        target = entry[kind] if isinstance(entry[kind], Mapping) else {key: entry[kind]}
-        folder = (path.parent / target.get("working_directory", ".")).resolve()
-        yield (
-            _file(path.parent / target[key], folder)
-            if kind == "python_file"
-            else _module(target[key], folder)
-        )
+def _of_project(folder: Path) -> Iterator[CodeLocation]:
+    """Yield what `pyproject.toml` names for `dagster dev` or `dg`."""
+    path = folder / "pyproject.toml"
+    if not path.exists():
         return
-    raise DeclarationError(
-        f"{path} has an entry that is no Python code: {sorted(entry)}.", "Name its code with -m or -f."
+    tool = tomllib.loads(path.read_text()).get("tool", {})
+    dagster, project = tool.get("dagster", {}), tool.get("dg", {}).get("project", {})
+    if "module_name" in dagster:
+        modules, names = [dagster["module_name"]], dagster
+    elif "modules" in dagster:
+        modules, names = [module["name"] for module in dagster["modules"]], {}
+    elif project:
+        default = f"{project.get('root_module')}.definitions"
+        modules, names = [project.get("code_location_target_module", default)], project
+    else:
+        return
+    for module in modules:
+        yield CodeLocation(names.get("code_location_name", module), str(folder), module=module)
+
+
+def _of_workspace(path: Path) -> Iterator[CodeLocation]:
+    try:
+        entries = (yaml.safe_load(path.read_text()) or {}).get("load_from", ())
+    except (OSError, yaml.YAMLError) as error:
+        raise DeclarationError(
+            f"the workspace {path} cannot be read: {error}", "Fix it, or the option -w."
+        ) from None
+    for entry in entries:
+        yield _of_entry(path, entry)
+
+
+def _of_entry(path: Path, entry: Mapping[str, Any]) -> CodeLocation:
+    kind = next((kind for kind in _KINDS if kind in entry), None)
+    if kind is None:
+        raise DeclarationError(
+            f"{path} has an entry that is no Python code: {sorted(entry)}.", "Name its code with -m or -f."
+        )
+    value = entry[kind]
+    target: Mapping[str, Any] = value if isinstance(value, Mapping) else {_KINDS[kind]: value}
+    code = target[_KINDS[kind]]
+    file = (path.parent / code).resolve() if kind == "python_file" else None
+    attribute = target.get("attribute", "")
+    default = (file.name if file is not None else code) + (f":{attribute}" if attribute else "")
+    return CodeLocation(
+        name=target.get("location_name", default),
+        folder=str((path.parent / target.get("working_directory", ".")).resolve()),
+        module="" if file is not None else code,
+        file=str(file or ""),
+        attribute=attribute,
+        executable=target.get("executable_path", ""),
     )
 
 
-def _module(name: str, folder: Path) -> ModuleType:
-    _import_from(folder)
+def _imported_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -149,32 +232,41 @@ def _module(name: str, folder: Path) -> ModuleType:
         ) from None
 
 
-def _file(path: Path, folder: Path) -> ModuleType:
-    _import_from(folder)
+def _imported_file(path: Path) -> ModuleType:
     specification = importlib.util.spec_from_file_location(path.stem, path)
     if specification is None or specification.loader is None or not path.exists():
-        raise DeclarationError(f"there is no Python file {path}.", "Mend -f, or the workspace.")
+        raise DeclarationError(f"there is no Python file {path}.", "Fix -f, or the workspace.")
     module = importlib.util.module_from_spec(specification)
     sys.modules[path.stem] = module
     specification.loader.exec_module(module)
     return module
 
 
-def _import_from(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+def _import_from(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
-def _definitions(module: ModuleType) -> dg.Definitions:
+def _definitions(module: ModuleType, attribute: str) -> dg.Definitions:
+    if attribute:
+        value = getattr(module, attribute, None)
+        value = value() if isinstance(value, _DEFINITIONS_FUNCTION) else value
+        if not isinstance(value, dg.Definitions):
+            raise DeclarationError(
+                f"the module {module.__name__} has no Definitions named {attribute!r}.",
+                "Fix the workspace's attribute.",
+            )
+        return value
     members = [value for _, value in inspect.getmembers(module)]
     functions = [value for value in members if isinstance(value, _DEFINITIONS_FUNCTION)]
     if functions:
         return functions[0]()
-    found = [value for value in members if isinstance(value, dg.Definitions)]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    candidates = [value for value in members if isinstance(value, dg.Definitions)]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
         raise DeclarationError(
-            f"the module {module.__name__} has {len(found)} Definitions.", "Keep one of them there."
+            f"the module {module.__name__} has {len(candidates)} Definitions.",
+            "Keep one of them there, or name one as the workspace's attribute.",
         )
     return dg.load_definitions_from_module(module)

@@ -10,11 +10,12 @@ import dagster as dg
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.names import DIMENSION_TAG
 from practicus_assets.assets.settings import TableSettings
-from practicus_assets.errors import DeclarationError, TableNotFound
+from practicus_assets.errors import DeclarationError, TableNotFound, did_you_mean
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 
 _LONGEST_TEXT = 500
+_NAMES = "Give names of table assets, with '/' between the parts of a key."
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,14 @@ class TableEntry:
     """An asset that is a table.
 
     Attributes:
-        key: of the asset.
+        key: the asset's key.
         table: where it lives.
-        root_uri: of its lake.
+        root_uri: the root of its lake.
         settings: how it is stored.
-        partitions_def: of the asset; None if it has none.
+        partitions_def: the asset's partitions; None if it has none.
         is_written: whether a materialization writes the table; False for external assets and for those that
             return nothing, which may be no tables at all.
+        location: the code location's name, where another one has a table of the same name.
 
     """
 
@@ -38,11 +40,17 @@ class TableEntry:
     settings: TableSettings
     partitions_def: dg.PartitionsDefinition[Any] | None
     is_written: bool = True
+    location: str = ""
 
     @property
     def name(self) -> str:
         """How people call the table."""
         return self.table.name
+
+    @property
+    def label(self) -> str:
+        """The table's name, after that of its code location where names meet."""
+        return f"{self.location}:{self.name}" if self.location else self.name
 
     def missing(self) -> TableNotFound:
         """Return the error that there is no table."""
@@ -191,6 +199,6 @@ def chosen(entries: Mapping[str, TableEntry], names: Sequence[str]) -> list[Tabl
     if unknown:
         raise DeclarationError(
             f"there are no tables {unknown} here; there are {sorted(entries)}.",
-            "Give names of table assets, with '/' between the parts of a key.",
+            did_you_mean(unknown[0], entries, _NAMES, most=3),
         )
     return [entries[name] for name in names or sorted(entries)]

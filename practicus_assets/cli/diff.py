@@ -5,9 +5,8 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from practicus_assets import code_location
-from practicus_assets.assets.catalog import catalog, chosen
-from practicus_assets.cli import output
+from practicus_assets.assets.catalog import chosen
+from practicus_assets.cli import locations, output
 from practicus_assets.lake.upkeep.diff import Diff, Side
 from practicus_assets.operations.diff import DiffConfig, diff_table
 
@@ -22,14 +21,14 @@ _SHOWN_PARTITIONS = 40
     "--samples", type=click.IntRange(0), default=5, show_default=True, help="How many rows to show."
 )
 @output.json_option
-@code_location.options
+@locations.options
 def diff(table: str, before: str, after: str, samples: int, *, as_json: bool, **location: Any) -> None:
     """Show what changed in TABLE from version BEFORE to version AFTER; a run stands for the version it made.
 
     Columns, counts, the partitions whose rows differ, and some of these rows. Rows are compared by all
     columns that both versions have with the same type. Files that both versions have are not read.
     """
-    [entry] = chosen(catalog(code_location.definitions(**location)), [table])
+    [entry] = chosen(locations.tables(**location), [table])
     config = DiffConfig(table=table, before=before, after=after, samples=samples)
     with output.progress(table, hidden=as_json) as progress:
         changes = diff_table(entry, config, progress)

@@ -12,8 +12,7 @@ import dagster as dg
 from rich.console import Console
 from rich.markup import escape
 
-from practicus_assets import code_location
-from practicus_assets.cli import output
+from practicus_assets.cli import locations, output
 from practicus_assets.cli.group import FAILED
 from practicus_assets.cli.instance import dagster_instance, instance_is_set
 from practicus_assets.doctor.examination import Examination
@@ -54,7 +53,7 @@ _MARKS: Mapping[Status, str] = {
     "--autoscaled", is_flag=True, help="Nodes are added when pods want them: lacking ones are warnings."
 )
 @output.json_option
-@code_location.options
+@locations.options
 def doctor(
     backend: str | None,
     timeout: int,
@@ -72,14 +71,12 @@ def doctor(
     instance. On this machine: the same, as far as it applies. Exits with 1 if something failed.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # pods are removed then too
-    modules = code_location.modules(**location)
-    python_file = location.get("python_file")
+    code = locations.one(**location)
+    file = location.get("python_file") or code.file  # as it was given, for a pod has other folders
     with _instance() as instance:
         examination = Examination(
-            definitions=code_location.definitions(**location),
-            locations=[{"python_file": python_file}]
-            if python_file
-            else [{"module_name": m.__name__} for m in modules],
+            definitions=code.definitions(),
+            locations=[{"python_file": file} if file else {"module_name": code.module}],
             instance=instance,
             backend=backend,
             seconds=timeout,

@@ -4,9 +4,8 @@ from typing import Any
 
 import click
 
-from practicus_assets import code_location
-from practicus_assets.assets.catalog import catalog, chosen
-from practicus_assets.cli import output
+from practicus_assets.assets.catalog import chosen
+from practicus_assets.cli import locations, output
 from practicus_assets.lake.upkeep.history import HistoryEntry, read_history
 
 
@@ -16,21 +15,21 @@ from practicus_assets.lake.upkeep.history import HistoryEntry, read_history
     "-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many commits."
 )
 @output.json_option
-@code_location.options
+@locations.options
 def history(table: str, limit: int, *, as_json: bool, **location: Any) -> None:
     """Show the commits of TABLE, the newest first.
 
     Rows in and out are those of the files that came and went: a commit that replaces a partition of 10 rows
     by 12 has 12 in and 10 out. Audits are the rules that were checked before the commit.
     """
-    [entry] = chosen(catalog(code_location.definitions(**location)), [table])
+    [entry] = chosen(locations.tables(**location), [table])
     commits = list(read_history(entry.table, limit=limit))
     if as_json:
         output.print_json(commits)
         return
     output.console().print(
         output.table(
-            f"{entry.name}, {entry.table.uri}",
+            f"{entry.label}, {entry.table.uri}",
             ("version", "landed", "what", "scope", "rows in", "rows out", "files", "run", "audits"),
             map(_row, commits),
             "version,rows in,rows out,files",

@@ -7,9 +7,8 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from practicus_assets import code_location
-from practicus_assets.assets.catalog import catalog, chosen
-from practicus_assets.cli import output
+from practicus_assets.assets.catalog import chosen
+from practicus_assets.cli import locations, output
 from practicus_assets.cli.group import exit_code
 from practicus_assets.cli.instance import dagster_instance
 from practicus_assets.errors import DeclarationError
@@ -48,7 +47,7 @@ from practicus_assets.operations.maintain import (
 )
 @click.option("--apply", is_flag=True, help="Do it; without it, only what would be done is shown.")
 @output.json_option
-@code_location.options
+@locations.options
 def maintain(
     tables: tuple[str, ...],
     z_order: str | None,
@@ -86,8 +85,8 @@ def maintain(
     )
     results = []
     with dagster_instance() as instance:
-        for entry in chosen(catalog(code_location.definitions(**location)), tables):
-            with output.progress(entry.name, hidden=as_json) as progress:
+        for entry in chosen(locations.tables(**location), tables):
+            with output.progress(entry.label, hidden=as_json) as progress:
                 result = maintain_table(entry, instance, config, progress=progress)
             if tables and result.cutoff is None:
                 raise entry.missing()

@@ -5,10 +5,9 @@ from typing import Any
 
 import click
 
-from practicus_assets import code_location
-from practicus_assets.assets.catalog import TableEntry, catalog, chosen
+from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.assets.runs import made_by
-from practicus_assets.cli import output
+from practicus_assets.cli import locations, output
 from practicus_assets.cli.instance import dagster_instance
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.upkeep.releases import Release, publish, releases
@@ -26,7 +25,7 @@ def release() -> None:
 @click.option("--run", "run_id", help="The versions that this run made; without it, the newest ones.")
 @click.option("--mixed", is_flag=True, help="Even if one was computed from other rows of another.")
 @output.json_option
-@code_location.options
+@locations.options
 def publish_command(
     name: str, tables: tuple[str, ...], run_id: str | None, *, mixed: bool, as_json: bool, **location: Any
 ) -> None:
@@ -35,7 +34,7 @@ def publish_command(
     With --run it is what the run made, and every table must be among it. Without, the newest versions are
     taken, and refused if one of them was computed from other rows of another.
     """
-    entries = chosen(catalog(code_location.definitions(**location)), tables)
+    entries = chosen(locations.tables(**location), tables)
     roots = {entry.root_uri for entry in entries}
     if len(roots) != 1:
         raise DeclarationError(f"the tables are in several lakes: {sorted(roots)}.", "Name tables of one.")
@@ -54,10 +53,10 @@ def publish_command(
 @release.command("list")
 @click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
 @output.json_option
-@code_location.options
+@locations.options
 def list_command(limit: int, *, as_json: bool, **location: Any) -> None:
     """Show releases, the newest first."""
-    entries = chosen(catalog(code_location.definitions(**location)), ())
+    entries = chosen(locations.tables(**location), ())
     lakes = {entry.root_uri: entry.table.storage_options for entry in entries}
     found = [each for root, options in lakes.items() for each in releases(root, options)[:limit]]
     if as_json:

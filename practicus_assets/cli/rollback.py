@@ -5,9 +5,8 @@ from typing import Any
 
 import click
 
-from practicus_assets import code_location
-from practicus_assets.assets.catalog import catalog, chosen
-from practicus_assets.cli import output
+from practicus_assets.assets.catalog import chosen
+from practicus_assets.cli import locations, output
 from practicus_assets.cli.instance import dagster_instance
 from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.operations.rollback import Rollback, RollbackConfig, roll_back
@@ -20,7 +19,7 @@ from practicus_assets.operations.rollback import Rollback, RollbackConfig, roll_
 @click.option("--undo-newer", is_flag=True, help="Undo several commits; without it only a single one.")
 @click.option("--apply", is_flag=True, help="Do it; without it, only what would be undone is shown.")
 @output.json_option
-@code_location.options
+@locations.options
 def rollback(
     table: str,
     to: str,
@@ -41,7 +40,7 @@ def rollback(
         table=table, to=to, partitions=list(partitions), undo_newer=undo_newer, apply=apply
     )
     with dagster_instance() as instance:
-        [entry] = chosen(catalog(code_location.definitions(**location)), [table])
+        [entry] = chosen(locations.tables(**location), [table])
         provenance = Provenance(step="rollback", asset_key=entry.name)
         done = roll_back(entry, instance, config, provenance)
         for event in done.events:

@@ -8,9 +8,8 @@ import click
 import dagster as dg
 from rich.markup import escape
 
-from practicus_assets import code_location
-from practicus_assets.assets.catalog import TableEntry, catalog, chosen
-from practicus_assets.cli import output
+from practicus_assets.assets.catalog import TableEntry, chosen
+from practicus_assets.cli import locations, output
 from practicus_assets.cli.group import FOUND, exit_code
 from practicus_assets.cli.instance import dagster_instance, instance_is_set
 from practicus_assets.errors import DeclarationError
@@ -27,7 +26,7 @@ from practicus_assets.operations.verify import VerifiedTable, VerifyConfig, veri
     "--repair", is_flag=True, help="Report to Dagster what the lake holds, where it believes otherwise."
 )
 @output.json_option
-@code_location.options
+@locations.options
 def verify(
     tables: tuple[str, ...], *, all_: bool, rows: bool, repair: bool, as_json: bool, **location: Any
 ) -> None:
@@ -40,7 +39,7 @@ def verify(
         raise DeclarationError("no tables are named, or too many.", "Name tables, or give --all.")
     if repair:
         dagster_instance()  # refused before anything is read
-    entries = chosen(catalog(code_location.definitions(**location)), tables)
+    entries = chosen(locations.tables(**location), tables)
     config = VerifyConfig(tables=list(tables), rows=rows, repair=repair)
     results = []
     for entry in entries:
@@ -60,7 +59,7 @@ def verify(
 
 
 def _verified(entry: TableEntry, config: VerifyConfig, *, quiet: bool) -> VerifiedTable:
-    with output.progress(entry.name, hidden=quiet) as progress:
+    with output.progress(entry.label, hidden=quiet) as progress:
         if not instance_is_set():
             return verify_table(entry, None, config, progress)
         with dagster_instance() as instance:

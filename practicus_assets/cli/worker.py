@@ -10,8 +10,7 @@ import dagster as dg
 import yaml
 from rich.markup import escape
 
-from practicus_assets import code_location
-from practicus_assets.cli import output
+from practicus_assets.cli import locations, output
 from practicus_assets.cli.instance import dagster_instance, instance_is_set
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.workers.kubernetes.cluster import Cluster
@@ -55,7 +54,7 @@ class _Answer:
 @click.option("--lost", type=click.IntRange(0), default=0, help="How many attempts lost their pod.")
 @click.option("--yaml", "as_yaml", is_flag=True, help="Print the manifest only, as YAML.")
 @output.json_option
-@code_location.options
+@locations.options
 def worker(
     step: str,
     job_name_: str | None,
@@ -74,7 +73,7 @@ def worker(
     STEP is a step's key, or an asset's key. Nothing is created, and no cluster is asked. Values of
     environment variables that the instance's run launcher adds are hidden, for they may be secrets.
     """
-    job, found = _found(jobs(code_location.definitions(**location)), step, job_name_)
+    job, found = _found(jobs(locations.definitions(**location)), step, job_name_)
     with dagster_instance() if instance_is_set() else dg.DagsterInstance.ephemeral() as instance:
         tags = {**job.run_tags, **_partition(found, partition, instance), **dict(map(_tag, run_tags))}
         answer = _answer(

@@ -162,11 +162,11 @@ def maintain_table(
                 log_files = unneeded_entries(table, moment, kept)
                 removed += remove(table, log_files, progress) if apply else 0
     except TableNotFound:
-        return MaintainedTable(entry.name)
+        return MaintainedTable(entry.label)
     except PracticusAssetsError as failure:
         error = failure
     return MaintainedTable(
-        entry.name,
+        entry.label,
         moment,
         held_by,
         kept,

@@ -87,12 +87,12 @@ def verify_table(
     try:
         verification = _verification(entry, instance, config, progress)
         if instance is None or (verification is not None and verification.version is None):
-            return VerifiedTable(entry.name, verification)
+            return VerifiedTable(entry.label, verification)
         drifts = tuple(drift(entry, instance))
         events = tuple(repairs(entry, instance, drifts)) if config.repair else ()
     except PracticusAssetsError as error:
-        return VerifiedTable(entry.name, verification, error=error)
-    return VerifiedTable(entry.name, verification, drifts, events)
+        return VerifiedTable(entry.label, verification, error=error)
+    return VerifiedTable(entry.label, verification, drifts, events)
 
 
 def _verification(
