@@ -70,10 +70,10 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
     assert not hasattr(practicus_assets, "Transaction")
 
 
-def test_the_lake_is_used_without_loading_dagster() -> None:
+def test_the_lake_is_used_without_loading_dagster_or_pandas() -> None:
     script = (
         "import sys; from practicus_assets import Contract, Snapshot; "
-        "print([name for name in ('dagster', 'kubernetes') if name in sys.modules])"
+        "print([name for name in ('dagster', 'kubernetes', 'pandas') if name in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert loaded.stdout.strip() == "[]"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -202,8 +201,7 @@ def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
     if isinstance(answer, pa.ChunkedArray):
         answer = answer.combine_chunks()
     if not isinstance(answer, pa.Array):
-        arrow = hasattr(answer, "__arrow_array__")
-        answer = pa.array(answer if arrow else pd.array(np.atleast_1d(np.asarray(answer))), from_pandas=True)
+        answer = _as_array(answer)
     if not pa.types.is_boolean(answer.type) or len(answer) != batch.num_rows:
         raise DataRefused(
             f"row rule {check.name!r} returned {len(answer)} values of type {answer.type} "
@@ -211,6 +209,16 @@ def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
             "Return one boolean per row.",
         )
     return pc.invert(pc.fill_null(answer, True))  # noqa: FBT003 a fill value
+
+
+def _as_array(answer: Any) -> pa.Array:
+    """Return what a rule answered as Arrow, whatever it is."""
+    if hasattr(answer, "__arrow_array__"):
+        return pa.array(answer, from_pandas=True)
+    try:
+        return pa.array(np.atleast_1d(np.asarray(answer)), from_pandas=True)
+    except pa.ArrowException:
+        return pa.nulls(np.size(answer))
 
 
 @contextmanager

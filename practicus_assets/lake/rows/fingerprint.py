@@ -5,7 +5,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,7 +27,14 @@ def hash_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Hashes:
 @cache
 def _seed(column: str) -> np.uint64:
     """Return what tells a column's values from equal ones of another column."""
-    return np.uint64(pd.util.hash_array(np.array([column], dtype=object))[0])
+    return np.uint64(_hash_array(np.array([column], dtype=object))[0])
+
+
+def _hash_array(values: Any) -> Hashes:
+    from pandas.util import hash_array  # noqa: PLC0415 a program that only reads does not need pandas
+
+    hashes: Hashes = hash_array(values)
+    return hashes
 
 
 def _mixed(hashes: Hashes) -> Hashes:
@@ -58,7 +64,7 @@ def _hash_values(array: pa.Array) -> Hashes:
         values = pc.fill_null(array.cast(pa.int64()), 0).to_numpy().view(np.uint64)
     else:
         values = _as_objects(array)
-    hashes: Hashes = pd.util.hash_array(values)
+    hashes: Hashes = _hash_array(values)
     return (
         np.where(array.is_null().to_numpy(zero_copy_only=False), _NULL, hashes)
         if array.null_count
