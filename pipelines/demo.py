@@ -30,7 +30,7 @@ def main() -> int:
     os.environ["DAGSTER_HOME"] = str(home / "dagster")
     (home / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
     console.print(
-        f"[bold]practicus_assets[/bold]: a year of flights, {YEAR}, one run and one commit a table\n"
+        f"[bold]practicus_assets[/bold]: a year of flights, {YEAR}, one run and one commit per table\n"
     )
     started = time.time()
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "asset", "materialize"]
@@ -56,9 +56,9 @@ def main() -> int:
         }
         console.print(_tables(metadata))
         console.print(_checks(instance, _run_id(instance, started) or ""))
-    if all(found["delta/outcome"] == "unchanged" for found in metadata.values()):
+    if all(entries["delta/outcome"] == "unchanged" for entries in metadata.values()):
         console.print(
-            "\n[green]Nothing changed[/green]: each table already held these rows, so nothing was committed."
+            "\n[green]Nothing changed[/green]: every table already held these rows, so nothing was committed."
         )
     else:
         console.print(
@@ -99,14 +99,14 @@ def _tables(metadata: dict[str, dict[str, Any]]) -> Table:
         table.add_column(
             heading, justify="right" if heading in {"version", "rows", "files", "size"} else "left"
         )
-    for name, found in metadata.items():
-        outcome = found["delta/outcome"]
+    for name, entries in metadata.items():
+        outcome = entries["delta/outcome"]
         table.add_row(
             name,
-            str(found["delta/version"]),
-            f"{found['dagster/row_count']:,}",
-            str(found["delta/files"]),
-            f"{found['delta/bytes'] / 1e6:.1f} MB",
+            str(entries["delta/version"]),
+            f"{entries['dagster/row_count']:,}",
+            str(entries["delta/files"]),
+            f"{entries['delta/bytes'] / 1e6:.1f} MB",
             f"[{'yellow' if outcome == 'unchanged' else 'green'}]{outcome}[/]",
         )
     return table
@@ -124,18 +124,18 @@ def _checks(instance: dg.DagsterInstance, run_id: str) -> Table:
     table = Table(title="Checks", title_justify="left", title_style="bold")
     for heading in ("table", "passed", "warnings", "what they found"):
         table.add_column(heading, justify="right" if heading in {"passed", "warnings"} else "left")
-    found: dict[str, list[Any]] = {name: [] for name in TABLES}
+    evaluations: dict[str, list[Any]] = {name: [] for name in TABLES}
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         event = entry.dagster_event
         if event is not None:
             evaluation = event.asset_check_evaluation_data
-            found[evaluation.asset_key.to_user_string()].append(evaluation)
-    for name, evaluations in found.items():
-        bad = [e for e in evaluations if not e.passed]
-        sentences = [str(e.description) for e in bad]
+            evaluations[evaluation.asset_key.to_user_string()].append(evaluation)
+    for name, results in evaluations.items():
+        bad = [result for result in results if not result.passed]
+        sentences = [str(result.description) for result in bad]
         table.add_row(
             name,
-            f"[green]{len(evaluations) - len(bad)}[/green]",
+            f"[green]{len(results) - len(bad)}[/green]",
             f"[yellow]{len(bad)}[/yellow]" if bad else "0",
             "\n".join(sentences),
         )

@@ -203,9 +203,9 @@ def did_you_mean(name: object, names: Iterable[str], otherwise: str = "", *, mos
         most: how many names the question offers at most.
 
     """
-    spellings = {_folded(each): each for each in names}
-    nearest = difflib.get_close_matches(_folded(name), spellings, most)
-    return f"Did you mean {' or '.join(spellings[each] for each in nearest)}?" if nearest else otherwise
+    spellings = {_folded(spelling): spelling for spelling in names}
+    nearest = [spellings[key] for key in difflib.get_close_matches(_folded(name), spellings, most)]
+    return f"Did you mean {' or '.join(nearest)}?" if nearest else otherwise
 
 
 def _folded(name: object) -> str:

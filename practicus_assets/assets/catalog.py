@@ -1,4 +1,4 @@
-"""The catalog: which assets are tables of a lake, and where and how each is stored."""
+"""The catalog: the assets that are tables of a lake, with the place and the settings of each."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -69,8 +69,8 @@ class TableEntry:
         """Return the scope of partitions.
 
         Args:
-            instance: which knows the keys of dynamic partitions.
-            keys: of the partitions; none for the whole table.
+            instance: the Dagster instance, which knows the keys of dynamic partitions.
+            keys: the partitions' keys; none for the whole table.
 
         Raises:
             DeclarationError: for a key that the asset does not have.
@@ -78,15 +78,15 @@ class TableEntry:
         """
         if not keys:
             return Scope()
-        known = self.partition_keys(instance)
-        unknown = sorted(set(keys) - set(known))
+        existing = self.partition_keys(instance)
+        unknown = sorted(set(keys) - set(existing))
         if unknown:
-            has = f"from {known[0]} to {known[-1]}" if known else "none"
+            ends = f"from {existing[0]} to {existing[-1]}" if existing else "none"
             raise DeclarationError(
-                f"{self.name} has no partitions {unknown[:5]}; it has {len(known)}, {has}.",
+                f"{self.name} has no partitions {unknown[:5]}; it has {len(existing)}, {ends}.",
                 "Give keys as Dagster shows them; of two dimensions, joined by '|'.",
             )
-        by_text = {str(key): key for key in known}
+        by_text = {str(key): key for key in existing}
         return self.settings.scope(self.partitions_def, [by_text[key] for key in dict.fromkeys(keys)])
 
     def materialization(
@@ -143,23 +143,18 @@ def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
         for name, resource in (definitions.resources or {}).items()
         if name in needed.values() and isinstance(resource, DeltaIOManager)
     }
-    with _configured(resources) as made:
-        lakes: Mapping[str, DeltaIOManager] = {name: getattr(made, name) for name in resources}
-        return {
-            found.name: found
-            for (assets, key), name in needed.items()
-            if name in lakes
-            for found in [entry(assets, key, lakes[name])]
-            if _is_stored(found)
-        }
+    with _configured(resources) as configured:
+        lakes: Mapping[str, DeltaIOManager] = {name: getattr(configured, name) for name in resources}
+        entries = [entry(assets, key, lakes[name]) for (assets, key), name in needed.items() if name in lakes]
+        return {table.name: table for table in entries if _is_stored(table)}
 
 
-def _is_stored(found: TableEntry) -> bool:
+def _is_stored(table: TableEntry) -> bool:
     """Return whether an asset can be a table: without a column of its partitions it could not be written."""
-    if found.partitions_def is None:
+    if table.partitions_def is None:
         return True
     try:
-        found.settings.columns_of(found.partitions_def)
+        table.settings.columns_of(table.partitions_def)
     except DeclarationError:
         return False
     return True
@@ -168,10 +163,10 @@ def _is_stored(found: TableEntry) -> bool:
 @contextmanager
 def _configured(resources: Mapping[str, DeltaIOManager]) -> Iterator[Any]:
     try:
-        with dg.build_resources(resources) as made:
-            yield made
+        with dg.build_resources(resources) as configured:
+            yield configured
     except dg.DagsterInvalidConfigError as error:
-        problems = "; ".join(" ".join(each.message.split()) for each in error.errors)
+        problems = "; ".join(" ".join(problem.message.split()) for problem in error.errors)
         raise DeclarationError(
             f"the lake's configuration is incomplete: {problems[:_LONGEST_TEXT]}.",
             "Set what it names where this command runs.",

@@ -80,7 +80,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         return Table.at(self.root(), key.path, options, self.sample_rows)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Commit the value of a plain asset: replace its partitions, or what `mode` says."""
+        """Commit the value of a plain asset: replace its partitions, or do what `delta/mode` says."""
         if not context.has_asset_key:
             raise DeclarationError(
                 f"output {context.name!r} is no asset, so it has no table.", "Give it another io_manager_key."
@@ -122,7 +122,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
             return read_as(snapshot.scan(columns), annotation)
 
     def _snapshot(self, context: dg.InputContext, table: Table, *, may_be_missing: bool) -> Snapshot | None:
-        """Return what to read; None if that is no partition of a table which does not exist yet."""
+        """Return the snapshot to read; None if no partition maps to the run's and there is no table yet."""
         if not context.has_asset_partitions:
             return pinned(context, table, Scope())
         keys = context.asset_partition_keys
@@ -140,7 +140,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
 
 
 class _NoRows(Snapshot):
-    """A table of which no partition maps to the run's."""
+    """A snapshot that reads no rows, because no upstream partition maps to the run's."""
 
     def scan(
         self, columns: Sequence[str] | None = None, predicate: str | None = None
@@ -170,14 +170,14 @@ def _advising(context: dg.InputContext, keys: Sequence[str]) -> Iterator[None]:
 def _resolved(name: str, value: str) -> str:
     if not isinstance(value, dg.EnvVar):
         return str(value)
-    found = value.get_value()
-    if found is None:
+    text = value.get_value()
+    if text is None:
         raise DeclarationError(
             f"storage option {name} comes from the environment variable {value.env_var_name}, "
             "which is not set.",
             "Set it where the run's processes start.",
         )
-    return found
+    return text
 
 
 def lake_of(context: Any, resource_key: str) -> DeltaIOManager:

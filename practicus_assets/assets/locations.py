@@ -49,8 +49,8 @@ def _merged(catalogs: Mapping[str, Tables]) -> Tables:
     by_place: dict[str, tuple[str, TableEntry]] = {}
     for location, tables in catalogs.items():
         for entry in tables.values():
-            known = by_place.get(entry.table.uri)
-            if known is None or (entry.is_written and not known[1].is_written):
+            _, other = by_place.get(entry.table.uri, ("", None))
+            if other is None or (entry.is_written and not other.is_written):
                 by_place[entry.table.uri] = location, entry
     count = Counter(entry.name for _, entry in by_place.values())
     entries = [

@@ -14,7 +14,7 @@ _NO_VALUE: Any = dg.MaterializeResult().value  # how Dagster says that there is 
 
 @dataclass(frozen=True)
 class Output:
-    """What a function made.
+    """What a function returned.
 
     Attributes:
         rows: a table or a stream, as `record_batches` takes it.
@@ -44,7 +44,7 @@ class Output:
 
 
 def output_of(returned: Any, *, required: bool) -> Output | None:
-    """Return what a function made; None if there is nothing to commit.
+    """Return what a function returned; None if there is nothing to commit.
 
     Args:
         returned: what the function returned: rows, rows inside a `dg.Output` or a `dg.MaterializeResult`,

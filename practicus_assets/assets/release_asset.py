@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import dagster as dg
 
-from practicus_assets.assets.io_manager import DeltaIOManager
+from practicus_assets.assets.io_manager import lake_of
 from practicus_assets.assets.runs import made_by
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -54,9 +54,7 @@ def build_release_asset(
     [resource_key] = set(io_managers.values())
 
     def publish_release(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        lake = getattr(context.resources, resource_key)
-        if not isinstance(lake, DeltaIOManager):
-            raise DeclarationError(f"the resource {resource_key!r} is no DeltaIOManager.", "Give it one.")
+        lake = lake_of(context, resource_key)
         places = {key: lake.table(key) for key in io_managers}
         versions = {table.name: _version(context, key, table) for key, table in places.items()}
         options = next(iter(places.values())).storage_options
@@ -84,8 +82,8 @@ def _version(context: dg.AssetExecutionContext, key: dg.AssetKey, table: Table) 
     record = context.instance.get_run_record_by_id(context.run.run_id)
     if record is None:
         return table.open().version
-    made = made_by(record, context.instance, key)
-    if made is not None:
-        return made
+    own = made_by(record, context.instance, key)
+    if own is not None:
+        return own
     began = record.start_time or record.create_timestamp.timestamp()
     return Snapshot.at(table, datetime.fromtimestamp(began, UTC)).version

@@ -1,4 +1,4 @@
-"""Runs: who is at work in a step, and at which version a run reads a table."""
+"""Runs: the partitions of a run, the provenance of its commits, and the versions at which it reads tables."""
 
 import os
 import uuid
@@ -37,14 +37,14 @@ def step_of(context: Context) -> Any:
 def provenance_of(
     context: Context, key: dg.AssetKey, code_version: str | None = None, *, once: bool = False
 ) -> Provenance:
-    """Return who commits an asset, the same for each attempt at a step but for the attempt.
+    """Return the provenance of a step's commit. All attempts at the step share it, except for `attempt`.
 
     Args:
-        context: of the step.
-        key: of the asset.
-        code_version: of the asset.
-        once: whether a run that retries another continues that run's work where it did not report the
-            asset: what landed is then found and not written twice. Otherwise each run is work of its own.
+        context: the step's context.
+        key: the asset's key.
+        code_version: the asset's code version.
+        once: whether a re-execution is the same work as its parent run, so that rows which the parent
+            committed and did not report are not appended again. Otherwise every run is work of its own.
 
     """
     asset_key = key.to_user_string()
@@ -82,12 +82,12 @@ def partition_keys(
 def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snapshot] = Snapshot) -> Snapshot:
     """Return an input's snapshot: the version that this run made, else the newest when the run began.
 
-    After a `CommitConflict` it is the newest at that moment, for the winner may have read it; outside of a
-    run it is the newest. `provenance_of` the step names the version.
+    After a `CommitConflict` it is the newest at the time of the conflict: the commit that won may be based on
+    it. Outside of a run it is the newest. The version is recorded in the step's provenance.
 
     Args:
-        context: of the input.
-        table: what to read.
+        context: the input's context.
+        table: the table to read.
         scope: the partitions to read.
         kind: the class of the snapshot.
 
@@ -104,9 +104,9 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snap
     conflict = (
         last_conflict(step.instance, step.run_id, step.step.key) if step.previous_attempt_count else None
     )
-    made = made_by(record, step.instance, context.asset_key) if conflict is None else None
-    if made is not None:
-        snapshot = kind.open(table, made, scope)
+    own = made_by(record, step.instance, context.asset_key) if conflict is None else None
+    if own is not None:
+        snapshot = kind.open(table, own, scope)
     else:
         snapshot = kind.at(table, datetime.fromtimestamp(conflict or moment, UTC), scope)
     scope_read = scope.on(snapshot.schema).recorded

@@ -111,7 +111,7 @@ class TableSettings:
         return metadata
 
     def agree_with(self, metadata: Mapping[str, Any]) -> bool:
-        """Return whether an asset's own metadata say nothing else of how it is stored."""
+        """Return whether an asset's own metadata agree with these settings."""
         mine = self.metadata()
         expression = metadata.get(names.PARTITION_EXPR, mine.get(names.PARTITION_EXPR))
         both = type(self).from_metadata({**mine, **metadata}).metadata()
@@ -131,8 +131,8 @@ class TableSettings:
         """Return what a run of these partitions replaces.
 
         Args:
-            partitions_def: of the asset; None if it has none, then the scope is the whole table.
-            keys: the run's partitions; at least one if the asset has partitions.
+            partitions_def: the asset's partitions; None if it has none, then the scope is the whole table.
+            keys: the keys of the run's partitions; at least one if the asset has partitions.
 
         Raises:
             DeclarationError: if no column holds the partition key.
@@ -141,13 +141,15 @@ class TableSettings:
         if partitions_def is None:
             return Scope()
         columns = self.columns_of(partitions_def)
-        # Dagster gives sets of keys in any order, and equal runs are to be told equal
+        # Dagster gives sets of keys in any order, and equal runs must have equal scopes
         by_time = isinstance(partitions_def, dg.TimeWindowPartitionsDefinition)
         ordered = list(keys) if by_time else sorted(keys)
         parts: list[tuple[Key | Window, ...]]
         if isinstance(partitions_def, dg.MultiPartitionsDefinition):
-            dimensions = {d.name: d.partitions_def for d in partitions_def.partitions_defs}
-            conditions = {name: cache(partial(_condition, found)) for name, found in dimensions.items()}
+            conditions = {
+                dimension.name: cache(partial(_condition, dimension.partitions_def))
+                for dimension in partitions_def.partitions_defs
+            }
             split = [partitions_def.get_partition_key_from_str(key).keys_by_dimension for key in ordered]
             parts = [tuple(conditions[name](key[name]) for name in columns) for key in split]
         else:

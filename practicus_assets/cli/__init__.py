@@ -17,7 +17,7 @@ main = LazyGroup(
         ),
         "release": ("practicus_assets.cli.release:release", "Versions of tables that belong together."),
     },
-    help="""Look at, mend and keep the Delta tables of a Dagster code location.
+    help="""Look at, repair and maintain the Delta tables of a Dagster code location.
 
     Commands find the tables as dagster does: -m MODULE, -f FILE, -w WORKSPACE, or what the working directory
     holds. DAGSTER_HOME names the instance. Each takes --json.

@@ -1,4 +1,4 @@
-"""The group of all commands: loads a command's module when it is called, and turns errors into exit codes."""
+"""The group of all commands: it loads a command when it is called, and turns errors into exit codes."""
 
 import importlib
 import sys
@@ -37,7 +37,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in self._targets.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error that says what to do is told without a traceback."""
+        """Run a command; an error that says what to do is printed without a traceback."""
         try:
             return super().invoke(ctx)
         except PracticusAssetsError as error:

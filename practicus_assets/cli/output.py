@@ -38,13 +38,13 @@ def _plain(value: Any) -> Any:
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]], numbers: str = "") -> Table:
     """Return a table; the headings among `numbers`, separated by commas, are aligned to the right."""
-    made = Table(title=title, title_justify="left", title_style="bold")
+    shown = Table(title=title, title_justify="left", title_style="bold")
     right = numbers.split(",")
     for heading in headings:
-        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+        shown.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(number(cell) for cell in row))
-    return made
+        shown.add_row(*(number(cell) for cell in row))
+    return shown
 
 
 def number(cell: Any) -> str:
@@ -70,7 +70,7 @@ def moment(value: datetime) -> str:
 
 @contextmanager
 def progress(what: str, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on the terminal; yield what is told how many of how many are done."""
+    """Show a bar on the terminal; yield the function that is called with (done, total)."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -40,27 +40,27 @@ def latest(
     """Return the latest materialization of each of these partitions, by key; of the whole asset as "".
 
     Args:
-        instance: of Dagster.
-        key: of the asset.
-        partitions: their keys; none for an asset without partitions.
-        accept: which materializations count.
+        instance: the Dagster instance.
+        key: the asset's key.
+        partitions: the partitions' keys; none for an asset without partitions.
+        accept: a function that returns whether a materialization counts.
 
     """
-    found: dict[str, dg.AssetMaterialization] = {}
+    newest: dict[str, dg.AssetMaterialization] = {}
     for start in range(0, max(1, len(partitions)), _PARTITIONS):
         wanted = list(partitions[start : start + _PARTITIONS])
         records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=wanted or None)
-        known = len(found) + max(1, len(wanted))
+        complete = len(newest) + max(1, len(wanted))
         for _, event in materializations(instance, records):
             if accept(event):
-                found.setdefault(event.partition or "", event)
-            if len(found) == known:
+                newest.setdefault(event.partition or "", event)
+            if len(newest) == complete:
                 break
-    return found
+    return newest
 
 
 def last_conflict(instance: dg.DagsterInstance, run_id: str, step_key: str) -> float | None:
-    """Return when an attempt at a step of a run last ended in a `CommitConflict`, in seconds since 1970."""
+    """Return when an attempt at a step last ended in a `CommitConflict`, in seconds since 1970."""
     ended = [when for when, causes in retries(instance, run_id, step_key) if "CommitConflict" in causes]
     return max(ended, default=None)
 
@@ -68,7 +68,7 @@ def last_conflict(instance: dg.DagsterInstance, run_id: str, step_key: str) -> f
 def retries(
     instance: dg.DagsterInstance, run_id: str, step_key: str
 ) -> Iterator[tuple[float, list[str | None]]]:
-    """Yield when each attempt at a step of a run ended that was followed by another, and its error's causes.
+    """Yield, for each attempt at a step that was retried, the time it ended and the causes of its error.
 
     The time is in seconds since 1970; causes are names of exception classes, the outermost first.
     """
@@ -87,5 +87,5 @@ def retries(
 def has_ended(instance: dg.DagsterInstance, run_id: str, step_key: str, attempt: int) -> bool:
     """Return whether an attempt at a step of a run, 1 for the first, has reported how it ended."""
     entries = instance.all_logs(run_id, of_type=STEP_ENDS)
-    found = [e.dagster_event for e in entries if e.dagster_event and e.dagster_event.step_key == step_key]
-    return len(found) >= attempt
+    ends = [entry for entry in entries if entry.dagster_event and entry.dagster_event.step_key == step_key]
+    return len(ends) >= attempt
