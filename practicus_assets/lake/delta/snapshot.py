@@ -1,14 +1,16 @@
 """Snapshots: a table at one pinned version, which nothing can change under its reader."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from practicus_assets.errors import SchemaMismatch, StoreFailed, TableNotFound
+from practicus_assets.lake.delta.conditions import conditions
 from practicus_assets.lake.delta.log import entries, landed_ms
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Scope
@@ -124,30 +126,31 @@ class Snapshot:
         if unknown:
             raise SchemaMismatch(
                 f"{self._table.name} has no columns {unknown}; it has {self.schema.names}.",
-                "Mend the list of columns.",
+                "Fix the list of columns.",
             )
         schema = pa.schema([self.schema.field(name) for name in names])
-        scope = self.scope.on(self.schema).predicate()
-        source = f"(SELECT * FROM {_ALIAS} WHERE {scope})" if scope else _ALIAS  # noqa: S608 values are literals
-        sql = f"SELECT {', '.join(map(identifier, names))} FROM {source}"  # noqa: S608 names are quoted
-        if predicate:
-            if not _is_one_condition(predicate):
-                raise SchemaMismatch(f"{predicate!r} is not one SQL condition.", "Mend the predicate.")
-            sql += f" WHERE ({predicate}\n)"  # whatever it says, it stays inside of the scope
+        if predicate and not _is_one_condition(predicate):
+            raise SchemaMismatch(f"{predicate!r} is not one SQL condition.", "Fix the predicate.")
+        queries = [
+            _sql(names, scope, predicate) for scope in conditions(self.scope.on(self.schema), self._at)
+        ]
+        streams = (self._at.query(sql, _ALIAS) for sql in queries)
         try:
-            stream = self._at.query(sql, _ALIAS)
+            first = next(streams)
         except StoreFailed as failed:
             if predicate is None or not isinstance(failed.__cause__, DeltaError):
                 raise
             raise SchemaMismatch(
                 f"{self._table.name} cannot be asked for {predicate!r}: {failed.__cause__}.",
-                "Mend the predicate.",
+                "Fix the predicate.",
             ) from failed.__cause__
-        return pa.RecordBatchReader.from_batches(schema, self._batches(stream, schema))
+        return pa.RecordBatchReader.from_batches(schema, self._batches(chain([first], streams), schema))
 
-    def _batches(self, stream: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, streams: Iterable[pa.RecordBatchReader], schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
         with self._table.reading(version=self.version), sampling(self.sample_rows):
-            for batch in stream:
+            for batch in chain.from_iterable(streams):
                 yield pa.record_batch(
                     [exact_cast(c, f.type, f.name) for c, f in zip(batch.columns, schema, strict=True)],
                     schema=schema,
@@ -155,6 +158,13 @@ class Snapshot:
 
     def __repr__(self) -> str:
         return f"Snapshot({self.table_uri!r}, version={self.version})"
+
+
+def _sql(names: Sequence[str], scope: str | None, predicate: str | None) -> str:
+    """Return a query in which the predicate, whatever it says, stays inside of the scope."""
+    source = f"(SELECT * FROM {_ALIAS} WHERE {scope})" if scope else _ALIAS  # noqa: S608 values are literals
+    sql = f"SELECT {', '.join(map(identifier, names))} FROM {source}"  # noqa: S608 names are quoted
+    return f"{sql} WHERE ({predicate}\n)" if predicate else sql
 
 
 def _is_one_condition(predicate: str) -> bool:

@@ -86,6 +86,13 @@ class Bounds:
             alternatives.append(f"({' AND '.join(terms)})")
         return "(" + " OR ".join(alternatives) + ")"
 
+    def divided(self, alternatives: int) -> list["Bounds"]:
+        """Return bounds that hold the same rows together, each with at most so many alternatives."""
+        return [
+            Bounds(self.columns, self.types, tuple(self._merged[start : start + alternatives]))
+            for start in range(0, len(self._merged), alternatives)
+        ]
+
     @cached_property
     def recorded(self) -> RecordedScope:
         """The scope as a commit's log entry keeps it."""

@@ -1,0 +1,69 @@
+"""Conditions: which queries read a scope of a version, none of which grows with the number of its keys.
+
+DataFusion and delta-rs nest a condition once for each of its alternatives, and a process that nests some
+20,000 of them dies. So the log says which partitions the version has, those that lie side by side in the
+order of their values are read as one range, and the ranges are spread over queries.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from practicus_assets.lake.delta.table import TableVersion
+from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.values import Value, identifier, literal
+
+_ALTERNATIVES = 200  # of one query
+NOTHING = "FALSE"
+
+
+def conditions(bounds: Bounds, version: TableVersion) -> list[str | None]:
+    """Return a SQL condition for each query, which together read the scope's rows, each row once.
+
+    Args:
+        bounds: the scope.
+        version: the version that is read.
+
+    Returns:
+        the conditions; None for a query of the whole table.
+
+    """
+    if not bounds.columns:
+        return [None]
+    if not set(bounds.columns) <= set(version.partition_by):
+        return [part.predicate() for part in bounds.divided(_ALTERNATIVES)]
+    present = {tuple(file.values[column] for column in bounds.columns) for file in version.files()}
+    inside = {values for values in present if bounds.part_of(values) is not None}
+    if inside == present:
+        return [None] if present else [NOTHING]
+    known = {values for values in present if None not in values}
+    alternatives = [_alternative(bounds, first, last) for first, last in _runs(known, inside)]
+    chunks = (
+        alternatives[start : start + _ALTERNATIVES] for start in range(0, len(alternatives), _ALTERNATIVES)
+    )
+    return [" OR ".join(chunk) for chunk in chunks] or [NOTHING]
+
+
+def _runs(
+    present: Iterable[tuple[Any, ...]], inside: set[tuple[Any, ...]]
+) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """Yield the first and the last of each run of partitions inside that differ in the last column only."""
+    ordered = sorted(present)
+    for (_, is_inside), run in groupby(ordered, key=lambda values: (values[:-1], values in inside)):
+        if is_inside:
+            partitions = list(run)
+            yield partitions[0], partitions[-1]
+
+
+def _alternative(bounds: Bounds, first: Sequence[Value], last: Sequence[Value]) -> str:
+    """Return the condition that holds for the partitions from the first to the last."""
+    columns = [identifier(column) for column in bounds.columns]
+    lows = [literal(value, type_) for value, type_ in zip(first, bounds.types, strict=True)]
+    terms = [f"{column} = {low}" for column, low in zip(columns[:-1], lows[:-1], strict=True)]
+    high = literal(last[-1], bounds.types[-1])
+    terms.append(
+        f"{columns[-1]} = {lows[-1]}"
+        if first == last
+        else f"{columns[-1]} >= {lows[-1]} AND {columns[-1]} <= {high}"
+    )
+    return f"({' AND '.join(terms)})"
