@@ -28,6 +28,8 @@ def joined(old: pa.DataType, wanted: pa.DataType, *, all_rows: bool) -> pa.DataT
         return pa.list_(part(old.value_field, wanted.value_type))
     if pa.types.is_map(old) and pa.types.is_map(wanted) and all_rows:
         return pa.map_(part(old.key_field, wanted.key_type), part(old.item_field, wanted.item_type))
+    if pa.types.is_null(old):  # "void": no file holds a value
+        return wanted
     return wanted if all_rows and _widens(old, wanted) else old
 
 

@@ -144,14 +144,23 @@ def _fitted(field: pa.Field, wanted: pa.DataType, change: SchemaChange, *, all_r
             f'the fields {added} are new, and on_schema_change is "refuse".',
             f"The table's column is of type {field.type}.",
         )
-    fitted = joined(field.type, wanted, all_rows=all_rows and change == "add")
+    if change == "refuse":
+        if knows_nulls_only(field.type):
+            raise SchemaMismatch(
+                f"column {field.name!r} has the type {field.type} in the table, which holds nulls alone, and "
+                'on_schema_change is "refuse".',
+                "Allow changes once, or return nulls.",
+            )
+        return field
+    fitted = joined(field.type, wanted, all_rows=all_rows)
     inside_maps = absent_fields(wanted, fitted, field.name)
     if inside_maps:
         raise SchemaMismatch(
             f"the fields {inside_maps} are new inside of a map, and old rows stay in the table.",
             "Replace the table as a whole, or leave them out: delta-rs could not read the old rows.",
         )
-    stored_type(fitted, field.name)  # raises for fields that Delta does not tell apart
+    if fitted != field.type:
+        stored_type(fitted, field.name)  # raises for fields that Delta does not tell apart
     return field.with_type(fitted)
 
 

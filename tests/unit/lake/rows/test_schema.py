@@ -20,6 +20,7 @@ from practicus_assets.errors import DataRefused, LossyValues, SchemaMismatch
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Mode
 from practicus_assets.lake.rows.types import stored_type
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
@@ -459,3 +460,37 @@ def test_a_new_field_inside_a_map_needs_a_table_that_is_replaced_as_a_whole(tabl
         Transaction(table, partitions("a"), partition_by=["p"]).write(maps(NEW, WIDE))
     Transaction(table, partition_by=["p"]).write(maps(NEW, WIDE))
     assert rows(table) == [{"p": "a", "m": [("k", WIDE)]}]
+
+
+# --- Columns of type void, which Spark makes and no file holds ----------------------------------------------
+
+
+def with_void(table: Table) -> None:
+    """Create a table of two partitions, and give it a column of type void in its log."""
+    Transaction(table, partition_by=["p"]).write(pa.table({"p": ["a", "b"], "n": [1, 2]}))
+    log = Path(table.uri) / "_delta_log" / "00000000000000000000.json"
+    field = r"{\"name\":\"n\",\"type\":\"long\",\"nullable\":true,\"metadata\":{}}"
+    void = field.replace('"n\\"', '"v\\"').replace("long", "void")
+    assert field in log.read_text()
+    log.write_text(log.read_text().replace(field, f"{field},{void}"))
+
+
+def test_a_void_column_is_read_as_nulls_and_stays_void_as_long_as_nulls_are_written(table: Table) -> None:
+    with_void(table)
+    assert Snapshot.open(table).scan(["v"]).read_all()["v"].to_pylist() == [None, None]
+    frame = pa.table({"p": ["b"], "n": [3], "v": pa.nulls(1)}).to_pandas()
+    Transaction(table, partitions("b"), partition_by=["p"], on_schema_change="refuse").write(frame)
+    assert Snapshot.open(table).schema.field("v").type == pa.null()
+    assert sorted(pl.read_delta(table.uri)["n"]) == [1, 3]
+
+
+@pytest.mark.parametrize("mode", ["replace", "append", "merge"])
+def test_a_void_column_gets_the_type_of_its_first_values(table: Table, rows: Read, mode: Mode) -> None:
+    with_void(table)
+    keys = ["n"] if mode == "merge" else []
+    data = pa.table({"p": ["b"], "n": [2], "v": [{"x": 5}]})
+    with pytest.raises(SchemaMismatch, match=r"'v' has the type null.*\"refuse\".*Nothing was written\.$"):
+        Transaction(table, partitions("b"), partition_by=["p"], on_schema_change="refuse").write(data)
+    Transaction(table, partitions("b"), partition_by=["p"], mode=mode, merge_keys=keys).write(data)
+    assert rows(table)[0] == {"p": "a", "n": 1, "v": None}
+    assert rows(table)[-1] == {"p": "b", "n": 2, "v": {"x": 5}}
