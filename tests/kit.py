@@ -9,8 +9,9 @@ import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Key, Mode, Scope
-from practicus_assets.lake.transactions.record import Commit
+from practicus_assets.lake.partitions.scope import Key, Scope
+from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 
 Row = dict[str, Any]
@@ -29,7 +30,7 @@ def table_of(p: str | None, *numbers: int, **columns: Any) -> pa.Table:
 
 def write(table: Table, p: str, *numbers: int, mode: Mode = "replace", **columns: Any) -> Commit:
     """Write rows of one partition in a transaction whose scope is that partition."""
-    transaction = Transaction(table, partitions(p), partition_by=["p"], mode=mode)
+    transaction = Transaction(table, partitions(p), WriteOptions(partition_by=["p"], mode=mode))
     return transaction.write(table_of(p, *numbers, **columns))
 
 

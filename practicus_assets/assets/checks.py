@@ -86,7 +86,7 @@ def audit_snapshot(
         for batch in snapshot.scan():
             audit.observe(batch)
             for values, positions in split(batch, bounds.columns):
-                part = bounds.part_of(values)
+                part = bounds.part_of(dict(zip(bounds.columns, values, strict=True)))
                 if part is not None:
                     row_counts[keys[part]] += len(positions)
         if partitions is not None:

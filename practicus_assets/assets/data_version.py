@@ -6,8 +6,9 @@ import dagster as dg
 
 from practicus_assets.assets.names import DATA_VERSION_TAG, FINGERPRINT
 from practicus_assets.instance.events import latest
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode
-from practicus_assets.lake.transactions.record import Commit
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE
+from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.options import Mode
 
 
 def data_version(

@@ -15,14 +15,12 @@ from practicus_assets.assets.names import COLUMNS
 from practicus_assets.assets.runs import pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
-from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.root import resolved
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.frames import read_as
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
-from practicus_assets.lake.transactions.record import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.launch.pod_storage import refuse_lost_with_pod
@@ -94,8 +92,10 @@ class DeltaIOManager(dg.ConfigurableIOManager):
                 context.asset_partition_keys if partitioned else [],
             )
         code_version = context.asset_spec.code_version if step_of(context) is not None else None
-        provenance = provenance_of(context, context.asset_key, code_version, once=settings.mode == "append")
-        commit = begin(table, scope, settings, None, provenance).write(obj)
+        provenance = provenance_of(
+            context, context.asset_key, code_version, once=settings.options.mode == "append"
+        )
+        commit = Transaction(table, scope, settings.options, provenance=provenance).write(obj)
         context.add_output_metadata(
             commit_metadata(
                 table,
@@ -194,20 +194,3 @@ def lake_of(context: Any, resource_key: str) -> DeltaIOManager:
             "Give tables a DeltaIOManager.",
         )
     return lake
-
-
-def begin(
-    table: Table, scope: Scope, settings: TableSettings, contract: Contract | None, provenance: Provenance
-) -> Transaction:
-    """Begin a transaction on an asset's table."""
-    return Transaction(
-        table,
-        scope,
-        partition_by=settings.columns,
-        mode=settings.mode,
-        merge_keys=settings.merge_keys,
-        delete_unmatched=settings.delete_unmatched,
-        contract=contract,
-        on_schema_change=settings.on_schema_change,
-        provenance=provenance,
-    )

@@ -12,7 +12,7 @@ from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.rows.samples import shown
-from practicus_assets.lake.transactions.record import Commit
+from practicus_assets.lake.transactions.commit import Commit
 
 
 def commit_metadata(

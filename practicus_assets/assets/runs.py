@@ -15,7 +15,7 @@ from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.workers.launch import variables
 
 Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext

@@ -1,27 +1,26 @@
 """Table settings: how an asset is stored, kept in its Dagster metadata so that readers find it there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Any, get_args
+from typing import Any
 
 import dagster as dg
 
 from practicus_assets.assets import names
 from practicus_assets.errors import DeclarationError, did_you_mean
-from practicus_assets.lake.partitions.scope import Key, Mode, Scope, Window
-from practicus_assets.lake.rows.schema import SchemaChange
+from practicus_assets.lake.partitions.scope import Key, Scope, Window
+from practicus_assets.lake.transactions.options import WriteOptions
 
 PartitionBy = str | Sequence[str] | Mapping[str, str]
 
-_MODES: dict[str, Mode] = {"replace": "replace", "append": "append", "merge": "merge", "overwrite": "replace"}
-_SETTINGS = {
-    names.PARTITION_BY: "partition_by",
+_OPTIONS = {
     names.MODE: "mode",
     names.MERGE_KEYS: "merge_keys",
     names.DELETE_UNMATCHED: "delete_unmatched",
     names.ON_SCHEMA_CHANGE: "on_schema_change",
 }
+_SETTINGS = (names.PARTITION_BY, *_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -31,47 +30,24 @@ class TableSettings:
     Attributes:
         partition_by: the table's partition columns. Of a partitioned asset, the first holds the partition
             key; for several dimensions, a mapping from each dimension to its column.
-        mode: "replace" (also called "overwrite"), "append" or "merge".
-        merge_keys, delete_unmatched, on_schema_change: see `Transaction`.
+        options: how a transaction writes it; its partition columns are those of `partition_by`.
 
     """
 
     partition_by: PartitionBy | None = None
-    mode: Mode = "replace"
-    merge_keys: Sequence[str] = ()
-    delete_unmatched: bool = False
-    on_schema_change: SchemaChange = "add"
+    options: WriteOptions = field(default_factory=WriteOptions)
 
     def __post_init__(self) -> None:
-        """Refuse settings that contradict each other.
+        """Refuse partition columns that are none.
 
         Raises:
-            DeclarationError: naming the setting.
+            DeclarationError: naming them.
 
         """
         by = self.partition_by
-        columns = self.columns if by is None or isinstance(by, str | Sequence | Mapping) else (by,)
-        if not all(isinstance(c, str) and c for c in columns) or len(set(columns)) < len(columns):
-            raise DeclarationError(
-                f"partition_by is {by!r}.", 'Name each partition column once, e.g. partition_by="day".'
-            )
-        if self.mode not in _MODES:
-            raise DeclarationError(f"mode {self.mode!r} is unknown.", f"Use one of {get_args(Mode)}.")
-        object.__setattr__(self, "mode", _MODES[self.mode])
-        if self.on_schema_change not in get_args(SchemaChange):
-            raise DeclarationError(
-                f"on_schema_change {self.on_schema_change!r} is unknown.",
-                f"Use one of {get_args(SchemaChange)}.",
-            )
-        if self.on_schema_change == "replace" and self.mode != "replace":
-            raise DeclarationError(
-                'on_schema_change="replace" needs mode="replace": the other modes keep old rows.'
-            )
-        if isinstance(self.merge_keys, str):
-            raise DeclarationError("merge_keys is a text.", f"Write merge_keys=[{self.merge_keys!r}].")
-        merges = self.mode == "merge"
-        if merges != bool(self.merge_keys) or (self.delete_unmatched and not merges):
-            raise DeclarationError('mode="merge" and merge_keys go together, and delete_unmatched with them.')
+        if by is not None and not isinstance(by, str | Sequence | Mapping):
+            raise DeclarationError(f"partition_by is {by!r}.", 'Name the columns, e.g. partition_by="day".')
+        object.__setattr__(self, "options", replace(self.options, partition_by=self.columns))
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> "TableSettings":
@@ -91,8 +67,9 @@ class TableSettings:
                 f"the metadata has {unknown[0]!r}, which is no setting of a table.",
                 did_you_mean(unknown[0], _SETTINGS, f"The settings are {', '.join(_SETTINGS)}."),
             )
-        settings = {_SETTINGS[key]: value for key, value in plain.items() if key in _SETTINGS}
-        return cls(**{"partition_by": plain.get(names.PARTITION_EXPR), **settings})
+        options = {option: plain[key] for key, option in _OPTIONS.items() if key in plain}
+        partition_by = plain.get(names.PARTITION_BY, plain.get(names.PARTITION_EXPR))
+        return cls(partition_by, WriteOptions(**options))
 
     def metadata(self) -> dict[str, Any]:
         """Return the definition metadata from which `from_metadata` makes these settings."""
@@ -101,13 +78,14 @@ class TableSettings:
             columns = self.partition_by
             metadata[names.PARTITION_BY] = columns if isinstance(columns, str | Mapping) else list(columns)
             metadata[names.PARTITION_EXPR] = columns if isinstance(columns, str | Mapping) else columns[0]
-        if self.mode != "replace":
-            metadata[names.MODE] = self.mode
-        if self.merge_keys:
-            metadata[names.MERGE_KEYS] = list(self.merge_keys)
-            metadata[names.DELETE_UNMATCHED] = self.delete_unmatched
-        if self.on_schema_change != "add":
-            metadata[names.ON_SCHEMA_CHANGE] = self.on_schema_change
+        options = self.options
+        if options.mode != "replace":
+            metadata[names.MODE] = options.mode
+        if options.merge_keys:
+            metadata[names.MERGE_KEYS] = list(options.merge_keys)
+            metadata[names.DELETE_UNMATCHED] = options.delete_unmatched
+        if options.on_schema_change != "add":
+            metadata[names.ON_SCHEMA_CHANGE] = options.on_schema_change
         return metadata
 
     def agree_with(self, metadata: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ import dagster as dg
 
 from practicus_assets.assets.checks import audit_snapshot, check_results
 from practicus_assets.assets.data_version import data_version
-from practicus_assets.assets.io_manager import begin, lake_of
+from practicus_assets.assets.io_manager import lake_of
 from practicus_assets.assets.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.output import output_of
 from practicus_assets.assets.runs import partition_keys, provenance_of, step_of
@@ -19,6 +19,7 @@ from practicus_assets.lake.contracts.audit import schema_failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.transaction import Transaction
 
 _CONTEXT_NAMES = {"context", "_context", "context_", "_"}  # those that Dagster knows
 
@@ -104,9 +105,11 @@ class Step:
             partitions_def, context.partition_keys if partitions_def is not None else []
         )
         code_version = context.assets_def.get_asset_spec(key).code_version
-        provenance = provenance_of(context, key, code_version, once=self._settings.mode == "append")
+        provenance = provenance_of(context, key, code_version, once=self._settings.options.mode == "append")
         selected = _selected_checks(context)
-        transaction = begin(table, scope, self._settings, self._contract, provenance)
+        transaction = Transaction(
+            table, scope, self._settings.options, contract=self._contract, provenance=provenance
+        )
         commit, output = transaction.landed, None
         if commit is None:
             with naming(table.name, str(scope), nothing_written=True):
@@ -137,7 +140,7 @@ class Step:
             asset_key=key,
             metadata={**(output.metadata if output is not None else {}), **metadata},
             tags=output.tags if output is not None else None,
-            data_version=data_version(context.instance, key, commit, self._settings.mode),
+            data_version=data_version(context.instance, key, commit, self._settings.options.mode),
             check_results=check_results(commit.audits, key, scope, selected),
         )
 

@@ -18,8 +18,7 @@ from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.declared import as_contract
-from practicus_assets.lake.partitions.scope import Mode
-from practicus_assets.lake.rows.schema import SchemaChange
+from practicus_assets.lake.transactions.options import Mode, OnSchemaChange, WriteOptions
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
 from practicus_assets.workers.request.worker import Worker
 
@@ -46,7 +45,7 @@ def table_asset(
     mode: Mode = ...,
     merge_keys: Sequence[str] = ...,
     delete_unmatched: bool = ...,
-    on_schema_change: SchemaChange = ...,
+    on_schema_change: OnSchemaChange = ...,
     worker: Worker | WorkerOf | None = ...,
     **asset_options: Unpack[AssetOptions],
 ) -> Callable[[Function], dg.AssetsDefinition]: ...
@@ -60,7 +59,7 @@ def table_asset(
     mode: Mode = "replace",
     merge_keys: Sequence[str] = (),
     delete_unmatched: bool = False,
-    on_schema_change: SchemaChange = "add",
+    on_schema_change: OnSchemaChange = "add",
     worker: Worker | WorkerOf | None = None,
     **asset_options: Unpack[AssetOptions],
 ) -> dg.AssetsDefinition | Callable[[Function], dg.AssetsDefinition]:
@@ -75,10 +74,12 @@ def table_asset(
         partition_by: the table's partition columns. Of a partitioned asset the first holds the partition
             key; of several dimensions, a mapping from each dimension to its column.
         contract: what the table promises, a `Contract` or a pandera model; each rule is an asset check.
-        mode: "replace" the run's partitions (or the table), "append" to them, or "merge" by `merge_keys`.
+        mode: "replace" the run's partitions (or the table; delta-rs says "overwrite", which is taken too),
+            "append" to them, or "merge" by `merge_keys`.
         merge_keys: the columns that identify a row, for "merge".
         delete_unmatched: for "merge": delete old rows in scope that no new row matches.
-        on_schema_change: "add" new columns, "refuse" them, or "replace" the schema of a whole table.
+        on_schema_change: "add" new columns (delta-rs: `schema_mode="merge"`), "refuse" them, or "replace" the
+            columns of a whole table (delta-rs: "overwrite"). "merge" and "overwrite" are taken too.
         worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes. `code_version` is by default derived from the function's source,
             `kinds` gets "deltalake", and `io_manager_key` names the `DeltaIOManager`. With
@@ -89,7 +90,15 @@ def table_asset(
 
     """
     refuse_others(asset_options, _OWN)
-    settings = TableSettings(partition_by, mode, merge_keys, delete_unmatched, on_schema_change)
+    settings = TableSettings(
+        partition_by,
+        WriteOptions(
+            mode=mode,
+            merge_keys=merge_keys,
+            delete_unmatched=delete_unmatched,
+            on_schema_change=on_schema_change,
+        ),
+    )
     promised = as_contract(contract)
 
     def decorate(function: Function) -> dg.AssetsDefinition:
@@ -148,7 +157,7 @@ def _refuse(function: Function, settings: TableSettings, options: Mapping[str, A
         )
     if options.get("partitions_def") is not None:
         settings.columns_of(options["partitions_def"])
-        if settings.on_schema_change == "replace":
+        if settings.options.on_schema_change == "replace":
             raise DeclarationError(
                 f'{function.__qualname__} has partitions, and on_schema_change is "replace".',
                 "Only a table that each run replaces as a whole can change so.",

@@ -8,7 +8,7 @@ import click
 from practicus_assets.assets.catalog import chosen
 from practicus_assets.cli import locations, output
 from practicus_assets.cli.instance import dagster_instance
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.operations.rollback import Rollback, RollbackConfig, roll_back
 
 

@@ -95,7 +95,7 @@ def fingerprints(snapshot: Snapshot) -> dict[str, str]:
     for batch in snapshot.scan():
         hashes = hash_rows(batch, snapshot.schema.names)
         for values, positions in split(batch, bounds.columns):
-            part = bounds.part_of(values)
+            part = bounds.part_of(dict(zip(bounds.columns, values, strict=True)))
             if part is not None:
                 by_key[keys[part]].add(hashes[positions])
     return {key: str(fingerprint) for key, fingerprint in by_key.items()}
@@ -139,12 +139,7 @@ def _outside(entry: TableEntry, snapshot: Snapshot) -> Iterator[Drift]:
         return
     bounds = snapshot.scope.on(snapshot.schema)
     files = entry.table.open(snapshot.version).files()
-    outside = [
-        file
-        for file in files
-        if snapshot.scope.is_whole_table
-        or bounds.part_of([file.values.get(c) for c in bounds.columns]) is None
-    ]
+    outside = [file for file in files if snapshot.scope.is_whole_table or bounds.part_of(file.values) is None]
     if outside:
         examples = [dict(file.values) for file in outside[:3]]
         text = f"{len(outside)} files are in no partition of the asset, e.g. of {examples}."
@@ -157,7 +152,7 @@ def _materialization(
     version = origin.version if origin is not None else snapshot.version
     rows = snapshot.partition_rows.get(key) if snapshot.scope.keys else snapshot.row_count
     counted = "dagster/partition_row_count" if snapshot.scope.keys else "dagster/row_count"
-    appends = entry.settings.mode == "append"
+    appends = entry.settings.options.mode == "append"
     tags = {DATA_VERSION_TAG: f"{fingerprint}@{version}" if appends else fingerprint}
     record = origin.record if origin is not None else None
     if record is not None and record.code_version:

@@ -17,7 +17,8 @@ from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprint import EMPTY
-from practicus_assets.lake.transactions.record import Commit, Provenance
+from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.upkeep.history import version_of
 from practicus_assets.lake.upkeep.rollback import RollbackPlan, carry_out, plan_rollback
 from practicus_assets.operations.drift import fingerprints
@@ -204,7 +205,9 @@ def _events(
     original = _original_tags(instance, entry.key, by_key)
     events = []
     for key, fingerprint in by_key.items():
-        appended = f"{fingerprint}@{commit.version}" if entry.settings.mode == "append" else fingerprint
+        appended = (
+            f"{fingerprint}@{commit.version}" if entry.settings.options.mode == "append" else fingerprint
+        )
         tags = original.get(key) or {DATA_VERSION_TAG: appended}
         if CODE_VERSION_TAG not in tags and code_version and key not in original:
             tags[CODE_VERSION_TAG] = code_version

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from deltalake import CommitProperties
 
-from practicus_assets.lake.transactions import commit, transaction
+from practicus_assets.lake.transactions import landing, swap, transaction
 
 Defect = Literal["no compare-and-swap", "no detection of own commits"]
 Patch = Callable[[Any, str, Any], None]
@@ -17,14 +17,14 @@ def _no_compare_and_swap(patch: Patch) -> None:
     def properties(**settings: Any) -> CommitProperties:
         return CommitProperties(**{**settings, "max_commit_retries": 15})
 
-    patch(commit, "CommitProperties", properties)
-    patch(commit.Committer, "_refuse_superseded", lambda *_: None)
+    patch(swap, "CommitProperties", properties)
+    patch(landing.Landing, "_refuse_superseded", lambda *_: None)
 
 
 def _no_detection_of_own_commits(patch: Patch) -> None:
     """Take a commit of one's own for somebody else's, and every attempt for the first."""
-    patch(commit.Committer, "_is_own", lambda *_: False)
-    patch(transaction, "landed", lambda *_: None)
+    patch(landing.Landing, "_is_own", lambda *_: False)
+    patch(transaction, "earlier_commit", lambda *_: None)
 
 
 DEFECTS: dict[Defect, Callable[[Patch], None]] = {

@@ -69,7 +69,7 @@ def test_a_store_that_ignores_conditions_is_seen_by_the_attack_once_the_proof_is
     first = attempt(Work("replace", (), rows("a", "old", 1, 2)), here)
     assert first.error == "DeclarationError"
     assert "ignores If-None-Match" in first.text
-    monkeypatch.setattr("practicus_assets.lake.transactions.commit.prove", lambda *_: None)
+    monkeypatch.setattr("practicus_assets.lake.transactions.landing.prove", lambda *_: None)
     assert attempt(Work("replace", (), rows("a", "old", 1, 2)), here).kind == "landed"
     works = [Work("replace", ("a",), rows("a", f"{number}", 1, 2)) for number in range(8)]
     fight(works, here, tally)

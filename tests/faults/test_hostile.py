@@ -18,7 +18,8 @@ from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Key, Scope
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests.faults.tally import Tally
 from tests.faults.work import Place, Work, attempt, rows, until_landed
@@ -110,10 +111,10 @@ def test_column_names_come_back_as_they_are_or_are_refused(tmp_path: Path, tally
             data = pa.table({text: ["a", "b"], "n": [1, 2]})
             scope = Scope((text,), ((Key("a"),), (Key("b"),))) if partitioned else Scope()
             by = [text] if partitioned else []
-            merge = {"mode": "merge", "merge_keys": [text]}
+            merge = WriteOptions(partition_by=by, mode="merge", merge_keys=[text])
             try:
-                Transaction(table, scope, partition_by=by).write(data)
-                Transaction(table, scope, partition_by=by, **merge).write(data)  # type: ignore[arg-type]
+                Transaction(table, scope, WriteOptions(partition_by=by)).write(data)
+                Transaction(table, scope, merge).write(data)
                 found = Snapshot.open(table, scope=scope).scan([text, "n"]).read_all().sort_by("n")
             except PracticusAssetsError as error:
                 tally.point(repr(text), None if str(error) else "no words")

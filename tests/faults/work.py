@@ -15,8 +15,9 @@ from deltalake.exceptions import TableNotFoundError
 
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Mode, Scope
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.options import Mode, WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests.kit import partitions, read
 
@@ -98,9 +99,9 @@ class Work:
         return Transaction(
             place.table,
             partitions(*self.partitions) if self.partitions else Scope(),
-            partition_by=["p"],
-            mode=self.mode,
-            merge_keys=["p", "id"] if self.mode == "merge" else [],
+            WriteOptions(
+                partition_by=["p"], mode=self.mode, merge_keys=["p", "id"] if self.mode == "merge" else []
+            ),
             provenance=Provenance(run_id=self.run, step="s", attempt=self.attempt),
         )
 

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from practicus_assets.lake.transactions.commit import Committer
+from practicus_assets.lake.transactions.landing import Landing
 from tests.faults.defects import DEFECTS, Defect
 from tests.faults.work import Outcome, Place, Work, attempt
 
@@ -133,14 +133,14 @@ def _write(work: Work, place: Place, gate: Connection, pause: Pause, defects: Se
     for defect in defects:
         DEFECTS[defect](setattr)
     if pause:
-        swap = Committer._swap
+        swap = Landing._commit
 
         def stopping(*arguments: Any) -> None:
-            Committer._swap = swap  # type: ignore[method-assign] # it stops once
+            Landing._commit = swap  # type: ignore[method-assign] # it stops once
             _stop()
             swap(*arguments)
 
-        Committer._swap = stopping  # type: ignore[assignment,method-assign]
+        Landing._commit = stopping  # type: ignore[assignment,method-assign]
     gate.send("ready")
     gate.recv()
     gate.send(attempt(work, place))

@@ -15,6 +15,7 @@ from practicus_assets import DeltaIOManager, StoreFailed, table_asset
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.delta import conditional_puts
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.work import Place, Work, attempt, rows
@@ -136,7 +137,7 @@ def test_a_store_that_is_away_is_named_with_the_table_and_what_to_do(
     attempt(ONE, place)
     proxy.arm(Fault("503 before", 1, count=1_000_000))
     with pytest.raises(StoreFailed) as error:
-        Transaction(through(proxy, place).table, partitions("a"), partition_by=["p"])
+        Transaction(through(proxy, place).table, partitions("a"), WriteOptions(partition_by=["p"]))
     text = str(error.value)
     assert text.startswith("t [a]: the table's log at s3://")
     assert "503 Service Unavailable" in text

@@ -31,7 +31,8 @@ from practicus_assets import (
 from practicus_assets.assets.catalog import TableEntry, catalog
 from practicus_assets.cli import main
 from practicus_assets.lake.delta.log import entries
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.operations.drift import drift, repairs
 from practicus_assets.operations.maintain import cutoff, maintain_table
@@ -119,7 +120,10 @@ def commit_unseen(shop: Shop, name: str, day: str, *numbers: int) -> None:
     rows = pa.table({"day": [day] * len(numbers), "n": pa.array(numbers, pa.int64())})
     who = Provenance(code_version="c0de")
     Transaction(
-        entry.table, entry.scope(shop.bench.instance, [day]), partition_by=["day"], provenance=who
+        entry.table,
+        entry.scope(shop.bench.instance, [day]),
+        WriteOptions(partition_by=["day"]),
+        provenance=who,
     ).write(rows)
 
 
@@ -232,7 +236,9 @@ def test_a_run_that_began_before_a_rollback_is_refused(shop: Shop) -> None:
     for number in (1, 2):
         shop.day("orders", day=FIRST, number=number)
     entry = shop.entry("orders")
-    running = Transaction(entry.table, entry.scope(shop.bench.instance, [FIRST]), partition_by=["day"])
+    running = Transaction(
+        entry.table, entry.scope(shop.bench.instance, [FIRST]), WriteOptions(partition_by=["day"])
+    )
     shop.job("table_rollback", "rollback", apply=True, table="orders", to="0")
     with pytest.raises(CommitConflict):
         running.write(pa.table({"day": [FIRST], "n": [3]}))
@@ -367,7 +373,7 @@ def test_appends_drift_and_are_repaired(bench: Bench) -> None:
     bench.run([clicks])
     entry = catalog(definitions)["clicks"]
     assert drift(entry, bench.instance) == []
-    Transaction(entry.table, mode="append").write(pa.table({"n": [2]}))
+    Transaction(entry.table, options=WriteOptions(mode="append")).write(pa.table({"n": [2]}))
     [found] = drift(entry, bench.instance)
     assert found.kind == "changed"
     for event in repairs(entry, bench.instance, [found]):

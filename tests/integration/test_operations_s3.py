@@ -10,7 +10,8 @@ import pytest
 from practicus_assets.errors import VersionGone
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.diff import diff_versions
@@ -50,7 +51,7 @@ def test_a_table_is_looked_at_compacted_and_rolled_back(table: Table) -> None:
     carry_out(table, plan_rollback(table, 1, SCOPE, whole=True), Provenance())
     assert read(Snapshot.open(table)) == [1, 2, 3]
     rows = pa.table({"p": [ODD], "n": [9]})
-    Transaction(table, partition_by=["p"], mode="append").write(rows)
+    Transaction(table, options=WriteOptions(partition_by=["p"], mode="append")).write(rows)
     assert compact(table).files_after == 1
     assert read(Snapshot.open(table)) == [1, 2, 3, 9]
     found = verify_files(table, SCOPE, rows=True)

@@ -16,6 +16,7 @@ from practicus_assets.assets.catalog import catalog
 from practicus_assets.cli import main
 from practicus_assets.code_location import definitions
 from practicus_assets.errors import CommitConflict, CommitStateUnknown, DeclarationError
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 
 DEFINITIONS = """
@@ -86,7 +87,7 @@ def change(day: str = "2024-01-02", *numbers: int) -> None:
     entry = catalog(definitions())["shop/orders"]
     rows = pa.table({"day": [day] * len(numbers), "n": pa.array(numbers, pa.int64())})
     with dg.DagsterInstance.get() as instance:
-        Transaction(entry.table, entry.scope(instance, [day]), partition_by=["day"]).write(rows)
+        Transaction(entry.table, entry.scope(instance, [day]), WriteOptions(partition_by=["day"])).write(rows)
 
 
 def told(result: Result) -> Any:

@@ -12,7 +12,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import checkpoint, remove, unneeded_files
@@ -128,7 +129,9 @@ def test_typed_partitions_are_read_as_they_were_written(
 ) -> None:
     type_, values = COLUMNS[name]
     values = [value for value in values if value is not None]
-    Transaction(table, partition_by=["p"]).write(pa.table({"n": [0, 1], "p": pa.array(values, type_)}))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(
+        pa.table({"n": [0, 1], "p": pa.array(values, type_)})
+    )
     assert [row["p"] for row in ordered(by_polars(table))] == values
     assert [row["p"] for row in ordered(clickhouse.read(table.uri))] == list(
         map(as_clickhouse_has_it, values)
@@ -140,7 +143,7 @@ def test_partitions_of_any_text_are_read_from_the_table_and_from_its_folders(
     name: str, table: Table, clickhouse: ClickHouse
 ) -> None:
     data = pa.table({"n": range(len(TEXTS)), name: TEXTS})
-    Transaction(table, partition_by=[name]).write(data)
+    Transaction(table, options=WriteOptions(partition_by=[name])).write(data)
     wanted = data.to_pylist()
     assert ordered(read(table)) == ordered(by_polars(table)) == ordered(clickhouse.read(table.uri)) == wanted
     assert ordered(hive_by_duckdb(table)) == wanted
@@ -160,7 +163,9 @@ def test_a_null_partition_that_another_writer_left_is_read_beside_ours(
 
 def merge(table: Table) -> None:
     rows = pa.table({"p": ["a b", "a b"], "n": [1, 7]})
-    Transaction(table, partitions("a b"), partition_by=["p"], mode="merge", merge_keys=["n"]).write(rows)
+    Transaction(
+        table, partitions("a b"), WriteOptions(partition_by=["p"], mode="merge", merge_keys=["n"])
+    ).write(rows)
 
 
 def roll_back_to_the_first(table: Table) -> None:
@@ -176,7 +181,7 @@ def tidy(table: Table) -> None:
 
 def change_schema(table: Table) -> None:
     write(table, "a b", 5, later=["x"])
-    whole = Transaction(table, partition_by=["p"], on_schema_change="replace")
+    whole = Transaction(table, options=WriteOptions(partition_by=["p"], on_schema_change="replace"))
     whole.write(pa.table({"p": ["a b", "e%f"], "n": ["text", "more"], "day": [dt.date(2024, 1, 1)] * 2}))
 
 
@@ -197,7 +202,7 @@ def test_after_each_kind_of_commit_all_engines_read_the_same(
     change: str, table: Table, clickhouse: ClickHouse
 ) -> None:
     rows = pa.table({"p": ["a b", "a b", "c/d"], "n": [1, 2, 3]})
-    Transaction(table, partition_by=["p"]).write(rows)
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(rows)
     CHANGES[change](table)
     wanted = read(table)
     assert by_polars(table) == wanted

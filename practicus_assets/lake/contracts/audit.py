@@ -50,41 +50,83 @@ class AuditResult:
         return not self.passed and self.severity == "ERROR"
 
 
+@dataclass
+class Observations:
+    """What the rules of a contract found in some rows; those of several parts can be merged.
+
+    Attributes:
+        bad_rows: how many rows break a rule, by its name.
+        samples: some of them.
+        keys: the hashes of each row's unique key, by the rule's name.
+
+    """
+
+    bad_rows: dict[str, int] = field(default_factory=dict)
+    samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    keys: dict[str, list[Hashes]] = field(default_factory=dict)
+
+    def add_bad_rows(self, rule: str, count: int, sample: Sequence[dict[str, Any]]) -> None:
+        """Count rows that break a rule, and keep some of them."""
+        self.bad_rows[rule] = self.bad_rows.get(rule, 0) + count
+        self.samples.setdefault(rule, []).extend(sample)
+
+    def add_keys(self, rule: str, hashes: Hashes) -> None:
+        """Keep the hashes of unique keys."""
+        self.keys.setdefault(rule, []).append(hashes)
+
+    @classmethod
+    def merged(cls, parts: Iterable["Observations"]) -> "Observations":
+        """Return what was found in the rows of all parts."""
+        merged = cls()
+        for part in parts:
+            for rule, count in part.bad_rows.items():
+                merged.add_bad_rows(rule, count, part.samples.get(rule, []))
+            for rule, keys in part.keys.items():
+                merged.keys.setdefault(rule, []).extend(keys)
+        return merged
+
+
 class Audit:
     """Runs a contract's rules: those on rows as batches pass, the others when all rows are staged.
 
     Args:
         checks: the rules of the contract.
         sample_rows: the number of rows that a result shows at most.
+        observations: what the rules on rows have found already, elsewhere.
+
+    Attributes:
+        observations: what they have found so far.
 
     """
 
-    def __init__(self, checks: Sequence[Check], sample_rows: int = SAMPLE_ROWS) -> None:
+    def __init__(
+        self,
+        checks: Sequence[Check],
+        sample_rows: int = SAMPLE_ROWS,
+        observations: "Observations | None" = None,
+    ) -> None:
         self._checks = list(checks)
         self._sample_rows = sample_rows
         self._row_checks = [c for c in checks if c.kind not in {"schema", "unique", "row_count", "table"}]
-        self._bad = {c.name: 0 for c in self._row_checks}
-        self._samples: dict[str, list[dict[str, Any]]] = {c.name: [] for c in self._row_checks}
         self._unique_checks = [c for c in checks if c.kind == "unique"]
-        self._keys: dict[str, list[Hashes]] = {c.name: [] for c in self._unique_checks}
+        self.observations = observations or Observations()
 
     def observe(self, batch: pa.RecordBatch) -> None:
-        """Run the rules on rows, and remember the unique keys (8 bytes a row and key)."""
+        """Run the rules on rows, and remember the unique keys (8 bytes per row and key)."""
         for check in self._row_checks:
             bad = _bad_rows(check, batch)
             count = pc.sum(bad).as_py() or 0
-            self._bad[check.name] += count
-            room = self._sample_rows - len(self._samples[check.name])
-            if count and room:
-                self._samples[check.name] += shown(batch.filter(bad).slice(0, room))
+            room = self._sample_rows - len(self.observations.samples.get(check.name, ()))
+            sample = shown(batch.filter(bad).slice(0, room)) if count and room > 0 else []
+            self.observations.add_bad_rows(check.name, count, sample)
         for check in self._unique_checks:
-            self._keys[check.name].append(hash_rows(batch, check.columns))
+            self.observations.add_keys(check.name, hash_rows(batch, check.columns))
 
     def observe_existing(self, scan: Rescan) -> None:
         """Remember the unique keys of rows that are in the scope already and stay there."""
         for check in self._unique_checks:
             for batch in scan(check.columns):
-                self._keys[check.name].append(hash_rows(batch, check.columns))
+                self.observations.add_keys(check.name, hash_rows(batch, check.columns))
 
     def finish(self, rescans: Sequence[Rescan], rows: Mapping[str, int]) -> list[AuditResult]:
         """Run the remaining rules and return every result, in the order of declaration.
@@ -113,11 +155,12 @@ class Audit:
             return _outcome(check, len(bad), sample)
         if check.kind == "table":
             return _outcome(check, *_run_table_rule(check, rescans[0], self._sample_rows))
-        return _outcome(check, self._bad[check.name], self._samples[check.name])
+        sample = self.observations.samples.get(check.name, [])[: self._sample_rows]
+        return _outcome(check, self.observations.bad_rows.get(check.name, 0), sample)
 
     def _unique(self, check: Check, rescans: Sequence[Rescan]) -> AuditResult:
         """Find hashes that appear twice; only where there are any, compare the keys themselves."""
-        hashes = np.concatenate([np.empty(0, dtype=np.uint64), *self._keys.pop(check.name)])
+        hashes = np.concatenate([np.empty(0, dtype=np.uint64), *self.observations.keys.pop(check.name, ())])
         hashes.sort()
         suspects = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
         if not len(suspects):

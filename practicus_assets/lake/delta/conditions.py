@@ -33,7 +33,8 @@ def conditions(bounds: Bounds, version: TableVersion) -> list[str | None]:
     if not set(bounds.columns) <= set(version.partition_by):
         return [part.predicate() for part in bounds.divided(_ALTERNATIVES)]
     present = {tuple(file.values[column] for column in bounds.columns) for file in version.files()}
-    inside = {values for values in present if bounds.part_of(values) is not None}
+    named = ((values, dict(zip(bounds.columns, values, strict=True))) for values in present)
+    inside = {values for values, by_column in named if bounds.part_of(by_column) is not None}
     if inside == present:
         return [None] if present else [NOTHING]
     known = {values for values in present if None not in values}

@@ -94,7 +94,7 @@ class Snapshot:
         bounds = self.scope.on(self.schema)
         counts: dict[str, int | None] = dict.fromkeys(self.scope.keys, 0)
         for file in self._at.files() if counts else ():
-            part = bounds.part_of([file.values.get(column) for column in bounds.columns])
+            part = bounds.part_of(file.values)
             if part is not None:
                 before = counts[self.scope.keys[part]]
                 counts[self.scope.keys[part]] = (

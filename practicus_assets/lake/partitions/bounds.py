@@ -33,13 +33,18 @@ class Bounds:
     types: tuple[pa.DataType, ...]
     parts: tuple[tuple[Condition, ...], ...] = field(repr=False)
 
-    def part_of(self, values: Sequence[Value | None]) -> int | None:
-        """Return the number of the partition that holds these column values; None if outside."""
+    def part_of(self, values: Mapping[str, Value | None]) -> int | None:
+        """Return the number of the partition that holds these values; None if it is outside.
+
+        Args:
+            values: the value of each column; further columns do not matter.
+
+        """
         if not self.columns:
             return 0
         conditions = []
-        for lookup, value in zip(self._lookups, values, strict=True):
-            condition = lookup.find(value)
+        for column, lookup in zip(self.columns, self._lookups, strict=True):
+            condition = lookup.find(values.get(column))
             if condition is None:
                 return None
             conditions.append(condition)
@@ -105,10 +110,10 @@ class Bounds:
         if any(column not in change for column in self.columns):
             return True  # the log need not say where a removed file was
         try:
-            values = [
-                deserialized(change.get(column) or "", type_)
+            values = {
+                column: deserialized(change.get(column) or "", type_)
                 for column, type_ in zip(self.columns, self.types, strict=True)
-            ]
+            }
         except ValueError:
             return False  # null or not of the column's type: in no partition of the scope
         return self.part_of(values) is not None

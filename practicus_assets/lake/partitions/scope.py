@@ -2,15 +2,12 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Literal
 
 import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, OutOfScope
 from practicus_assets.lake.partitions.bounds import Bounds, Condition, Range
 from practicus_assets.lake.partitions.values import parsed, serialized
-
-Mode = Literal["replace", "append", "merge"]
 
 WHOLE_TABLE = "(table)"  # the key of the one partition of a table that has none
 

@@ -1,4 +1,4 @@
-"""A table under watch: its newest version, and every commit since an attempt began."""
+"""Commit windows: the newest version of a table, and every commit since an attempt began."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ from practicus_assets.lake.delta.table import Table, TableVersion
 
 
 @dataclass
-class Watch:
-    """Follows a table; each look reads only log entries that no look before has read.
+class CommitWindow:
+    """The commits since an attempt began; each look reads only log entries that no look before has read.
 
     Attributes:
         table: the table.
@@ -49,9 +49,9 @@ class Watch:
         last, self.handle = self.handle, self.table.open_if_exists()
         before = self.began.version if self.began is not None else -1
         other = self.began is not None and self.handle is not None and not _is_same(self.handle, self.began)
-        known = self.since if _is_same(self.handle, last) else []
-        oldest = (known[0].version if known else before) + 1
-        self.since = [] if other else [*entries(self.table, self.newest, oldest), *known]
+        earlier = self.since if _is_same(self.handle, last) else []
+        oldest = (earlier[0].version if earlier else before) + 1
+        self.since = [] if other else [*entries(self.table, self.newest, oldest), *earlier]
         if other or len(self.since) != self.newest - before:
             kind = CommitStateUnknown if in_doubt else CommitConflict
             raise kind(

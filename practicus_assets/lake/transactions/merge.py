@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from practicus_assets.errors import DataRefused, DeclarationError, SchemaMismatch
+from practicus_assets.errors import DataRefused, SchemaMismatch
 from practicus_assets.lake.rows.distinct import counted, positional
 from practicus_assets.lake.rows.samples import shown
 
@@ -14,21 +14,30 @@ _CHUNK_ROWS = 1 << 20
 
 
 class Merge:
-    """Passes new rows on and remembers their keys, then streams the old rows that they do not replace.
+    """Remembers the keys of new rows, then streams the old rows that they do not replace.
 
     Args:
-        keys: the columns that tell which old row a new one replaces.
+        columns: the columns that tell which old row a new one replaces.
+        seen: the keys of new rows that were seen before, elsewhere.
 
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        if not keys or isinstance(keys, str):
-            raise DeclarationError('mode="merge" needs merge_keys.', "Name the columns that identify a row.")
-        self._columns = list(keys)
-        self._seen: list[pa.Table] = []
+    def __init__(self, columns: Sequence[str], seen: Sequence[pa.Table] = ()) -> None:
+        self._columns = list(columns)
+        self._seen = list(seen)
 
-    def observe(self, batch: pa.RecordBatch) -> None:
-        """Remember the keys of new rows."""
+    @property
+    def seen(self) -> tuple[pa.Table, ...]:
+        """The keys of the new rows that were seen."""
+        return tuple(self._seen)
+
+    def observed(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Pass new rows on, and remember their keys."""
+        for batch in batches:
+            self._observe(batch)
+            yield batch
+
+    def _observe(self, batch: pa.RecordBatch) -> None:
         missing = [name for name in self._columns if name not in batch.schema.names]
         if missing:
             raise SchemaMismatch(f"the output lacks the merge keys {missing}.", "Return them.")

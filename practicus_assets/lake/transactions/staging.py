@@ -2,11 +2,8 @@
 
 import contextlib
 import datetime as dt
-import json
-import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,12 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
-from deltalake.transaction import AddAction
 
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.values import Value, folder, serialized
-from practicus_assets.lake.rows.casts import exact_cast
+from practicus_assets.lake.partitions.values import folder
 from practicus_assets.lake.rows.fingerprint import Fingerprint, Hashes
+from practicus_assets.lake.transactions.staged import StagedFile, Values, delete_files
 
 _BUFFERED_BYTES = 256 << 20  # over all partitions, before the largest buffer is written
 _ROW_GROUP_ROWS = 1 << 20
@@ -29,33 +25,6 @@ _OPEN_FILES = 64
 _INDEXED_COLUMNS = 32  # the default of delta.dataSkippingNumIndexedCols
 _BATCH_BYTES = 1024  # what a column of a waiting batch takes besides its values
 _LONGEST_BOUND = 64  # characters; longer minima and maxima would bloat the log
-
-Values = tuple[Value, ...]
-
-
-@dataclass(frozen=True)
-class StagedFile:
-    """One written file: its path below the table, bytes, rows, partition values and statistics."""
-
-    path: str
-    size: int
-    rows: int
-    values: Values
-    statistics: Mapping[str, Any]
-
-    def action(self, partition_by: Sequence[str], *, new_rows: bool = True) -> AddAction:
-        """Return the Delta action that makes the file part of the table.
-
-        Args:
-            partition_by: the table's partition columns.
-            new_rows: False if its rows only come from other files of the table.
-
-        """
-        partition = {c: serialized(v) for c, v in zip(partition_by, self.values, strict=True)}
-        now_ms = int(time.time() * 1000)
-        # delta-rs decodes the escapes of characters beyond U+FFFF wrongly, and would skip the file
-        statistics = json.dumps(self.statistics, ensure_ascii=False)
-        return AddAction(self.path, self.size, partition, now_ms, new_rows, statistics)
 
 
 class Staging:
@@ -109,39 +78,9 @@ class Staging:
         self._open.clear()
         self._begun.clear()
         self._buffered = 0
-        for path in self._paths:
-            try:
-                self._filesystem.delete_file(path)
-            except (OSError, DeltaError):
-                continue  # it was never finished, or the store is away: an orphan that vacuum removes
-        if self._table.local_path is not None:
-            _remove_empty(self._table.local_path, {path.rpartition("/")[0] for path in self._paths})
+        delete_files(self._table, self._paths)
         self._paths.clear()
         self.files.clear()
-
-    def scan(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
-        """Stream the rows of the finished files, in the order they were written."""
-        names = list(columns or self.schema.names)
-        schema = pa.schema([self.schema.field(name) for name in names])
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            for file in self.files:
-                partition = dict(zip(self.partition_by, file.values, strict=True))
-                stored = [name for name in names if name not in partition]
-                with (
-                    self._table.reaching(f"staged file {file.path}"),
-                    pq.ParquetFile(file.path, filesystem=self._filesystem, pre_buffer=False) as parquet,
-                ):
-                    for batch in parquet.iter_batches(columns=stored, use_threads=False):
-                        arrays = [
-                            pa.repeat(pa.scalar(partition[f.name], f.type), batch.num_rows)
-                            if f.name in partition
-                            else exact_cast(batch.column(f.name), f.type, f.name)
-                            for f in schema
-                        ]
-                        yield pa.record_batch(arrays, schema=schema)
-
-        return pa.RecordBatchReader.from_batches(schema, batches())
 
     def _begin(self, values: Values) -> "_File":
         folders = [folder(c, v) for c, v in zip(self.partition_by, values, strict=True)]
@@ -286,15 +225,3 @@ def _bound(value: Any, zero: float) -> Any:
     if isinstance(value, float) and value == 0:
         return zero
     return value
-
-
-def _remove_empty(root: Any, folders: set[str]) -> None:
-    """Remove the folders that held nothing but discarded files, and the table's own if it is empty."""
-    for name in sorted(folders, key=len, reverse=True):
-        path = root / name
-        with contextlib.suppress(OSError):  # it holds something, or another writer was faster
-            while path != root:
-                path.rmdir()
-                path = path.parent
-    with contextlib.suppress(OSError):
-        root.rmdir()

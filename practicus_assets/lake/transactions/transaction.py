@@ -1,53 +1,58 @@
-"""Transactions: audit, stage and commit one scope of a table, all of it or nothing."""
+"""Transactions: stage, audit and commit one scope of a table, all of it or nothing."""
 
 import time
 import uuid
 from collections.abc import Iterator, Sequence, Sized
-from datetime import UTC, datetime
-from typing import Any, get_args
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 
-from practicus_assets.errors import DeclarationError, OutOfScope, SchemaMismatch, naming
+from practicus_assets.errors import DeclarationError, naming
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
 from practicus_assets.lake.delta.protocol import refuse_unsupported
+from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.bounds import Bounds
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Mode, Scope
-from practicus_assets.lake.partitions.values import can_partition, is_null, split
-from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
-from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
-from practicus_assets.lake.rows.samples import sampling, shown
-from practicus_assets.lake.rows.schema import SchemaChange, conformed, reconcile
-from practicus_assets.lake.transactions.commit import Committer
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.lake.partitions.values import split
+from practicus_assets.lake.rows.fingerprint import EMPTY, Fingerprint, hash_rows
+from practicus_assets.lake.rows.samples import sampling
+from practicus_assets.lake.rows.schema import conformed
+from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.commit import Commit, earlier_commit, recorded
+from practicus_assets.lake.transactions.incoming import IncomingRows, refuse_outside
+from practicus_assets.lake.transactions.landing import Landing
 from practicus_assets.lake.transactions.merge import Merge
-from practicus_assets.lake.transactions.record import Commit, Provenance, landed
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.lake.transactions.staged import Staged, delete_files
 from practicus_assets.lake.transactions.staging import Staging
 
 
 class Transaction:
     """Replaces one scope of a Delta table in one commit.
 
-    The compare-and-swap begins when it is made: whoever commits the scope from then on makes `write` fail.
+    The compare-and-swap begins when it is made: whoever commits the scope from then on makes `commit` fail.
+
+    `write` does all of it. Where the rows are too many for one process, each process stages a part of them,
+    and one commits all parts:
+
+        transaction = Transaction(table, scope, options)
+        staged = pool.map(transaction.stage, parts)  # a transaction and what was staged can be pickled
+        transaction.commit(*staged)
 
     Args:
         table: the table; it need not exist.
-        scope: what is replaced; by default the whole table.
-        partition_by: the columns that the table is partitioned by on disk.
-        mode: "replace" the scope, "append" to it, or "merge": replace old rows that have the same
-            `merge_keys` as a new row, and add the others.
-        merge_keys: see `mode`.
-        delete_unmatched: for "merge": also delete old rows of the scope that no new row matches.
+        scope: the rows that are replaced, or appended to; by default the whole table.
+        options: how they are written; by default they replace the scope.
         contract: what the rows must keep, checked before the commit.
-        on_schema_change: "add" new columns (and widen, where all rows are replaced), "refuse" any change,
-            or "replace" the schema of a table that is replaced as a whole.
         provenance: who commits, written into the commit.
 
     Attributes:
-        began: the table's version when it was made; None if there was no table.
         landed: the commit of an earlier attempt at the same work; None if there is none.
 
     Raises:
@@ -61,54 +66,35 @@ class Transaction:
         self,
         table: Table,
         scope: Scope | None = None,
+        options: WriteOptions | None = None,
         *,
-        partition_by: Sequence[str] = (),
-        mode: Mode = "replace",
-        merge_keys: Sequence[str] = (),
-        delete_unmatched: bool = False,
         contract: Contract | None = None,
-        on_schema_change: SchemaChange = "add",
         provenance: Provenance | None = None,
     ) -> None:
         self._table = table
         self._scope = scope or Scope()
-        self._partition_by = tuple(partition_by)
-        self._mode = mode
-        self._merge: Merge | None = None
-        self._keeps_unmatched = mode == "merge" and not delete_unmatched
-        self._contract = contract or Contract()
-        self._change = on_schema_change
-        self._provenance = provenance or Provenance()
+        options = options or WriteOptions()
+        self.landed: Commit | None = None
+        self._committed: set[str] = set()  # parts that were given to `commit`
         with naming(table.name, str(self._scope), nothing_written=True):
-            unknown = [column for column in self._scope.columns if column not in self._partition_by]
-            if unknown or isinstance(partition_by, str) or len(set(partition_by)) != len(self._partition_by):
+            if not set(self._scope.columns) <= set(options.partition_by):
                 raise DeclarationError(
-                    f"the scope is on {list(self._scope.columns)}, and partition_by is {partition_by!r}.",
-                    "Write partition_by as a list of columns, those of the scope among them.",
-                )
-            if mode not in get_args(Mode) or on_schema_change not in get_args(SchemaChange):
-                raise DeclarationError(
-                    f"mode={mode!r} with on_schema_change={on_schema_change!r} is unknown.",
-                    f"Use one of {get_args(Mode)} with one of {get_args(SchemaChange)}.",
-                )
-            if mode == "merge":
-                self._merge = Merge(merge_keys)
-            elif merge_keys or delete_unmatched:
-                raise DeclarationError(
-                    "merge_keys and delete_unmatched need mode='merge'.", "Set it, or drop them."
+                    f"the scope is on {list(self._scope.columns)}, and partition_by is "
+                    f"{list(options.partition_by)}.",
+                    "Name the columns of the scope in partition_by.",
                 )
             refuse_unsafe_options(table)
-            self._began_at = datetime.now(UTC)
-            self._began = table.open_if_exists()
-            self.landed = None
-            if self._began is not None:
-                refuse_unsupported(self._began, self._partition_by)
-                self.landed = landed(self._began, self._provenance, self._scope)
+            who = provenance or Provenance()
+            began = table.open_if_exists()
+            self._attempt = Attempt(table, began, self._scope, options, contract or Contract(), who)
+            if began is not None:
+                refuse_unsupported(began, options.partition_by)
+                self.landed = earlier_commit(began, who, self._scope)
 
     @property
     def began(self) -> int | None:
-        """The table's version when the transaction was made."""
-        return self._began.version if self._began is not None else None
+        """The table's version when the transaction was made; None if there was no table."""
+        return self._attempt.began_version
 
     def write(self, data: Any) -> Commit:
         """Audit, stage and commit a table of rows.
@@ -124,110 +110,146 @@ class Transaction:
             StoreFailed: if it failed before the commit. Nothing was written.
 
         """
-        if self.landed is not None:
-            return self.landed
+        return self.landed if self.landed is not None else self.commit(self.stage(data))
+
+    def stage(self, data: Any, part: str | None = None) -> Staged:
+        """Write rows to files that nobody sees before the commit, while the contract's rules run.
+
+        Args:
+            data: as for `write`.
+            part: the part's name; of two with one name, such as those of a task that was tried twice, only
+                one can be committed. By default no two parts have the same.
+
+        Raises:
+            DataRefused: if the rows do not fit the table or the scope. Nothing was written.
+            StoreFailed: if the store failed. Nothing was written.
+
+        """
+        attempt = self._attempt
+        with self._refusing():
+            incoming = IncomingRows(attempt, data)
+            merge = Merge(attempt.options.merge_keys) if attempt.options.mode == "merge" else None
+            batches = incoming.batches()
+            staged = self._staged(merge.observed(batches) if merge else batches, incoming.schema, part)
+            keys = merge.seen if merge is not None else ()
+            return replace(staged, merge_keys=keys, is_stream=not isinstance(data, Sized))
+
+    def commit(self, *parts: Staged) -> Commit:
+        """Audit what was staged as a whole, and commit it at once; without a commit its files are deleted.
+
+        Args:
+            parts: what `stage` returned, in this process or in others; each part once.
+
+        Raises:
+            DeclarationError: if a part is given twice, or was staged for another attempt; its files stay.
+            DataRefused: if the rows do not fit together, or not the contract. Nothing was written.
+            CommitConflict: if somebody else committed the scope meanwhile. Nothing was written.
+            CommitStateUnknown: if the object store did not say whether the commit landed.
+            StoreFailed: if it failed before the commit. Nothing was written.
+
+        """
         started = time.monotonic()
-        with (
-            naming(self._table.name, str(self._scope), nothing_written=True),
-            sampling(self._table.sample_rows),
-        ):
-            reader = self._with_columns(record_batches(data))
-            schema = self._reconciled(reader.schema)
-            bounds = self._scope.on(schema)
-            staging = Staging(self._table, schema, self._partition_by)
+        with self._refusing():
+            self._refuse_foreign(parts)
+            if self.landed is not None:
+                self.discard(*parts)
+                return self.landed
+            new: Sequence[Staged] = parts
             try:
-                result = self._staged(reader, bounds, staging, started)
+                staged = Staged.merged(parts)
+                if self._attempt.options.mode == "merge":
+                    kept = self._kept(staged)
+                    new = [*parts, *kept]
+                    staged = Staged.merged([staged, *kept])
+                fingerprints = self._fingerprints(staged)
+                audits = self._audited(staged, {key: f.rows for key, f in fingerprints.items()})
             except BaseException:
-                staging.discard()
+                self.discard(*new)
                 raise
-        committer = Committer(
-            self._table,
-            self._began,
-            self._scope,
-            bounds,
-            self._mode,
-            self._partition_by,
-            self._provenance,
-            alone=bool(self._contract.unique),
-            contract_digest=self._contract.digest,
-            attempt_id=str(uuid.uuid4()),
-            began_at=self._began_at,
-        )
+        seconds = round(staged.seconds + time.monotonic() - started, 3)
+        record = self._record(staged, fingerprints, audits, seconds)
         with naming(self._table.name, str(self._scope)):
-            return committer.land(staging, schema, result, unless_equal=isinstance(data, Sized))
+            version, record = Landing(self._attempt, staged, record).land()
+        return Commit.from_record(record, version, self._scope.keys, audits, recovered=False)
 
-    def _with_columns(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-        """Give an empty stream, which could not say its columns, those of the table or of the contract."""
-        if reader.schema.names:
-            return reader
-        known = self._began.schema if self._began is not None else self._contract.schema
-        if known is None:
-            raise SchemaMismatch(
-                "the output has no columns, and neither the table nor a contract tells them.",
-                "Return at least one record batch, empty if need be.",
+    def discard(self, *parts: Staged) -> None:
+        """Delete the files of parts that are not going to be committed."""
+        delete_files(self._table, [file.path for staged in parts for file in staged.files])
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Name the table and the scope in errors, and show no more of the rows than the lake allows."""
+        named = naming(self._table.name, str(self._scope), nothing_written=True)
+        with named, sampling(self._table.sample_rows):
+            yield
+
+    def _refuse_foreign(self, parts: Sequence[Staged]) -> None:
+        """Raise for parts that may belong to another commit, before anything of theirs could be deleted."""
+        foreign = [staged.parts for staged in parts if staged.attempt_id != self._attempt.id]
+        names = [name for staged in parts for name in staged.parts]
+        twice = sorted(name for name in {*names} if names.count(name) > 1 or name in self._committed)
+        if foreign:
+            raise DeclarationError(
+                f"the parts {foreign} were staged for another attempt, maybe from other inputs.",
+                "Stage them again with this transaction.",
             )
-        return known.empty_table().to_reader()
+        if twice or not parts:
+            raise DeclarationError(
+                f"the parts {twice} were given to a commit twice."
+                if parts
+                else "no part was given to commit.",
+                "Commit each part once, and all parts of a transaction together.",
+            )
+        self._committed.update(names)
 
-    def _reconciled(self, output: pa.Schema) -> pa.Schema:
-        """Return the table's columns after the commit."""
-        promised = self._contract.schema
-        self._contract.refuse_undeclared(output.names)
-        filled = {c: t for c, t in self._scope.natural_types().items() if c not in output.names}
-        table = self._began.schema if self._began is not None else None
-        all_rows = self._scope.is_whole_table and self._mode != "append"
-        schema = reconcile(
-            output, table, promised, filled, self._change, all_rows=all_rows, keeps_rows=self._mode == "merge"
+    def _staged(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, part: str | None) -> Staged:
+        """Write record batches with the table's columns to staged files; on an error, delete these."""
+        started = time.monotonic()
+        attempt = self._attempt
+        bounds, partition_by = self._scope.on(schema), attempt.options.partition_by
+        audit = Audit(attempt.contract.checks, self._table.sample_rows)
+        staging = Staging(self._table, schema, partition_by)
+        try:
+            for batch in batches:
+                hashes = hash_rows(batch, schema.names)
+                for values, positions in split(batch, partition_by):
+                    rows = batch if len(positions) == batch.num_rows else batch.take(pa.array(positions))
+                    refuse_outside(dict(zip(partition_by, values, strict=True)), rows, bounds)
+                    staging.add(rows, values, hashes[positions])
+                audit.observe(batch)
+            files = staging.finish()
+        except BaseException:
+            staging.discard()
+            raise
+        return Staged(
+            attempt.id,
+            (part if part is not None else str(uuid.uuid4()),),
+            schema,
+            tuple(files),
+            staging.fingerprints,
+            audit.observations,
+            seconds=time.monotonic() - started,
         )
-        needed = {*self._partition_by, *(column for key in self._contract.unique for column in key)}
-        lost = sorted(needed - set(schema.names))
-        if lost:
-            raise SchemaMismatch(
-                f"the output lacks the columns {lost}, which tell its rows apart.", "Return them."
-            )
-        odd = [
-            f"{c} ({schema.field(c).type})"
-            for c in self._partition_by
-            if not can_partition(schema.field(c).type)
+
+    def _kept(self, staged: Staged) -> list[Staged]:
+        """Stage the old rows that a merge keeps, as one more part."""
+        attempt = self._attempt
+        merge = Merge(attempt.options.merge_keys, staged.merge_keys)
+        merge.refuse_duplicates()
+        if attempt.options.delete_unmatched or attempt.began is None:
+            return []
+        old = self._existing(staged.schema)(None)
+        return [self._staged(merge.kept(old), staged.schema, f"kept {uuid.uuid4()}")]
+
+    def _audited(self, staged: Staged, rows: dict[str, int]) -> list[AuditResult]:
+        """Return the result of each rule on all rows; raise if one ends the transaction."""
+        attempt = self._attempt
+        audit = Audit(attempt.contract.checks, self._table.sample_rows, staged.observations)
+        rescans: list[Rescan] = [
+            lambda columns: staged.scan(self._table, attempt.options.partition_by, columns)
         ]
-        if odd or len(self._partition_by) == len(schema):
-            raise SchemaMismatch(
-                f"the table {self._table.name} cannot be partitioned by {odd or list(self._partition_by)}.",
-                "Partition by strings, integers, booleans, dates or timestamps, and have a further column.",
-            )
-        return schema
-
-    def _staged(
-        self, reader: pa.RecordBatchReader, bounds: Bounds, staging: Staging, started: float
-    ) -> Commit:
-        """Write every row to staged files while the contract's rules run, and say what was staged."""
-        audit = Audit(self._contract.checks, self._table.sample_rows)
-        for batch in self._rows(reader, staging.schema, bounds):
-            hashes = hash_rows(batch, staging.schema.names)
-            for values, positions in split(batch, self._partition_by):
-                rows = batch if len(positions) == batch.num_rows else batch.take(pa.array(positions))
-                self._refuse_outside(values, rows, bounds)
-                staging.add(rows, values, hashes[positions])
-            audit.observe(batch)
-        files = staging.finish()
-        prints = self._prints_by_key(staging, bounds)
-        whole = Fingerprint()
-        for each in prints.values():
-            whole.merge(each)
-        return Commit(
-            version=-1,
-            rows=sum(file.rows for file in files),
-            files=len(files),
-            bytes=sum(file.size for file in files),
-            fingerprints={key: str(each) for key, each in prints.items()},
-            fingerprint=str(whole),
-            audits=self._audited(audit, staging, {key: each.rows for key, each in prints.items()}),
-            seconds=round(time.monotonic() - started, 3),
-        )
-
-    def _audited(self, audit: Audit, staging: Staging, rows: dict[str, int]) -> list[AuditResult]:
-        rescans: list[Rescan] = [staging.scan]
-        if self._mode == "append" and self._contract.unique and self._began is not None:
-            rescans.append(self._existing(staging.schema))
+        if attempt.appends and attempt.contract.unique and attempt.began is not None:
+            rescans.append(self._existing(staged.schema))
             audit.observe_existing(rescans[-1])
         results = audit.finish(rescans, rows)
         if any(result.blocks for result in results):
@@ -236,61 +258,62 @@ class Transaction:
 
     def _existing(self, schema: pa.Schema) -> Rescan:
         """Return what streams the old rows of the scope as the table will hold them; new columns are null."""
-        assert self._began is not None
-        snapshot = Snapshot(self._began, self._scope)
+        began = self._attempt.began
+        assert began is not None
+        snapshot = Snapshot(began, self._scope)
 
         def scan(columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
             wanted = pa.schema([schema.field(name) for name in columns or schema.names])
             nulls = {f.name: pa.scalar(None, f.type) for f in wanted}
-            known = [name for name in wanted.names if name in snapshot.schema.names]
-            old = snapshot.scan(known or snapshot.schema.names[:1])
+            present = [name for name in wanted.names if name in snapshot.schema.names]
+            old = snapshot.scan(present or snapshot.schema.names[:1])
             return pa.RecordBatchReader.from_batches(wanted, (conformed(b, wanted, nulls, 0) for b in old))
 
         return scan
 
-    def _rows(
-        self, reader: pa.RecordBatchReader, schema: pa.Schema, bounds: Bounds
-    ) -> Iterator[pa.RecordBatch]:
-        """Stream the rows as the table will hold them: the author's, then those that a merge keeps."""
-        filled = bounds.constants()
-        first_row = 0
-        for batch in reader:
-            for start in range(0, batch.num_rows, BATCH_ROWS):
-                rows = conformed(batch.slice(start, BATCH_ROWS), schema, filled, first_row + start)
-                if self._merge is not None:
-                    self._merge.observe(rows)
-                yield rows
-            first_row += batch.num_rows
-        if self._merge is None:
-            return
-        self._merge.refuse_duplicates()
-        if self._keeps_unmatched and self._began is not None:
-            yield from self._merge.kept(self._existing(schema)(None))
-
-    def _refuse_outside(self, values: tuple[Any, ...], rows: pa.RecordBatch, bounds: Bounds) -> None:
-        """Raise for rows that belong to no partition of the scope, or to none at all."""
-        named = dict(zip(self._partition_by, values, strict=True))
-        empty = [(column, value) for column, value in named.items() if is_null(value)]
-        if empty:
-            raise OutOfScope(
-                f"{rows.num_rows:,} rows have the value {empty[0][1]!r} in {empty[0][0]!r}, "
-                "a partition column, where it would be read as null.",
-                "Fill or drop these rows.",
-            )
-        if bounds.part_of([named[column] for column in bounds.columns]) is None:
-            raise OutOfScope(
-                f"{rows.num_rows:,} rows lie outside the scope, by their {list(named)}.",
-                "Return only rows of the partitions that the run materializes.",
-                f"They have {named}, e.g. {shown(rows.slice(0, 1))[0]}.",
-            )
-
-    def _prints_by_key(self, staging: Staging, bounds: Bounds) -> dict[str, Fingerprint]:
+    def _fingerprints(self, staged: Staged) -> dict[str, Fingerprint]:
         """Return the fingerprint of each partition of the scope, by its key; those without rows too."""
-        keys = self._scope.keys or [WHOLE_TABLE]
-        prints = {key: Fingerprint() for key in keys}
-        for values, each in staging.fingerprints.items():
-            named = dict(zip(self._partition_by, values, strict=True))
-            part = bounds.part_of([named[column] for column in bounds.columns])
-            if part is not None:
-                prints[keys[part]].merge(each)
-        return prints
+        keys = self._scope.keys or (WHOLE_TABLE,)
+        bounds = self._scope.on(staged.schema)
+        fingerprints = {key: Fingerprint() for key in keys}
+        for values, fingerprint in staged.fingerprints.items():
+            part = bounds.part_of(dict(zip(self._attempt.options.partition_by, values, strict=True)))
+            assert part is not None, "rows outside the scope were refused while they were staged"
+            fingerprints[keys[part]].merge(fingerprint)
+        return fingerprints
+
+    def _record(
+        self,
+        staged: Staged,
+        fingerprints: dict[str, Fingerprint],
+        audits: Sequence[AuditResult],
+        seconds: float,
+    ) -> TransactionRecord:
+        attempt, who = self._attempt, self._attempt.provenance
+        whole = Fingerprint()
+        for fingerprint in fingerprints.values():
+            whole.merge(fingerprint)
+        texts = {key: str(fingerprint) for key, fingerprint in fingerprints.items()}
+        return TransactionRecord(
+            run_id=who.run_id,
+            step=who.step,
+            attempt=who.attempt,
+            attempt_id=str(uuid.uuid4()),
+            work=attempt.work,
+            mode=attempt.options.mode,
+            scope=self._scope.on(staged.schema).recorded,
+            asset_key=who.asset_key,
+            code_version=who.code_version,
+            inputs=who.inputs,
+            restores_version=who.restores,
+            contract_digest=attempt.contract.digest,
+            rows=staged.rows,
+            files=len(staged.files),
+            size_bytes=staged.size,
+            duration_seconds=seconds,
+            fingerprint=str(whole),
+            fingerprints={key: text for key, text in texts.items() if text != EMPTY},
+            audits=recorded(audits),
+            began_at=attempt.began_at,
+            began_version=attempt.began_version,
+        )

@@ -17,7 +17,8 @@ from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.mixture import refuse_mixed
 
@@ -181,7 +182,7 @@ def _published(wanted: Release) -> Release | None:
     place = _place(wanted.root_uri, wanted.storage_options)
     transaction = Transaction(
         place,
-        mode="append",
+        options=WriteOptions(mode="append"),
         contract=_CONTRACT,
         provenance=Provenance(run_id=wanted.run_id or wanted.name, step=f"release {wanted.name}"),
     )

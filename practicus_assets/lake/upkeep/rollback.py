@@ -12,7 +12,9 @@ from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.partitions.values import Value
-from practicus_assets.lake.transactions.record import Commit, Provenance
+from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.history import HistoryEntry, described
 from practicus_assets.lake.upkeep.origins import origins
@@ -112,8 +114,10 @@ def carry_out(
         transaction = Transaction(
             table,
             plan.scope,
-            partition_by=table.open().partition_by,
-            on_schema_change="replace" if plan.schema_returns else "refuse",
+            WriteOptions(
+                partition_by=table.open().partition_by,
+                on_schema_change="replace" if plan.schema_returns else "refuse",
+            ),
             provenance=_restoring(table, plan, old, provenance),
         )
         _refuse_newer(table, plan, transaction)
@@ -166,7 +170,7 @@ def _changed(
     bounds = within.on(schema)
     if within.is_whole_table:
         return within if files and _differs(since, bounds, target) else None
-    parts = {bounds.part_of([values.get(c) for c in bounds.columns]) for values in files}
+    parts = {bounds.part_of(values) for values in files}
     kept = [
         number
         for number, part in enumerate(bounds.parts)
@@ -189,7 +193,7 @@ def _differs(since: Sequence[LogEntry], bounds: Bounds, target: int) -> bool:
 
 def _any_outside(files: Sequence[_Values], bounds: Bounds) -> bool:
     """Return whether some file lies in no partition of a scope."""
-    return any(bounds.part_of([values.get(c) for c in bounds.columns]) is None for values in files)
+    return any(bounds.part_of(values) is None for values in files)
 
 
 def _changed_files(handle: TableVersion, then: TableVersion) -> list[_Values]:

@@ -270,7 +270,7 @@ class _Files:
         return actual
 
     def _key(self, file: DataFile) -> str | None:
-        part = self._bounds.part_of([file.values.get(column) for column in self._bounds.columns])
+        part = self._bounds.part_of(file.values)
         if self._scope.is_whole_table:
             return WHOLE_TABLE
         return self._scope.keys[part] if part is not None else None

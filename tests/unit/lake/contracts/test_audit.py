@@ -16,20 +16,25 @@ from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
 from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests.kit import partitions
 
 NAN = float("nan")
 
 
-def audited(table: Table, contract: Contract, *batches: Any, **more: Any) -> dict[str, AuditResult]:
+def audited(
+    table: Table, contract: Contract, *batches: Any, scope: Scope | None = None, **options: Any
+) -> dict[str, AuditResult]:
     """Return the results of a write of these batches, whether it landed or not."""
 
     def stream() -> Iterator[pa.RecordBatch]:
         yield from batches
 
     try:
-        results = Transaction(table, contract=contract, **more).write(stream()).audits
+        transaction = Transaction(table, scope, WriteOptions(**options), contract=contract)
+        results = transaction.write(stream()).audits
     except AuditFailed as error:
         results = error.results
     return {result.name: result for result in results}

@@ -10,6 +10,7 @@ from practicus_assets.lake.delta import conditions
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Key, Scope, Window
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 
 MANY = Scope(("p",), tuple((Key(f"k{number:05}"),) for number in range(30_000)))
@@ -22,7 +23,8 @@ THREE_YEARS = Scope(
 
 
 def write(table: Table, data: pa.Table, scope: Scope | None = None, **options: object) -> int:
-    return Transaction(table, scope, partition_by=["p"], **options).write(data.to_reader()).version  # type: ignore[arg-type]
+    how = WriteOptions(partition_by=["p"], **options)  # type: ignore[arg-type]
+    return Transaction(table, scope, how).write(data.to_reader()).version
 
 
 def test_thirty_thousand_keys_are_read_replaced_merged_and_appended(table: Table) -> None:
@@ -63,7 +65,7 @@ def test_each_set_of_partitions_is_read_exactly_and_once(
     grid = [(p, q) for p in ("a", "b'", "c d", "é") for q in range(5)]
     p, q = zip(*grid, strict=True)
     data = pa.table({"p": p, "q": q, "n": range(len(grid))})
-    Transaction(table, partition_by=["p", "q"]).write(data)
+    Transaction(table, options=WriteOptions(partition_by=["p", "q"])).write(data)
     version = table.open()
     chance = random.Random(0)  # noqa: S311 the same in every run
     for _ in range(40):

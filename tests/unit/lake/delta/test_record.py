@@ -22,8 +22,9 @@ from practicus_assets.lake.delta.record import (
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.recorded import RecordedScope
-from practicus_assets.lake.partitions.scope import Mode, Scope
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.options import Mode, WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.history import read_history
 from practicus_assets.lake.upkeep.origins import origins
@@ -73,8 +74,7 @@ def begin(
     return Transaction(
         table,
         partitions(key) if key is not None else None,
-        partition_by=["p"],
-        mode=mode,
+        WriteOptions(partition_by=["p"], mode=mode),
         contract=CONTRACT,
         provenance=Provenance(run, "step", attempt, inputs=[InputVersion("up", 4)]),
     )

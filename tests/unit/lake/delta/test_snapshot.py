@@ -13,12 +13,13 @@ from deltalake import DeltaTable, write_deltalake
 from practicus_assets.errors import OutOfScope, SchemaMismatch, TableNotFound, VersionGone
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests.kit import partitions
 
 
 def write(table: Table, **columns: Any) -> None:
-    Transaction(table, partition_by=["p"]).write(pa.table(columns))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(pa.table(columns))
 
 
 def test_a_pinned_version_does_not_move(table: Table) -> None:
@@ -57,7 +58,7 @@ def test_a_predicate_that_is_none_is_refused(table: Table, predicate: str) -> No
 def test_rows_come_in_the_same_order_each_time(table: Table) -> None:
     for number in range(8):
         data = pa.table({"p": [f"k{n % 5}" for n in range(50)], "n": range(number * 50, number * 50 + 50)})
-        Transaction(table, partition_by=["p"], mode="append").write(data)
+        Transaction(table, options=WriteOptions(partition_by=["p"], mode="append")).write(data)
     orders = [Snapshot.open(table, 7).scan(["n"]).read_all()["n"].to_pylist() for _ in range(4)]
     assert orders[0] == orders[1] == orders[2] == orders[3]
     assert sorted(orders[0]) == list(range(400))

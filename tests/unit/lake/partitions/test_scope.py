@@ -18,6 +18,7 @@ from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import Key, Scope, Window
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 
 Read = Callable[[Table], list[dict[str, Any]]]
@@ -62,9 +63,9 @@ def on(scope: Scope, *types: pa.DataType) -> Bounds:
 )
 def test_a_key_is_one_value_of_the_column(key: str, type_: pa.DataType, value: Any) -> None:
     bounds = on(keys("p", key), type_)
-    assert bounds.part_of([value]) == 0
+    assert bounds.part_of(dict.fromkeys(bounds.columns, value)) == 0
     assert bounds.constants()["p"].as_py() == value
-    assert bounds.part_of([None]) is None
+    assert bounds.part_of(dict.fromkeys(bounds.columns)) is None
 
 
 @pytest.mark.parametrize(
@@ -115,12 +116,12 @@ def test_a_scope_on_a_column_that_is_not_there_is_refused() -> None:
 
 def test_a_window_is_half_open() -> None:
     bounds = on(windows("d", datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 8, tzinfo=UTC)), pa.date32())
-    inside = [day for day in range(1, 15) if bounds.part_of([date(2020, 1, day)]) == 0]
+    inside = [day for day in range(1, 15) if bounds.part_of({"d": date(2020, 1, day)}) == 0]
     assert inside == [1, 2, 3, 4, 5, 6, 7]
     bounds = on(windows("t", datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC)), ZONED)
     last = datetime(2020, 1, 1, 23, 59, 59, 999999, tzinfo=UTC)
-    assert bounds.part_of([last]) == 0
-    assert bounds.part_of([last + timedelta(microseconds=1)]) is None
+    assert bounds.part_of({"t": last}) == 0
+    assert bounds.part_of({"t": last + timedelta(microseconds=1)}) is None
 
 
 def test_a_day_is_a_value_of_a_date_column_and_a_week_is_not() -> None:
@@ -139,8 +140,11 @@ def test_a_day_on_which_clocks_change_has_23_or_25_hours_of_a_zoned_column() -> 
         (((low, high),),) = bounds.recorded.parts
         assert datetime.fromisoformat(high) - datetime.fromisoformat(low) == timedelta(hours=hours)
         moments = [day.astimezone(UTC) + timedelta(hours=n) for n in range(-1, 27)]
-        assert sum(bounds.part_of([moment]) == 0 for moment in moments) == hours
-        assert on(windows("t", day, day + timedelta(days=1)), NAIVE).part_of([day.replace(tzinfo=None)]) == 0
+        assert sum(bounds.part_of({"t": moment}) == 0 for moment in moments) == hours
+        assert (
+            on(windows("t", day, day + timedelta(days=1)), NAIVE).part_of({"t": day.replace(tzinfo=None)})
+            == 0
+        )
 
 
 @pytest.mark.parametrize("moment", [datetime(2020, 10, 25, 2), datetime(2020, 3, 29, 2)])  # noqa: DTZ001
@@ -161,7 +165,7 @@ def test_windows_that_overlap_are_refused() -> None:
     days = [datetime(2020, 1, day, tzinfo=UTC) for day in (1, 3, 2, 4)]
     scope = Scope(("d",), ((Window("1", days[0], days[1]),), (Window("2", days[2], days[3]),)))
     with pytest.raises(OutOfScope, match="overlap"):
-        on(scope, pa.date32()).part_of([date(2020, 1, 1)])
+        on(scope, pa.date32()).part_of({"d": date(2020, 1, 1)})
 
 
 def test_adjacent_windows_are_recorded_as_one() -> None:
@@ -173,7 +177,7 @@ def test_a_window_on_a_text_column_is_its_key() -> None:
     scope = Scope(
         ("p",), ((Window("2020-W01", datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 8, tzinfo=UTC)),),)
     )
-    assert on(scope, pa.string()).part_of(["2020-W01"]) == 0
+    assert on(scope, pa.string()).part_of({"p": "2020-W01"}) == 0
 
 
 # --- Overlaps -----------------------------------------------------------------------------------------------
@@ -204,7 +208,7 @@ def test_scopes_overlap_exactly_if_some_row_is_in_both(one: Scope, other: Scope)
     ]
 
     def holds(bounds: Bounds, row: tuple[date, str]) -> bool:
-        return bounds.part_of(row[: len(bounds.columns)]) is not None
+        return bounds.part_of(dict(zip(("d", "p"), row, strict=True))) is not None
 
     shared = any(holds(mine, row) and holds(theirs, row) for row in space)
     assert mine.overlaps(theirs.recorded) == (shared or one.columns != other.columns)
@@ -246,7 +250,7 @@ def test_a_scope_of_keys_reads_and_replaces_exactly_its_rows(
 ) -> None:
     values = VALUES[type_]
     data = pa.table({"p": pa.array(values, type_), "n": range(len(values))})
-    Transaction(table, partition_by=["p"]).write(data)
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(data)
     handle = table.open()
     for chosen in (values[:1], values[1::2], values):
         scope = keys("p", *(v.isoformat() if isinstance(v, date) else str(v) for v in chosen))
@@ -254,7 +258,7 @@ def test_a_scope_of_keys_reads_and_replaces_exactly_its_rows(
         assert sorted(found["n"].to_pylist()) == [n for n, v in enumerate(values) if v in chosen]
     again = pa.table({"p": pa.array(values[1::2], type_), "n": [-1] * len(values[1::2])})
     scope = keys("p", *(v.isoformat() if isinstance(v, date) else str(v) for v in values[1::2]))
-    Transaction(table, scope, partition_by=["p"]).write(again)
+    Transaction(table, scope, WriteOptions(partition_by=["p"])).write(again)
     expected = [{"p": v, "n": -1 if n % 2 else n} for n, v in enumerate(values)]
     assert rows(table) == sorted(expected, key=repr)
     in_polars = pl.read_delta(table.uri).to_dicts()
@@ -282,13 +286,17 @@ def test_a_scope_of_windows_reads_exactly_its_rows(
     values = VALUES[type_]
     if table.open_if_exists() is None:
         data = pa.table({"p": pa.array(values, type_), "n": range(len(values))})
-        Transaction(table, partition_by=["p"]).write(data)
+        Transaction(table, options=WriteOptions(partition_by=["p"])).write(data)
     moments = [datetime(2020, 3, 27, tzinfo=zone) + timedelta(days=cut) for cut in cuts]
     parts = windows("p", *moments).parts
     scope = Scope(("p",), parts[::2] if gap else parts)
     bounds = on(scope, type_)
     found = Snapshot.open(table, scope=scope).scan().read_all()["n"].to_pylist()
-    assert sorted(found) == [n for n, value in enumerate(values) if bounds.part_of([value]) is not None]
+    assert sorted(found) == [
+        n
+        for n, value in enumerate(values)
+        if bounds.part_of(dict.fromkeys(bounds.columns, value)) is not None
+    ]
 
 
 def test_a_scope_of_two_dimensions_that_is_no_grid_replaces_exactly_its_rows(
@@ -296,35 +304,37 @@ def test_a_scope_of_two_dimensions_that_is_no_grid_replaces_exactly_its_rows(
 ) -> None:
     square = [(p, n) for p in ("a", "b") for n in (1, 2)]
     data = pa.table({"p": [p for p, _ in square], "q": [n for _, n in square], "v": [0] * 4})
-    Transaction(table, partition_by=["p", "q"]).write(data)
+    Transaction(table, options=WriteOptions(partition_by=["p", "q"])).write(data)
     diagonal = Scope(("p", "q"), ((Key("a"), Key("1")), (Key("b"), Key("2"))))
     assert diagonal.keys == ("a|1", "b|2")
     assert Snapshot.open(table, scope=diagonal).scan().read_all().num_rows == 2
-    commit = Transaction(table, diagonal, partition_by=["p", "q"]).write(
+    commit = Transaction(table, diagonal, WriteOptions(partition_by=["p", "q"])).write(
         pa.table({"p": ["a"], "q": [1], "v": [9]})
     )
     assert commit.partition_rows == {"a|1": 1, "b|2": 0}
     assert rows(table) == [{"p": "a", "q": 1, "v": 9}, {"p": "a", "q": 2, "v": 0}, {"p": "b", "q": 1, "v": 0}]
     with pytest.raises(OutOfScope, match=r"\{'p': 'a', 'q': 2\}"):
-        Transaction(table, diagonal, partition_by=["p", "q"]).write(
+        Transaction(table, diagonal, WriteOptions(partition_by=["p", "q"])).write(
             pa.table({"p": ["a"], "q": [2], "v": [9]})
         )
     wider = pa.table({"p": ["a", "b"], "q": [1, 2], "v": [5, 5], "w": [1, 1]})
     before = rows(table)
-    Transaction(table, diagonal, partition_by=["p", "q"]).write(
+    Transaction(table, diagonal, WriteOptions(partition_by=["p", "q"])).write(
         wider.slice(0, 1)
     )  # removes one file: still a grid
-    Transaction(table, diagonal, partition_by=["p", "q"]).write(wider)
+    Transaction(table, diagonal, WriteOptions(partition_by=["p", "q"])).write(wider)
     with pytest.raises(OutOfScope, match=r"full grid.*Nothing was written\.$"):
-        Transaction(table, diagonal, partition_by=["p", "q"]).write(
+        Transaction(table, diagonal, WriteOptions(partition_by=["p", "q"])).write(
             wider.append_column("z", pa.array([1, 1]))
         )
     assert len(rows(table)) == len(before) + 1
 
 
 def test_two_keys_that_differ_in_form_only_are_two_partitions(table: Table, rows: Read) -> None:
-    Transaction(table, partition_by=["p"]).write(pa.table({"p": ["ü", "u\u0308"], "n": [1, 2]}))
-    Transaction(table, keys("p", "ü"), partition_by=["p"]).write(pa.table({"n": [3]}))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(
+        pa.table({"p": ["ü", "u\u0308"], "n": [1, 2]})
+    )
+    Transaction(table, keys("p", "ü"), WriteOptions(partition_by=["p"])).write(pa.table({"n": [3]}))
     assert sorted(row["n"] for row in rows(table)) == [2, 3]
 
 
@@ -352,11 +362,11 @@ HOSTILE = [
 def test_hostile_keys_are_exact_and_leave_each_other_alone(table: Table, rows: Read) -> None:
     written: dict[str, int] = {}
     for n, key in enumerate(HOSTILE):
-        Transaction(table, keys("p", key), partition_by=["p"]).write(pa.table({"n": [n]}))
+        Transaction(table, keys("p", key), WriteOptions(partition_by=["p"])).write(pa.table({"n": [n]}))
         written[key] = n
     assert {row["p"]: row["n"] for row in rows(table)} == written
     for key in HOSTILE:
-        Transaction(table, keys("p", key), partition_by=["p"]).write(pa.table({"n": [-1]}))
+        Transaction(table, keys("p", key), WriteOptions(partition_by=["p"])).write(pa.table({"n": [-1]}))
         written[key] = -1
         found = Snapshot.open(table, scope=keys("p", key)).scan().read_all().to_pylist()
         assert [(row["p"], row["n"]) for row in found] == [(key, -1)]
@@ -367,14 +377,16 @@ def test_hostile_keys_are_exact_and_leave_each_other_alone(table: Table, rows: R
 @pytest.mark.parametrize("key", ["x" * 254, "ü" * 50, "", "__HIVE_DEFAULT_PARTITION__"])
 def test_keys_that_no_folder_can_hold_are_refused(table: Table, key: str) -> None:
     with pytest.raises(OutOfScope, match=r"Nothing was written\.$"):
-        Transaction(table, keys("p", key), partition_by=["p"]).write(pa.table({"n": [1]}))
+        Transaction(table, keys("p", key), WriteOptions(partition_by=["p"])).write(pa.table({"n": [1]}))
     assert table.open_if_exists() is None
 
 
 @pytest.mark.parametrize("column", ["a b", "a.b", 'q"', "SELECT", "ü", "Upper", "a%", "x=y"])
 def test_a_partition_column_may_have_any_name(table: Table, column: str) -> None:
     for value in (1, 2):
-        Transaction(table, keys(column, "k"), partition_by=[column]).write(pa.table({"n": [value]}))
+        Transaction(table, keys(column, "k"), WriteOptions(partition_by=[column])).write(
+            pa.table({"n": [value]})
+        )
     found = Snapshot.open(table, scope=keys(column, "k")).scan().read_all().to_pylist()
     assert found == [{"n": 2, column: "k"}]
 
@@ -393,8 +405,8 @@ def test_adjacent_windows_of_each_shop_are_recorded_as_one() -> None:
         (("2021-01-01", "2021-01-02"), "y"),
         (("2021-01-03", "2021-01-04"), "y"),
     )
-    assert bounds.part_of([date(2021, 1, 2), "x"]) is not None
-    assert bounds.part_of([date(2021, 1, 2), "y"]) is None
+    assert bounds.part_of({"day": date(2021, 1, 2), "shop": "x"}) is not None
+    assert bounds.part_of({"day": date(2021, 1, 2), "shop": "y"}) is None
 
 
 def test_a_day_that_is_filled_in_is_a_date_and_a_week_is_text() -> None:

@@ -14,6 +14,7 @@ from practicus_assets.errors import SchemaMismatch
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from tests import kit
@@ -205,7 +206,7 @@ def test_rows_without_a_null_where_it_is_forbidden_are_taken(
     snapshot = Snapshot.open(table)
     assert snapshot.schema.field("x").type == TYPES[kind]
     assert snapshot.scan().read_all()["x"].to_pylist() == values
-    Transaction(table, mode="append").write(snapshot.scan())
+    Transaction(table, options=WriteOptions(mode="append")).write(snapshot.scan())
     compact(table)
     assert len(kit.read(table)) == 2 * len(values)
 

@@ -22,6 +22,7 @@ from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Mode
 from practicus_assets.lake.rows.types import stored_type
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.diff import diff_versions
@@ -278,11 +279,13 @@ def test_names_that_delta_does_not_tell_apart_are_refused(table: Table, names: l
 def test_a_value_that_would_change_is_refused_by_column_rows_and_types(
     table: Table, rows: Read, values: pa.Array, into: pa.DataType, rows_and_types: str
 ) -> None:
-    Transaction(table, partition_by=["p"]).write(pa.table({"p": ["a"], "x": pa.nulls(1, into)}))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(
+        pa.table({"p": ["a"], "x": pa.nulls(1, into)})
+    )
     before = rows(table)
     data = pa.table({"p": ["a"] * len(values), "x": values})
     with pytest.raises(LossyValues, match=f"column 'x' .*({rows_and_types})") as error:
-        Transaction(table, partitions("a"), partition_by=["p"]).write(data)
+        Transaction(table, partitions("a"), WriteOptions(partition_by=["p"])).write(data)
     assert str(error.value).endswith("Nothing was written.")
     assert rows(table) == before
 
@@ -313,9 +316,11 @@ def test_rows_are_numbered_over_all_batches(table: Table) -> None:
 def test_a_value_that_stays_what_it_is_fits_another_type(
     table: Table, values: pa.Array, into: pa.DataType
 ) -> None:
-    Transaction(table, partition_by=["p"]).write(pa.table({"p": ["b"], "x": pa.nulls(1, into)}))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(
+        pa.table({"p": ["b"], "x": pa.nulls(1, into)})
+    )
     data = pa.table({"p": ["a"] * len(values), "x": values})
-    Transaction(table, partitions("a"), partition_by=["p"]).write(data)
+    Transaction(table, partitions("a"), WriteOptions(partition_by=["p"])).write(data)
     found = Snapshot.open(table, scope=partitions("a")).scan(["x"]).read_all()
     assert found.schema.field("x").type == into
     same = [
@@ -341,20 +346,24 @@ def test_a_type_is_widened_where_every_row_is_replaced(
 ) -> None:
     Transaction(table).write(pa.table({"x": pa.nulls(1, narrow)}))
     for change, expected in (("refuse", narrow), ("add", wide)):
-        Transaction(table, on_schema_change=change).write(pa.table({"x": pa.nulls(1, wide)}))  # type: ignore[arg-type]
+        Transaction(table, options=WriteOptions(on_schema_change=change)).write(
+            pa.table({"x": pa.nulls(1, wide)})
+        )  # type: ignore[arg-type]
         assert Snapshot.open(table).schema.field("x").type == expected
     Transaction(table).write(pa.table({"x": pa.nulls(1, narrow)}))
     assert Snapshot.open(table).schema.field("x").type == wide
 
 
 def test_new_columns_are_added_or_refused_and_missing_ones_are_refused(table: Table, rows: Read) -> None:
-    Transaction(table, mode="append").write(pa.table({"x": [1]}))
+    Transaction(table, options=WriteOptions(mode="append")).write(pa.table({"x": [1]}))
     with pytest.raises(SchemaMismatch, match=r"columns \['y'\] are new"):
-        Transaction(table, mode="append", on_schema_change="refuse").write(pa.table({"x": [2], "y": [2]}))
-    Transaction(table, mode="append").write(pa.table({"y": [2], "x": [2]}))
+        Transaction(table, options=WriteOptions(mode="append", on_schema_change="refuse")).write(
+            pa.table({"x": [2], "y": [2]})
+        )
+    Transaction(table, options=WriteOptions(mode="append")).write(pa.table({"y": [2], "x": [2]}))
     assert rows(table) == [{"x": 1, "y": None}, {"x": 2, "y": 2}]
     with pytest.raises(SchemaMismatch, match=r"lacks the columns \['y'\]"):
-        Transaction(table, mode="append").write(pa.table({"x": [3]}))
+        Transaction(table, options=WriteOptions(mode="append")).write(pa.table({"x": [3]}))
     with pytest.raises(SchemaMismatch, match=r"lacks the columns \['y'\].*replace"):
         Transaction(table).write(pa.table({"x": [3]}))
 
@@ -369,7 +378,9 @@ def test_a_contract_decides_types_and_is_held_to_them(table: Table, rows: Read) 
         Transaction(table, contract=contract).write(pa.table({"x": [1]}))
     with pytest.raises(DataRefused, match="int64 in the contract"):
         Transaction(
-            table, mode="append", contract=Contract({"x": Column("int64"), "y": Column("string")})
+            table,
+            options=WriteOptions(mode="append"),
+            contract=Contract({"x": Column("int64"), "y": Column("string")}),
         ).write(pa.table({"x": [1], "y": ["a"]}))
     assert rows(table) == [{"x": 1, "y": None}]
 
@@ -403,8 +414,8 @@ def test_new_fields_are_added_inside_structs_and_are_null_in_the_old_rows_of_oth
     table: Table,
 ) -> None:
     for p in ("a", "b"):
-        Transaction(table, partitions(p), partition_by=["p"]).write(nested(p, OLD, {"a": 1}))
-    Transaction(table, partitions("b"), partition_by=["p"]).write(nested("b", NEW, WIDE))
+        Transaction(table, partitions(p), WriteOptions(partition_by=["p"])).write(nested(p, OLD, {"a": 1}))
+    Transaction(table, partitions("b"), WriteOptions(partition_by=["p"])).write(nested("b", NEW, WIDE))
     old, new = {"a": 1, "b": None, "c": None}, WIDE
     expected = [
         {"p": p, "n": n, "s": value if n == 1 else None, "l": [value, None] if n == 1 else None}
@@ -433,32 +444,34 @@ def test_new_fields_are_added_inside_structs_and_are_null_in_the_old_rows_of_oth
 def test_a_merge_keeps_old_rows_whose_structs_lack_new_fields(table: Table, rows: Read) -> None:
     Transaction(table).write(nested("a", OLD, {"a": 1}))
     merged = nested("a", NEW, WIDE).slice(1).set_column(1, "n", pa.array([3]))
-    Transaction(table, mode="merge", merge_keys=["n"]).write(merged)
+    Transaction(table, options=WriteOptions(mode="merge", merge_keys=["n"])).write(merged)
     assert [row["s"] for row in rows(table)] == [{"a": 1, "b": None, "c": None}, None, None]
 
 
 def test_a_new_field_is_refused_where_no_change_may_be_and_a_missing_one_always(table: Table) -> None:
-    Transaction(table, partition_by=["p"]).write(nested("a", NEW, WIDE))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(nested("a", NEW, WIDE))
     more = pa.struct([*NEW, ("z", pa.int64())])
     with pytest.raises(SchemaMismatch, match=r"fields \['s\.z'\] are new.*\"refuse\""):
-        Transaction(table, partition_by=["p"], on_schema_change="refuse").write(
+        Transaction(table, options=WriteOptions(partition_by=["p"], on_schema_change="refuse")).write(
             nested("a", more, {**WIDE, "z": 1})
         )
     with pytest.raises(SchemaMismatch, match=r"lacks the fields \['s\.b', 's\.c'\].*with nulls if need be"):
-        Transaction(table, partition_by=["p"]).write(nested("a", OLD, {"a": 1}))
+        Transaction(table, options=WriteOptions(partition_by=["p"])).write(nested("a", OLD, {"a": 1}))
     both = pa.struct([*NEW, ("A", pa.int64())])
     with pytest.raises(SchemaMismatch, match=r"struct<.*A: int64"):
-        Transaction(table, partition_by=["p"]).write(nested("a", both, {**WIDE, "A": 1}))
+        Transaction(table, options=WriteOptions(partition_by=["p"])).write(
+            nested("a", both, {**WIDE, "A": 1})
+        )
 
 
 def test_a_new_field_inside_a_map_needs_a_table_that_is_replaced_as_a_whole(table: Table, rows: Read) -> None:
     def maps(type_: pa.DataType, value: Any) -> pa.Table:
         return pa.table({"p": ["a"], "m": pa.array([[("k", value)]], pa.map_(pa.string(), type_))})
 
-    Transaction(table, partition_by=["p"]).write(maps(OLD, {"a": 1}))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(maps(OLD, {"a": 1}))
     with pytest.raises(SchemaMismatch, match=r"\['m\.value\.b', 'm\.value\.c'\] are new inside of a map"):
-        Transaction(table, partitions("a"), partition_by=["p"]).write(maps(NEW, WIDE))
-    Transaction(table, partition_by=["p"]).write(maps(NEW, WIDE))
+        Transaction(table, partitions("a"), WriteOptions(partition_by=["p"])).write(maps(NEW, WIDE))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(maps(NEW, WIDE))
     assert rows(table) == [{"p": "a", "m": [("k", WIDE)]}]
 
 
@@ -467,7 +480,9 @@ def test_a_new_field_inside_a_map_needs_a_table_that_is_replaced_as_a_whole(tabl
 
 def with_void(table: Table) -> None:
     """Create a table of two partitions, and give it a column of type void in its log."""
-    Transaction(table, partition_by=["p"]).write(pa.table({"p": ["a", "b"], "n": [1, 2]}))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(
+        pa.table({"p": ["a", "b"], "n": [1, 2]})
+    )
     log = Path(table.uri) / "_delta_log" / "00000000000000000000.json"
     field = r"{\"name\":\"n\",\"type\":\"long\",\"nullable\":true,\"metadata\":{}}"
     void = field.replace('"n\\"', '"v\\"').replace("long", "void")
@@ -479,7 +494,9 @@ def test_a_void_column_is_read_as_nulls_and_stays_void_as_long_as_nulls_are_writ
     with_void(table)
     assert Snapshot.open(table).scan(["v"]).read_all()["v"].to_pylist() == [None, None]
     frame = pa.table({"p": ["b"], "n": [3], "v": pa.nulls(1)}).to_pandas()
-    Transaction(table, partitions("b"), partition_by=["p"], on_schema_change="refuse").write(frame)
+    Transaction(table, partitions("b"), WriteOptions(partition_by=["p"], on_schema_change="refuse")).write(
+        frame
+    )
     assert Snapshot.open(table).schema.field("v").type == pa.null()
     assert sorted(pl.read_delta(table.uri)["n"]) == [1, 3]
 
@@ -490,7 +507,11 @@ def test_a_void_column_gets_the_type_of_its_first_values(table: Table, rows: Rea
     keys = ["n"] if mode == "merge" else []
     data = pa.table({"p": ["b"], "n": [2], "v": [{"x": 5}]})
     with pytest.raises(SchemaMismatch, match=r"'v' has the type null.*\"refuse\".*Nothing was written\.$"):
-        Transaction(table, partitions("b"), partition_by=["p"], on_schema_change="refuse").write(data)
-    Transaction(table, partitions("b"), partition_by=["p"], mode=mode, merge_keys=keys).write(data)
+        Transaction(
+            table, partitions("b"), WriteOptions(partition_by=["p"], on_schema_change="refuse")
+        ).write(data)
+    Transaction(table, partitions("b"), WriteOptions(partition_by=["p"], mode=mode, merge_keys=keys)).write(
+        data
+    )
     assert rows(table)[0] == {"p": "a", "n": 1, "v": None}
     assert rows(table)[-1] == {"p": "b", "n": 2, "v": {"x": 5}}

@@ -18,6 +18,7 @@ from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import split
 from practicus_assets.lake.rows.fingerprint import hash_rows
 from practicus_assets.lake.transactions import staging as staging_module
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.staging import Staging
 from practicus_assets.lake.transactions.transaction import Transaction
 
@@ -78,7 +79,7 @@ def test_statistics_hide_no_row(tmp_path_factory: pytest.TempPathFactory, drawn:
     table = Table.at(str(tmp_path_factory.mktemp("lake")), ["t"])
     schema = pa.schema({name: TYPES[name]})
     for rows in files:
-        Transaction(table, mode="append").write(pa.Table.from_pylist(rows, schema))
+        Transaction(table, options=WriteOptions(mode="append")).write(pa.Table.from_pylist(rows, schema))
     snapshot = Snapshot.open(table)
     everything = snapshot.scan().read_all()
     column = f'"{name}"'
@@ -167,13 +168,17 @@ def test_many_interleaved_partitions_are_one_file_each_and_few_are_open_at_once(
     monkeypatch.setattr(staging_module._File, "flush", flush)
     monkeypatch.setattr(staging_module._File, "close", close)
     data = pa.table({"p": [str(n % 300) for n in range(3000)], "n": range(3000)})
-    commit = Transaction(table, partition_by=["p"]).write(iter(data.to_batches(max_chunksize=500)))
+    commit = Transaction(table, options=WriteOptions(partition_by=["p"])).write(
+        iter(data.to_batches(max_chunksize=500))
+    )
     assert commit.files == 300
     assert most < 100
     assert opened == 0
     monkeypatch.setattr(staging_module, "_BUFFERED_BYTES", 200_000)
     most = 0
-    commit = Transaction(table, partition_by=["p"]).write(iter(data.to_batches(max_chunksize=500)))
+    commit = Transaction(table, options=WriteOptions(partition_by=["p"])).write(
+        iter(data.to_batches(max_chunksize=500))
+    )
     assert commit.rows == 3000
     assert commit.files > 300
     assert most < 100
@@ -209,22 +214,13 @@ def staged(table: Table) -> Staging:
     return staging
 
 
-def test_staged_rows_are_read_back_in_the_order_and_types_of_the_table(table: Table) -> None:
-    staging = staged(table)
-    staging.finish()
-    assert staging.scan().schema == SCHEMA
-    assert staging.scan().read_all().to_pydict() == {"p": ["a", "a", "b"], "n": [1, 3, 2]}
-    assert staging.scan(["p"]).read_all().to_pydict() == {"p": ["a", "a", "b"]}
-    assert staging.scan(["n"]).read_all().to_pydict() == {"n": [1, 3, 2]}
-
-
 @pytest.mark.parametrize("finished", [True, False])
 def test_discarded_files_are_gone_with_their_folders_and_others_stay(
     table: Table,
     finished: bool,  # noqa: FBT001
     parquet_files: Any,
 ) -> None:
-    Transaction(table, partition_by=["p"]).write(pa.table({"p": ["a"], "n": [0]}))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(pa.table({"p": ["a"], "n": [0]}))
     before = parquet_files(table)
     staging = staged(table)
     if finished:

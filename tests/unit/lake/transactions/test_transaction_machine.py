@@ -19,9 +19,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from practicus_assets.errors import CommitConflict
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Mode, Scope
-from practicus_assets.lake.transactions.commit import Committer
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.landing import Landing
+from practicus_assets.lake.transactions.options import Mode, WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests import kit
 
@@ -56,11 +57,11 @@ class Attempt:
 
 
 def swap_and_raise(error: Exception) -> Callable[..., None]:
-    real = Committer._swap
+    real = Landing._commit
 
     def swap(*arguments: Any) -> None:
         real(*arguments)
-        with arguments[0].table._failures.committing(1):
+        with arguments[0]._table._failures.committing(1):
             raise error
 
     return swap
@@ -125,10 +126,12 @@ class Transactions(RuleBasedStateMachine):
         attempt.transaction = Transaction(
             self.table,
             scope_of(attempt.partitions),
-            partition_by=["p"],
-            mode=attempt.mode,
-            merge_keys=["p", "id"] if attempt.mode == "merge" else [],
-            delete_unmatched=attempt.delete_unmatched,
+            WriteOptions(
+                partition_by=["p"],
+                mode=attempt.mode,
+                merge_keys=["p", "id"] if attempt.mode == "merge" else [],
+                delete_unmatched=attempt.delete_unmatched,
+            ),
             provenance=attempt.provenance,
         )
         attempt.stale = False
@@ -255,7 +258,7 @@ class Transactions(RuleBasedStateMachine):
         attempt = self.attempt(drafted, scope, mode, wide=False, streamed=True)
         after = self.expected(attempt)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Committer, "_swap", swap_and_raise(DeltaError("timeout")))
+            patch.setattr(Landing, "_commit", swap_and_raise(DeltaError("timeout")))
             commit = attempt.transaction.write(self.data(attempt))
         assert commit.version == self.version + 1
         self.landed(attempt, after)
@@ -270,7 +273,7 @@ class Transactions(RuleBasedStateMachine):
         attempt = self.attempt(drafted, scope, mode, wide=False, streamed=True)
         after = self.expected(attempt)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Committer, "_swap", swap_and_raise(AuthorError()))
+            patch.setattr(Landing, "_commit", swap_and_raise(AuthorError()))
             with pytest.raises(AuthorError):
                 attempt.transaction.write(self.data(attempt))
         self.landed(attempt, after)
@@ -314,7 +317,7 @@ class Transactions(RuleBasedStateMachine):
             def killed(*_: Any, **__: Any) -> None:
                 raise AuthorError
 
-            patch.setattr(Committer, "land", killed)
+            patch.setattr(Landing, "land", killed)
             with pytest.raises(AuthorError):
                 attempt.transaction.write(self.data(attempt))
         attempt.provenance = replace(attempt.provenance, attempt=2)

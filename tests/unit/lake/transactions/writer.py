@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from practicus_assets.errors import CommitConflict
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests.kit import partitions
 
@@ -17,10 +18,10 @@ if __name__ == "__main__":
     sys.stdin.readline()
     rows = pa.table({"n": [1, 2, 3]})
     if mode == "append":
-        transaction = Transaction(table, partition_by=["p"], mode="append")
+        transaction = Transaction(table, options=WriteOptions(partition_by=["p"], mode="append"))
         rows = rows.append_column("p", pa.array([partition] * 3))
     else:
-        transaction = Transaction(table, partitions(partition), partition_by=["p"])
+        transaction = Transaction(table, partitions(partition), WriteOptions(partition_by=["p"]))
     try:
         transaction.write(rows)
     except CommitConflict:

@@ -10,6 +10,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.errors import SchemaMismatch, UnsupportedTable
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.verify import verify_files
@@ -62,7 +63,7 @@ def test_large_files_are_left_alone(scattered: Table) -> None:
 
 
 def test_a_writer_that_began_before_lands_after(scattered: Table, rows: Read) -> None:
-    writer = Transaction(scattered, partitions("b"), partition_by=["p"])
+    writer = Transaction(scattered, partitions("b"), WriteOptions(partition_by=["p"]))
     compact(scattered)
     writer.write(pa.table({"p": ["b"], "n": [99]}))
     assert [row["n"] for row in rows(scattered) if row["p"] == "b"] == [99]
@@ -79,7 +80,7 @@ def test_partitions_that_a_writer_replaced_meanwhile_are_left_to_it(
         if done == 1 and not replaced:
             replaced = True
             row = pa.table({"p": ["b"], "n": [99]})
-            Transaction(scattered, partitions("b"), partition_by=["p"]).write(row)
+            Transaction(scattered, partitions("b"), WriteOptions(partition_by=["p"])).write(row)
             append(scattered, "a b/%é", 7)
 
     files = parquet_files(scattered)

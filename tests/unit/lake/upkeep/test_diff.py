@@ -4,7 +4,7 @@ from deltalake import write_deltalake
 
 from practicus_assets.errors import VersionGone
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Mode
+from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.diff import diff_versions
@@ -13,7 +13,7 @@ from tests.kit import partitions
 
 def write(table: Table, p: str, rows: list[dict[str, object]], mode: Mode = "replace") -> None:
     data = pa.Table.from_pylist([{"p": p, **row} for row in rows])
-    Transaction(table, partitions(p), partition_by=["p"], mode=mode).write(data)
+    Transaction(table, partitions(p), WriteOptions(partition_by=["p"], mode=mode)).write(data)
 
 
 def test_only_partitions_whose_rows_differ_are_shown_with_the_rows(table: Table) -> None:

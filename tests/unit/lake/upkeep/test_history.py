@@ -8,8 +8,8 @@ from practicus_assets.errors import VersionGone
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Mode
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.options import Mode, WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.history import read_history, version_of
@@ -22,7 +22,7 @@ def write(table: Table, numbers: list[int], run_id: str | None = None, mode: Mod
     who = Provenance(run_id=run_id or str(uuid.uuid4()), step="s", asset_key="t", inputs=inputs)
     rule = Contract({"n": Column("int64", minimum=2, severity="WARN")})
     transaction = Transaction(
-        table, partitions("a"), partition_by=["p"], mode=mode, contract=rule, provenance=who
+        table, partitions("a"), WriteOptions(partition_by=["p"], mode=mode), contract=rule, provenance=who
     )
     transaction.write(table_of("a", *numbers))
 

@@ -15,7 +15,8 @@ from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.releases import publish
@@ -43,7 +44,10 @@ class Lake:
             partitions(month).on(snapshot.schema).recorded,
         )
         transaction = Transaction(
-            self.weather_log, partitions(month), partition_by=["p"], provenance=Provenance(inputs=[read])
+            self.weather_log,
+            partitions(month),
+            WriteOptions(partition_by=["p"]),
+            provenance=Provenance(inputs=[read]),
         )
         return transaction.write(pa.table(snapshot.scan())).version
 

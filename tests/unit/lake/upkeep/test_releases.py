@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from practicus_assets.errors import DeclarationError, ReleaseRefused, TableNotFound, VersionGone
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.releases import Release, kept_versions, publish, releases
 from practicus_assets.lake.upkeep.retention import remove, unneeded_files

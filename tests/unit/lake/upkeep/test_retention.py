@@ -15,7 +15,8 @@ from deltalake import DeltaTable, write_deltalake
 from practicus_assets.errors import RemovalRefused, VersionGone
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.transactions.record import Provenance
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import (
@@ -86,7 +87,7 @@ def test_files_being_staged_stay_whatever_the_cutoff(table: Table, rows: Read) -
             time.sleep(0.01)
             assert vacuum(table, datetime.now(UTC)) == 0
 
-    Transaction(table, partition_by=["p"]).write(slow())
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(slow())
     assert [row["n"] for row in rows(table)] == [2, 3]
 
 

@@ -11,7 +11,9 @@ from deltalake import DeltaTable, write_deltalake
 from practicus_assets.errors import CommitConflict, RollbackRefused, SchemaMismatch, VersionGone
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.transactions.record import Commit, Provenance
+from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
@@ -131,16 +133,18 @@ def test_columns_that_came_since_stay_and_are_null_in_partitions_that_go_back(
 
 def test_a_whole_table_goes_back_with_its_columns(table: Table, rows: Read) -> None:
     Transaction(table).write(pa.table({"n": [1], "gone": ["x"]}))
-    Transaction(table, on_schema_change="replace").write(pa.table({"n": ["text"]}))
+    Transaction(table, options=WriteOptions(on_schema_change="replace")).write(pa.table({"n": ["text"]}))
     back(table, 0, Scope())
     assert rows(table) == [{"n": 1, "gone": "x"}]
     assert table.open().schema.field(0).type == pa.int64()
 
 
 def test_partitions_do_not_go_back_over_a_change_of_their_columns(table: Table, rows: Read) -> None:
-    Transaction(table, partition_by=["p"]).write(pa.table({"p": ["a", "b"], "n": [1, 2]}))
+    Transaction(table, options=WriteOptions(partition_by=["p"])).write(
+        pa.table({"p": ["a", "b"], "n": [1, 2]})
+    )
     changed = pa.table({"p": ["a", "b"], "n": ["one", "two"]})
-    Transaction(table, partition_by=["p"], on_schema_change="replace").write(changed)
+    Transaction(table, options=WriteOptions(partition_by=["p"], on_schema_change="replace")).write(changed)
     with pytest.raises(SchemaMismatch, match=r"columns \['n'\] of t changed"):
         back(table, 0, partitions("a"), whole=False)
     back(table, 0)

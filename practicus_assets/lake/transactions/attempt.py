@@ -1,0 +1,75 @@
+"""Attempts: one try at a piece of work, and what it knew when it began."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.delta.table import Table, TableVersion
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at writing one scope of a table.
+
+    It can be pickled, so that other processes can stage parts of its rows.
+
+    Attributes:
+        table: the table.
+        began: the table when the attempt began; None if it did not exist.
+        scope: the rows to be replaced, or appended to.
+        options: how they are written.
+        contract: the promises that they must keep.
+        provenance: the run and step that write them, and their inputs.
+        began_at: when the attempt began.
+        id: tells the attempt from every other, and so which parts were staged for it.
+
+    """
+
+    table: Table
+    began: TableVersion | None
+    scope: Scope
+    options: WriteOptions
+    contract: Contract
+    provenance: Provenance
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def began_version(self) -> int | None:
+        """The table's version when the attempt began; None if there was no table."""
+        return self.began.version if self.began is not None else None
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """The table's columns when the attempt began; None if there was no table."""
+        return self.began.schema if self.began is not None else None
+
+    @property
+    def work(self) -> str:
+        """The application id of the Delta transaction, which every attempt at the work has."""
+        return self.provenance.app_id(self.scope)
+
+    @property
+    def appends(self) -> bool:
+        """Whether the rows of the scope stay."""
+        return self.options.mode == "append"
+
+    @property
+    def depends_on_scope(self) -> bool:
+        """Whether the commit is right only as long as nobody changes the scope."""
+        return bool(self.contract.unique) or not self.appends
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "began": self.began_version}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        version = state["began"]
+        began = state["table"].open(version) if version is not None else None
+        self.__dict__.update({**state, "began": began})

@@ -1,0 +1,114 @@
+"""Incoming rows: what an author returned, made into rows of the table."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from practicus_assets.errors import OutOfScope, SchemaMismatch
+from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.values import can_partition, is_null
+from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
+from practicus_assets.lake.rows.samples import shown
+from practicus_assets.lake.rows.schema import conformed, reconcile
+from practicus_assets.lake.transactions.attempt import Attempt
+
+
+class IncomingRows:
+    """Rows that an author returned, with the columns and types that the table has after the commit.
+
+    Args:
+        attempt: the attempt that writes them.
+        data: what `record_batches` takes.
+
+    Attributes:
+        schema: the table's columns after the commit.
+        bounds: the attempt's scope on these columns.
+
+    Raises:
+        SchemaMismatch: if the columns fit neither the table nor its contract.
+        OutOfScope: if the scope cannot be expressed on them.
+
+    """
+
+    def __init__(self, attempt: Attempt, data: Any) -> None:
+        self._attempt = attempt
+        self._reader = self._with_columns(record_batches(data))
+        self.schema = self._reconciled(self._reader.schema)
+        self.bounds = attempt.scope.on(self.schema)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Stream the rows; values that would change, and nulls where there must be none, are refused."""
+        constants = self.bounds.constants()
+        first_row = 0
+        for batch in self._reader:
+            for start in range(0, batch.num_rows, BATCH_ROWS):
+                rows = batch.slice(start, BATCH_ROWS)
+                yield conformed(rows, self.schema, constants, first_row + start)
+            first_row += batch.num_rows
+
+    def _with_columns(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """Give an empty stream, which could not say its columns, those of the table or of the contract."""
+        if reader.schema.names:
+            return reader
+        schema = self._attempt.schema or self._attempt.contract.schema
+        if schema is None:
+            raise SchemaMismatch(
+                "the output has no columns, and neither the table nor a contract tells them.",
+                "Return at least one record batch, empty if need be.",
+            )
+        return schema.empty_table().to_reader()
+
+    def _reconciled(self, output: pa.Schema) -> pa.Schema:
+        """Return the table's columns after the commit."""
+        attempt = self._attempt
+        contract, options = attempt.contract, attempt.options
+        contract.refuse_undeclared(output.names)
+        filled = {c: t for c, t in attempt.scope.natural_types().items() if c not in output.names}
+        schema = reconcile(
+            output,
+            attempt.schema,
+            contract.schema,
+            filled,
+            options.schema_change,
+            all_rows=attempt.scope.is_whole_table and not attempt.appends,
+            keeps_rows=options.mode == "merge",
+        )
+        needed = {*options.partition_by, *(column for key in contract.unique for column in key)}
+        lost = sorted(needed - set(schema.names))
+        if lost:
+            raise SchemaMismatch(
+                f"the output lacks the columns {lost}, which tell its rows apart.", "Return them."
+            )
+        types = {column: schema.field(column).type for column in options.partition_by}
+        unfit = [f"{column} ({type_})" for column, type_ in types.items() if not can_partition(type_)]
+        if unfit or len(types) == len(schema):
+            raise SchemaMismatch(
+                f"the table {attempt.table.name} cannot be partitioned by {unfit or list(types)}.",
+                "Partition by strings, integers, booleans, dates or timestamps, and have a further column.",
+            )
+        return schema
+
+
+def refuse_outside(values: dict[str, Any], rows: pa.RecordBatch, bounds: Bounds) -> None:
+    """Raise OutOfScope for rows that belong to no partition of the scope, or to none at all.
+
+    Args:
+        values: their values of the table's partition columns, by column.
+        rows: the rows.
+        bounds: the scope.
+
+    """
+    empty = [(column, value) for column, value in values.items() if is_null(value)]
+    if empty:
+        raise OutOfScope(
+            f"{rows.num_rows:,} rows have the value {empty[0][1]!r} in {empty[0][0]!r}, "
+            "a partition column, where it would be read as null.",
+            "Fill or drop these rows.",
+        )
+    if bounds.part_of(values) is None:
+        raise OutOfScope(
+            f"{rows.num_rows:,} rows lie outside the scope, by their {list(values)}.",
+            "Return only rows of the partitions that the run materializes.",
+            f"They have {values}, e.g. {shown(rows.slice(0, 1))[0]}.",
+        )

@@ -1,0 +1,190 @@
+"""Landings: compare and swap on the newest version of a table."""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from practicus_assets.errors import CommitConflict, CommitStateUnknown, PracticusAssetsError, StoreFailed
+from practicus_assets.lake.delta.conditional_puts import prove
+from practicus_assets.lake.delta.data_file import stored_path
+from practicus_assets.lake.delta.failures import CommitUnsettled, in_one_line
+from practicus_assets.lake.delta.log import LogEntry
+from practicus_assets.lake.delta.record import TransactionRecord
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import TableVersion
+from practicus_assets.lake.partitions.values import split
+from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
+from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.commit_window import CommitWindow
+from practicus_assets.lake.transactions.staged import Staged, delete_files
+from practicus_assets.lake.transactions.swap import Swap
+
+_LONGEST_PAUSE_S = 1.0
+
+
+class Landing:
+    """Lands staged rows in one commit, if nobody has committed the same scope since the attempt began.
+
+    Args:
+        attempt: the attempt.
+        staged: its rows.
+        record: what the commit says about itself.
+
+    """
+
+    def __init__(self, attempt: Attempt, staged: Staged, record: TransactionRecord) -> None:
+        self._attempt = attempt
+        self._table = attempt.table
+        self._staged = staged
+        self._record = record
+        self._bounds = attempt.scope.on(staged.schema)
+        self._swap = Swap(attempt, staged)
+        self._window = CommitWindow(attempt.table, attempt.began, attempt.options.partition_by)
+
+    def land(self) -> tuple[int, TransactionRecord]:  # noqa: C901 one loop, in the order of its steps
+        """Commit the staged files; without a commit, delete them.
+
+        Returns:
+            The version that holds the scope, and what the commit says about itself.
+
+        Raises:
+            CommitConflict: if the scope was committed by somebody else since the attempt began.
+            CommitStateUnknown: if the store does not say whether the commit landed.
+            StoreFailed: if the store fails before the commit.
+            OutOfScope: if the commit would remove a file outside the scope.
+
+        """
+        equal: bool | None = None
+        pause = 0.02
+        in_doubt = False  # whether the staged files may belong to the table already
+        answer: CommitUnsettled | None = None  # the store's, to the last commit that was tried
+        tried = -1
+        record, window = self._record, self._window
+        try:
+            while True:
+                self._look(tried, answer)
+                handle, since = window.handle, window.since
+                own = [entry for entry in since if self._is_own(entry)]
+                if own:
+                    return own[0].version, record
+                in_doubt, answer = False, None
+                self._refuse_superseded(since)
+                if equal is None and handle is not None:
+                    equal = not self._staged.is_stream and self._is_equal(handle)
+                if equal:
+                    self._discard()
+                    record = replace(record, changed=False)
+                    if record.attempt == 1:
+                        return window.newest, record
+                    # an empty commit in this attempt's name: an earlier attempt that wakes up is refused
+                prove(self._table, handle)
+                tried, in_doubt = window.newest + 1, True
+                try:
+                    self._commit(handle, record)
+                except CommitUnsettled as error:
+                    answer = error
+                except PracticusAssetsError:
+                    in_doubt = False  # raised before the commit
+                    raise
+                else:
+                    return tried, record
+                time.sleep(random.uniform(0, pause))  # noqa: S311 not cryptographic
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+        except BaseException as error:
+            if not in_doubt or isinstance(error, StoreFailed):  # in doubt, that is CommitStateUnknown
+                self._discard()
+                if isinstance(error, PracticusAssetsError):
+                    error.nothing_written = True
+            raise
+
+    def _commit(self, handle: TableVersion | None, record: TransactionRecord) -> None:
+        self._swap.on(handle, record)
+
+    def _discard(self) -> None:
+        """Delete the staged files that no commit has named; a copy of this attempt may have landed them."""
+        named = {stored_path(action["path"]) for entry in self._window.since for action in entry.added}
+        delete_files(self._table, [file.path for file in self._staged.files if file.path not in named])
+
+    def _look(self, version: int, answer: CommitUnsettled | None) -> None:
+        """Look at the table; raise if the commit that was tried last may land, and has not yet.
+
+        Args:
+            version: the version that was tried last.
+            answer: the store's answer to it; None if nothing was tried.
+
+        """
+        try:
+            self._window.look(in_doubt=answer is not None)
+        except StoreFailed as error:
+            if answer is None:
+                raise
+            raise self._unknown(version, answer) from error
+        if answer is not None and self._window.newest < version:
+            if self._table.local_path is not None and isinstance(answer.__cause__, OSError):
+                raise answer.settled()  # a disk does nothing later that it refused
+            raise self._unknown(version, answer) from answer
+
+    def _is_own(self, entry: LogEntry) -> bool:
+        return entry.record is not None and entry.record.attempt_id == self._record.attempt_id
+
+    def _refuse_superseded(self, since: Sequence[LogEntry]) -> None:
+        """Raise CommitConflict if somebody has committed the scope since the attempt began."""
+        began = self._attempt.began_version
+        for entry in since:
+            record = entry.record
+            advice = "Run again on fresh inputs."
+            if entry.unreadable is not None:
+                who = f"a newer release of this package, whose record cannot be read ({entry.unreadable}),"
+                advice = f"{advice} {entry.unreadable.advice}"
+            elif record is not None and self._is_superseded_by(record):
+                who = f"run {record.run_id}, step {record.step!r}, attempt {record.attempt}"
+            elif record is None and self._clashes(entry):
+                operation = entry.info.get("operation", "unnamed operation")
+                who = f"another writer ({operation}, {entry.info.get('engineInfo', 'unnamed engine')})"
+            else:
+                continue
+            raise CommitConflict(
+                f"{who} committed the same scope as version {entry.version}, after this attempt began"
+                + (f" at version {began}." if began is not None else "."),
+                advice,
+            )
+
+    def _clashes(self, entry: LogEntry) -> bool:
+        return (self._attempt.depends_on_scope or entry.removes) and entry.touches(self._bounds)
+
+    def _is_superseded_by(self, record: TransactionRecord) -> bool:
+        if record.work == self._record.work:
+            return True
+        replaces = self._attempt.depends_on_scope or record.mode != "append"
+        return replaces and self._bounds.overlaps(record.scope)
+
+    def _is_equal(self, handle: TableVersion) -> bool:
+        """Whether the table already holds the staged rows, and nothing would change."""
+        staged, current = self._staged, handle.schema
+        if not self._swap.schema_on(current).equals(current):
+            return False
+        if self._attempt.appends:
+            return not staged.rows
+        counts = [file.rows for file in self._swap.files(handle)]
+        if (
+            None in counts
+            or sum(n or 0 for n in counts) != staged.rows
+            or staged.schema.names != current.names
+        ):
+            return False
+        fingerprints: dict[tuple[Any, ...], Fingerprint] = {}
+        for batch in Snapshot(handle, self._attempt.scope).scan():
+            hashes = hash_rows(batch, staged.schema.names)
+            for values, positions in split(batch, self._attempt.options.partition_by):
+                fingerprints.setdefault(values, Fingerprint()).add(hashes[positions])
+        before, after = fingerprints, staged.fingerprints
+        return {k: str(v) for k, v in before.items()} == {k: str(v) for k, v in after.items()}
+
+    def _unknown(self, version: int, answer: CommitUnsettled) -> CommitStateUnknown:
+        cause = answer.__cause__ or answer
+        return CommitStateUnknown(
+            f"the commit of version {version} ended with {type(cause).__name__}: {in_one_line(cause)}.",
+            "Staged files are kept. Run again: the next attempt finds the commit if it landed.",
+        )

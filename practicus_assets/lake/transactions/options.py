@@ -1,0 +1,85 @@
+"""Options: how a transaction writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from practicus_assets.errors import DeclarationError
+from practicus_assets.lake.rows.schema import SchemaChange
+
+Mode = Literal["replace", "append", "merge", "overwrite"]
+OnSchemaChange = Literal["add", "refuse", "replace", "merge", "overwrite"]
+
+_MODES: dict[Mode, Mode] = {"overwrite": "replace"}  # delta-rs's words for ours
+_SCHEMA_CHANGES: dict[OnSchemaChange, SchemaChange] = {
+    "add": "add",
+    "merge": "add",
+    "refuse": "refuse",
+    "replace": "replace",
+    "overwrite": "replace",
+}
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How a transaction writes the rows of its scope.
+
+    Attributes:
+        partition_by: the columns that the table is partitioned by on disk.
+        mode: "replace" the scope (delta-rs says "overwrite", which is taken too), "append" to it, or "merge":
+            replace old rows that have the same `merge_keys` as a new row, and add the others.
+        merge_keys: the columns that tell which old row a new one replaces, for "merge".
+        delete_unmatched: for "merge": whether old rows of the scope that no new row matches are deleted.
+        on_schema_change: "add" new columns, and widen those of which all rows are replaced (delta-rs:
+            `schema_mode="merge"`); "refuse" any change; or "replace" the columns of a table that is replaced
+            as a whole (delta-rs: `schema_mode="overwrite"`). "merge" and "overwrite" are taken too.
+
+    """
+
+    partition_by: Sequence[str] = ()
+    mode: Mode = "replace"
+    merge_keys: Sequence[str] = ()
+    delete_unmatched: bool = False
+    on_schema_change: OnSchemaChange = "add"
+
+    def __post_init__(self) -> None:
+        """Put the options into their one spelling, and refuse those that contradict each other.
+
+        Raises:
+            DeclarationError: naming the option.
+
+        """
+        for name in ("partition_by", "merge_keys"):
+            columns = getattr(self, name)
+            if isinstance(columns, str):
+                raise DeclarationError(f"{name} is the text {columns!r}.", f"Write {name}=[{columns!r}].")
+            if not all(isinstance(c, str) and c for c in columns) or len(set(columns)) < len(tuple(columns)):
+                raise DeclarationError(f"{name} is {columns!r}.", "Name each column once.")
+            object.__setattr__(self, name, tuple(columns))
+        if self.mode not in get_args(Mode):
+            raise DeclarationError(f"mode {self.mode!r} is unknown.", f"Use one of {get_args(Mode)}.")
+        if self.on_schema_change not in _SCHEMA_CHANGES:
+            raise DeclarationError(
+                f"on_schema_change {self.on_schema_change!r} is unknown.",
+                f"Use one of {tuple(_SCHEMA_CHANGES)}.",
+            )
+        object.__setattr__(self, "mode", _MODES.get(self.mode, self.mode))
+        object.__setattr__(self, "on_schema_change", self.schema_change)
+        merges = self.mode == "merge"
+        if merges and not self.merge_keys:
+            raise DeclarationError('mode="merge" needs merge_keys.', "Name the columns that identify a row.")
+        if not merges and (self.merge_keys or self.delete_unmatched):
+            raise DeclarationError(
+                f'merge_keys and delete_unmatched need mode="merge", and it is {self.mode!r}.',
+                "Set it, or drop them.",
+            )
+        if self.schema_change == "replace" and self.mode != "replace":
+            raise DeclarationError(
+                f'on_schema_change="replace" would change rows that mode={self.mode!r} keeps.',
+                'Use mode="replace", or on_schema_change="add".',
+            )
+
+    @property
+    def schema_change(self) -> SchemaChange:
+        """What `on_schema_change` says, in the words of this package."""
+        return _SCHEMA_CHANGES[self.on_schema_change]

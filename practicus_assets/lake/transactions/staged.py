@@ -1,0 +1,201 @@
+"""Staged parts: Parquet files beside the table's own, and all that a commit needs to know of their rows."""
+
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction
+
+from practicus_assets.errors import DeclarationError, SchemaMismatch
+from practicus_assets.lake.contracts.audit import Observations
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.values import Value, serialized
+from practicus_assets.lake.rows.casts import exact_cast
+from practicus_assets.lake.rows.fingerprint import Fingerprint
+
+Values = tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """One written file.
+
+    Attributes:
+        path: the file's path below the table.
+        size: its bytes.
+        rows: how many rows it has.
+        values: the values of the table's partition columns.
+        statistics: its statistics, as the Delta protocol names them ("Per-file Statistics").
+
+    """
+
+    path: str
+    size: int
+    rows: int
+    values: Values
+    statistics: Mapping[str, Any]
+
+    def action(self, partition_by: Sequence[str], *, new_rows: bool = True) -> AddAction:
+        """Return the Delta action that makes the file part of the table.
+
+        Args:
+            partition_by: the table's partition columns.
+            new_rows: False if its rows only come from other files of the table.
+
+        """
+        partition = {c: serialized(v) for c, v in zip(partition_by, self.values, strict=True)}
+        now_ms = int(time.time() * 1000)
+        # delta-rs decodes the escapes of characters beyond U+FFFF wrongly, and would skip the file
+        statistics = json.dumps(self.statistics, ensure_ascii=False)
+        return AddAction(self.path, self.size, partition, now_ms, new_rows, statistics)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows that were staged for one attempt: a part of its rows, or several parts merged.
+
+    It can be pickled, so that other processes, on other machines, can stage parts of one transaction.
+
+    Attributes:
+        attempt_id: the attempt that the rows were staged for.
+        parts: the names of the parts; each must be committed once.
+        schema: the table's columns after the commit.
+        files: the written files.
+        fingerprints: the fingerprint of the rows of each partition, by the values of its columns.
+        observations: what the contract's rules found in the rows.
+        merge_keys: the merge keys of each row, for a merge.
+        is_stream: whether the rows came as a stream, and not as one table in memory.
+        seconds: how long staging took; of several parts, the longest.
+
+    """
+
+    attempt_id: str
+    parts: tuple[str, ...]
+    schema: pa.Schema
+    files: tuple[StagedFile, ...]
+    fingerprints: Mapping[Values, Fingerprint] = field(repr=False)
+    observations: Observations = field(repr=False)
+    merge_keys: tuple[pa.Table, ...] = field(default=(), repr=False)
+    is_stream: bool = False
+    seconds: float = 0.0
+
+    @property
+    def rows(self) -> int:
+        """How many rows were staged."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def size(self) -> int:
+        """The size of all files in bytes."""
+        return sum(file.size for file in self.files)
+
+    @classmethod
+    def merged(cls, parts: Sequence["Staged"]) -> "Staged":
+        """Return several parts as one.
+
+        Raises:
+            SchemaMismatch: if they have other columns.
+            DeclarationError: if there is none, or one of them twice.
+
+        """
+        if not parts:
+            raise DeclarationError("there is no part to commit.", "Stage one, of no rows if need be.")
+        names = [name for part in parts for name in part.parts]
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise DeclarationError(f"the parts {twice} were staged twice.", "Commit each part once.")
+        first = parts[0]
+        for part in parts:
+            if not part.schema.equals(first.schema):
+                raise SchemaMismatch(
+                    f"parts have different columns: {_differences(first.schema, part.schema)}.",
+                    "Return the same columns, in the same order and of the same types, in each part.",
+                )
+        fingerprints: dict[Values, Fingerprint] = {}
+        for part in parts:
+            for values, fingerprint in part.fingerprints.items():
+                fingerprints.setdefault(values, Fingerprint()).merge(fingerprint)
+        return replace(
+            first,
+            parts=tuple(names),
+            files=tuple(file for part in parts for file in part.files),
+            fingerprints=fingerprints,
+            observations=Observations.merged(part.observations for part in parts),
+            merge_keys=tuple(keys for part in parts for keys in part.merge_keys),
+            is_stream=any(part.is_stream for part in parts),
+            seconds=max(part.seconds for part in parts),
+        )
+
+    def scan(
+        self, table: Table, partition_by: Sequence[str], columns: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """Stream the rows, in the order in which the files were written.
+
+        Args:
+            table: the table beside whose files they lie.
+            partition_by: its partition columns.
+            columns: the columns to read; by default all.
+
+        """
+        schema = pa.schema([self.schema.field(name) for name in columns or self.schema.names])
+        return pa.RecordBatchReader.from_batches(
+            schema, (batch for file in self.files for batch in _read(table, file, schema, partition_by))
+        )
+
+
+def delete_files(table: Table, paths: Iterable[str]) -> None:
+    """Delete staged files that no commit refers to, and the folders that held nothing else."""
+    filesystem = table.filesystem()
+    folders = set()
+    for path in paths:
+        folders.add(path.rpartition("/")[0])
+        with contextlib.suppress(OSError, DeltaError):
+            # it was never finished, or the store is away: an orphan that vacuum removes
+            filesystem.delete_file(path)
+    if table.local_path is not None:
+        _remove_empty(table.local_path, folders)
+
+
+def _read(
+    table: Table, file: StagedFile, schema: pa.Schema, partition_by: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    values = dict(zip(partition_by, file.values, strict=True))
+    stored = [name for name in schema.names if name not in values]
+    with (
+        table.reaching(f"staged file {file.path}"),
+        pq.ParquetFile(file.path, filesystem=table.filesystem(), pre_buffer=False) as parquet,
+    ):
+        for batch in parquet.iter_batches(columns=stored, use_threads=False):
+            arrays = [
+                pa.repeat(pa.scalar(values[f.name], f.type), batch.num_rows)
+                if f.name in values
+                else exact_cast(batch.column(f.name), f.type, f.name)
+                for f in schema
+            ]
+            yield pa.record_batch(arrays, schema=schema)
+
+
+def _differences(one: pa.Schema, other: pa.Schema) -> str:
+    sides = [{f"{f.name}: {f.type}{'' if f.nullable else ' not null'}" for f in s} for s in (one, other)]
+    only = [sorted(sides[0] - sides[1]), sorted(sides[1] - sides[0])]
+    return f"{only[0]} and {only[1]}" if only[0] or only[1] else f"{one.names} and {other.names}"
+
+
+def _remove_empty(root: Path, folders: Collection[str]) -> None:
+    """Remove the folders that held nothing but deleted files, and the table's own if it is empty."""
+    for name in sorted(folders, key=len, reverse=True):
+        path = root / name
+        with contextlib.suppress(OSError):  # it holds something, or another writer was faster
+            while path != root:
+                path.rmdir()
+                path = path.parent
+    with contextlib.suppress(OSError):
+        root.rmdir()

@@ -1,0 +1,137 @@
+"""The swap: one Delta commit that puts staged files in the place of the scope's, as the next version."""
+
+import time
+from collections.abc import Sequence
+
+import pyarrow as pa
+from deltalake import CommitProperties, Schema, TableFeatures
+from deltalake import Transaction as AppTransaction
+from deltalake.transaction import RemoveAction
+
+from practicus_assets.errors import CommitConflict, OutOfScope
+from practicus_assets.lake.delta.conditional_puts import PROOF
+from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.failures import CommitUnsettled
+from practicus_assets.lake.delta.log import KEEPS_LOG
+from practicus_assets.lake.delta.record import RECORD, TransactionRecord
+from practicus_assets.lake.delta.table import TableVersion
+from practicus_assets.lake.partitions.values import serialized
+from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.staged import Staged
+
+
+class Swap:
+    """Makes the Delta commit of an attempt, on top of whatever version is the newest.
+
+    Args:
+        attempt: the attempt.
+        staged: its rows.
+
+    """
+
+    def __init__(self, attempt: Attempt, staged: Staged) -> None:
+        self._attempt = attempt
+        self._table = attempt.table
+        self._partition_by = list(attempt.options.partition_by)
+        self._staged = staged
+        self._bounds = attempt.scope.on(staged.schema)
+
+    def on(self, handle: TableVersion | None, record: TransactionRecord) -> None:
+        """Commit at exactly the version after the handle's.
+
+        Args:
+            handle: the newest version; None if there is no table.
+            record: what the commit says about itself; if it changes nothing, no file comes or goes.
+
+        Raises:
+            CommitUnsettled: if the commit ended with an error, for one if there is such a version already.
+            CommitConflict: if another writer changed the table's columns.
+            OutOfScope: if the commit would remove a file outside the scope.
+
+        """
+        staged = self._staged.files if record.changed else ()
+        adds = [file.action(self._partition_by) for file in staged]
+        properties = self._properties(record, handle)
+        if handle is None:
+            self._table.create(adds, self._staged.schema, self._partition_by, KEEPS_LOG, properties)
+            return
+        current = handle.schema
+        after = self.schema_on(current)
+        removes = self.files(handle) if record.changed and not self._attempt.appends else []
+        if after.equals(current):
+            handle.commit([*adds, *map(_removal, removes)], after, properties)
+        else:  # delta-rs lets only an overwrite change the schema
+            self._allow_naive_times(handle, after)
+            filters = self._filters(handle, removes)
+            handle.commit(adds, after, properties, mode="overwrite", filters=filters)
+
+    def files(self, handle: TableVersion) -> list[DataFile]:
+        """Return the files of a version that are inside the scope."""
+        return [file for file in handle.files() if self._bounds.part_of(file.values) is not None]
+
+    def schema_on(self, current: pa.Schema) -> pa.Schema:
+        """Return the table's columns after the commit, those among them that others added meanwhile.
+
+        Args:
+            current: the table's columns now.
+
+        Raises:
+            CommitConflict: if others changed a column since the attempt began.
+
+        """
+        schema, before = self._staged.schema, self._attempt.schema or pa.schema([])
+        added = [f for f in current if f.name not in {*schema.names, *before.names}]
+        changed = [f.name for f in added if not f.nullable]
+        for name in schema.names:
+            now = current.field(name) if name in current.names else None
+            then = before.field(name) if name in before.names else None
+            alike = [field for field in (then, schema.field(name)) if field is not None]
+            if (now is None and then is not None) or (now is not None and now not in alike):
+                changed.append(name)
+        if changed:
+            raise CommitConflict(
+                f"another writer changed the columns {changed} after this attempt began.",
+                "Run again on fresh inputs.",
+            )
+        return pa.schema([*schema, *added])
+
+    def _allow_naive_times(self, handle: TableVersion, schema: pa.Schema) -> None:
+        """Switch on the table feature that a first column of times without zone needs, before it is there."""
+        naive = any("timestamp_ntz" in f.to_json() for f in Schema.from_arrow(schema).fields)
+        if naive and "timestampNtz" not in handle.features:
+            handle.add_feature(TableFeatures.TimestampWithoutTimezone)
+            raise CommitUnsettled("the protocol was raised.", "Commit on top of it.")
+
+    def _filters(
+        self, handle: TableVersion, removes: Sequence[DataFile]
+    ) -> list[tuple[str, str, list[str]]] | None:
+        """Return the partition filters that select exactly the files to remove, for an overwrite."""
+        if not self._attempt.appends and not self._bounds.columns:
+            return None
+        columns = self._bounds.columns or handle.schema.names[:1]
+        values = {column: [file.values[column] for file in removes] for column in columns}
+        filters = [
+            (column, "in", sorted({serialized(value) for value in values[column] if value is not None}))
+            for column in columns
+        ]
+        selected = handle.count_selected(filters)
+        if selected != len(removes):
+            raise OutOfScope(
+                f"the commit would remove {selected} files, and {len(removes)} are inside the scope.",
+                "While columns change, run partitions that form a full grid, or each in a run of its own.",
+            )
+        return filters
+
+    def _properties(self, record: TransactionRecord, handle: TableVersion | None) -> CommitProperties:
+        version = handle.version + 1 if handle is not None else 0
+        proof = [AppTransaction(PROOF, 1)] if self._table.local_path is None else []
+        return CommitProperties(
+            custom_metadata={RECORD: record.to_json()},
+            max_commit_retries=0,  # makes the commit a compare-and-set on the table's version
+            app_transactions=[AppTransaction(record.work, version), *proof],
+        )
+
+
+def _removal(file: DataFile) -> RemoveAction:
+    """Return the Delta action that takes a file out of the table."""
+    return RemoveAction(file.path, True, int(time.time() * 1000))  # noqa: FBT003 dataChange
