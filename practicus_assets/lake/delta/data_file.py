@@ -1,6 +1,6 @@
 """Data files as a version of a table names them (Delta protocol, "Add File and Remove File")."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -15,7 +15,8 @@ class DataFile:
     Attributes:
         path: the file's path below the table's folder.
         size: its size in bytes.
-        rows: how many rows it holds; None where the writer left it out.
+        rows: how many rows of it the table has; None where the writer left it out.
+        deleted: how many further rows the file holds that a deletion vector takes out of the table.
         values: the values of the partition columns.
         low: the minimum of each column that has one.
         high: the maximum of each column that has one.
@@ -26,24 +27,34 @@ class DataFile:
     path: str
     size: int
     rows: int | None
+    deleted: int
     values: Mapping[str, Value | None]
     low: Mapping[str, Any]
     high: Mapping[str, Any]
     nulls: Mapping[str, int]
 
 
-def described(actions: Iterable[Mapping[str, Any]]) -> Iterable[DataFile]:
-    """Yield the files that delta-rs describes, one row per file, with flat names such as `min.amount`."""
+def described(actions: Iterable[Mapping[str, Any]], deleted: Mapping[str, int]) -> Iterator[DataFile]:
+    """Yield the files that delta-rs describes.
+
+    Args:
+        actions: one row per file, with flat names such as `min.amount`.
+        deleted: how many rows a deletion vector takes out of each file that has one, by path.
+
+    """
     for action in actions:
+        path, rows = stored_path(action["path"]), action.get("num_records")
+        gone = deleted.get(path, 0)
         groups: dict[str, dict[str, Any]] = {"partition": {}, "min": {}, "max": {}, "null_count": {}}
         for name, value in action.items():
             group, _, column = name.partition(".")
             if column and (value is not None or group == "partition"):
                 groups[group][column] = value
         yield DataFile(
-            stored_path(action["path"]),
+            path,
             action["size_bytes"],
-            action.get("num_records"),
+            rows - gone if rows is not None else None,
+            gone,
             groups["partition"],
             groups["min"],
             groups["max"],

@@ -111,8 +111,13 @@ def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
         yield LogEntry(version, info, added, removed)
 
 
+def deleted_rows(action: Mapping[str, Any]) -> int:
+    """Return how many rows of its file the deletion vector of an action takes out of the table."""
+    return int((action.get("deletionVector") or {}).get("cardinality", 0))
+
+
 def row_count(action: Mapping[str, Any]) -> int | None:
-    """Return how many rows the file of an `add` action has, where its writer says it."""
+    """Return how many rows the file of an `add` action holds, deleted ones too, where its writer says it."""
     statistics = action.get("stats")
     found = json.loads(statistics).get("numRecords") if statistics else None
     return int(found) if found is not None else None

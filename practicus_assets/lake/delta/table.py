@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs
@@ -328,7 +329,20 @@ class TableVersion:
     @cached_property
     def _files(self) -> tuple[DataFile, ...]:
         with self._reaching_log():
-            return tuple(described(pa.table(self._handle.get_add_actions(flatten=True)).to_pylist()))
+            actions = pa.table(self._handle.get_add_actions(flatten=True)).to_pylist()
+        return tuple(described(actions, self._deleted()))
+
+    def _deleted(self) -> dict[str, int]:
+        """Return how many rows a deletion vector takes out of each file that has one, by path."""
+        if "deletionVectors" not in self.features:
+            return {}
+        with self._reaching_log():
+            vectors = pa.table(self._handle.deletion_vectors())
+        root = self._handle.table_uri
+        return {
+            unquote(uri.removeprefix(root).lstrip("/")): len(kept) - sum(kept)
+            for uri, kept in zip(*(column.to_pylist() for column in vectors.columns), strict=True)
+        }
 
     @property
     def row_count(self) -> int | None:

@@ -64,16 +64,16 @@ class Contents:
 
     def wrong_rows(self, file: DataFile) -> str:
         """Return in words that the log has another number of rows; empty if it has not."""
-        if file.rows in {None, self.rows}:
+        if file.rows is None or file.rows + file.deleted == self.rows:
             return ""
-        return f"it has {self.rows:,} rows, and the log says {file.rows:,}."
+        return f"it has {self.rows:,} rows, and the log says {file.rows + file.deleted:,}."
 
     def wrong_statistics(self, file: DataFile) -> str:
         """Return in words what statistics of the log are not true; bounds may be wider than the values."""
         wrong = [
             f"{name} has {self.nulls[name]:,} nulls, not {count:,}"
             for name, count in file.nulls.items()
-            if name in self.nulls and self.nulls[name] != count
+            if name in self.nulls and self.nulls[name] != count and not file.deleted
         ]
         wrong += [
             f"{name} has the value {self.low[name]!r}, below {low!r}"

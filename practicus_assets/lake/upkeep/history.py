@@ -1,6 +1,6 @@
 """History: what each commit of a table did, when, and for whom."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -8,7 +8,7 @@ from typing import Any
 
 from practicus_assets.errors import TableNotFound, VersionGone
 from practicus_assets.lake.delta.data_file import DataFile, stored_path
-from practicus_assets.lake.delta.log import LogEntry, entries, landed_ms, row_count
+from practicus_assets.lake.delta.log import LogEntry, deleted_rows, entries, landed_ms, row_count
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.recorded import RecordedCondition
 
@@ -106,14 +106,14 @@ def version_of(table: Table, reference: str) -> int:
 
 
 def _rows_by_path(table: Table, log: Sequence[LogEntry]) -> dict[str, int]:
-    """Return how many rows the files have that these commits name; `remove` actions need not say it."""
+    """Return how many rows the files hold that these commits name; `remove` actions need not say it."""
     rows: dict[str, int] = {}
     if log and log[-1].version > 0:
         try:
             before: Sequence[DataFile] = table.open(log[-1].version - 1).files()
         except (VersionGone, TableNotFound):
             before = []
-        rows |= {file.path: file.rows for file in before if file.rows is not None}
+        rows |= {file.path: file.rows + file.deleted for file in before if file.rows is not None}
     for entry in log:
         for action in entry.added:
             count = row_count(action)
@@ -136,8 +136,8 @@ def _history_entry(table: Table, entry: LogEntry, rows: Mapping[str, int]) -> Hi
         code_version=record.code_version if record is not None else "",
         engine=str(entry.info.get("engineInfo", "")),
         scope=_scope(entry),
-        rows_in=_total(rows.get(stored_path(action["path"])) for action in entry.added),
-        rows_out=_total(rows.get(stored_path(action["path"])) for action in entry.removed),
+        rows_in=_total(entry.added, rows),
+        rows_out=_total(entry.removed, rows),
         files_in=len(entry.added),
         files_out=len(entry.removed),
         audits={audit.name: audit.bad_rows for audit in record.audits} if record is not None else {},
@@ -185,6 +185,12 @@ def _condition(column: str, condition: RecordedCondition) -> str:
     return f"{column} from {low} to before {high}"
 
 
-def _total(rows: Iterator[int | None]) -> int | None:
-    counts = list(rows)
-    return None if None in counts else sum(count for count in counts if count is not None)
+def _total(actions: Iterable[Mapping[str, Any]], rows: Mapping[str, int]) -> int | None:
+    """Return how many rows of the table the files of these actions have; None where the log does not tell."""
+    total = 0
+    for action in actions:
+        path = stored_path(action["path"])
+        if path not in rows:
+            return None
+        total += rows[path] - deleted_rows(action)
+    return total
