@@ -168,16 +168,16 @@ def _read(
     table: Table, file: StagedFile, schema: pa.Schema, partition_by: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     values = dict(zip(partition_by, file.values, strict=True))
-    stored = [name for name in schema.names if name not in values]
+    stored = [f.name for f in schema if f.name not in values and not pa.types.is_null(f.type)]
     with (
         table.reaching(f"staged file {file.path}"),
         pq.ParquetFile(file.path, filesystem=table.filesystem(), pre_buffer=False) as parquet,
     ):
         for batch in parquet.iter_batches(columns=stored, use_threads=False):
             arrays = [
-                pa.repeat(pa.scalar(values[f.name], f.type), batch.num_rows)
-                if f.name in values
-                else exact_cast(batch.column(f.name), f.type, f.name)
+                exact_cast(batch.column(f.name), f.type, f.name)
+                if f.name in stored
+                else pa.repeat(pa.scalar(values.get(f.name), f.type), batch.num_rows)
                 for f in schema
             ]
             yield pa.record_batch(arrays, schema=schema)

@@ -42,7 +42,9 @@ class Staging:
         self.partition_by = tuple(partition_by)
         self.files: list[StagedFile] = []
         self.fingerprints: dict[Values, Fingerprint] = {}
-        self._file_schema = pa.schema([f for f in schema if f.name not in partition_by])
+        # a column of type void is in no file, or polars could not read the table
+        stored = [f for f in schema if f.name not in partition_by and not pa.types.is_null(f.type)]
+        self._file_schema = pa.schema(stored)
         self._filesystem = table.filesystem()
         self._table = table
         self._open: dict[Values, _File] = {}
