@@ -20,9 +20,8 @@ from practicus_assets.errors import DataRefused, LossyValues, SchemaMismatch
 from practicus_assets.lake.contracts.contract import Column, Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Mode
 from practicus_assets.lake.rows.types import stored_type
-from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.diff import diff_versions
