@@ -129,8 +129,7 @@ def landed_ms(table: Table, entry: LogEntry) -> float:
     The writer's own time is older: it was taken before the commit landed. It only tells the order within a
     second, where the store keeps whole seconds.
     """
-    with table.reaching(f"log entry {entry.version}"):
-        stored_ns = table.filesystem().get_file_info(_path(entry.version)).mtime_ns
+    stored_ns = table.modified_ns(_path(entry.version))
     written_ms = float(entry.info.get("timestamp", 0))
     if stored_ns is None:
         return written_ms

@@ -113,7 +113,7 @@ class Table:
             error = failed.__cause__
             missing = isinstance(error, DeltaTableNotFoundError)
             if not missing and isinstance(error, DeltaError):
-                refuse_damaged_log(self.filesystem(), self.name, self.uri)
+                refuse_damaged_log(self._reader(), self.name, self.uri)
             if not missing and (version is None or not isinstance(error, DeltaError)):
                 raise
             if version is None or self.open_if_exists() is None:
@@ -162,7 +162,7 @@ class Table:
             )
 
     def filesystem(self) -> pyarrow.fs.FileSystem:
-        """Return the table's folder as a pyarrow file system, for data files.
+        """Return the table's folder as a pyarrow file system to write to; a folder is made if need be.
 
         Raises:
             DeclarationError: if it is a folder of this machine, and cannot be made.
@@ -183,6 +183,24 @@ class Table:
         with self.reaching("the store"):
             return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
 
+    def _reader(self) -> pyarrow.fs.FileSystem:
+        """Return the table's folder as a pyarrow file system to read from; nothing is made by looking."""
+        if self.local_path is not None:
+            return pyarrow.fs.SubTreeFileSystem(str(self.local_path), pyarrow.fs.LocalFileSystem())
+        return self.filesystem()
+
+    def modified_ns(self, path: str) -> int | None:
+        """Return when a file was last modified, in nanoseconds since 1970; None where the store does not say.
+
+        Raises:
+            StoreFailed: if the store does not answer.
+
+        """
+        filesystem = self._reader()
+        with self.reaching(path):
+            modified: int | None = filesystem.get_file_info(path).mtime_ns
+        return modified
+
     def files_in(self, folder: str = "", *, recursive: bool = False) -> list[pyarrow.fs.FileInfo]:
         """Return the files in a folder below the table's; none if there is no such folder.
 
@@ -191,7 +209,7 @@ class Table:
 
         """
         selector = pyarrow.fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
-        filesystem = self.filesystem()
+        filesystem = self._reader()
         with self.reaching(f"the list of files{' in ' * bool(folder)}{folder}"):
             infos = filesystem.get_file_info(selector)
         return [info for info in infos if info.type != pyarrow.fs.FileType.Directory]
@@ -203,7 +221,7 @@ class Table:
             StoreFailed: if it cannot be read.
 
         """
-        filesystem = self.filesystem()
+        filesystem = self._reader()
         with self.reaching(path):
             try:
                 with filesystem.open_input_stream(path) as stream:
@@ -218,7 +236,7 @@ class Table:
             StoreFailed: if it cannot be deleted.
 
         """
-        filesystem = self.filesystem()
+        filesystem = self._reader()
         with self.reaching(f"deleting {path}"):
             try:
                 filesystem.delete_file(path)
@@ -235,7 +253,7 @@ class Table:
             StoreFailed: if it is damaged, or cannot be read.
 
         """
-        filesystem = self.filesystem()
+        filesystem = self._reader()
         with self.reading(path), pq.ParquetFile(path, filesystem=filesystem) as parquet:
             yield parquet
 
