@@ -24,9 +24,7 @@ def raises(rows: Any) -> bool:
 
 TEXT = pa.table({"n": [1, 2], "t": [PERSON, PERSON]})
 RULES: dict[str, Contract] = {
-    "not null": Contract(
-        {"n": Column("int64"), "t": Column("string"), "x": Column("string", nullable=False)}
-    ),
+    "not null": Contract({name: Column("string", nullable=name == "t") for name in "tx"}),
     "minimum": Contract({"n": Column("int64"), "t": Column("string", minimum="Z")}),
     "allowed": Contract({"n": Column("int64"), "t": Column("string", allowed=["x"])}),
     "pattern": Contract({"n": Column("int64"), "t": Column("string", pattern="x")}),
