@@ -37,12 +37,9 @@ if TYPE_CHECKING:
         WorkerRejected,
         WorkerTimedOut,
     )
-    from practicus_assets.lake.contracts.contract import (
-        Column,
-        Contract,
-        RowRule,
-        TableRule,
-    )
+    from practicus_assets.lake.contracts.column import Column
+    from practicus_assets.lake.contracts.contract import Contract
+    from practicus_assets.lake.contracts.rule import RowRule, TableRule
     from practicus_assets.lake.delta.snapshot import Snapshot
     from practicus_assets.lake.upkeep.releases import Release
     from practicus_assets.operations.diff import DiffConfig, build_diff_job
@@ -88,12 +85,9 @@ _NAMES = {  # public ones, by the module that has them
         "WorkerRejected",
         "WorkerTimedOut",
     ),
-    "practicus_assets.lake.contracts.contract": (
-        "Column",
-        "Contract",
-        "RowRule",
-        "TableRule",
-    ),
+    "practicus_assets.lake.contracts.column": ("Column",),
+    "practicus_assets.lake.contracts.contract": ("Contract",),
+    "practicus_assets.lake.contracts.rule": ("RowRule", "TableRule"),
     "practicus_assets.lake.delta.snapshot": ("Snapshot",),
     "practicus_assets.lake.upkeep.releases": ("Release",),
     "practicus_assets.operations.diff": ("DiffConfig", "build_diff_job"),

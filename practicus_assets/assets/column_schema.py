@@ -3,7 +3,8 @@
 import dagster as dg
 import pyarrow as pa
 
-from practicus_assets.lake.contracts.contract import Column, Contract
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
 
 
 def table_schema(schema: pa.Schema, contract: Contract | None) -> dg.TableSchema:

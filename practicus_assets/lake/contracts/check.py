@@ -1,9 +1,12 @@
 """Checks: the rules of a contract, as an audit runs them and Dagster shows them."""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
+
+from practicus_assets.errors import DeclarationError
 
 Severity = Literal["ERROR", "WARN"]
 
@@ -42,6 +45,31 @@ class Check:
     description: str
     severity: Severity
     argument: Any = None
+
+    @property
+    def source(self) -> str:
+        """The argument as text that is the same in each process: a function by its source."""
+        if not callable(self.argument):
+            return repr(self.argument)
+        try:
+            return inspect.getsource(self.argument)
+        except (OSError, TypeError):
+            kind = type(self.argument)
+            name = getattr(self.argument, "__qualname__", None) or kind.__qualname__
+            return f"{name} {self.argument}" if "__str__" in vars(kind) else str(name)
+
+
+def check_name(text: str) -> str:
+    """Return a text as the name of an asset check."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", text)
+
+
+def refuse_severity(name: str, severity: str) -> None:
+    """Raise DeclarationError for a severity of a column or a rule that does not exist."""
+    if severity not in get_args(Severity):
+        raise DeclarationError(
+            f"{name!r} of the contract has the severity {severity!r}.", "Use ERROR or WARN."
+        )
 
 
 def rows_parameter(function: Callable[[Any], Any]) -> Any:

@@ -10,7 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError
-from practicus_assets.lake.contracts.contract import Column, Contract, RowRule
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.contracts.rule import RowRule
 from practicus_assets.lake.rows.casts import exact_scalar
 from practicus_assets.lake.rows.frames import read_as
 from practicus_assets.lake.rows.types import stored_type

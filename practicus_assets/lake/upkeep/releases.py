@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from practicus_assets.errors import CommitConflict, ReleaseRefused, TableNotFound, VersionGone, naming
-from practicus_assets.lake.contracts.contract import Column, Contract
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope

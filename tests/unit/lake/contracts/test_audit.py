@@ -14,7 +14,9 @@ import pytest
 
 from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
 from practicus_assets.lake.contracts.audit import AuditResult
-from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.contracts.rule import RowRule, TableRule
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.options import WriteOptions

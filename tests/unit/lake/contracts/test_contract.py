@@ -16,8 +16,10 @@ import pytest
 
 from practicus_assets.errors import DataRefused, DeclarationError
 from practicus_assets.lake.contracts.audit import AuditResult
-from practicus_assets.lake.contracts.contract import Column, Contract, RowRule, TableRule
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.declared import as_contract
+from practicus_assets.lake.contracts.rule import RowRule, TableRule
 
 # pandera finds checks by their first parameter, and reads annotations when the class is made
 # ruff: noqa: N805

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from practicus_assets.errors import CommitConflict, UnsupportedTable
-from practicus_assets.lake.contracts.contract import Column, Contract
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.record import (
     FORMAT,

@@ -11,7 +11,8 @@ import pytest
 from deltalake import DeltaTable, Schema
 
 from practicus_assets.errors import SchemaMismatch
-from practicus_assets.lake.contracts.contract import Column, Contract
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.options import WriteOptions

@@ -17,7 +17,9 @@ from practicus_assets.errors import (
     OutOfScope,
     SchemaMismatch,
 )
-from practicus_assets.lake.contracts.contract import Column, Contract, TableRule
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.contracts.rule import TableRule
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance

@@ -26,7 +26,8 @@ from practicus_assets.errors import (
     UnsupportedTable,
     VersionGone,
 )
-from practicus_assets.lake.contracts.contract import Column, Contract
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope

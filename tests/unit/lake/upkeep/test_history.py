@@ -5,7 +5,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.errors import VersionGone
-from practicus_assets.lake.contracts.contract import Column, Contract
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
