@@ -15,6 +15,7 @@ from practicus_assets.errors import DeclarationError
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprint import EMPTY
 from practicus_assets.lake.transactions.commit import Commit
@@ -161,9 +162,15 @@ def _landed(
             plan.target,
         ):
             continue
-        keys = entry.partition_keys(instance) if not record.scope.is_whole_table else []
-        schema = entry.table.open().schema
-        kept = [key for key in keys if entry.scope(instance, [key]).on(schema).overlaps(record.scope)]
+        if record.scope.is_whole_table:
+            return Scope(), Commit.from_record(record, logged.version, [])
+        everything = entry.scope(instance, entry.partition_keys(instance))
+        bounds = everything.on(entry.table.open().schema)
+        kept = [
+            key
+            for key, part in zip(everything.keys, bounds.parts, strict=True)
+            if record.scope.overlaps(Bounds(bounds.columns, bounds.types, (part,)).recorded)
+        ]
         return entry.scope(instance, kept), Commit.from_record(record, logged.version, kept)
     return None
 

@@ -1,14 +1,17 @@
 """Origins: which commit the rows of each partition come from."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from practicus_assets.lake.delta.log import entries
+from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.recorded import RecordedCondition
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.lake.partitions.values import deserialized
 
 
 @dataclass(frozen=True)
@@ -39,23 +42,70 @@ def origins(table: Table, version: int, scope: Scope, schema: pa.Schema) -> dict
         schema: the table's columns at that version.
 
     """
-    together = scope.on(schema)
     keys = scope.keys or (WHOLE_TABLE,)
-    parts = together.parts or ((),)
-    open_ = {
-        key: Bounds(together.columns, together.types, (part,)) for key, part in zip(keys, parts, strict=True)
+    commits = newest_changes(entries(table, version), scope.on(schema))
+    return {
+        keys[number]: Origin(entry.version, entry.record, _fingerprint(entry.record, keys[number]))
+        for number, entry in commits.items()
     }
-    newest: dict[str, Origin] = {}
-    for entry in entries(table, version):
-        if not open_:
+
+
+def newest_changes(log: Iterable[LogEntry], bounds: Bounds) -> dict[int, LogEntry]:
+    """Return the newest commit that changed each partition of a scope, by the partition's number.
+
+    Args:
+        log: the commits, the newest first; no more are read than it takes.
+        bounds: the scope; the whole table is one partition of number 0.
+
+    """
+    pending = {
+        number: Bounds(bounds.columns, bounds.types, (part,))
+        for number, part in enumerate(bounds.parts or ((),))
+    }
+    numbers = {part: number for number, one in pending.items() for part in one.recorded.parts}
+    newest: dict[int, LogEntry] = {}
+    for entry in log:
+        if not pending:
             break
-        record = entry.record
-        if not entry.changes_rows:
-            continue
-        for key in [key for key, bounds in open_.items() if entry.touches(bounds)]:
-            del open_[key]
-            newest[key] = Origin(entry.version, record, _fingerprint(record, key))
+        if entry.changes_rows:
+            for number in _touched(entry, bounds, pending, numbers):
+                newest[number] = entry
+                del pending[number]
     return newest
+
+
+def _touched(
+    entry: LogEntry,
+    bounds: Bounds,
+    pending: Mapping[int, Bounds],
+    numbers: Mapping[tuple[RecordedCondition, ...], int],
+) -> list[int]:
+    """Return those of the pending partitions that a commit may have changed."""
+    if entry.unreadable is not None or not bounds.columns:
+        return list(pending)
+    if entry.record is not None:
+        scope = entry.record.scope
+        exact = [numbers.get(part) for part in scope.parts] if scope.columns == bounds.columns else [None]
+        if None not in exact:  # the partitions of a scope are apart: these touch no other
+            return [number for number in exact if number is not None and number in pending]
+        return [number for number, one in pending.items() if scope.overlaps(one.recorded)]
+    if any(column not in change for change in entry.changes for column in bounds.columns):
+        return list(pending)
+    return sorted(
+        {number for change in entry.changes for number in _holding(bounds, change)} & pending.keys()
+    )
+
+
+def _holding(bounds: Bounds, change: Mapping[str, str | None]) -> Iterator[int]:
+    """Yield the number of the partition that holds a file with these partition values, if there is one."""
+    pairs = zip(bounds.columns, bounds.types, strict=True)
+    try:
+        values = {column: deserialized(change[column] or "", type_) for column, type_ in pairs}
+    except ValueError:
+        return  # null or not of the column's type
+    number = bounds.part_of(values)
+    if number is not None:
+        yield number
 
 
 def _fingerprint(record: TransactionRecord | None, key: str) -> str | None:

@@ -17,7 +17,7 @@ from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.history import HistoryEntry, described
-from practicus_assets.lake.upkeep.origins import origins
+from practicus_assets.lake.upkeep.origins import newest_changes, origins
 
 _Values = Mapping[str, Value | None]
 
@@ -168,22 +168,22 @@ def _changed(
 ) -> Scope | None:
     """Return the partitions of a scope whose rows are not those of the target; None if there are none."""
     bounds = within.on(schema)
+    newest = newest_changes(since, bounds)
     if within.is_whole_table:
-        return within if files and _differs(since, bounds, target) else None
+        return within if files and _differs(newest.get(0), bounds, target) else None
     parts = {bounds.part_of(values) for values in files}
     kept = [
         number
-        for number, part in enumerate(bounds.parts)
-        if number in parts and _differs(since, Bounds(bounds.columns, bounds.types, (part,)), target)
+        for number in range(len(bounds.parts))
+        if number in parts and _differs(newest.get(number), bounds, target)
     ]
     if not kept:
         return None
     return Scope(within.columns, tuple(within.parts[n] for n in kept), tuple(within.keys[n] for n in kept))
 
 
-def _differs(since: Sequence[LogEntry], bounds: Bounds, target: int) -> bool:
-    """Return whether the partition has changed since it was last rolled back to the target."""
-    newest = next((entry for entry in since if entry.touches(bounds)), None)
+def _differs(newest: LogEntry | None, bounds: Bounds, target: int) -> bool:
+    """Return whether a partition's newest change was anything but a rollback of all of it to the target."""
     record = newest.record if newest is not None else None
     if record is None:
         return newest is not None

@@ -116,8 +116,8 @@ def verify_files(
             named |= {stored_path(action["path"]) for action in (*entry.added, *entry.removed)}
     except (ValueError, PracticusAssetsError):
         pass  # _log has told which entry it is
-    older = [info.size for path, info in present.items() if path in named - current]
-    orphans = [info.size for path, info in present.items() if path not in named | current]
+    older = [info.size for path, info in present.items() if path in named and path not in current]
+    orphans = [info.size for path, info in present.items() if path not in named and path not in current]
     return Verification(
         version=handle.version,
         entries=read,
