@@ -1,6 +1,5 @@
 """Places to attack, and the count of what was tried."""
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 
 from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.tally import Tally, summary
-from tests.faults.work import SPELLINGS, Place
+from tests.faults.work import Place, rotated
 from tests.servers.seaweedfs import SeaweedFS
 
 MakePlace = Callable[[], Place]
@@ -39,10 +38,16 @@ def unsigned(tmp_path: Path) -> Iterator[MakePlace]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> MakePlace:
-    """Return a function that makes a fresh lake in a folder, spelled as the variable SPELLING says."""
-    spelled = SPELLINGS[os.environ.get("SPELLING", "plain")]
-    return lambda: Place(spelled(tmp_path / str(uuid.uuid4())))
+def spelled(request: pytest.FixtureRequest) -> Callable[[Path], Place]:
+    """Return a function that gives the lake in a folder, whose spelling is another one each time."""
+    spellings = rotated(request.node.name)
+    return lambda path: Place(next(spellings)(path))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, spelled: Callable[[Path], Place]) -> MakePlace:
+    """Return a function that makes a fresh lake in a folder, whose spelling is another one each time."""
+    return lambda: spelled(tmp_path / str(uuid.uuid4()))
 
 
 @pytest.fixture(params=["folder", "s3"])

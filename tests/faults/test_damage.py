@@ -33,18 +33,20 @@ def disk(folder: Path, kilobytes: int) -> Iterator[Path]:
 
 def clear(first: Outcome, place: Place) -> str | None:
     """Return what is wrong with how an attempt on a bad disk ended; None if it is a clear error."""
-    named = first.text.startswith(("t ", "t:")) and place.root_uri in first.text
+    named = first.text.startswith(("t ", "t:")) and place.table.uri in first.text
     certain = first.text.endswith("Nothing was written.")
     return None if first.error == "StoreFailed" and named and certain else f"no clear error: {first}"
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_disk_that_fills_up(case: str, tmp_path: Path, tally: Tally) -> None:
+def test_a_disk_that_fills_up(
+    case: str, tmp_path: Path, spelled: Callable[[Path], Place], tally: Tally
+) -> None:
     old, make = CASES[case]
     for pages in range(24):
         with disk(tmp_path / str(pages), 160) as folder:
-            place, work = Place(str(folder / "lake")), make()
-            Path(place.root_uri).mkdir()
+            (folder / "lake").mkdir()
+            place, work = spelled(folder / "lake"), make()
             if old is not None:
                 attempt(Work("replace", (), old), place)
             before = place.state()
@@ -66,11 +68,13 @@ def test_a_disk_that_fills_up(case: str, tmp_path: Path, tally: Tally) -> None:
     tally.settle()
 
 
-def test_a_disk_that_becomes_read_only(tmp_path: Path, tally: Tally) -> None:
+def test_a_disk_that_becomes_read_only(
+    tmp_path: Path, spelled: Callable[[Path], Place], tally: Tally
+) -> None:
     for case, (old, make) in CASES.items():
         with disk(tmp_path / case, 160) as folder:
-            place, work = Place(str(folder / "lake")), make()
-            Path(place.root_uri).mkdir()
+            (folder / "lake").mkdir()
+            place, work = spelled(folder / "lake"), make()
             if old is not None:
                 attempt(Work("replace", (), old), place)
             before = place.state()

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +20,10 @@ from hypothesis.stateful import (
 )
 
 from tests.faults.tally import ROUNDS, Tally
-from tests.faults.work import Outcome, Place, Work, attempt, in_order, until_landed
+from tests.faults.work import Outcome, Place, Work, attempt, in_order, rotated, until_landed
 from tests.faults.writer import Writer, race
 
+SPELLED = rotated("actors")
 PARTITIONS = ["a", "b/c", "x' OR '1'='1"]
 
 works = st.builds(
@@ -49,7 +51,8 @@ class Actors(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.place = Place(tempfile.mkdtemp(prefix="actors"))
+        self.folder = Path(tempfile.mkdtemp(prefix="actors"))
+        self.place = Place(next(SPELLED)(self.folder / "lake"))
         self.model: Any = None
         self.paused: list[tuple[Work, Writer]] = []
         self.stale: set[str] = set()  # runs that have begun and were overtaken
@@ -58,7 +61,7 @@ class Actors(RuleBasedStateMachine):
         for _, writer in self.paused:
             writer.kill()
             writer.ended()
-        shutil.rmtree(self.place.root_uri)
+        shutil.rmtree(self.folder)
 
     def landed(self, work: Work) -> None:
         self.model = work.after(self.model)

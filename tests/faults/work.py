@@ -2,9 +2,11 @@
 
 import os
 import uuid
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -31,8 +33,18 @@ SPELLINGS: dict[str, Callable[[Path], str]] = {  # of one local root, each of wh
 }
 
 
+ONLY = os.environ.get("SPELLING", "")  # the spelling of all local roots; without, each has its turn
+
+
+def rotated(name: str) -> Iterator[Callable[[Path], str]]:
+    """Yield the spellings, over and over, beginning at one that depends on a test's name alone."""
+    spellings = [SPELLINGS[ONLY]] if ONLY else list(SPELLINGS.values())
+    first = zlib.crc32(name.encode()) % len(spellings)
+    return cycle(spellings[first:] + spellings[:first])
+
+
 def _linked(path: Path) -> Path:
-    path.mkdir()
+    path.mkdir(exist_ok=True)
     link = path.with_name(f"link-{path.name}")
     link.symlink_to(path)
     return link
