@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.io_manager import DeltaIOManager
-from practicus_assets.assets.names import DIMENSION_TAG
+from practicus_assets.assets.report.names import DIMENSION_TAG
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, did_you_mean
 from practicus_assets.lake.delta.table import Table

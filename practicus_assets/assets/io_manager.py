@@ -10,8 +10,8 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from practicus_assets.assets.materialization import commit_metadata
-from practicus_assets.assets.names import COLUMNS
+from practicus_assets.assets.report.materialization import commit_metadata
+from practicus_assets.assets.report.names import COLUMNS
 from practicus_assets.assets.runs import pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming

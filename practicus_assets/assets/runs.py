@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.names import PARTITION_TAG, RANGE_TAGS, VERSION
+from practicus_assets.assets.report.names import PARTITION_TAG, RANGE_TAGS, VERSION
 from practicus_assets.instance.events import CLOCK_SKEW, last_conflict, materializations
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.snapshot import Snapshot

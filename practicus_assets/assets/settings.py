@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets import names
+from practicus_assets.assets.report import names
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.lake.partitions.scope import Key, Scope, Window
 from practicus_assets.lake.transactions.options import WriteOptions

@@ -7,11 +7,11 @@ from typing import Any, get_type_hints
 
 import dagster as dg
 
-from practicus_assets.assets.checks import audit_snapshot, check_results
-from practicus_assets.assets.data_version import data_version
 from practicus_assets.assets.io_manager import lake_of
-from practicus_assets.assets.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.output import output_of
+from practicus_assets.assets.report.checks import audit_snapshot, check_results
+from practicus_assets.assets.report.data_version import data_version
+from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.runs import partition_keys, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import AuditFailed, DeclarationError, LossyValues, SchemaMismatch, naming

@@ -10,9 +10,9 @@ from typing import Any, Unpack, cast, overload
 import dagster as dg
 
 from practicus_assets.assets.asset_options import AssetOptions, refuse_others
-from practicus_assets.assets.checks import check_specs
-from practicus_assets.assets.column_schema import table_schema
-from practicus_assets.assets.names import COLUMN_SCHEMA
+from practicus_assets.assets.report.checks import check_specs
+from practicus_assets.assets.report.column_schema import table_schema
+from practicus_assets.assets.report.names import COLUMN_SCHEMA
 from practicus_assets.assets.settings import PartitionBy, TableSettings
 from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition

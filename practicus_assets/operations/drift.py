@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
-from practicus_assets.assets.data_version import identity
-from practicus_assets.assets.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, VERSION
+from practicus_assets.assets.report.data_version import identity
+from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, VERSION
 from practicus_assets.errors import naming
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.snapshot import Snapshot

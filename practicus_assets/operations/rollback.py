@@ -8,9 +8,9 @@ import dagster as dg
 from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
-from practicus_assets.assets.data_version import identity
-from practicus_assets.assets.materialization import commit_metadata, partition_metadata
-from practicus_assets.assets.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, RESTORES
+from practicus_assets.assets.report.data_version import identity
+from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
+from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, RESTORES
 from practicus_assets.errors import DeclarationError
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.log import entries

@@ -11,7 +11,7 @@ import practicus_assets
 
 PACKAGE = Path(practicus_assets.__file__).parent
 MAP = PACKAGE.parent / "docs" / "development.md"
-MOST_MODULES, MOST_LINES = 14, 360
+MOST_MODULES, MOST_LINES = 14, 450  # a dozen and 300 are the rule; these are where it is surely broken
 DRAWERS = {"utils", "util", "helpers", "helper", "core", "base", "common", "manager", "misc"}
 
 

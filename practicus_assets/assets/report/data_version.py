@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from practicus_assets.assets.names import DATA_VERSION_TAG, FINGERPRINT
+from practicus_assets.assets.report.names import DATA_VERSION_TAG, FINGERPRINT
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.lake.transactions.commit import Commit

@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets import names
-from practicus_assets.assets.column_schema import table_schema
-from practicus_assets.assets.markdown import markdown
+from practicus_assets.assets.report import names
+from practicus_assets.assets.report.column_schema import table_schema
+from practicus_assets.assets.report.markdown import markdown
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table

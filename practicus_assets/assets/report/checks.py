@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.markdown import markdown
+from practicus_assets.assets.report.markdown import markdown
 from practicus_assets.errors import SchemaMismatch
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, schema_failure
 from practicus_assets.lake.contracts.contract import Contract
