@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from tests.servers.cluster import Cluster, wait_until
+from tests.servers.cluster import HANGS_S, Cluster, wait_until
 from tests.servers.deployment import Dagster, Deployment
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.seaweedfs import SeaweedFS
@@ -67,7 +67,7 @@ def pods(cluster: Cluster, place: str, run: str) -> dict[str, dict[str, Any]]:
     """The pods of the run's steps, by step."""
     selector = f"dagster/run-id={run},app.kubernetes.io/component=step_worker"
     cluster.kubectl(
-        "wait", "job", "-l", selector, "--for=condition=complete", "--timeout=60s", namespace=place
+        "wait", "job", "-l", selector, "--for=condition=complete", f"--timeout={HANGS_S}s", namespace=place
     )
     found = cluster.get("pods", place, selector)
     by_step = {pod["metadata"]["labels"]["dagster/op"]: pod for pod in found}
@@ -126,12 +126,14 @@ def test_a_run_that_is_cancelled_leaves_no_pod(
     started = ("StepWorkerStartedEvent", "table1_new")
     wait_until(
         lambda: started in [(e["__typename"], e.get("stepKey")) for e in dagster.events(cancelled)],
-        60,
+        HANGS_S,
         "a step to start",
     )
     dagster.cancel(cancelled)
     assert dagster.wait(cancelled) == "CANCELED"
-    wait_until(lambda: not cluster.get("pods", place, f"dagster/run-id={cancelled}"), 60, "the pods to go")
+    wait_until(
+        lambda: not cluster.get("pods", place, f"dagster/run-id={cancelled}"), HANGS_S, "the pods to go"
+    )
     assert not cluster.get("jobs", place, f"dagster/run-id={cancelled}")
 
 

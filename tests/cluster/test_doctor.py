@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from practicus_assets.workers.kubernetes.cluster import RIGHTS
-from tests.servers.cluster import Cluster, wait_until
+from tests.servers.cluster import HANGS_S, Cluster, wait_until
 from tests.servers.postgresql import PostgreSQL
 
 _ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ class Site:
     def examine(self, *options: str) -> tuple[int, dict[str, dict[str, str]], str]:
         """Return the doctor's exit code, its findings by check, and all that it wrote."""
         process = self.start("--json", *options)
-        output, errors = process.communicate(timeout=240)
+        output, errors = process.communicate(timeout=HANGS_S)
         assert output, errors
         sections = json.loads(output)["sections"]
         findings = {each["check"]: each for section in sections for each in section["findings"]}
@@ -185,7 +185,7 @@ def _kubeconfig(site: Site, name: str) -> Path:
     def read() -> str:
         return site.cluster.kubectl("get", "secret", name, "-o", path, namespace=site.namespace)
 
-    wait_until(read, 30, "the account's token")
+    wait_until(read, HANGS_S, "the account's token")
     config = json.loads(
         site.cluster.kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json")
     )
@@ -280,7 +280,7 @@ def test_a_gpu_that_no_node_offers_is_told_and_is_a_warning_where_nodes_come_whe
 def test_a_region_that_cannot_be_reached_does_not_hide_the_others(site: Site) -> None:
     site.workers["kubernetes"]["regions"] = {"eu": {"context": "no-such-context"}}
     process = site.start("--json", "--no-pods")
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=HANGS_S)
     sections = {each["title"].partition(",")[0]: each["findings"] for each in json.loads(output)["sections"]}
     assert process.returncode == 1
     first = sections["Region eu"][0]
@@ -291,13 +291,13 @@ def test_a_region_that_cannot_be_reached_does_not_hide_the_others(site: Site) ->
 
 def test_an_interrupted_doctor_leaves_no_pod(site: Site) -> None:
     site.workers["default"]["node_selector"] = {"no": "such-node"}
-    process = site.start("--timeout", "100")
-    wait_until(site.left, 60, "the trial's Job")
+    process = site.start("--timeout", "3600")
+    wait_until(site.left, HANGS_S, "the trial's Job")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANGS_S)
     assert process.returncode != 0
-    wait_until(lambda: not site.left(), 30, "the Job to go")
-    wait_until(lambda: not site.cluster.get("pods", site.namespace), 60, "the pod to go")
+    wait_until(lambda: not site.left(), HANGS_S, "the Job to go")
+    wait_until(lambda: not site.cluster.get("pods", site.namespace), HANGS_S, "the pod to go")
 
 
 def test_the_service_account_of_runs_is_asked_about_and_what_the_launcher_adds_must_exist(

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from deltalake import DeltaTable
 
+from practicus_assets.workers.kubernetes import pod_status
 from tests.servers.cluster import Cluster
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.seaweedfs import SeaweedFS
@@ -164,7 +165,7 @@ def test_a_successful_pod_goes_in_minutes_and_a_failed_one_stays_as_long_as_aske
 
 def test_a_step_that_runs_out_of_memory_is_tried_again_with_more(place: Place, run_pods: Any) -> None:
     run = place.run("hungry")
-    assert run.succeeded, run.output
+    assert run.succeeded, run.messages()
     given = [each["Resources"]["limits"]["memory"] for each in _starts(run, "hungry")]
     assert given == ["200Mi", "400Mi", "800Mi"][: len(given)]
     assert len(given) > 1
@@ -184,7 +185,7 @@ def test_an_operator_gives_a_run_more_memory_by_a_tag_or_in_the_launchpad(place:
     by_tag = place.run("hungry", tags={"practicus/worker.hungry": '{"memory": "1Gi"}'})
     by_config = place.run("hungry", config={"workers": {"hungry": {"memory": "1Gi"}}})
     for run in (by_tag, by_config):
-        assert run.succeeded, run.output
+        assert run.succeeded, run.messages()
         [start] = _starts(run, "hungry")
         assert start["Resources"]["limits"]["memory"] == "1Gi"
 
@@ -193,17 +194,17 @@ def test_a_step_whose_pod_is_deleted_while_it_writes_is_tried_again_and_the_tabl
     place: Place, cluster: Cluster, home_namespace: str, run_pods: Any
 ) -> None:
     process = place.start("interrupted")
-    until(lambda: place.newest("interrupted").events("STEP_START"), 60, "the step to start")
+    until(lambda: place.newest("interrupted").events("STEP_START"), "the step to start")
     time.sleep(5)
     [pod] = run_pods(place.newest("interrupted"))
     deleted = time.time()
     cluster.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false", namespace=home_namespace)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate()
     run = place.newest("interrupted")
     assert run.succeeded, output
     assert "WorkerLost: interrupted: its pod was taken away" in run.error("STEP_UP_FOR_RETRY", "interrupted")
     [noticed] = run.times("STEP_UP_FOR_RETRY", "interrupted")
-    assert noticed - deleted < 10
+    assert noticed - deleted < 60  # looked at each second, on a machine of any speed
     rows = place.table("interrupted").to_pyarrow_table()
     assert rows.num_rows == 100 << 16
     assert set(rows["attempt"].unique().to_pylist()) == {2}
@@ -218,9 +219,9 @@ def test_a_wrong_image_fails_at_once_with_the_reason_and_leaves_no_pod(place: Pl
     assert "WorkerRejected" in error
     assert "no-such-image" in error
     [start], [failure] = (run.times(kind, "imageless") for kind in ("STEP_WORKER_STARTING", "STEP_FAILURE"))
-    assert failure - start < 20
+    assert failure - start < pod_status.PATIENCE_S  # it was not waited for
     assert not run.events("STEP_UP_FOR_RETRY")
-    until(lambda: not run_pods(run), 60, "the pod to go")
+    until(lambda: not run_pods(run), "the pod to go")
 
 
 def test_a_pod_that_the_cluster_refuses_fails_its_step_with_the_reason(place: Place) -> None:
@@ -234,7 +235,7 @@ def test_the_job_that_is_printed_is_the_one_that_runs(
     place: Place, cluster: Cluster, home_namespace: str, tmp_path: Path
 ) -> None:
     run = place.run("tagged")
-    assert run.succeeded, run.output
+    assert run.succeeded, run.messages()
     [job] = cluster.get("jobs", home_namespace, f"dagster/run-id={run.run_id}")
     workers = tmp_path / "workers.yaml"
     workers.write_text(yaml.safe_dump(dict(place.config)))
@@ -280,7 +281,7 @@ def test_a_mistake_in_the_tag_of_one_step_fails_that_step_and_leaves_its_sibling
     error = run.error("STEP_FAILURE", "mistagged")
     assert "WorkerRejected: mistagged: the tag dagster-k8s/config of mistagged" in error
     assert "container_config.resorces is no field of Container (did you mean resources?)" in error
-    assert run.events("STEP_SUCCESS", "left"), run.output
+    assert run.events("STEP_SUCCESS", "left"), run.messages()
     assert len(place.rows("left")) == 1
 
 
@@ -325,21 +326,21 @@ def test_a_lake_in_a_folder_of_the_node_is_taken(place: Place, tmp_path: Path) -
     default = {**place.config["default"], "env": {**place.config["default"]["env"], "LAKE": "/lake/here"}}
     volumes = {**_STEPS_VOLUME, "/lake": {"hostPath": {"path": str(tmp_path)}}}
     run = place.run("homeless", config={"default": {**default, "volumes": volumes}})
-    assert run.succeeded, run.output
+    assert run.succeeded, run.messages()
     assert DeltaTable(str(tmp_path / "here" / "homeless")).to_pyarrow_table().num_rows == 1
 
 
 def test_a_sidecar_does_not_keep_the_pod_of_a_step_that_has_ended(place: Place, run_pods: Any) -> None:
     run = place.run("accompanied")
-    assert run.succeeded, run.output
-    until(lambda: not run_pods(run), 60, "the pod to go")
+    assert run.succeeded, run.messages()
+    until(lambda: not run_pods(run), "the pod to go")
 
 
 def test_a_pod_that_cannot_be_scheduled_says_why_while_it_waits(place: Place) -> None:
     process = place.start("huge")
-    until(lambda: "Insufficient cpu" in place.newest("huge").messages("huge"), 60, "the scheduler's reason")
+    until(lambda: "Insufficient cpu" in place.newest("huge").messages("huge"), "the scheduler's reason")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate()
 
 
 def test_a_step_that_takes_longer_than_its_time_limit_is_ended_and_says_so(place: Place) -> None:
@@ -361,7 +362,7 @@ def test_an_attempt_that_was_cut_off_and_comes_back_is_refused_and_reports_nothi
 ) -> None:
     """Its pod is deleted, but it is frozen and does not hear of it; the retry lands; then it thaws."""
     process = place.start(step)
-    until(lambda: place.newest(step).events("STEP_START"), 60, "the step to start")
+    until(lambda: place.newest(step).events("STEP_START"), "the step to start")
     run = place.newest(step)
     [pod] = run_pods(run)
     name = pod["metadata"]["name"]
@@ -369,7 +370,7 @@ def test_an_attempt_that_was_cut_off_and_comes_back_is_refused_and_reports_nothi
     assert len(processes) == 2, "the step, and the one that watches it"
     _signal(cluster, name, home_namespace, "SIGSTOP", *processes)
     cluster.kubectl("delete", "pod", name, "--wait=false", namespace=home_namespace)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate()
     assert run.succeeded, output
     assert place.rows(step) == [{"attempt": 2}]
     [child] = [pid for pid, parent in processes.items() if parent in processes]
@@ -380,7 +381,6 @@ def test_an_attempt_that_was_cut_off_and_comes_back_is_refused_and_reports_nothi
             and "given up on" in text
             and text
         ),
-        60,
         "the attempt to end",
     )
     assert says in log
@@ -406,7 +406,7 @@ def test_steps_of_one_run_go_to_the_regions_that_their_workers_name(
                 "env": {"PLACE": name},
             }
         run = place.run("regions", config={"kubernetes": {**place.config["kubernetes"], "regions": regions}})
-        assert run.succeeded, run.output
+        assert run.succeeded, run.messages()
         assert place.rows("in_west") == [{"place": "east", "also": "west-by-script"}]
         accounts = {
             pod["metadata"]["labels"]["dagster/op"]: pod["spec"]["serviceAccountName"]

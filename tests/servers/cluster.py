@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-_FORWARD_S = 30
-_GONE_S = 120
+HANGS_S = 900  # ends what hangs; a busy machine takes long
+_FORWARD_S = HANGS_S
+_GONE_S = HANGS_S
 
 
 class Cluster:
