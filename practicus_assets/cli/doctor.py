@@ -39,7 +39,7 @@ _MARKS: Mapping[Status, str] = {
     type=click.IntRange(1),
     default=120,
     show_default=True,
-    help="Seconds for which each pod is given.",
+    help="Seconds that each pod is given to end.",
 )
 @click.option(
     "--code-server",
@@ -84,10 +84,10 @@ def doctor(
             autoscaled=autoscaled,
             servers=servers,
         )
-        found = _shown(examination.sections(), as_json=as_json)
-    statuses = Counter(finding.status for _, findings in found for finding in findings)
+        examined = _shown(examination.sections(), as_json=as_json)
+    statuses = Counter(finding.status for _, findings in examined for finding in findings)
     if as_json:
-        sections = [{"title": title, "findings": findings} for title, findings in found]
+        sections = [{"title": title, "findings": findings} for title, findings in examined]
         output.print_json({"sections": sections, "count": dict(statuses)})
     else:
         output.console().print(", ".join(f"{statuses[each]} {_MARKS[each]}" for each in _MARKS))
@@ -106,7 +106,7 @@ def _instance() -> Iterator[dg.DagsterInstance | None]:
     except Exception as error:  # noqa: BLE001 whatever the storage or the launcher raises
         raise DeclarationError(
             f"the instance of DAGSTER_HOME cannot be opened: {said(error)}",
-            "Mend dagster.yaml, set the variables that it names, or see to its database. "
+            "Correct dagster.yaml, set the variables that it names, or check its database. "
             "Outside of the cluster a K8sRunLauncher needs load_incluster_config: false.",
         ) from None
     with instance:
@@ -115,7 +115,7 @@ def _instance() -> Iterator[dg.DagsterInstance | None]:
 
 def _shown(sections: Iterator[Section], *, as_json: bool) -> list[tuple[str, list[Finding]]]:
     """Return all findings; for people each section is printed once it is complete."""
-    found = []
+    shown = []
     progress = Console(stderr=True)
     for section in sections:
         if as_json or not progress.is_terminal:
@@ -125,8 +125,8 @@ def _shown(sections: Iterator[Section], *, as_json: bool) -> list[tuple[str, lis
                 findings = list(section.findings)
         if findings and not as_json:
             _print(section.title, findings)
-        found.append((section.title, findings))
-    return found
+        shown.append((section.title, findings))
+    return shown
 
 
 def _print(title: str, findings: Sequence[Finding]) -> None:

@@ -73,12 +73,12 @@ def worker(
     STEP is a step's key, or an asset's key. Nothing is created, and no cluster is asked. Values of
     environment variables that the instance's run launcher adds are hidden, for they may be secrets.
     """
-    job, found = _found(jobs(locations.definitions(**location)), step, job_name_)
+    job, job_step = _step_named(jobs(locations.definitions(**location)), step, job_name_)
     with dagster_instance() if instance_is_set() else dg.DagsterInstance.ephemeral() as instance:
-        tags = {**job.run_tags, **_partition(found, partition, instance), **dict(map(_tag, run_tags))}
+        tags = {**job.run_tags, **_partition(job_step, partition, instance), **dict(map(_tag, run_tags))}
         answer = _answer(
             job,
-            found,
+            job_step,
             tags,
             instance,
             attempt=attempt or 1 + out_of_memory + lost,
@@ -93,12 +93,12 @@ def worker(
         _show(answer, job)
 
 
-def _found(known: Sequence[JobPlan], name: str, job: str | None) -> tuple[JobPlan, Step]:
+def _step_named(plans: Sequence[JobPlan], name: str, job: str | None) -> tuple[JobPlan, Step]:
     """Return the step of that name, or that makes the asset of that name."""
-    if job is not None and job not in [each.name for each in known]:
-        names = ", ".join(each.name for each in known)
-        raise DeclarationError(f"there is no job {job!r} here; there are {names}.", "Mend --job.")
-    choice = [each for each in known if job in {None, each.name}]
+    if job is not None and job not in [each.name for each in plans]:
+        names = ", ".join(each.name for each in plans)
+        raise DeclarationError(f"there is no job {job!r} here; there are {names}.", "Correct --job.")
+    choice = [each for each in plans if job in {None, each.name}]
     matches = [(each, step) for each in choice for step in each.steps if name in {step.key, *step.assets}]
     keys = sorted({step.key for _, step in matches})
     if len(keys) > 1:
@@ -117,9 +117,9 @@ def _partition(step: Step, key: str | None, instance: dg.DagsterInstance) -> dic
         return {}
     if step.partitions_def is None:
         raise DeclarationError(f"{step.key} has no partitions, and --partition is {key!r}.", "Leave it out.")
-    known = step.partitions_def.get_partition_keys(dynamic_partitions_store=instance)
-    if key not in known:
-        has = f"{len(known)}, from {known[0]} to {known[-1]}" if known else "none"
+    keys = step.partitions_def.get_partition_keys(dynamic_partitions_store=instance)
+    if key not in keys:
+        has = f"{len(keys)}, from {keys[0]} to {keys[-1]}" if keys else "none"
         raise DeclarationError(
             f"{step.key} has no partition {key!r}; it has {has}.",
             "Give a key as Dagster shows it; of two dimensions, joined by '|'.",
@@ -229,8 +229,8 @@ def _yaml(manifest: Mapping[str, Any]) -> str:
 
 def _show(answer: _Answer, job: JobPlan) -> None:
     console = output.console()
-    made = f", which makes {', '.join(answer.assets)}" if set(answer.assets) - {answer.step} else ""
-    console.print(f"[bold]{escape(answer.step)}[/bold]{escape(made)}, in {escape(job.label)}")
+    makes = f", which makes {', '.join(answer.assets)}" if set(answer.assets) - {answer.step} else ""
+    console.print(f"[bold]{escape(answer.step)}[/bold]{escape(makes)}, in {escape(job.label)}")
     if not job.has_workers:
         console.print(
             f"[yellow]![/yellow] The executor is {job.executor}, not worker_executor, which is not asked."

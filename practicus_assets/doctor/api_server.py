@@ -1,4 +1,4 @@
-"""The API server, as far as only an examination asks it: versions, rights, objects by name, nodes."""
+"""An API server's answers to questions that only an examination asks: version, rights, objects, nodes."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ CLUSTER_KINDS = {kind for kind, path in _PATHS.items() if "{namespace}" not in p
 
 
 class Forbidden(Exception):
-    """Whoever asks has no right to know."""
+    """The caller has no right to see this."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ApiServer:
     """The API server of a region.
 
     Attributes:
-        cluster: the region's.
+        cluster: the region's cluster.
 
     """
 
@@ -48,10 +48,10 @@ class ApiServer:
         """Return whether something is allowed in the pods' namespace.
 
         Args:
-            verb: such as "create".
-            group: of the API, empty for the first one.
-            resource: such as "pods" or "pods/log".
-            account: namespace and name of a service account; None asks for whoever asks.
+            verb: the verb, e.g. "create".
+            group: the API group; empty for the core group.
+            resource: the resource, e.g. "pods" or "pods/log".
+            account: the namespace and name of a service account; None asks for the caller.
 
         Raises:
             Forbidden: if that may not be asked.
@@ -94,8 +94,8 @@ class ApiServer:
             Forbidden: if they may not be seen.
 
         """
-        found: list[Mapping[str, Any]] = self._call("GET", "/api/v1/nodes")["items"]
-        return found
+        nodes: list[Mapping[str, Any]] = self._call("GET", "/api/v1/nodes")["items"]
+        return nodes
 
     def _call(
         self, method: str, path: str, *, body: Any = None, accept: str = "application/json"
@@ -115,5 +115,5 @@ class ApiServer:
                 raise Forbidden from error
             raise
         response = answer[0] if isinstance(answer, tuple) else answer
-        found: dict[str, Any] = json.loads(response.data)
-        return found
+        parsed: dict[str, Any] = json.loads(response.data)
+        return parsed

@@ -1,4 +1,4 @@
-"""Capacity: whether there is a node on which a pod could ever run."""
+"""Capacity: whether there is a node on which a pod fits."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +20,13 @@ def capacity(
     *,
     autoscaled: bool,
 ) -> Iterator[Finding]:
-    """Yield the pods' requests that no node can satisfy, be it empty.
+    """Yield resource requests that would not fit even on an empty node.
 
     Args:
-        nodes: of the cluster.
-        pods: each with the name of its step, its spec, and the most memory that a retry may get.
-        autoscaled: whether nodes are added when pods want them; then nothing is beyond hope.
+        nodes: the cluster's nodes, as manifests.
+        pods: for each pod the name of its step, its spec, and the most memory that a retry may get.
+        autoscaled: whether nodes are added when pods want them; then a missing node is a warning, not a
+            failure.
 
     """
     lacking: dict[str, list[str]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Code servers: whether they answer the process that asks, as they must the webserver and the daemon."""
+"""Checks that code servers are reachable from here, as they must be from the webserver and the daemon."""
 
 import subprocess
 import sys
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from practicus_assets.doctor.finding import Finding, failed, ok
 
 _ANSWER_S = 60
-_ADVICE = "See to its pod, its Service, and the network policies between it and this process."
+_ADVICE = "Check its pod, its Service, and the network policies between it and this process."
 
 
 def code_servers(addresses: Sequence[str]) -> Iterator[Finding]:
     """Yield whether code servers answer.
 
     Args:
-        addresses: each `HOST:PORT`, as in workspace.yaml.
+        addresses: the code servers' addresses as `HOST:PORT`, see workspace.yaml.
 
     """
     for address in addresses:

@@ -14,10 +14,10 @@ class Finding:
     """What one check found.
 
     Attributes:
-        check: what was looked at.
+        check: the name of the check.
         status: "failed" if steps will fail, "warning" if some may.
-        found: what there is.
-        advice: what to do; empty if there is nothing to do.
+        found: what the check found, as a phrase.
+        advice: what to do about it; empty if nothing has to be done.
 
     """
 
@@ -59,8 +59,8 @@ class Section:
     """Findings about one place.
 
     Attributes:
-        title: of the place.
-        findings: each is looked for when it is asked for.
+        title: the name of the place.
+        findings: the findings; each check runs when its finding is taken.
 
     """
 

@@ -1,4 +1,4 @@
-"""The machine: whether local steps can do their work here."""
+"""Checks that local steps can run on this machine."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""The probe: what a worker's process finds where it runs.
+"""The probe: what a process finds out about the place where a worker runs.
 
 In a pod its source is run, for the image may hold another version of this package, or none: so it imports
 nothing of the package before it needs it, and every result is plain data: check, status, found, advice.
@@ -19,7 +19,7 @@ from typing import Any, Literal
 Result = tuple[str, Literal["ok", "warning", "failed", "not checked"], str, str]
 
 MARK = "practicus-probe:"  # begins the line of the log that holds the results
-VARIABLE = "PRACTICUS_PROBE"  # what the probe is told, JSON: the arguments of `look`
+VARIABLE = "PRACTICUS_PROBE"  # the arguments of `look`
 
 _MUST_MATCH = ("practicus-assets", "dagster")
 _DISTRIBUTIONS = (*_MUST_MATCH, "deltalake")
@@ -27,19 +27,19 @@ _TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
 _SHORTEST_SECRET = 5
 _LONGEST_TEXT = 500
-# a store that does not answer is told in seconds; options of the lake itself go before these
+# a store that does not answer is reported in seconds; options of the lake itself go before these
 _PATIENCE = {"max_retries": "2", "retry_timeout": "15s", "connect_timeout": "5s", "timeout": "15s"}
 
 
 def versions() -> dict[str, str]:
     """Return the versions that the processes of a run should share; of what is not installed, "none"."""
-    found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    installed = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
     for name in _DISTRIBUTIONS:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "none"
-    return found
+            installed[name] = "none"
+    return installed
 
 
 def main(loaders: Sequence[Callable[[], Any]]) -> None:
@@ -66,7 +66,7 @@ def look(
     expected: Mapping[str, str],
     instance: Mapping[str, str] | None,
     durable: Sequence[str],
-    wants_token: bool,  # noqa: FBT001 told as JSON
+    wants_token: bool,  # noqa: FBT001 passed as JSON
 ) -> Iterator[Result]:
     """Yield what a step's process in a pod finds.
 
@@ -149,8 +149,8 @@ def lakes(definitions: Any, durable: Sequence[str] | None) -> Iterator[Result]:
     """Yield whether each lake of a code location can be written, and keeps commits apart.
 
     Args:
-        definitions: of the code location.
-        durable: folders that outlive this process's pod; None if it is in none.
+        definitions: the definitions of the code location.
+        durable: folders that outlive this process's pod; None if it is not in a pod.
 
     """
     from practicus_assets.assets.catalog import catalog  # noqa: PLC0415 see the module's docstring
@@ -217,8 +217,8 @@ def _instance(reference: Mapping[str, str]) -> Iterator[Result]:
     from dagster._core.instance.ref import InstanceRef  # noqa: PLC0415
 
     began = time.monotonic()
-    found: Any = InstanceRef
-    with dg.DagsterInstance.from_ref(found.from_dict(dict(reference))) as instance:
+    reference_class: Any = InstanceRef
+    with dg.DagsterInstance.from_ref(reference_class.from_dict(dict(reference))) as instance:
         instance.get_runs_count()
         storage = type(instance.run_storage).__name__
     yield "instance", "ok", f"{storage} answers, in {time.monotonic() - began:.1f} s", ""

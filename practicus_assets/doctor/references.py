@@ -19,16 +19,16 @@ _OF_VARIABLE = {"configMapKeyRef": "ConfigMap", "secretKeyRef": "Secret"}
 
 def references(pod: Mapping[str, Any]) -> set[Reference]:
     """Return what a pod's spec names and cannot start without."""
-    found = {("service account", str(pod.get("serviceAccountName") or "default"))}
+    names = {("service account", str(pod.get("serviceAccountName") or "default"))}
     for field, kind in (("priorityClassName", "PriorityClass"), ("runtimeClassName", "RuntimeClass")):
         if pod.get(field):
-            found.add((kind, pod[field]))
-    found |= {("Secret", each["name"]) for each in pod.get("imagePullSecrets") or ()}
+            names.add((kind, pod[field]))
+    names |= {("Secret", each["name"]) for each in pod.get("imagePullSecrets") or ()}
     for container in (*(pod.get("initContainers") or ()), *pod["containers"]):
-        found |= set(_of_container(container))
+        names |= set(_of_container(container))
     for volume in pod.get("volumes") or ():
-        found |= set(_of_volume(volume))
-    return found
+        names |= set(_of_volume(volume))
+    return names
 
 
 def _of_container(container: Mapping[str, Any]) -> Iterator[Reference]:
@@ -74,7 +74,7 @@ def existence(server: ApiServer, wanted: Iterable[Reference]) -> Iterator[Findin
     if unknown:
         yield not_checked(
             "named objects",
-            f"whoever runs this may not see {', '.join(unknown)}",
+            f"the caller may not see {', '.join(unknown)}",
             "Run doctor with more rights.",
         )
 
@@ -87,7 +87,7 @@ def _claim(server: ApiServer, name: str, claim: Mapping[str, Any]) -> Iterator[F
         yield ok(check, "it is bound")
         return
     if phase == "Lost":
-        yield failed(check, "its volume is gone", "Restore the volume, or make the claim anew.")
+        yield failed(check, "its volume is gone", "Restore the volume, or create the claim again.")
         return
     yield warning(check, f"it is {phase}", "It is bound with its first pod, if its class says so.")
     if storage_class:

@@ -93,7 +93,7 @@ class RegionExamination:
             nodes = self._server.nodes()
         except Forbidden:
             advice = "Run doctor as a cluster's administrator."
-            yield not_checked("nodes", "whoever runs this may not list nodes", advice)
+            yield not_checked("nodes", "the caller may not list nodes", advice)
             return
         asked = [(each.step, pod, each.worker.memory_limit) for each, pod in self._pods]
         yield from capacity(nodes, asked, autoscaled=self._autoscaled)
@@ -113,6 +113,6 @@ def _problem(error: Exception) -> tuple[str, str]:
     if isinstance(error, ApiException):
         return (
             f"the API server answered: {message_of(error)}",
-            "See to the kubeconfig's credentials and context.",
+            "Check the kubeconfig's credentials and context.",
         )
-    return f"it cannot be reached: {error}", "See to the kubeconfig's server, the network, and the cluster."
+    return f"it cannot be reached: {error}", "Check the kubeconfig's server, the network and the cluster."

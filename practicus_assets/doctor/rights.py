@@ -13,11 +13,11 @@ def rights(server: ApiServer, account: tuple[str, str] | None = None) -> Iterato
     """Yield whether the executor's calls are allowed.
 
     Args:
-        server: of the region.
-        account: namespace and name of the service account of runs; None asks for whoever runs this.
+        server: the region's API server.
+        account: the namespace and name of the service account of runs; None asks for the caller.
 
     """
-    who = f"service account {account[1]}" if account is not None else "whoever runs this"
+    who = f"service account {account[1]}" if account is not None else "the caller"
     check = f"rights of {who}"
     try:
         missing = [right for right in RIGHTS if not server.may(*right, account)]

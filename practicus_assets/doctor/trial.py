@@ -94,7 +94,10 @@ def trial_job(assignment: Assignment, settings: TrialSettings) -> dict[str, Any]
         "wants_token": bool(pod.get("automountServiceAccountToken")),
     }
     pod["terminationGracePeriodSeconds"] = 1  # it has nothing to finish
-    container["env"].append({"name": probe.VARIABLE, "value": json.dumps(asked)})
+    container["env"] += [
+        {"name": probe.VARIABLE, "value": json.dumps(asked)},
+        {"name": variables.IN_POD, "value": "no"},  # the probe looks by itself whether the lake stays
+    ]
     container["args"] = ["python", "-W", "ignore", "-c", _script(settings.locations)]
     return job
 
@@ -121,9 +124,9 @@ def trial(cluster: Cluster, job: Mapping[str, Any], seconds: float) -> list[Find
     """Return what a pod finds where it runs, or why it did not start; the pod is removed in any case.
 
     Args:
-        cluster: where it is to run.
-        job: as `trial_job` makes it.
-        seconds: after which it is given up.
+        cluster: the cluster on which it runs.
+        job: the Job that `trial_job` returned.
+        seconds: the time after which it is given up.
 
     """
     name = job["metadata"]["name"]
@@ -131,23 +134,23 @@ def trial(cluster: Cluster, job: Mapping[str, Any], seconds: float) -> list[Find
         each for each in job["spec"]["template"]["spec"]["containers"] if each["name"] == CONTAINER
     )
     what = f"pod of image {container['image']}"
-    found: list[Finding] = []
+    findings: list[Finding] = []
     try:
         cluster.create_job(job)
-        found += _outcome(cluster, name, what, seconds)
+        findings += _outcome(cluster, name, what, seconds)
     except ApiException as error:
-        found.append(
+        findings.append(
             failed(
                 what,
                 f"the API server refused: {message_of(error)}",
-                "Mend the worker, or the namespace's rules.",
+                "Correct the worker, or the namespace's rules.",
             )
         )
     except UNREACHABLE as error:
-        found.append(failed(what, f"the API server went away: {error}", "Run doctor again."))
+        findings.append(failed(what, f"the API server went away: {error}", "Run doctor again."))
     finally:  # an interrupt too
-        found += _removed(cluster, name)
-    return found
+        findings += _removed(cluster, name)
+    return findings
 
 
 def _outcome(cluster: Cluster, job: str, what: str, seconds: float) -> Iterator[Finding]:
@@ -169,7 +172,7 @@ def _outcome(cluster: Cluster, job: str, what: str, seconds: float) -> Iterator[
             yield failed(what, *_told(end.error, _last_line(cluster, pod) if end.started else ""))
             return
         waits = pod_status.obstacle(pod) or _warning(cluster, pod)
-    advice = "Mend what it waits for, or give it longer: --timeout."
+    advice = "Provide what it waits for, or give it longer: --timeout."
     yield failed(what, f"it did not come to its end in {seconds:.0f} s. {waits or 'It runs.'}", advice)
 
 
@@ -194,7 +197,7 @@ def _results(cluster: Cluster, pod: Mapping[str, Any], what: str, took: float) -
     lines = cluster.log_tail(pod["metadata"]["name"], CONTAINER).splitlines()
     line = next((each for each in reversed(lines) if each.startswith(probe.MARK)), None)
     if line is None:
-        yield failed(what, "it ran, and its log cannot be read", "See to the right: get pods/log.")
+        yield failed(what, "it ran, and its log cannot be read", "Grant the right: get pods/log.")
         return
     node = pod["spec"].get("nodeName")
     yield Finding(what, "ok", f"it started on node {node}, looked around and ended in {took:.0f} s")

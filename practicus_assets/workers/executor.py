@@ -80,9 +80,9 @@ class WorkerExecutor(StepDelegatingExecutor):
     """Delegates steps to workers, and decides by the class of a failure whether a step is tried again.
 
     Args:
-        handler: starts, watches and ends workers.
-        why: what decided that it is this one.
-        options: of Dagster's `StepDelegatingExecutor`.
+        handler: the handler that starts, watches and ends workers.
+        why: what decided that steps run there.
+        options: the options of Dagster's `StepDelegatingExecutor`.
 
     """
 
@@ -148,7 +148,7 @@ class WorkerExecutor(StepDelegatingExecutor):
         )
 
     def _pop_events(self, instance: Any, run_id: str, seen_storage_ids: Any) -> Any:
-        """Return new events, without those by which an attempt that was given up on ends its step again."""
+        """Return new events, minus late end-of-step events from abandoned attempts."""
         events = super()._pop_events(instance, run_id, seen_storage_ids)
         return [
             each
@@ -164,13 +164,13 @@ class WorkerExecutor(StepDelegatingExecutor):
             except DeclarationError as error:
                 yield str(error)
         steps = {each.key for each in execution_plan.steps}
-        known = {*steps, *(key.partition("[")[0] for key in steps), "*"}
+        keys = {*steps, *(key.partition("[")[0] for key in steps), "*"}
         named = {key: f"run config, workers: {key}" for key in self._handler.configuration.workers}
         tags = plan_context.dagster_run.tags
         prefix = f"{WORKER_TAG}."
         named |= {tag.removeprefix(prefix): f"run tag {tag}" for tag in tags if tag.startswith(prefix)}
         for key, source in named.items():
-            if key not in known:
+            if key not in keys:
                 yield f"{source} names no step of this run, and changes nothing."
 
     def _tries_again(self, failure: Failure, lost: int) -> bool:

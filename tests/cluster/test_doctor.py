@@ -112,7 +112,7 @@ def test_all_is_well_where_steps_can_run_and_no_pod_is_left(site: Site, image: s
     assert code == 0
     assert {
         "API server",
-        "rights of whoever runs this",
+        "rights of the caller",
         "named objects",
         "nodes",
         f"pod of image {image}",
@@ -133,7 +133,7 @@ def test_a_service_account_without_rights_is_told_which_it_lacks(site: Site) -> 
     site.environment["KUBECONFIG"] = str(_kubeconfig(site, "nobody"))
     code, findings, _ = site.examine()
     assert code == 1
-    rights = findings["rights of whoever runs this"]
+    rights = findings["rights of the caller"]
     assert rights["status"] == "failed"
     for missing in ("create jobs", "patch jobs", "list pods", "get pods/log", "list events"):
         assert missing in rights["found"]
@@ -322,7 +322,7 @@ def test_the_service_account_of_runs_is_asked_about_and_what_the_launcher_adds_m
     code, findings, output = site.examine("--no-pods")
     assert code == 1
     assert "K8sRunLauncher" in findings["the job of all assets"]["found"]
-    assert findings["rights of whoever runs this"]["status"] == "ok"
+    assert findings["rights of the caller"]["status"] == "ok"
     assert findings["rights of service account default"]["status"] == "failed"
     assert "create jobs" in findings["rights of service account default"]["found"]
     assert findings["ConfigMap no-such-settings"]["status"] == "failed"

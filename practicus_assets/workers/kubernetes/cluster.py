@@ -1,4 +1,4 @@
-"""A cluster, through the few calls of its API that workers need."""
+"""A region's API server, and the few calls that workers make."""
 
 import json
 import os
@@ -34,8 +34,8 @@ class Cluster:
     """One region's API server.
 
     Args:
-        region: which.
-        namespace: of the pods.
+        region: the region.
+        namespace: the namespace of the pods.
 
     Raises:
         DeclarationError: if the kubeconfig file or its context is not there.
@@ -51,8 +51,8 @@ class Cluster:
         """Return a region's cluster; where the region names no namespace, pods go to that of the run.
 
         Args:
-            region: which.
-            launcher: the instance's run launcher, which knows where runs go.
+            region: the region.
+            launcher: the instance's run launcher, which knows the namespace of runs.
 
         """
         of_runs = own_namespace() or getattr(launcher, "job_namespace", None) or "default"
@@ -122,8 +122,8 @@ class Cluster:
     def events(self, kind: str, name: str) -> list[dict[str, Any]]:
         """Return the warnings about an object, oldest first."""
         selector = f"involvedObject.kind={kind},involvedObject.name={name},type=Warning"
-        found = self._items(self._core.list_namespaced_event, field_selector=selector)
-        return sorted(found, key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
+        warnings = self._items(self._core.list_namespaced_event, field_selector=selector)
+        return sorted(warnings, key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
 
     def log_tail(self, pod: str, container: str) -> str:
         """Return the last lines that a container wrote; nothing if there are none to be had."""
@@ -168,8 +168,8 @@ class Cluster:
 
     def _items(self, call: Callable[..., Any], **arguments: str) -> list[dict[str, Any]]:
         answer = call(self.namespace, _preload_content=False, _request_timeout=TIMEOUT_S, **arguments)
-        found: list[dict[str, Any]] = json.loads(answer.data)["items"]
-        return found
+        items: list[dict[str, Any]] = json.loads(answer.data)["items"]
+        return items
 
     def _unless_gone(
         self, call: Callable[..., Any], *arguments: Any, parsed: bool = False, **options: Any
@@ -180,5 +180,5 @@ class Cluster:
             if error.status == 404:  # noqa: PLR2004 not found
                 return None
             raise
-        found: Mapping[str, Any] = json.loads(answer.data) if parsed else {}
-        return dict(found)
+        manifest: Mapping[str, Any] = json.loads(answer.data) if parsed else {}
+        return dict(manifest)

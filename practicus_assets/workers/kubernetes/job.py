@@ -104,10 +104,10 @@ def _job(
 
 
 def _labels(run: dg.DagsterRun, step: str) -> dict[str, str]:
-    found = {"dagster/job": run.job_name, "dagster/op": step, RUN_LABEL: run.run_id}
+    labels = {"dagster/job": run.job_name, "dagster/op": step, RUN_LABEL: run.run_id}
     if run.remote_job_origin is not None:
-        found["dagster/code-location"] = run.remote_job_origin.location_name
-    return found
+        labels["dagster/code-location"] = run.remote_job_origin.location_name
+    return labels
 
 
 def _last_by(items: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a pod says of itself: why it waits, and why it ended.
+"""What a pod's status says: why it waits, and why it ended.
 
 The fields are those of the Kubernetes API (`PodStatus`); pods are manifests, as the API server gives them.
 """
@@ -143,7 +143,7 @@ def _error(
     if ended in _NOT_STARTED:
         return WorkerRejected(
             f"container {container['name']} cannot start ({ended}: {terminated.get('message') or '?'}).",
-            "Mend the worker's image or command.",
+            "Correct the worker's image or command.",
         )
     if terminated or status.get("phase") in {"Failed", "Succeeded"}:
         return _crash(status, container, terminated)
@@ -201,11 +201,11 @@ def _crash(
 ) -> WorkerCrashed:
     code = terminated.get("exitCode")
     signal = f" (signal {code - 128})" if code is not None and code > 128 else ""  # noqa: PLR2004 shells' rule
-    said = terminated.get("reason") or status.get("reason") or status.get("phase")
+    reason = terminated.get("reason") or status.get("reason") or status.get("phase")
     name = container.get("name")
     whose = "its process" if name in {None, CONTAINER} else f"container {name}"
     return WorkerCrashed(
-        f"{whose} ended with exit code {code}{signal}, {said}, before it reported the step's result.",
+        f"{whose} ended with exit code {code}{signal}, {reason}, before it reported the step's result.",
         "Its last log lines are below.",
     )
 
@@ -217,13 +217,13 @@ def _rejection(status: Mapping[str, Any], blocked_s: float) -> WorkerRejected | 
         if why in _BLOCKED and lasts:
             return WorkerRejected(
                 f"container {name} cannot start ({why}: {message or 'no message'}).",
-                "Mend the worker's image or configuration.",
+                "Correct the worker's image or configuration.",
             )
     return None
 
 
 def is_blocked(pod: Mapping[str, Any]) -> bool:
-    """Whether a container waits for what does not come by itself, such as a registry that does not answer."""
+    """Whether a container is stuck in a state that needs intervention, such as an image that is not there."""
     return any(state.get("reason") in _BLOCKED for _, state in _waiting(pod.get("status") or {}))
 
 
@@ -252,27 +252,27 @@ def has_started(pod: Mapping[str, Any]) -> bool:
 
 
 def _container(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    each: Mapping[str, Any]
-    for each in status.get("containerStatuses") or ():
-        if each["name"] == CONTAINER:
-            return each
+    container: Mapping[str, Any]
+    for container in status.get("containerStatuses") or ():
+        if container["name"] == CONTAINER:
+            return container
     return {}
 
 
 def _ended_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the step's container, or the init container that failed before it."""
-    each: Mapping[str, Any]
-    for each in status.get("initContainerStatuses") or ():
-        if ((each.get("state") or {}).get("terminated") or {}).get("exitCode"):
-            return each
+    container: Mapping[str, Any]
+    for container in status.get("initContainerStatuses") or ():
+        if ((container.get("state") or {}).get("terminated") or {}).get("exitCode"):
+            return container
     return _container(status)
 
 
 def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        waiting = (each.get("state") or {}).get("waiting")
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        waiting = (container.get("state") or {}).get("waiting")
         if waiting:
-            yield each["name"], waiting
+            yield container["name"], waiting
 
 
 def _disruption(status: Mapping[str, Any]) -> str:
@@ -283,7 +283,9 @@ def _disruption(status: Mapping[str, Any]) -> str:
 
 
 def _memory_of(pod: Mapping[str, Any]) -> str:
-    for each in (pod.get("spec") or {}).get("containers") or ():
-        if each["name"] == CONTAINER:
-            return str(((each.get("resources") or {}).get("limits") or {}).get("memory", "an unknown amount"))
+    for container in (pod.get("spec") or {}).get("containers") or ():
+        if container["name"] == CONTAINER:
+            return str(
+                ((container.get("resources") or {}).get("limits") or {}).get("memory", "an unknown amount")
+            )
     return "an unknown amount"

@@ -1,4 +1,4 @@
-"""Pods: workers on a cluster, one Job an attempt, read before they are judged."""
+"""Runs each attempt as a Kubernetes Job, and reads the pod's status to classify failures."""
 
 import contextlib
 import re
@@ -39,7 +39,7 @@ _SLOW_START_S = 15.0  # after which a pod that has not started is asked why
 
 @dataclass
 class _StepPod:
-    """What is known of a step's newest attempt."""
+    """The pod of a step's newest attempt, as far as it was seen."""
 
     run_id: str
     attempt: int
@@ -49,9 +49,9 @@ class _StepPod:
     since: float = field(default_factory=time.monotonic)
     pod: str = ""  # its uid, once it was seen
     unmade: dict[str, Any] | None = None  # its Job, where the API server did not say that it made it
-    blocked: float | None = None  # since when its pod waits for what does not come by itself
+    blocked: float | None = None  # when its pod became stuck (e.g. bad image)
     has_sidecar: bool = False
-    told: str = ""  # the last obstacle that was reported
+    obstacle: str = ""  # the last one that was reported
 
 
 class PodHandler(WorkerHandler):
@@ -61,37 +61,37 @@ class PodHandler(WorkerHandler):
         super().__init__(configuration)
         self._launcher = launcher
         self._clusters: dict[str, Cluster] = {}
-        self._watched: dict[str, _StepPod] = {}
+        self._step_pods: dict[str, _StepPod] = {}
         self._pages: dict[str, tuple[float, dict[str, list[dict[str, Any]]]]] = {}
         self._unreachable: set[str] = set()
         self._owners: dict[bool, dict[str, str] | None] = {}
 
     @property
     def name(self) -> str:
-        """How Dagster calls it in the run's log."""
+        """The backend's name in the run's log."""
         return "Kubernetes pods"
 
     def ended(self, step: str, *, succeeded: bool) -> None:
         """Let the pod of a step that succeeded go in minutes; others stay as long as their worker says."""
         super().ended(step, succeeded=succeeded)
-        watch = self._watched.get(step)
-        if watch is None or not succeeded:
+        step_pod = self._step_pods.get(step)
+        if step_pod is None or not succeeded:
             return
         try:
-            watch.cluster.keep_job(watch.job, self.configuration.keep_succeeded_seconds)
+            step_pod.cluster.keep_job(step_pod.job, self.configuration.keep_succeeded_seconds)
         except (ApiException, *UNREACHABLE):
             return  # it then stays as long as a failed one
 
     def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
-        watch = self._watch(attempt)
-        worker, cluster = watch.assignment.worker, watch.cluster
+        step_pod = self._step_pod(attempt)
+        worker, cluster = step_pod.assignment.worker, step_pod.cluster
         owner = None
         if cluster.region.in_cluster and cluster.namespace == own_namespace():
             with refusals(cluster.region, cluster.namespace):
                 owner = self._owner(resumed=attempt.instance.run_will_resume(attempt.run.run_id))
         job = step_job(
-            watch.job,
-            watch.assignment,
+            step_pod.job,
+            step_pod.assignment,
             attempt.run,
             environment=attempt.environment(worker, cluster.region.roots),
             launcher=self._launcher,
@@ -100,76 +100,76 @@ class PodHandler(WorkerHandler):
         container = job["spec"]["template"]["spec"]["containers"][0]
         yield dg.DagsterEvent.step_worker_starting(
             attempt.step_context,
-            f'Executing step "{attempt.step}" in Kubernetes job {watch.job}, attempt {attempt.number}.',
+            f'Executing step "{attempt.step}" in Kubernetes job {step_pod.job}, attempt {attempt.number}.',
             {
-                "Kubernetes Job name": watch.job,
+                "Kubernetes Job name": step_pod.job,
                 "Kubernetes Namespace": cluster.namespace,
                 "Region": cluster.region.name or "default",
                 "Image": container["image"],
                 "Resources": dg.MetadataValue.json(container.get("resources", {})),
-                "Watch": cluster.kubectl("logs", "--follow", f"job/{watch.job}"),
+                "Follow": cluster.kubectl("logs", "--follow", f"job/{step_pod.job}"),
             },
         )
-        watch.unmade = job
-        self._make(watch)
+        step_pod.unmade = job
+        self._make(step_pod)
 
-    def _make(self, watch: _StepPod) -> None:
+    def _make(self, step_pod: _StepPod) -> None:
         """Create a step's Job, or leave it to the next look where the API server does not answer."""
         try:
-            watch.cluster.create_job(watch.unmade)
+            step_pod.cluster.create_job(step_pod.unmade)
         except ApiException as error:
             if not may_pass(error):
-                raise refusal(watch.cluster.region, watch.cluster.namespace, error) from error
+                raise refusal(step_pod.cluster.region, step_pod.cluster.namespace, error) from error
         except UNREACHABLE:
             return
         else:
-            watch.unmade, watch.since = None, time.monotonic()
+            step_pod.unmade, step_pod.since = None, time.monotonic()
 
     def _look(self, attempt: Attempt) -> Failure | None:
-        watch = self._watch(attempt)
+        step_pod = self._step_pod(attempt)
         try:
-            if watch.unmade is not None:
-                self._make(watch)
-            pods = self._page(attempt, watch.cluster).get(watch.job, [])
-            failure = self._judged(attempt, watch, pods)
+            if step_pod.unmade is not None:
+                self._make(step_pod)
+            pods = self._page(attempt, step_pod.cluster).get(step_pod.job, [])
+            failure = self._judged(attempt, step_pod, pods)
         except WorkerRejected as error:
             failure = Failure(error)
         except ApiException as error:  # the step may be well, and reports by itself
-            self._tell_unreachable(attempt, watch.cluster, message_of(error))
+            self._tell_unreachable(attempt, step_pod.cluster, message_of(error))
             return None
         except UNREACHABLE as error:
-            self._tell_unreachable(attempt, watch.cluster, str(error))
+            self._tell_unreachable(attempt, step_pod.cluster, str(error))
             return None
-        self._unreachable.discard(watch.cluster.region.name)
+        self._unreachable.discard(step_pod.cluster.region.name)
         if failure is None or has_ended(attempt.instance, attempt.run.run_id, attempt.step, attempt.number):
             return None
         if isinstance(failure.error, WorkerLost | WorkerRejected):
             # a Job without its pod would start another one, and a pod that cannot start would wait for ever
-            self._delete(attempt, watch)
+            self._delete(attempt, step_pod)
         return failure
 
     def _terminate(self, attempt: Attempt) -> None:
-        watch = self._watch(attempt)
-        self._tell(attempt, f"Deleting Kubernetes job {watch.job}.")
-        self._delete(attempt, watch)
+        step_pod = self._step_pod(attempt)
+        self._tell(attempt, f"Deleting Kubernetes job {step_pod.job}.")
+        self._delete(attempt, step_pod)
 
-    def _delete(self, attempt: Attempt, watch: _StepPod) -> None:
+    def _delete(self, attempt: Attempt, step_pod: _StepPod) -> None:
         try:
-            watch.cluster.delete_job(watch.job)
+            step_pod.cluster.delete_job(step_pod.job)
         except (ApiException, *UNREACHABLE) as error:
-            remove = watch.cluster.kubectl("delete", "job", watch.job)
+            remove = step_pod.cluster.kubectl("delete", "job", step_pod.job)
             self._tell(attempt, f"The Job could not be deleted: {error}. Delete it with: {remove}")
 
-    def _watch(self, attempt: Attempt) -> _StepPod:
-        """Return what is known of an attempt, also if an earlier process of the run started it."""
-        watch = self._watched.get(attempt.step)
-        if watch is None or watch.attempt != attempt.number:
+    def _step_pod(self, attempt: Attempt) -> _StepPod:
+        """Return the pod of an attempt, also if an earlier process of the run started it."""
+        step_pod = self._step_pods.get(attempt.step)
+        if step_pod is None or step_pod.attempt != attempt.number:
             assignment = attempt.assignment(self.configuration)
             name = job_name(attempt.step, attempt.run.run_id, attempt.number)
             cluster = self._cluster(assignment.region)
-            watch = _StepPod(attempt.run.run_id, attempt.number, name, cluster, assignment)
-            self._watched[attempt.step] = watch
-        return watch
+            step_pod = _StepPod(attempt.run.run_id, attempt.number, name, cluster, assignment)
+            self._step_pods[attempt.step] = step_pod
+        return step_pod
 
     def _cluster(self, region: Region) -> Cluster:
         if region.name not in self._clusters:
@@ -186,66 +186,68 @@ class PodHandler(WorkerHandler):
     def _page(self, attempt: Attempt, cluster: Cluster) -> dict[str, list[dict[str, Any]]]:
         """Return the run's pods in a region by their Job's name."""
         key = cluster.region.name
-        when, found = self._pages.get(key, (0.0, {}))
-        if time.monotonic() - when > _PAGE_S:
-            found = self._listed(cluster, attempt.run.run_id)
-            self._pages[key] = (time.monotonic(), found)
-            self._release(found)
-        return found
+        listed_at, pods = self._pages.get(key, (0.0, {}))
+        if time.monotonic() - listed_at > _PAGE_S:
+            pods = self._listed(cluster, attempt.run.run_id)
+            self._pages[key] = (time.monotonic(), pods)
+            self._release(pods)
+        return pods
 
     def _listed(self, cluster: Cluster, run_id: str) -> dict[str, list[dict[str, Any]]]:
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_job: dict[str, list[dict[str, Any]]] = {}
         for pod in cluster.pods(f"{RUN_LABEL}={run_id}"):
-            found.setdefault(pod["metadata"]["labels"].get("job-name", ""), []).append(pod)
-        return found
+            by_job.setdefault(pod["metadata"]["labels"].get("job-name", ""), []).append(pod)
+        return by_job
 
     def _release(self, pods: Mapping[str, list[dict[str, Any]]]) -> None:
         """Delete the Jobs of steps that have ended and that a sidecar keeps running."""
-        for step in [each for each in self._watched if self.is_over(each)]:
-            watch = self._watched[step]
-            if any(map(pod_status.is_held, pods.get(watch.job, ()))):
-                watch.cluster.delete_job(watch.job)
-                del self._watched[step]
+        for step in [each for each in self._step_pods if self.is_over(each)]:
+            step_pod = self._step_pods[step]
+            if any(map(pod_status.is_held, pods.get(step_pod.job, ()))):
+                step_pod.cluster.delete_job(step_pod.job)
+                del self._step_pods[step]
 
     def finish(self) -> None:
         """Wait a moment for sidecars' pods, and let them go."""
         until = time.monotonic() + _LEAVE_S
         while time.monotonic() < until:
-            held = [w for step, w in self._watched.items() if w.has_sidecar and self.is_over(step)]
+            held = [one for step, one in self._step_pods.items() if one.has_sidecar and self.is_over(step)]
             if not held:
                 return
             with contextlib.suppress(ApiException, *UNREACHABLE):
-                for watch in held:
-                    self._release(self._listed(watch.cluster, watch.run_id))
+                for step_pod in held:
+                    self._release(self._listed(step_pod.cluster, step_pod.run_id))
             time.sleep(_PAGE_S)
 
-    def _judged(self, attempt: Attempt, watch: _StepPod, pods: list[dict[str, Any]]) -> Failure | None:
-        if not watch.pod and pods:
-            watch.pod = min(pods, key=lambda each: each["metadata"]["creationTimestamp"])["metadata"]["uid"]
-        pod = next((each for each in pods if each["metadata"]["uid"] == watch.pod), None)
+    def _judged(self, attempt: Attempt, step_pod: _StepPod, pods: list[dict[str, Any]]) -> Failure | None:
+        if not step_pod.pod and pods:
+            step_pod.pod = min(pods, key=lambda each: each["metadata"]["creationTimestamp"])["metadata"][
+                "uid"
+            ]
+        pod = next((each for each in pods if each["metadata"]["uid"] == step_pod.pod), None)
         if pod is None:
-            return self._without_pod(attempt, watch)
-        watch.has_sidecar = len(pod["spec"]["containers"]) > 1
-        watch.blocked = (watch.blocked or time.monotonic()) if pod_status.is_blocked(pod) else None
-        blocked_s = time.monotonic() - watch.blocked if watch.blocked is not None else 0
+            return self._without_pod(attempt, step_pod)
+        step_pod.has_sidecar = len(pod["spec"]["containers"]) > 1
+        step_pod.blocked = (step_pod.blocked or time.monotonic()) if pod_status.is_blocked(pod) else None
+        blocked_s = time.monotonic() - step_pod.blocked if step_pod.blocked is not None else 0
         end = pod_status.end(pod, blocked_s)
         if end is not None:
-            return self._failure(watch, pod, end)
-        self._tell_obstacle(attempt, watch, pod)
+            return self._failure(step_pod, pod, end)
+        self._tell_obstacle(attempt, step_pod, pod)
         return None
 
-    def _without_pod(self, attempt: Attempt, watch: _StepPod) -> Failure | None:
-        if watch.pod:
+    def _without_pod(self, attempt: Attempt, step_pod: _StepPod) -> Failure | None:
+        if step_pod.pod:
             return Failure(WorkerLost("its pod was deleted."))
-        if time.monotonic() - watch.since < _NO_POD_S:
+        if time.monotonic() - step_pod.since < _NO_POD_S:
             return None
-        job = watch.cluster.job(watch.job)
+        job = step_pod.cluster.job(step_pod.job)
         if job is None:
-            return Failure(WorkerLost(f"its Job {watch.job} was deleted."))
+            return Failure(WorkerLost(f"its Job {step_pod.job} was deleted."))
         conditions = (job.get("status") or {}).get("conditions") or ()
         if any(each["type"] == "Failed" and each["status"] == "True" for each in conditions):
             return Failure(WorkerLost("its pod was deleted."))
-        warning = self._tell_warning(attempt, watch, "Job", watch.job)
+        warning = self._tell_warning(attempt, step_pod, "Job", step_pod.job)
         if _REFUSED.search(warning) and "exceeded quota" not in warning:
             return Failure(
                 WorkerRejected(
@@ -255,9 +257,9 @@ class PodHandler(WorkerHandler):
             )
         return None
 
-    def _failure(self, watch: _StepPod, pod: dict[str, Any], end: pod_status.End) -> Failure:
-        cluster, name = watch.cluster, pod["metadata"]["name"]
-        captured = watch.assignment.worker.capture_logs is not False
+    def _failure(self, step_pod: _StepPod, pod: dict[str, Any], end: pod_status.End) -> Failure:
+        cluster, name = step_pod.cluster, pod["metadata"]["name"]
+        captured = step_pod.assignment.worker.capture_logs is not False
         log = cluster.log_tail(name, end.container) if end.started and captured else ""
         metadata: dict[str, Any] = {
             "Pod": name,
@@ -281,35 +283,35 @@ class PodHandler(WorkerHandler):
                     )
                 )
             )
-        grown = watch.assignment.next_memory
+        grown = step_pod.assignment.next_memory
         if isinstance(end.error, WorkerOutOfMemory):
             if grown is not None:
                 end.error.advice = f"The next attempt gets {grown}."
-            elif (limit := watch.assignment.worker.memory_limit) is not None:
+            elif (limit := step_pod.assignment.worker.memory_limit) is not None:
                 end.error.advice = f"Raise memory_limit of its worker, which is {limit} and is reached."
         return Failure(end.error, may_grow=grown is not None, metadata=metadata, log=log)
 
-    def _tell_obstacle(self, attempt: Attempt, watch: _StepPod, pod: dict[str, Any]) -> None:
+    def _tell_obstacle(self, attempt: Attempt, step_pod: _StepPod, pod: dict[str, Any]) -> None:
         if pod_status.has_started(pod):
             return
-        said = pod_status.obstacle(pod)
-        if said:
-            self._tell_waiting(attempt, watch, said)
-        elif time.monotonic() - watch.since > _SLOW_START_S:
-            self._tell_warning(attempt, watch, "Pod", pod["metadata"]["name"])
+        obstacle = pod_status.obstacle(pod)
+        if obstacle:
+            self._tell_waiting(attempt, step_pod, obstacle)
+        elif time.monotonic() - step_pod.since > _SLOW_START_S:
+            self._tell_warning(attempt, step_pod, "Pod", pod["metadata"]["name"])
 
-    def _tell_warning(self, attempt: Attempt, watch: _StepPod, kind: str, name: str) -> str:
+    def _tell_warning(self, attempt: Attempt, step_pod: _StepPod, kind: str, name: str) -> str:
         """Tell the newest warning about an object, and return it; empty if there is none."""
-        warnings = watch.cluster.events(kind, name)
+        warnings = step_pod.cluster.events(kind, name)
         if not warnings:
             return ""
-        said = f"{warnings[-1].get('reason')}: {warnings[-1].get('message')}"
-        self._tell_waiting(attempt, watch, said)
-        return said
+        text = f"{warnings[-1].get('reason')}: {warnings[-1].get('message')}"
+        self._tell_waiting(attempt, step_pod, text)
+        return text
 
-    def _tell_waiting(self, attempt: Attempt, watch: _StepPod, why: str) -> None:
-        if why != watch.told:
-            watch.told = why
+    def _tell_waiting(self, attempt: Attempt, step_pod: _StepPod, why: str) -> None:
+        if why != step_pod.obstacle:
+            step_pod.obstacle = why
             self._tell(attempt, f"The worker waits. {why}")
 
     def _tell_unreachable(self, attempt: Attempt, cluster: Cluster, why: str) -> None:

@@ -1,4 +1,4 @@
-"""One attempt at a step: its number, its worker, and what its process is told."""
+"""One attempt at a step: its number, its worker, and the environment of its process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ class Attempt:
     Attributes:
         step: the step's key.
         number: 1 for the first.
-        run: to which it belongs.
-        out_of_memory, lost: how many of the earlier attempts ended so; the author's retry policy does not
-            count them.
+        run: the run of the step.
+        out_of_memory: the number of earlier attempts that ran out of memory.
+        lost: the number of earlier attempts that lost their pod. The author's retry policy counts neither.
 
     """
 
@@ -75,8 +75,8 @@ class Attempt:
         """Return the variables that the step's process needs besides the worker's own.
 
         Args:
-            worker: whether the step's output is captured.
-            roots: of the region, see `Region`.
+            worker: the step's worker, which says whether the step's output is captured.
+            roots: the roots of the region, see `Region`.
 
         """
         args = self._context.execute_step_args

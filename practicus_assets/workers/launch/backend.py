@@ -17,9 +17,9 @@ def backend_of(
     """Return the backend of a run's steps, "local" or "kubernetes", and what decided it.
 
     Args:
-        configuration: of the executor.
-        config: the part of it that the run's configuration gives.
-        instance: of the run; None where there is none.
+        configuration: the executor's configuration.
+        config: the part of it that comes from the run's configuration.
+        instance: Dagster's instance; None where there is none.
 
     """
     if "backend" in config:

@@ -1,4 +1,4 @@
-"""What a worker's process begins with: Dagster's own command, and somebody to watch it.
+"""The first process of a worker: runs Dagster's own command in a child, and watches it.
 
 In a pod it is run as `python -m practicus_assets.workers.launch.entrypoint api execute_step`.
 """
@@ -109,7 +109,8 @@ def _silence_if_given_up() -> None:
             os._exit(0)
         store(instance, event, **options)
 
-    setattr(dg.DagsterInstance, "handle_new_event", store_unless_given_up)  # noqa: B010 of this process
+    # Dagster's seam for an instance of another class belongs to those who run one (custom_instance_class)
+    setattr(dg.DagsterInstance, "handle_new_event", store_unless_given_up)  # noqa: B010 in this process only
 
 
 if __name__ == "__main__":

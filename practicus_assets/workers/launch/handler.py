@@ -1,4 +1,4 @@
-"""What the executor asks of a place for steps, be it this machine or a cluster."""
+"""The interface of a backend: starts, watches and ends the workers of a run's steps."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Failure:
     """How an attempt failed, if not in the author's code.
 
     Attributes:
-        error: with what was found.
+        error: the failure, with its advice.
         may_grow: whether the next attempt would get more memory than this one had.
         metadata: for the event, see `dg.MetadataValue`.
         log: the last lines of the worker's output.
@@ -42,7 +42,7 @@ class WorkerHandler(StepHandler):
     """Starts, watches and ends the workers of a run's steps.
 
     Args:
-        configuration: of the executor.
+        configuration: the executor's configuration.
 
     """
 

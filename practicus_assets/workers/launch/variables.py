@@ -28,5 +28,5 @@ def of_step(job: str, step: str, attempt: int, roots: Mapping[str, str]) -> dict
         roots: the roots of the region, see `Region`.
 
     """
-    found = {"DAGSTER_RUN_JOB_NAME": job, "DAGSTER_RUN_STEP_KEY": step, ATTEMPT: str(attempt)}
-    return {**found, ROOTS: json.dumps(dict(roots))} if roots else found
+    environment = {"DAGSTER_RUN_JOB_NAME": job, "DAGSTER_RUN_STEP_KEY": step, ATTEMPT: str(attempt)}
+    return {**environment, ROOTS: json.dumps(dict(roots))} if roots else environment

@@ -35,7 +35,7 @@ class ProcessHandler(WorkerHandler):
 
     @property
     def name(self) -> str:
-        """How Dagster calls it in the run's log."""
+        """The backend's name in the run's log."""
         return "local processes"
 
     def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:

@@ -221,11 +221,11 @@ def overrides(
 
     """
     steps = dict.fromkeys([step.partition("[")[0], step])  # a mapped step, such as op[3], is also its op's
-    found = [(f"run config, workers: {key}", configured.get(key)) for key in ("*", *steps)]
+    sources = [(f"run config, workers: {key}", configured.get(key)) for key in ("*", *steps)]
     tags = [WORKER_TAG, *(f"{WORKER_TAG}.{key}" for key in steps)]
-    found += [(f"run tag {key}", run_tags.get(key)) for key in tags]
+    sources += [(f"run tag {key}", run_tags.get(key)) for key in tags]
     layers = []
-    for source, fields in found:
+    for source, fields in sources:
         if fields is None:
             continue
         worker = Worker.from_config(fields, source)

@@ -15,16 +15,17 @@ _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 @dataclass(frozen=True)
 class Region:
-    """A place for pods.
+    """A cluster and a namespace that pods can be sent to.
 
     Attributes:
-        name: how workers name it; empty for the one that steps go to by default.
-        namespace: of the pods; None is the run's.
-        context: of the kubeconfig file.
-        kubeconfig: a file's path; None is the default one, or inside of a cluster, that cluster.
-        service_account, image, env: for workers that do not say otherwise.
-        roots: where a lake is found there, by the root that is configured here.
-        spot: `node_selector` and `tolerations` of nodes that can be taken away.
+        name: the name that workers use; empty for the region that steps go to by default.
+        namespace: the namespace of the pods; None is the run's.
+        context: a context of the kubeconfig file.
+        kubeconfig: the path of a kubeconfig file; None is the default one, or inside of a cluster, that
+            cluster.
+        service_account, image, env: fields of workers that do not set them.
+        roots: the root of a lake there, by the root that the code configures.
+        spot: the `node_selector` and the `tolerations` of nodes that can be taken away.
 
     """
 
@@ -50,7 +51,7 @@ class Region:
 
     @property
     def label(self) -> str:
-        """How it is called in messages."""
+        """The region's name in messages."""
         return f"region {self.name}" if self.name else "the default region"
 
     def worker(self) -> Worker:
@@ -88,8 +89,8 @@ class Region:
 
 def _apart(affinity: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """Return an affinity that also keeps away from nodes with one of these labels."""
-    found = copy.deepcopy(dict(affinity))
-    required = found.setdefault("nodeAffinity", {}).setdefault(
+    narrowed = copy.deepcopy(dict(affinity))
+    required = narrowed.setdefault("nodeAffinity", {}).setdefault(
         "requiredDuringSchedulingIgnoredDuringExecution", {}
     )
     terms = required.setdefault("nodeSelectorTerms", []) or [{}]
@@ -98,7 +99,7 @@ def _apart(affinity: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, 
         term.setdefault("matchExpressions", []).extend(
             {"key": key, "operator": "NotIn", "values": [value]} for key, value in labels.items()
         )
-    return found
+    return narrowed
 
 
 def own_namespace() -> str | None:

@@ -26,16 +26,16 @@ def k8s_config(worker: Worker) -> dict[str, Any]:
     """Return the pod that a worker asks for, as the tag `dagster-k8s/config` holds it.
 
     Args:
-        worker: its size resolved; region and capture_logs are not the pod's.
+        worker: the worker, its size resolved. Its region and capture_logs do not concern the pod.
 
     """
     pod_spec = dict(worker.pod_spec or {})
     container, sidecars = _container(worker), []
-    for each in pod_spec.pop("containers", ()):
-        if each.get("name", CONTAINER) == CONTAINER:
-            container = merged(container, each)
+    for extra in pod_spec.pop("containers", ()):
+        if extra.get("name", CONTAINER) == CONTAINER:
+            container = merged(container, extra)
         else:
-            sidecars.append(each)
+            sidecars.append(extra)
     metadata = _given({"labels": worker.labels, "annotations": worker.annotations})
     kept = _given({"ttlSecondsAfterFinished": worker.keep_failed_seconds})
     return {
@@ -115,16 +115,16 @@ def _resources(worker: Worker) -> dict[str, dict[str, str]]:
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Lay one part of a manifest over another: mappings are merged, lists joined, other values replaced."""
-    found = dict(below)
+    result = dict(below)
     for key, value in above.items():
-        old = found.get(key)
+        old = result.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
-            found[key] = merged(old, value)
+            result[key] = merged(old, value)
         elif isinstance(old, Sequence) and isinstance(value, Sequence) and not isinstance(value, str):
-            found[key] = value if key in {"command", "args"} else [*old, *(e for e in value if e not in old)]
+            result[key] = value if key in {"command", "args"} else [*old, *(e for e in value if e not in old)]
         else:
-            found[key] = value
-    return found
+            result[key] = value
+    return result
 
 
 def job_name(step_key: str, run_id: str, attempt: int) -> str:

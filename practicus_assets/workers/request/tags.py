@@ -129,23 +129,23 @@ def k8s_config_of(value: Any, source: str) -> dict[str, Any]:
         raise DeclarationError(
             f"{where}: merge_behavior is {config['merge_behavior']!r}.", "Write DEEP or SHALLOW."
         )
-    found = {}
+    sections = {}
     for section, section_value in config.items():
         type_name = _SECTIONS.get(section)
-        found[section] = section_value if type_name is None else in_api_spelling(type_name, section_value)
+        sections[section] = section_value if type_name is None else in_api_spelling(type_name, section_value)
         if type_name is not None:
             try:
-                check(type_name, found[section], section)
+                check(type_name, sections[section], section)
             except DeclarationError as error:
                 raise DeclarationError(f"{where}: {error.problem}", error.advice) from None
-    return found
+    return sections
 
 
 def _derived(worker: Worker) -> dict[str, Any]:
-    known = {name.casefold() for name in SIZES}
+    standard = {name.casefold() for name in SIZES}
     return k8s_config(
         worker.sized(SIZES, "op_tags")
-        if worker.size is not None and worker.size.casefold() in known
+        if worker.size is not None and worker.size.casefold() in standard
         else worker
     )
 
