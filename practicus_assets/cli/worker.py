@@ -17,8 +17,8 @@ from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.launch.backend import backend_of, k8s_launcher
-from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.configuration import Configuration
+from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.manifest import job_name
 from practicus_assets.workers.request.tags import K8S_CONFIG_TAG
 from practicus_assets.workers.steps import JobPlan, Step, current_image, jobs, partition_tags, planned_run
@@ -147,19 +147,19 @@ def _answer(
     lost: int,
 ) -> _Answer:
     configuration = Configuration.of(job.config)
-    assignment = step.declaration.assignment(
+    placement = step.declaration.placement(
         configuration, tags, instance, out_of_memory=out_of_memory, lost=lost
     )
-    region = assignment.region
+    region = placement.region
     launcher = k8s_launcher(instance) if instance_is_set() else None
     backend, why = backend_of(configuration, job.config, instance if instance_is_set() else None)
     image = current_image(launcher)
     environment = variables.of_step(job.name, step.key, attempt, region.roots)
     run = planned_run(job.name, run_id=_RUN_ID, tags=tags, image=image or _NO_IMAGE)
     name = job_name(step.key, _RUN_ID, attempt)
-    manifest = step_job(name, assignment, run, environment=environment, launcher=launcher)
-    _hide(manifest, {*_PLAIN, *environment, *(assignment.worker.env or {})})
-    fields = {**_fields(assignment), **_of_tags(assignment)}
+    manifest = step_job(name, placement, run, environment=environment, launcher=launcher)
+    _hide(manifest, {*_PLAIN, *environment, *(placement.worker.env or {})})
+    fields = {**_fields(placement), **_of_tags(placement)}
     if "image" not in fields and "container_config.image" not in fields:
         origin = "the code location, else the run launcher" if image else "nothing names one"
         fields["image"] = {"value": image, "origin": origin}
@@ -171,24 +171,24 @@ def _answer(
         why=why,
         region=region.name or "default",
         namespace=Cluster.of(region, launcher).namespace,
-        fields={**fields, **_inherited(assignment, manifest)},
+        fields={**fields, **_inherited(placement, manifest)},
         manifest=manifest,
     )
 
 
-def _fields(assignment: Assignment) -> dict[str, dict[str, Any]]:
-    spot = f"spot nodes of {assignment.region.label}"
+def _fields(placement: Placement) -> dict[str, dict[str, Any]]:
+    spot = f"spot nodes of {placement.region.label}"
     return {
-        name: {"value": value, "origin": assignment.origins.get(name, spot)}
-        for name, value in assignment.worker.given().items()
+        name: {"value": value, "origin": placement.origins.get(name, spot)}
+        for name, value in placement.worker.given().items()
         if name != "size"
     }
 
 
-def _of_tags(assignment: Assignment) -> dict[str, dict[str, Any]]:
+def _of_tags(placement: Placement) -> dict[str, dict[str, Any]]:
     """Return what the step's own tags say about its pod, beside its worker."""
-    origin = f"the tag {K8S_CONFIG_TAG} of {assignment.step}; the worker is laid over it"
-    config = json.loads(assignment.pod_tags.get(K8S_CONFIG_TAG, "{}"))
+    origin = f"the tag {K8S_CONFIG_TAG} of {placement.step}; the worker is laid over it"
+    config = json.loads(placement.pod_tags.get(K8S_CONFIG_TAG, "{}"))
     return {
         f"{section}.{name}": {"value": value, "origin": origin}
         for section, part in config.items()
@@ -197,14 +197,14 @@ def _of_tags(assignment: Assignment) -> dict[str, dict[str, Any]]:
     }
 
 
-def _inherited(assignment: Assignment, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _inherited(placement: Placement, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the resources that the pod has, and neither its worker nor its tags say."""
-    worker = assignment.worker
+    worker = placement.worker
     given = {
         "requests": {"cpu": worker.cpu, "memory": worker.memory},
         "limits": {"cpu": worker.cpu_limit, "memory": worker.memory or worker.memory_limit},
     }
-    config = json.loads(assignment.pod_tags.get(K8S_CONFIG_TAG, "{}"))
+    config = json.loads(placement.pod_tags.get(K8S_CONFIG_TAG, "{}"))
     tagged = config.get("container_config", {}).get("resources", {})
     resources = manifest["spec"]["template"]["spec"]["containers"][0].get("resources", {})
     return {

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import dagster as dg
 
-from practicus_assets.doctor.assignments import Assignments, assignments
 from practicus_assets.doctor.code_server import code_servers
 from practicus_assets.doctor.finding import Finding, Section, failed, not_checked, ok
 from practicus_assets.doctor.machine import machine
+from practicus_assets.doctor.placements import Placements, placements
 from practicus_assets.doctor.probe import said
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.launch.backend import k8s_launcher, refuse_local_instance
@@ -49,7 +49,7 @@ class Examination:
         Findings are lazy: checks run when a section's are iterated, so consume the sections in order.
         """
         launcher = k8s_launcher(self.instance) if self.instance is not None else None
-        asked = assignments(jobs(self.definitions), self.instance, self.backend)
+        asked = placements(jobs(self.definitions), self.instance, self.backend)
         yield Section("Code location", asked.findings)
         yield Section("Instance", self._instance(asked))
         if self.servers:
@@ -59,7 +59,7 @@ class Examination:
         if asked.regions:
             yield from self._regions(asked, launcher)
 
-    def _regions(self, asked: Assignments, launcher: Any) -> Iterator[Section]:
+    def _regions(self, asked: Placements, launcher: Any) -> Iterator[Section]:
         try:
             import practicus_assets.workers.kubernetes  # noqa: F401, PLC0415 says what to install
         except DeclarationError as error:
@@ -82,7 +82,7 @@ class Examination:
             if self.pods:
                 yield from examination.trials()
 
-    def _instance(self, asked: Assignments) -> Iterator[Finding]:
+    def _instance(self, asked: Placements) -> Iterator[Finding]:
         if self.instance is None:
             yield not_checked("instance", "DAGSTER_HOME is not set", "Set it as for dagster's own commands.")
             return

@@ -15,7 +15,7 @@ from practicus_assets.doctor.trial import TrialSettings, step_manifest, trial, t
 from practicus_assets.errors import DeclarationError, PracticusAssetsError
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, message_of
-from practicus_assets.workers.placement.assignment import Assignment
+from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.placement.region import Region
 
 
@@ -31,14 +31,14 @@ class RegionExamination:
     """
 
     def __init__(
-        self, region: Region, workers: Sequence[Assignment], settings: TrialSettings, *, autoscaled: bool
+        self, region: Region, workers: Sequence[Placement], settings: TrialSettings, *, autoscaled: bool
     ) -> None:
         self._region = region
         self._workers = workers
         self._settings = settings
         self._autoscaled = autoscaled
         self._server = ApiServer(Cluster.of(region, settings.launcher))
-        self._pods: list[tuple[Assignment, Mapping[str, Any]]] = []  # once the API server has answered
+        self._pods: list[tuple[Placement, Mapping[str, Any]]] = []  # once the API server has answered
 
     @property
     def title(self) -> str:

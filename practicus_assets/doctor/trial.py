@@ -19,7 +19,7 @@ from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, message_of
 from practicus_assets.workers.launch import variables
-from practicus_assets.workers.placement.assignment import Assignment
+from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.manifest import CONTAINER
 from practicus_assets.workers.request.tags import without_resources
 
@@ -50,21 +50,21 @@ class TrialSettings:
     seconds: float
 
 
-def step_manifest(assignment: Assignment, settings: TrialSettings) -> dict[str, Any]:
+def step_manifest(placement: Placement, settings: TrialSettings) -> dict[str, Any]:
     """Return the Job of a step as the executor would make it, but for what only a run knows.
 
     Raises:
         DeclarationError: if the Job cannot be made, e.g. because no image is named anywhere.
 
     """
-    return _job(assignment.step, assignment, settings)
+    return _job(placement.step, placement, settings)
 
 
-def trial_job(assignment: Assignment, settings: TrialSettings) -> dict[str, Any]:
+def trial_job(placement: Placement, settings: TrialSettings) -> dict[str, Any]:
     """Return the Job of a trial: that of a step, but small, short, and with another command.
 
     Args:
-        assignment: the step's worker; the size of the pod that it asks for is left out.
+        placement: the step's worker; the size of the pod that it asks for is left out.
         settings: the settings of the code location's trials.
 
     Raises:
@@ -72,7 +72,7 @@ def trial_job(assignment: Assignment, settings: TrialSettings) -> dict[str, Any]
 
     """
     small = replace(
-        assignment.worker,
+        placement.worker,
         cpu="50m",
         cpu_limit=None,
         memory=_MEMORY,
@@ -82,7 +82,7 @@ def trial_job(assignment: Assignment, settings: TrialSettings) -> dict[str, Any]
         time_limit_seconds=int(settings.seconds) + _SPARE_S,
         keep_failed_seconds=_SPARE_S,
     )
-    alike = replace(assignment, step=STEP, worker=small, pod_tags=without_resources(assignment.pod_tags))
+    alike = replace(placement, step=STEP, worker=small, pod_tags=without_resources(placement.pod_tags))
     job = _job(f"practicus-doctor-{uuid4().hex[:10]}", alike, settings)
     pod = job["spec"]["template"]["spec"]
     container = next(each for each in pod["containers"] if each["name"] == CONTAINER)
@@ -102,9 +102,9 @@ def trial_job(assignment: Assignment, settings: TrialSettings) -> dict[str, Any]
     return job
 
 
-def _job(name: str, assignment: Assignment, settings: TrialSettings) -> dict[str, Any]:
-    environment = variables.of_step(STEP, assignment.step, 1, assignment.region.roots)
-    return step_job(name, assignment, settings.run, environment=environment, launcher=settings.launcher)
+def _job(name: str, placement: Placement, settings: TrialSettings) -> dict[str, Any]:
+    environment = variables.of_step(STEP, placement.step, 1, placement.region.roots)
+    return step_job(name, placement, settings.run, environment=environment, launcher=settings.launcher)
 
 
 def _script(locations: Sequence[Mapping[str, str]]) -> str:

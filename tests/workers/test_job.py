@@ -59,9 +59,9 @@ WORKERS = {
 def made(worker: Worker, *, run: dg.DagsterRun = RUN, tags: Any = None, owner: Any = None) -> dict[str, Any]:
     configuration = Configuration.of({"kubernetes": {"spot": SPOT}})
     pod_tags = own_pod_tags(tags or {}, "shop__orders")
-    assignment = configuration.assign("shop__orders", worker, pod_tags=pod_tags)
+    placement = configuration.place("shop__orders", worker, pod_tags=pod_tags)
     name, environment = job_name("shop__orders", RUN.run_id, 1), {"PRACTICUS_ATTEMPT": "1"}
-    return step_job(name, assignment, run, environment=environment, launcher=None, owner=owner)
+    return step_job(name, placement, run, environment=environment, launcher=None, owner=owner)
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -86,10 +86,10 @@ def test_the_pods_own_dagster_k8s_config_is_kept_below_the_worker() -> None:
 )
 def test_a_worker_without_any_image_is_refused_and_the_key_to_set_is_named(region: Any, key: str) -> None:
     configuration = Configuration.of({"kubernetes": {"regions": {"eu": {}}}})
-    assignment = configuration.assign("orders", Worker(region=region))
+    placement = configuration.place("orders", Worker(region=region))
     run = planned_run("nightly", run_id=RUN.run_id)
     with pytest.raises(DeclarationError, match="no image is named") as caught:
-        step_job("orders", assignment, run, environment={}, launcher=None)
+        step_job("orders", placement, run, environment={}, launcher=None)
     assert key in str(caught.value)
 
 

@@ -86,7 +86,7 @@ def test_what_a_worker_derives_for_the_stock_executor_is_not_its_authors_word() 
 
 def test_a_size_of_the_configuration_replaces_the_standard_one_whole() -> None:
     sizes = {"Small": {"memory": "3Gi"}}
-    found = declared(table(worker=Worker(size="Small"))).assignment(
+    found = declared(table(worker=Worker(size="Small"))).placement(
         Configuration.of({"sizes": sizes}), {}, None
     )
     assert (found.worker.cpu, found.worker.memory, found.pod_tags) == (None, "3Gi", {})
@@ -95,10 +95,10 @@ def test_a_size_of_the_configuration_replaces_the_standard_one_whole() -> None:
 def test_a_table_may_have_a_size_that_only_the_configuration_knows() -> None:
     declaration = declared(table(worker=Worker(size="Huge", cpu=2)))
     configuration = Configuration.of({"sizes": {"Huge": {"cpu": 16, "memory": "128Gi"}}})
-    found = declaration.assignment(configuration, {}, None)
+    found = declaration.placement(configuration, {}, None)
     assert (found.worker.cpu, found.worker.memory) == ("2", "128Gi")
     with pytest.raises(DeclarationError, match="size is 'Huge', which is none of"):
-        declaration.assignment(Configuration.of({}), {}, None)
+        declaration.placement(Configuration.of({}), {}, None)
 
 
 def test_a_worker_given_twice_is_refused() -> None:

@@ -10,7 +10,7 @@ from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import UserDefinedDagsterK8sConfig, get_user_defined_k8s_config
 
 from practicus_assets.errors import DeclarationError
-from practicus_assets.workers.placement.assignment import Assignment
+from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.manifest import k8s_config
 from practicus_assets.workers.request.tags import K8S_CONFIG_TAG
 
@@ -21,7 +21,7 @@ RUN_LABEL = "dagster/run-id"
 
 def step_job(
     name: str,
-    assignment: Assignment,
+    placement: Placement,
     run: dg.DagsterRun,
     *,
     environment: Mapping[str, str],
@@ -36,7 +36,7 @@ def step_job(
 
     Args:
         name: the Job's name.
-        assignment: the step's worker and its own tags.
+        placement: the step's worker and its own tags.
         run: the run of the step; its code location's image is used where the worker names none.
         environment: the variables of the step's process.
         launcher: the instance's run launcher, if it is a `K8sRunLauncher`.
@@ -47,7 +47,7 @@ def step_job(
 
     """
     try:
-        job = _job(name, assignment, run, environment, launcher)
+        job = _job(name, placement, run, environment, launcher)
     except DeclarationError:
         raise
     except Exception as error:  # what Dagster and the client raise for a wrong field has no common class
@@ -68,9 +68,9 @@ def step_job(
 
 
 def _job(
-    name: str, assignment: Assignment, run: dg.DagsterRun, environment: Mapping[str, str], launcher: Any
+    name: str, placement: Placement, run: dg.DagsterRun, environment: Mapping[str, str], launcher: Any
 ) -> Any:
-    worker = assignment.worker
+    worker = placement.worker
     launcher = launcher if isinstance(launcher, K8sRunLauncher) else None
     location = run.job_code_origin
     image = location.repository_origin.container_image if location is not None else None
@@ -80,7 +80,7 @@ def _job(
         inherited = {k: v for k, v in context.run_k8s_config.container_config.items() if k != "resources"}
         context = context._replace(run_k8s_config=context.run_k8s_config._replace(container_config=inherited))
     of_worker = UserDefinedDagsterK8sConfig.from_dict(k8s_config(worker))
-    for layer in (get_user_defined_k8s_config(assignment.pod_tags), of_worker):
+    for layer in (get_user_defined_k8s_config(placement.pod_tags), of_worker):
         context = context.merge(K8sContainerContext(run_k8s_config=layer))
     if launcher is not None:
         config = context.get_k8s_job_config(image, launcher)
@@ -88,8 +88,8 @@ def _job(
         config = DagsterK8sJobConfig(job_image=image, image_pull_policy="IfNotPresent")
     if not config.job_image and not context.run_k8s_config.container_config.get("image"):
         raise DeclarationError(
-            f"no image is named for its pod in {assignment.region.label}.",
-            f"Set {assignment.region.key}: image in the executor's configuration, or image of the worker.",
+            f"no image is named for its pod in {placement.region.label}.",
+            f"Set {placement.region.key}: image in the executor's configuration, or image of the worker.",
         )
     return construct_dagster_k8s_job(
         job_config=config,
@@ -98,7 +98,7 @@ def _job(
         pod_name=name,
         component="step_worker",
         user_defined_k8s_config=context.run_k8s_config,
-        labels=_labels(run, assignment.step),
+        labels=_labels(run, placement.step),
         env_vars=[{"name": key, "value": value} for key, value in environment.items()],
     )
 

@@ -25,8 +25,8 @@ from practicus_assets.workers.kubernetes.refusal import (
 )
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
-from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.configuration import Configuration
+from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.placement.region import Region, own_namespace
 from practicus_assets.workers.request.manifest import job_name
 
@@ -45,7 +45,7 @@ class _StepPod:
     attempt: int
     job: str
     cluster: Cluster
-    assignment: Assignment
+    placement: Placement
     since: float = field(default_factory=time.monotonic)
     pod: str = ""  # its uid, once it was seen
     unmade: dict[str, Any] | None = None  # its Job, where the API server did not say that it made it
@@ -84,14 +84,14 @@ class PodHandler(WorkerHandler):
 
     def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
         step_pod = self._step_pod(attempt)
-        worker, cluster = step_pod.assignment.worker, step_pod.cluster
+        worker, cluster = step_pod.placement.worker, step_pod.cluster
         owner = None
         if cluster.region.in_cluster and cluster.namespace == own_namespace():
             with refusals(cluster.region, cluster.namespace):
                 owner = self._owner(resumed=attempt.instance.run_will_resume(attempt.run.run_id))
         job = step_job(
             step_pod.job,
-            step_pod.assignment,
+            step_pod.placement,
             attempt.run,
             environment=attempt.environment(worker, cluster.region.roots),
             launcher=self._launcher,
@@ -164,10 +164,10 @@ class PodHandler(WorkerHandler):
         """Return the pod of an attempt, also if an earlier process of the run started it."""
         step_pod = self._step_pods.get(attempt.step)
         if step_pod is None or step_pod.attempt != attempt.number:
-            assignment = attempt.assignment(self.configuration)
+            placement = attempt.placement(self.configuration)
             name = job_name(attempt.step, attempt.run.run_id, attempt.number)
-            cluster = self._cluster(assignment.region)
-            step_pod = _StepPod(attempt.run.run_id, attempt.number, name, cluster, assignment)
+            cluster = self._cluster(placement.region)
+            step_pod = _StepPod(attempt.run.run_id, attempt.number, name, cluster, placement)
             self._step_pods[attempt.step] = step_pod
         return step_pod
 
@@ -259,7 +259,7 @@ class PodHandler(WorkerHandler):
 
     def _failure(self, step_pod: _StepPod, pod: dict[str, Any], end: pod_status.End) -> Failure:
         cluster, name = step_pod.cluster, pod["metadata"]["name"]
-        captured = step_pod.assignment.worker.capture_logs is not False
+        captured = step_pod.placement.worker.capture_logs is not False
         log = cluster.log_tail(name, end.container) if end.started and captured else ""
         metadata: dict[str, Any] = {
             "Pod": name,
@@ -283,11 +283,11 @@ class PodHandler(WorkerHandler):
                     )
                 )
             )
-        grown = step_pod.assignment.next_memory
+        grown = step_pod.placement.next_memory
         if isinstance(end.error, WorkerOutOfMemory):
             if grown is not None:
                 end.error.advice = f"The next attempt gets {grown}."
-            elif (limit := step_pod.assignment.worker.memory_limit) is not None:
+            elif (limit := step_pod.placement.worker.memory_limit) is not None:
                 end.error.advice = f"Raise memory_limit of its worker, which is {limit} and is reached."
         return Failure(end.error, may_grow=grown is not None, metadata=metadata, log=log)
 

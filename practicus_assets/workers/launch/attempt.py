@@ -9,9 +9,9 @@ from dagster._core.executor.step_delegating import StepHandlerContext
 
 from practicus_assets.instance.events import retries
 from practicus_assets.workers.launch import variables
-from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.declaration import StepDeclaration
+from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.worker import Worker
 
 OUT_OF_MEMORY, LOST = "WorkerOutOfMemory", "WorkerLost"
@@ -57,7 +57,7 @@ class Attempt:
         """To which the step reports."""
         return self._context.instance
 
-    def assignment(self, configuration: Configuration) -> Assignment:
+    def placement(self, configuration: Configuration) -> Placement:
         """Return the worker that the attempt gets, and the region it goes to.
 
         Raises:
@@ -67,7 +67,7 @@ class Attempt:
         step_context = self.step_context
         op = step_context.job.get_definition().get_op(step_context.node_handle).definition
         declaration = StepDeclaration(self.step, op, self._context.step_tags[self.step])
-        return declaration.assignment(
+        return declaration.placement(
             configuration, self.run.tags, self.instance, out_of_memory=self.out_of_memory, lost=self.lost
         )
 

@@ -39,9 +39,9 @@ class ProcessHandler(WorkerHandler):
         return "local processes"
 
     def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
-        assignment = attempt.assignment(self.configuration)
-        worker = assignment.worker
-        environment = {**(worker.env or {}), **attempt.environment(worker, assignment.region.roots)}
+        placement = attempt.placement(self.configuration)
+        worker = placement.worker
+        environment = {**(worker.env or {}), **attempt.environment(worker, placement.region.roots)}
         environment[variables.FOLDER] = str(variables.working_folder())
         environment[variables.IN_POD] = "yes" if in_pod() else "no"
         process = self._context.Process(

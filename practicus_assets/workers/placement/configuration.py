@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from practicus_assets.errors import DeclarationError
-from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.layers import LayeredWorker
+from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.placement.region import Region
 from practicus_assets.workers.placement.schema import BACKENDS, SCHEMA, processed
 from practicus_assets.workers.request.manifest import merged
@@ -81,7 +81,7 @@ class Configuration:
             regions={name: Region(name, **region) for name, region in regions.items()},
         )
 
-    def assign(
+    def place(
         self,
         step: str,
         declared: Worker,
@@ -90,7 +90,7 @@ class Configuration:
         out_of_memory: int = 0,
         lost: int = 0,
         pod_tags: Mapping[str, str] | None = None,
-    ) -> Assignment:
+    ) -> Placement:
         """Return the worker that a step gets, and the region it goes to.
 
         Args:
@@ -99,7 +99,7 @@ class Configuration:
             changes: workers that the run's launcher lays over it, each with its source, the weakest first.
             out_of_memory: the number of earlier attempts that ran out of memory.
             lost: the number of earlier attempts that lost their pod.
-            pod_tags: the step's own tags in Dagster's terms, see `Assignment`.
+            pod_tags: the step's own tags in Dagster's terms, see `Placement`.
 
         Raises:
             DeclarationError: for an unknown size or region.
@@ -110,7 +110,7 @@ class Configuration:
         region = self.region(LayeredWorker.of([*below, *above], self.sizes).worker.region)
         layers = [*below, (region.label, region.worker()), *above]
         layered = LayeredWorker.of(layers, self.sizes).after(out_of_memory, lost)
-        return Assignment(step, region.placed(layered.worker), layered.origins, region, pod_tags or {})
+        return Placement(step, region.placed(layered.worker), layered.origins, region, pod_tags or {})
 
     def region(self, name: str | None) -> Region:
         """Return a region.

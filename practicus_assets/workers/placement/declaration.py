@@ -7,9 +7,9 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.errors import DeclarationError
-from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.layers import largest
+from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.tags import (
     K8S_CONFIG_TAG,
     WORKER_TAG,
@@ -124,7 +124,7 @@ class StepDeclaration:
     op: dg.OpDefinition
     tags: Mapping[str, str]
 
-    def assignment(
+    def placement(
         self,
         configuration: Configuration,
         run_tags: Mapping[str, str],
@@ -132,7 +132,7 @@ class StepDeclaration:
         *,
         out_of_memory: int = 0,
         lost: int = 0,
-    ) -> Assignment:
+    ) -> Placement:
         """Return the worker that the step gets in a run, and the region it goes to.
 
         Args:
@@ -146,7 +146,7 @@ class StepDeclaration:
             DeclarationError: if what is asked for contradicts itself or the configuration.
 
         """
-        return configuration.assign(
+        return configuration.place(
             self.step,
             self.worker(run_tags, instance),
             changes=overrides(run_tags, configuration.workers, self.step),

@@ -46,20 +46,20 @@ def test_a_size_of_a_stronger_layer_replaces_the_amounts_of_a_weaker_one() -> No
 
 
 def test_sizes_are_extended_and_replaced_in_the_configuration() -> None:
-    found = configured(sizes={"Huge": {"memory": "64Gi"}, "Small": {"memory": "2Gi"}}).assign(
+    found = configured(sizes={"Huge": {"memory": "64Gi"}, "Small": {"memory": "2Gi"}}).place(
         "step", Worker(size="Huge")
     )
     assert found.worker.memory == "64Gi"
 
 
 def test_a_size_of_the_configuration_replaces_a_standard_one_in_any_case() -> None:
-    found = configured(sizes={"small": {"memory": "2Gi"}}).assign("step", Worker(size="Small"))
+    found = configured(sizes={"small": {"memory": "2Gi"}}).place("step", Worker(size="Small"))
     assert (found.worker.cpu, found.worker.memory) == (None, "2Gi")
 
 
 def test_an_unknown_size_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(DeclarationError, match="none of X-Small, Small, Medium, Large, X-Large"):
-        configured().assign("step", Worker(size="Tiny"))
+        configured().place("step", Worker(size="Tiny"))
 
 
 def test_more_memory_than_the_limit_lifts_the_limit() -> None:
@@ -85,10 +85,10 @@ SPOT = {"node_selector": {"pool": "spot"}, "tolerations": [{"key": "spot", "oper
 
 def test_a_spot_worker_goes_to_spot_nodes_and_after_two_losses_to_others() -> None:
     place = configured(kubernetes={"spot": SPOT})
-    first = place.assign("step", Worker(spot=True), lost=1)
+    first = place.place("step", Worker(spot=True), lost=1)
     assert first.worker.node_selector == {"pool": "spot"}
     assert first.worker.tolerations == [{"key": "spot", "operator": "Exists"}]
-    third = place.assign("step", Worker(spot=True), lost=2)
+    third = place.place("step", Worker(spot=True), lost=2)
     assert third.worker.node_selector is None
     [term] = third.worker.affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][  # type: ignore[index]
         "nodeSelectorTerms"
@@ -99,9 +99,9 @@ def test_a_spot_worker_goes_to_spot_nodes_and_after_two_losses_to_others() -> No
 
 def test_a_spot_worker_where_no_spot_nodes_are_known_is_refused() -> None:
     with pytest.raises(DeclarationError, match=r"does not say which these are\. Set kubernetes: spot:"):
-        configured().assign("step", Worker(spot=True))
+        configured().place("step", Worker(spot=True))
     with pytest.raises(DeclarationError, match="Set kubernetes: regions: eu: spot:"):
-        configured(kubernetes={"regions": {"eu": {}}}).assign("step", Worker(spot=True, region="eu"))
+        configured(kubernetes={"regions": {"eu": {}}}).place("step", Worker(spot=True, region="eu"))
 
 
 def test_a_region_gives_image_and_account_to_workers_that_have_none() -> None:
@@ -111,17 +111,17 @@ def test_a_region_gives_image_and_account_to_workers_that_have_none() -> None:
             "regions": {"eu": {"image": "eu:1", "service_account": "eu-steps", "env": {"PLACE": "eu"}}}
         },
     )
-    found = place.assign("step", Worker(region="eu", env={"A": "b"}))
+    found = place.place("step", Worker(region="eu", env={"A": "b"}))
     assert found.region.name == "eu"
     assert (found.worker.image, found.worker.service_account) == ("eu:1", "eu-steps")
     assert found.worker.env == {"PLACE": "eu", "A": "b"}
-    own = place.assign("step", Worker(region="eu", image="own:1"))
+    own = place.place("step", Worker(region="eu", image="own:1"))
     assert own.worker.image == "own:1"
 
 
 def test_an_unknown_region_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(DeclarationError, match="the region 'us'; the executor's configuration has eu"):
-        configured(kubernetes={"regions": {"eu": {}}}).assign("step", Worker(region="us"))
+        configured(kubernetes={"regions": {"eu": {}}}).place("step", Worker(region="us"))
 
 
 def test_overrides_come_from_config_and_tags_and_the_step_is_stronger_than_all_steps() -> None:

@@ -9,7 +9,7 @@ from practicus_assets.workers.request.worker import Worker
 
 
 @dataclass(frozen=True)
-class Assignment:
+class Placement:
     """The worker that a step gets, and the region it goes to.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Assignments: which worker each step of a code location gets, and in which region."""
+"""Placements: which worker each step of a code location gets, and in which region."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,15 +9,15 @@ import dagster as dg
 from practicus_assets.doctor.finding import Finding, failed, ok, warning
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.launch.backend import backend_of
-from practicus_assets.workers.placement.assignment import Assignment
 from practicus_assets.workers.placement.configuration import Configuration
+from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.placement.region import Region
 from practicus_assets.workers.request.worker import Worker
 from practicus_assets.workers.steps import JobPlan, Step, partition_tags
 
 
 @dataclass
-class Assignments:
+class Placements:
     """What the jobs of a code location ask for.
 
     Attributes:
@@ -28,15 +28,15 @@ class Assignments:
 
     """
 
-    pods: list[Assignment] = field(default_factory=list)
+    pods: list[Placement] = field(default_factory=list)
     regions: dict[str, Region] = field(default_factory=dict)
     local: bool = False
     findings: list[Finding] = field(default_factory=list)
 
 
-def assignments(
+def placements(
     jobs: Sequence[JobPlan], instance: dg.DagsterInstance | None, forced: str | None
-) -> Assignments:
+) -> Placements:
     """Return where the steps of jobs run, and with which workers.
 
     Args:
@@ -45,7 +45,7 @@ def assignments(
         forced: the backend, instead of what the configuration says: "local" or "kubernetes".
 
     """
-    result = Assignments()
+    result = Placements()
     for job in jobs:
         if not job.steps:
             continue
@@ -78,9 +78,9 @@ def assignments(
 
 def _workers(
     job: JobPlan, configuration: Configuration, instance: dg.DagsterInstance | None
-) -> tuple[list[Assignment], list[Finding]]:
+) -> tuple[list[Placement], list[Finding]]:
     """Return the workers of a job's steps, without repetition, and those that are wrong."""
-    workers: dict[str, Assignment] = {}
+    workers: dict[str, Placement] = {}
     mistakes = []
     for step in job.steps:
         try:
@@ -92,7 +92,7 @@ def _workers(
 
 def _of_step(
     step: Step, job: JobPlan, configuration: Configuration, instance: dg.DagsterInstance | None
-) -> Iterator[Assignment]:
+) -> Iterator[Placement]:
     """Yield a step's worker for a run without partition, and for the first and the last partition."""
     keys: list[str | None] = [None]
     if step.partitions_def is not None:
@@ -100,14 +100,14 @@ def _of_step(
         keys += [partitions[0], partitions[-1]] if partitions else []
     for key in keys:
         tags = {**job.run_tags, **(partition_tags(key) if key is not None else {})}
-        yield step.declaration.assignment(configuration, tags, instance)
+        yield step.declaration.placement(configuration, tags, instance)
 
 
-def _bare(configuration: Configuration, region: str) -> Assignment:
+def _bare(configuration: Configuration, region: str) -> Placement:
     """Return what a step that asks for nothing gets in a region."""
-    return configuration.assign("a step that asks for nothing", Worker(region=region or None))
+    return configuration.place("a step that asks for nothing", Worker(region=region or None))
 
 
-def _key(assignment: Assignment) -> str:
-    worker = json.dumps([assignment.worker.given(), dict(assignment.pod_tags)], sort_keys=True)
-    return f"{assignment.step} {assignment.region.name} {worker}"
+def _key(placement: Placement) -> str:
+    worker = json.dumps([placement.worker.given(), dict(placement.pod_tags)], sort_keys=True)
+    return f"{placement.step} {placement.region.name} {worker}"
