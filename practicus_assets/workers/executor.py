@@ -121,8 +121,8 @@ class WorkerExecutor(StepDelegatingExecutor):
         lost, out_of_memory = causes.count(LOST), causes.count(OUT_OF_MEMORY)
         if isinstance(failure.error, WorkerLost) and lost >= self._handler.configuration.lost_retries:
             failure.error.advice = (
-                f"{lost} attempts before this one lost their worker too: find out why, "
-                "or raise kubernetes: lost_retries."
+                f"kubernetes: lost_retries, {self._handler.configuration.lost_retries}, is used up: "
+                "find out why workers of this step get lost, or raise it."
             )
         error = SerializableErrorInfo(
             message="\n".join([f"{type(failure.error).__name__}: {failure.error}", failure.log]).strip(),

@@ -13,6 +13,7 @@ from practicus_assets.workers.placement.layers import LayeredWorker
 from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.placement.region import Region
 from practicus_assets.workers.placement.schema import BACKENDS, SCHEMA, processed
+from practicus_assets.workers.placement.spot import with_spot_policy
 from practicus_assets.workers.request.manifest import merged
 from practicus_assets.workers.request.worker import Worker
 
@@ -110,7 +111,9 @@ class Configuration:
         region = self.region(LayeredWorker.of([*below, *above], self.sizes).worker.region)
         layers = [*below, (region.label, region.worker()), *above]
         layered = LayeredWorker.of(layers, self.sizes).after(out_of_memory, lost)
-        return Placement(step, region.placed(layered.worker), layered.origins, region, pod_tags or {})
+        return Placement(
+            step, with_spot_policy(layered.worker, region), layered.origins, region, pod_tags or {}
+        )
 
     def region(self, name: str | None) -> Region:
         """Return a region.

@@ -1,9 +1,8 @@
 """Regions: the clusters and namespaces that steps can be sent to."""
 
-import copy
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,46 +59,6 @@ class Region:
             return Worker(image=self.image, service_account=self.service_account, env=dict(self.env) or None)
         except DeclarationError as error:
             raise DeclarationError(f"{self.label}: {error.problem}", error.advice) from None
-
-    def placed(self, worker: Worker) -> Worker:
-        """Return a worker bound to the region's spot nodes, or kept away from them, as it asks.
-
-        Raises:
-            DeclarationError: if it asks for spot nodes and the region has none.
-
-        """
-        selector = dict(self.spot.get("node_selector") or {})
-        tolerations = list(self.spot.get("tolerations") or [])
-        if worker.spot and not selector and not tolerations:
-            raise DeclarationError(
-                f"the worker asks for a spot node, and {self.label} does not say which these are.",
-                f"Set {self.key}: spot: {{node_selector: {{...}}, tolerations: [...]}} "
-                "in the executor's configuration.",
-            )
-        if worker.spot:
-            return replace(
-                worker,
-                node_selector={**selector, **(worker.node_selector or {})} or None,
-                tolerations=[*(worker.tolerations or ()), *tolerations] or None,
-            )
-        if worker.spot is None or not selector:
-            return worker
-        return replace(worker, affinity=_apart(worker.affinity or {}, selector))
-
-
-def _apart(affinity: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return an affinity that also keeps away from nodes with one of these labels."""
-    narrowed = copy.deepcopy(dict(affinity))
-    required = narrowed.setdefault("nodeAffinity", {}).setdefault(
-        "requiredDuringSchedulingIgnoredDuringExecution", {}
-    )
-    terms = required.setdefault("nodeSelectorTerms", []) or [{}]
-    required["nodeSelectorTerms"] = terms
-    for term in terms:  # one of them must hold, so each is narrowed
-        term.setdefault("matchExpressions", []).extend(
-            {"key": key, "operator": "NotIn", "values": [value]} for key, value in labels.items()
-        )
-    return narrowed
 
 
 def own_namespace() -> str | None:
