@@ -30,6 +30,7 @@ _STORE_CODE = re.compile(r"<Code>(\w+)</Code>")
 _DENIED_ADVICE = (
     "This process may not do that there: check the mount, the folder's rights or the credentials."
 )
+_DAMAGED = re.compile(r"Parquet|thrift")
 _MISSING = re.compile(r"not found|no such file", re.IGNORECASE)
 
 
@@ -129,7 +130,7 @@ class Failures:
         if unsupported is not None:
             return unsupported
         text = in_one_line(cause)
-        file = path or named_file(text)
+        file = path or self._below(named_file(text))
         error: PracticusAssetsError
         if isinstance(cause, FileNotFoundError) or _MISSING.search(text):
             error = VersionGone(
@@ -139,7 +140,7 @@ class Failures:
                 "It was vacuumed away, or somebody deleted it: run again to read the newest version; "
                 f"practicus-assets verify {self.table} shows what is missing.",
             )
-        elif isinstance(cause, pa.ArrowException) or "Parquet" in text:
+        elif isinstance(cause, pa.ArrowException) or _DAMAGED.search(text):
             error = StoreFailed(
                 f"the data file {file} at {self.uri} cannot be read: {text}.",
                 "Materialize its partition again, roll it back, or restore the file from a copy: "
@@ -149,6 +150,11 @@ class Failures:
             return self._failed(f"the data file {file}".strip(), cause)
         error.table = self.table
         return error
+
+    def _below(self, path: str) -> str:
+        """Return a path as it is below the table's folder; delta-rs names it from the store's root."""
+        place = self.uri.rpartition("://")[2].partition("/")[2]
+        return path.rpartition(f"{place}/")[2]
 
     def _redacted(self, error: BaseException) -> Exception:
         """Return an error without the values of secret options, of the same type where that can be."""
@@ -168,6 +174,11 @@ class Failures:
                 for form in (value, quote(value, safe="")):
                     text = text.replace(form, "***")
         return re.sub(r"//[^/\s@]+@", "//***@", text)
+
+
+def is_denied(error: BaseException | None) -> bool:
+    """Return whether an error says that an operation was not allowed."""
+    return bool(_denied(str(error)))
 
 
 def _denied(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from practicus_assets.errors import DeclarationError, UnsupportedTable
+from practicus_assets.errors import DeclarationError, UnsupportedTable, naming
 from practicus_assets.lake.delta.table import TableVersion
 
 _HONOURED_FEATURES = {
@@ -19,6 +19,11 @@ def refuse_unsupported(table: TableVersion, partition_by: Sequence[str]) -> None
         DeclarationError: if the table is partitioned by other columns.
 
     """
+    with naming(table.table.name):
+        _refuse_unsupported(table, partition_by)
+
+
+def _refuse_unsupported(table: TableVersion, partition_by: Sequence[str]) -> None:
     if table.partition_by != tuple(partition_by):
         raise DeclarationError(
             f"the table is partitioned by {list(table.partition_by)}, and partition_by is "

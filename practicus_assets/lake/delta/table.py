@@ -28,7 +28,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from practicus_assets.errors import DeclarationError, StoreFailed, TableNotFound, VersionGone
 from practicus_assets.lake.delta.data_file import DataFile, described
-from practicus_assets.lake.delta.failures import Failures, in_one_line
+from practicus_assets.lake.delta.failures import Failures, in_one_line, is_denied
 from practicus_assets.lake.delta.log_files import refuse_damaged_log, refuse_emptied_log
 from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
@@ -111,7 +111,8 @@ class Table:
                 handle = DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options))
         except StoreFailed as failed:
             error = failed.__cause__
-            missing = isinstance(error, DeltaTableNotFoundError)
+            # to delta-rs, a folder that may not be entered is not there
+            missing = isinstance(error, DeltaTableNotFoundError) and not is_denied(error)
             if not missing and isinstance(error, DeltaError):
                 refuse_damaged_log(self._reader(), self.name, self.uri)
             if not missing and (version is None or not isinstance(error, DeltaError)):

@@ -229,7 +229,7 @@ def _place(root_uri: str, storage_options: Mapping[str, str] | None) -> Table:
 def _read(root_uri: str, storage_options: Mapping[str, str] | None, snapshot: Snapshot) -> list[Release]:
     by_number: dict[int, list[Mapping[str, object]]] = {}
     with naming(FOLDER):
-        for row in pa.table(snapshot.scan()).to_pylist():
+        for row in snapshot.scan().read_all().to_pylist():
             by_number.setdefault(row["number"], []).append(row)
     return [
         _release(root_uri, storage_options, number, by_number[number])
