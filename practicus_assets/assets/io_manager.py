@@ -99,7 +99,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         context.add_output_metadata(
             commit_metadata(
                 table,
-                Snapshot.open(table, commit.version, scope),
+                Snapshot.of(table, commit.version, scope),
                 commit,
                 None,
                 provenance.input_versions,

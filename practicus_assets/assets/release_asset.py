@@ -86,4 +86,4 @@ def _version(context: dg.AssetExecutionContext, key: dg.AssetKey, table: Table) 
     if own is not None:
         return own
     began = record.start_time or record.create_timestamp.timestamp()
-    return Snapshot.at(table, datetime.fromtimestamp(began, UTC)).version
+    return Snapshot.of(table, datetime.fromtimestamp(began, UTC)).version

@@ -99,16 +99,16 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snap
     step = step_of(context)
     record = step.instance.get_run_record_by_id(step.run_id) if step is not None else None
     if record is None:
-        return kind.open(table, scope=scope)
+        return kind.of(table, scope=scope)
     moment = record.start_time or record.create_timestamp.timestamp()
     conflict = (
         last_conflict(step.instance, step.run_id, step.step.key) if step.previous_attempt_count else None
     )
     own = made_by(record, step.instance, context.asset_key) if conflict is None else None
     if own is not None:
-        snapshot = kind.open(table, own, scope)
+        snapshot = kind.of(table, own, scope)
     else:
-        snapshot = kind.at(table, datetime.fromtimestamp(conflict or moment, UTC), scope)
+        snapshot = kind.of(table, datetime.fromtimestamp(conflict or moment, UTC), scope)
     scope_read = scope.on(snapshot.schema).recorded
     _inputs[step.run_id, step.step.key][table.uri, context.name] = InputVersion(
         table.name, snapshot.version, snapshot.table_id, scope_read

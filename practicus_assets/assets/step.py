@@ -129,7 +129,7 @@ class Step:
                 raise
             with naming(table.name, str(scope)):
                 output.finish()
-        snapshot = Snapshot.open(table, commit.version, scope)
+        snapshot = Snapshot.of(table, commit.version, scope)
         metadata = commit_metadata(
             table, snapshot, commit, self._contract, provenance.input_versions, preview_rows=lake.sample_rows
         )
@@ -153,14 +153,14 @@ class Step:
         with naming(table.name):
             if keys or self._partitions_def is None:
                 scope = self._settings.scope(self._partitions_def, keys)
-                audits = audit_snapshot(self._contract, Snapshot.open(table, scope=scope))
+                audits = audit_snapshot(self._contract, Snapshot.of(table, scope=scope))
             else:
                 keys = list(
                     self._partitions_def.get_partition_keys(dynamic_partitions_store=context.instance)
                 )
                 every = self._settings.scope(self._partitions_def, keys) if keys else Scope()
                 scope = Scope()
-                audits = audit_snapshot(self._contract, Snapshot.open(table), every)
+                audits = audit_snapshot(self._contract, Snapshot.of(table), every)
         yield from check_results(audits, key, scope, selected)
 
 

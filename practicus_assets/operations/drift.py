@@ -79,7 +79,7 @@ def repairs(
     keys = [drift.partition for drift in drifts if drift.repairable]
     if not keys:
         return []
-    snapshot = Snapshot.open(entry.table, scope=entry.scope(instance, [key for key in keys if key]))
+    snapshot = Snapshot.of(entry.table, scope=entry.scope(instance, [key for key in keys if key]))
     commits = origins(entry.table, snapshot.version, snapshot.scope, snapshot.schema)
     return [
         _materialization(entry, snapshot, key, fingerprint, commits.get(key))

@@ -193,7 +193,7 @@ def _events(
 
     """
     target, code_version = origin
-    snapshot = Snapshot.open(entry.table, commit.version, scope)
+    snapshot = Snapshot.of(entry.table, commit.version, scope)
     metadata = commit_metadata(entry.table, snapshot, commit, None, {}, preview_rows=0)
     del metadata["dagster/column_schema"]  # keep the one of the definition, which has descriptions
     metadata[RESTORES] = target
@@ -201,7 +201,7 @@ def _events(
     by_partition = partition_metadata(snapshot, commit) if scope.keys else {}
     keys = entry.partition_keys(instance)
     if keys and not scope.keys:  # the whole table of a partitioned asset went back
-        everything = Snapshot.open(entry.table, commit.version, entry.scope(instance, keys))
+        everything = Snapshot.of(entry.table, commit.version, entry.scope(instance, keys))
         materialized = latest(instance, entry.key, keys)
         by_key = {k: p for k, p in fingerprints(everything).items() if p != EMPTY or k in materialized}
         by_partition = {

@@ -171,7 +171,7 @@ def test_a_damaged_data_file_is_named_when_it_is_read_and_can_be_replaced(
     named = path.name in merge.text and merge.text.endswith("Nothing was written.")
     tally.point("a merge", None if merge.ours and merge.kind == "raised" and named else str(merge))
     with pytest.raises(PracticusAssetsError, match=path.name):
-        Snapshot.open(place.table).scan().read_all()
+        Snapshot.of(place.table).scan().read_all()
     tally.point("a scan", None)
     tally.point("no commit", None if DeltaTable(place.table.uri).version() == 0 else "it committed")
     work = Work("replace", ("a",), rows("a", "new", 1))

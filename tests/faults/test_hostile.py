@@ -79,7 +79,7 @@ def test_partition_keys_reach_their_partition_and_no_other(mode: Any, tmp_path: 
         done = outcome.kind == "landed" and place.state() == work.after(before)
         tally.point(repr(text), None if done else f"{outcome}: {place.state()}")
         scope = partitions(text)
-        read = Snapshot.open(place.table, scope=scope).scan().read_all().to_pylist()
+        read = Snapshot.of(place.table, scope=scope).scan().read_all().to_pylist()
         mine = {row: n for row, n in (place.state() or {}).items() if row[0] == text}
         same = Counter((r["p"], r["id"], r["v"]) for r in read) == Counter(mine)
         tally.point(f"{text!r} read", None if same else str(read))
@@ -115,7 +115,7 @@ def test_column_names_come_back_as_they_are_or_are_refused(tmp_path: Path, tally
             try:
                 Transaction(table, scope, WriteOptions(partition_by=by)).write(data)
                 Transaction(table, scope, merge).write(data)
-                found = Snapshot.open(table, scope=scope).scan([text, "n"]).read_all().sort_by("n")
+                found = Snapshot.of(table, scope=scope).scan([text, "n"]).read_all().sort_by("n")
             except PracticusAssetsError as error:
                 tally.point(repr(text), None if str(error) else "no words")
                 continue
@@ -132,7 +132,7 @@ def test_values_of_contracts_are_values(tmp_path: Path, tally: Tally) -> None:
             unique=[["s"]],
         )
         Transaction(table, contract=contract).write(pa.table({"s": [text], "n": [1]}))
-        found = Snapshot.open(table).scan().read_all().to_pydict()
+        found = Snapshot.of(table).scan().read_all().to_pydict()
         tally.point(repr(text), None if found == {"s": [text], "n": [1]} else str(found))
         for other in ("a", text + "x", "' OR ''='"):
             with pytest.raises(PracticusAssetsError):
@@ -159,7 +159,7 @@ def test_who_commits_is_text_in_the_log(tmp_path: Path, tally: Tally) -> None:
 def test_predicates_do_not_leave_their_scope(tmp_path: Path, tally: Tally) -> None:
     place = Place(str(tmp_path / "lake"))
     attempt(Work("replace", (), rows("a", "v", 1) + rows("b", "secret", 2)), place)
-    snapshot = Snapshot.open(place.table, scope=partitions("a"))
+    snapshot = Snapshot.of(place.table, scope=partitions("a"))
     attacks = [
         "TRUE",
         "TRUE OR p = 'b'",

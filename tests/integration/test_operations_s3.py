@@ -49,11 +49,11 @@ def test_a_table_is_looked_at_compacted_and_rolled_back(table: Table) -> None:
     [change] = diff_versions(table, 1, 2).partitions
     assert (change.lost, change.gained) == (2, 1)
     carry_out(table, plan_rollback(table, 1, SCOPE, whole=True), Provenance())
-    assert read(Snapshot.open(table)) == [1, 2, 3]
+    assert read(Snapshot.of(table)) == [1, 2, 3]
     rows = pa.table({"p": [ODD], "n": [9]})
     Transaction(table, options=WriteOptions(partition_by=["p"], mode="append")).write(rows)
     assert compact(table).files_after == 1
-    assert read(Snapshot.open(table)) == [1, 2, 3, 9]
+    assert read(Snapshot.of(table)) == [1, 2, 3, 9]
     found = verify_files(table, SCOPE, rows=True)
     assert (found.problems, found.files, found.older_files, found.orphans) == ((), 2, 4, 0)
     [lost] = [file.path for file in table.open().files() if file.values["p"] == "b"]
@@ -76,9 +76,9 @@ def test_what_nobody_needs_goes_and_what_a_release_needs_stays(
     assert remove(table, unneeded_files(table, datetime.now(UTC), keep)) == 2
     assert remove(table, unneeded_entries(table, datetime.now(UTC), keep)) == 1
     assert read(Release.open(root, "first", options).snapshot("t")) == [1]
-    assert read(Snapshot.open(table)) == [3]
+    assert read(Snapshot.of(table)) == [3]
     with pytest.raises(VersionGone):
-        read(Snapshot.open(table, 2))
+        read(Snapshot.of(table, 2))
     with pytest.raises(VersionGone):
-        Snapshot.open(table, 0)
+        Snapshot.of(table, 0)
     assert verify_files(table, SCOPE, rows=True).problems == ()

@@ -516,7 +516,7 @@ def test_a_table_of_every_type_that_is_given_as_pandas_and_returned_is_the_same_
         return first
 
     bench.run([first, second])
-    tables = [Snapshot.open(Table.at(bench.root, [name])) for name in ("first", "second")]
+    tables = [Snapshot.of(Table.at(bench.root, [name])) for name in ("first", "second")]
     assert tables[0].schema == tables[1].schema
     copies = [repr(table.scan().read_all().to_pylist()) for table in tables]
     assert copies[0] == copies[1] == repr(data.to_pylist())

@@ -47,8 +47,8 @@ def commit_metadata(
         names.FILES: commit.files,
         names.SECONDS: commit.seconds,
     }
-    if snapshot.row_count is not None:
-        metadata[names.ROW_COUNT] = snapshot.row_count
+    if snapshot.table_row_count is not None:
+        metadata[names.ROW_COUNT] = snapshot.table_row_count
     if scope.is_whole_table:
         metadata[names.FINGERPRINT] = commit.fingerprint
     elif len(scope.keys) == 1:

@@ -5,6 +5,7 @@ DataFusion and delta-rs nest a condition once for each of its alternatives, and 
 order of their values are read as one range, and the ranges are spread over queries.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -15,6 +16,7 @@ from practicus_assets.lake.partitions.values import Value, identifier, literal
 
 _ALTERNATIVES = 200  # of one query
 NOTHING = "FALSE"
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*(?:(?!/\*).)*?\*/""", re.DOTALL)
 
 
 def conditions(bounds: Bounds, version: TableVersion) -> list[str | None]:
@@ -68,3 +70,14 @@ def _alternative(bounds: Bounds, first: Sequence[Value], last: Sequence[Value]) 
         else f"{columns[-1]} >= {lows[-1]} AND {columns[-1]} <= {high}"
     )
     return f"({' AND '.join(terms)})"
+
+
+def is_one_condition(predicate: str) -> bool:
+    """Return whether a predicate cannot leave the parentheses that it is put in."""
+    bare = _QUOTED.sub("", predicate)
+    depth = 0
+    for character in bare:
+        depth += (character == "(") - (character == ")")
+        if depth < 0 or character in "'\"`$\\;":  # quotes that do not end, or of another dialect
+            return False
+    return depth == 0

@@ -23,31 +23,30 @@ _ENDPOINTS = {"aws_endpoint_url", "aws_endpoint", "endpoint_url", "endpoint", "a
 UNUSABLE = re.compile(r"[\x00-\x1f\x7f%\\\[\]^|]")
 
 
-def resolved(root_uri: str, folder: Path | None = None) -> str:
+def resolved(root_uri: str, folder: Path | None = None, what: str = "the lake's root") -> str:
     """Return the one spelling of a root: an absolute folder without links, or the prefix of an object store.
 
     Args:
         root_uri: the root as somebody spelled it: a folder, a `file:` URL, or a URL of an object store.
         folder: the folder that a relative root begins at; by default the working folder of this process.
+        what: what errors call the root.
 
     Raises:
         DeclarationError: for a root that carries credentials, or that delta-rs cannot use.
 
     """
     if not root_uri:
-        raise DeclarationError("the lake has no root.", "Set root_uri of the DeltaIOManager.")
+        raise DeclarationError(f"{what} is empty.", "Name a folder, or a prefix in an object store.")
     if _CREDENTIALS.match(root_uri) and not _AZURE_CONTAINER.fullmatch(root_uri):
         shown = re.sub(r"\?.*", "?***", re.sub(r"//[^/]*@", "//***@", root_uri))
-        raise DeclarationError(
-            f"the lake's root {shown} carries credentials.", "Pass them in storage_options."
-        )
+        raise DeclarationError(f"{what} {shown} carries credentials.", "Pass them in storage_options.")
     if _SCHEME.match(root_uri) and not _is_file(root_uri):
-        return _prefix(root_uri)
-    path = _of_file_url(root_uri) if _is_file(root_uri) else root_uri
+        return _prefix(root_uri, what)
+    path = _of_file_url(root_uri, what) if _is_file(root_uri) else root_uri
     if path == "~" or path.startswith("~/"):  # another user's home is a plain name to delta-rs
         path = str(Path(path).expanduser())
     path = os.path.realpath(Path(folder or Path.cwd(), path))
-    _refuse_unusable(root_uri, path)
+    _refuse_unusable(root_uri, path, what)
     return path
 
 
@@ -68,49 +67,49 @@ def _is_file(root_uri: str) -> bool:
     return _FILE.match(root_uri) is not None
 
 
-def _of_file_url(root_uri: str) -> str:
+def _of_file_url(root_uri: str, what: str) -> str:
     """Return the path of a `file:` URL."""
     url = urlsplit(root_uri)
     if url.netloc not in {"", "localhost"} or not url.path.startswith("/"):
         raise DeclarationError(
-            f"the lake's root {root_uri} names no folder of this machine.",
+            f"{what} {root_uri} names no folder of this machine.",
             "Write the folder's absolute path.",
         )
     if url.query or url.fragment or re.search(r"[?#]", root_uri):
         raise DeclarationError(
-            f"the lake's root {root_uri} is a URL that ends at its {'?' if '?' in root_uri else '#'}.",
+            f"{what} {root_uri} is a URL that ends at its {'?' if '?' in root_uri else '#'}.",
             "Write the folder's absolute path instead.",
         )
-    return _unquoted(url.path, root_uri)
+    return _unquoted(url.path, root_uri, what)
 
 
-def _prefix(root_uri: str) -> str:
+def _prefix(root_uri: str, what: str) -> str:
     """Return the prefix of an object store: with nothing escaped and no slash at its end."""
     scheme, _, rest = root_uri.partition("://")
-    path = _unquoted(rest, root_uri).rstrip("/")
+    path = _unquoted(rest, root_uri, what).rstrip("/")
     bucket, *parts = path.split("/")
     if not bucket or any(part in {"", ".", ".."} for part in parts) or "#" in root_uri:
         raise DeclarationError(
-            f"the lake's root {root_uri} is not a bucket and a plain prefix.",
+            f"{what} {root_uri} is not a bucket and a plain prefix.",
             "Write it without empty parts, '.', '..' and '#', e.g. s3://bucket/lake.",
         )
-    _refuse_unusable(root_uri, path)
+    _refuse_unusable(root_uri, path, what)
     return f"{scheme.lower()}://{path}"
 
 
-def _unquoted(text: str, root_uri: str) -> str:
+def _unquoted(text: str, root_uri: str, what: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError as error:
         raise DeclarationError(
-            f"the lake's root {root_uri} has escapes that are no UTF-8.", "Write it without escapes."
+            f"{what} {root_uri} has escapes that are no UTF-8.", "Write it without escapes."
         ) from error
 
 
-def _refuse_unusable(root_uri: str, path: str) -> None:
+def _refuse_unusable(root_uri: str, path: str, what: str) -> None:
     match = UNUSABLE.search(path)
     if match is not None:
         raise DeclarationError(
-            f"the lake's root {root_uri!r} has the character {match[0]!r}, which delta-rs does not keep.",
+            f"{what} {root_uri!r} has the character {match[0]!r}, which delta-rs does not keep.",
             "Use another folder or prefix: letters, digits, blanks and most other characters are fine.",
         )

@@ -1,41 +1,64 @@
 """Snapshots: a table at one pinned version, which nothing can change under its reader."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
-from practicus_assets.errors import SchemaMismatch, StoreFailed, TableNotFound
-from practicus_assets.lake.delta.conditions import conditions
+from practicus_assets.errors import (
+    DeclarationError,
+    OutOfScope,
+    PracticusAssetsError,
+    SchemaMismatch,
+    StoreFailed,
+    TableNotFound,
+    naming,
+)
+from practicus_assets.lake.delta.conditions import NOTHING, conditions, is_one_condition
 from practicus_assets.lake.delta.log import entries, landed_ms
 from practicus_assets.lake.delta.table import Table, TableVersion
-from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.partitions.scope import Partition, Scope
 from practicus_assets.lake.partitions.values import identifier
 from practicus_assets.lake.rows.casts import exact_cast
+from practicus_assets.lake.rows.frames import RowSource, read_as
 from practicus_assets.lake.rows.samples import sampling
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
 _ALIAS = "snapshot"
-_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*(?:(?!/\*).)*?\*/""", re.DOTALL)
+_NO_VERSION = 2**63  # the Delta protocol counts versions in 64 bits
 
 
-class Snapshot:
-    """A table at one version, or the partitions of it that an asset depends on.
+class Snapshot(RowSource):
+    """A table at one version, or some of its partitions.
+
+    An asset gets one for an input that it annotates with `Snapshot`; other programs open one by the table's
+    place:
+
+        orders = Snapshot.open("s3://bucket/lake/orders", storage_options=options, partitions=["2024-01-01"])
+        frame = orders.to_pandas(columns=["order_id", "amount"], predicate="amount > 1000")
+
+    Whatever takes Arrow streams takes a snapshot as it is: `pl.DataFrame(orders)`, `pa.table(orders)`,
+    `duckdb.sql("SELECT sum(amount) FROM orders")`.
 
     Attributes:
-        table_uri: where the table lives.
+        table_uri: the place of the table.
         version: the pinned version.
         table_id: the id by which Delta knows the table.
-        schema: its columns, as Arrow types.
-        scope: the partitions that `scan` reads; by default the whole table.
-        sample_rows: the number of its rows that people may be shown at most.
+        schema: the table's columns, as Arrow types.
+        scope: the partitions that are read; by default the whole table.
+        sample_rows: the number of its rows that errors show at most.
 
     """
 
-    def __init__(self, at: TableVersion, scope: Scope | None = None) -> None:
+    def __init__(self, at: TableVersion, scope: Scope | None = None, *, no_rows: bool = False) -> None:
         self.table_uri = at.table.uri
         self.version = at.version
         self.table_id = at.id
@@ -43,40 +66,75 @@ class Snapshot:
         self.sample_rows = at.table.sample_rows
         self._table = at.table
         self._at = at
+        self._no_rows = no_rows
 
     @classmethod
-    def open(cls, table: Table, version: int | None = None, scope: Scope | None = None) -> "Snapshot":
-        """Pin the newest version of a table, or the given one.
+    def open(
+        cls,
+        table_uri: str | os.PathLike[str],
+        version: int | datetime | None = None,
+        *,
+        partitions: Iterable[Partition] | None = None,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> "Snapshot":
+        """Pin a table at its newest version, or at the given one.
+
+            Snapshot.open("lake/orders", 7)
+            Snapshot.open("lake/orders", datetime(2024, 1, 1, tzinfo=UTC))
+            Snapshot.open("lake/orders", partitions=["2024-01-01", "2024-01-02"])
+            Snapshot.open("lake/visits", partitions=[{"day": date(2024, 1, 1), "shop": "Ankara"}])
+
+        Args:
+            table_uri: the table's folder, or its prefix in an object store, such as
+                `s3://bucket/lake/orders`.
+            version: the version's number, or a moment with a time zone: then the newest version that had
+                landed by then, by the store's clock.
+            partitions: the partitions to read, all by default and none for an empty list. Each is a mapping
+                from partition column to value, all of them with the same columns; where the table has one
+                partition column, the values alone will do.
+            storage_options: delta-rs's own, e.g. `AWS_REGION`.
 
         Raises:
-            TableNotFound: if there is no table.
+            TableNotFound: if there is no table, or there was none at that moment.
             VersionGone: if the log no longer reaches that version.
+            OutOfScope: for partitions that the table cannot have.
+            DeclarationError: for a place, a version or partitions that are none.
 
         """
-        return cls(table.open(version), scope)
+        table = Table.from_uri(table_uri, storage_options)
+        with naming(table.name):
+            return cls.of_partitions(_opened(table, version), partitions)
 
     @classmethod
-    def at(cls, table: Table, moment: datetime, scope: Scope | None = None) -> "Snapshot":
-        """Pin the newest version that was committed at or before a moment.
+    def of(
+        cls, table: Table, version: int | datetime | None = None, scope: Scope | None = None
+    ) -> "Snapshot":
+        """Pin a table of a lake as `open` does, with the partitions as a scope."""
+        return cls(_opened(table, version), scope)
+
+    @classmethod
+    def of_partitions(cls, at: TableVersion, partitions: Iterable[Partition] | None) -> "Snapshot":
+        """Return partitions of a version of a table, given as `open` takes them.
 
         Raises:
-            TableNotFound: if there is no table, or there was none then.
+            OutOfScope: for partitions that the table cannot have.
+            DeclarationError: for partitions that are none.
 
         """
-        newest = table.open()
-        limit_ms = moment.timestamp() * 1000
-        oldest_seen = newest.version + 1
-        for entry in entries(table, newest.version):
-            if landed_ms(table, entry) <= limit_ms:
-                return cls(newest if entry.version == newest.version else table.open(entry.version), scope)
-            oldest_seen = entry.version
-        if oldest_seen == 0:
-            raise TableNotFound(
-                f"the Delta table at {table.uri} was first committed after {moment.isoformat()}.",
-                "Run again, to read what is there now.",
-            )
-        # the log before was cleaned up, so it is older
-        return cls(table.open(oldest_seen - 1), scope)
+        if partitions is None:
+            return cls(at)
+        scope = Scope.of(partitions, at.partition_by)
+        if scope is None:
+            return cls(at, no_rows=True)
+        try:
+            scope.on(at.schema)
+        except OutOfScope as error:
+            raise OutOfScope(error.problem, "Give each partition by a value of its column.") from error
+        return cls(at, scope)
+
+    def without_rows(self) -> "Snapshot":
+        """Return the same version with its columns, of which no row is read."""
+        return Snapshot(self._at, self.scope, no_rows=True)
 
     @property
     def schema(self) -> pa.Schema:
@@ -85,7 +143,19 @@ class Snapshot:
 
     @property
     def row_count(self) -> int | None:
-        """How many rows the whole table has, by its files' statistics; None if some file has none."""
+        """How many rows `scan()` reads, by the log; None if the log does not say it of some file."""
+        if self._no_rows:
+            return 0
+        if self.scope.is_whole_table:
+            return self._at.row_count
+        if not set(self.scope.columns) <= set(self._at.partition_by):
+            return None
+        counts = [count for count in self.partition_rows.values() if count is not None]
+        return sum(counts) if len(counts) == len(self.partition_rows) else None
+
+    @property
+    def table_row_count(self) -> int | None:
+        """How many rows the whole table has, by the log; None if the log does not say it of some file."""
         return self._at.row_count
 
     @cached_property
@@ -107,8 +177,11 @@ class Snapshot:
     ) -> pa.RecordBatchReader:
         """Stream rows in an order that is the same each time.
 
+            for batch in orders.scan(["order_id"], "amount > 1000"):
+                ...
+
         Args:
-            columns: the columns to read; all by default. Only these are opened.
+            columns: the columns to read; all by default. No other column of a file is opened.
             predicate: a SQL condition such as `"shop = 'x' AND amount > 3"`; files that cannot hold a row
                 that satisfies it are not opened.
 
@@ -129,11 +202,10 @@ class Snapshot:
                 "Fix the list of columns.",
             )
         schema = pa.schema([self.schema.field(name) for name in names])
-        if predicate and not _is_one_condition(predicate):
+        if predicate and not is_one_condition(predicate):
             raise SchemaMismatch(f"{predicate!r} is not one SQL condition.", "Fix the predicate.")
-        queries = [
-            _sql(names, scope, predicate) for scope in conditions(self.scope.on(self.schema), self._at)
-        ]
+        scopes = [NOTHING] if self._no_rows else conditions(self.scope.on(self.schema), self._at)
+        queries = [_sql(names, scope, predicate) for scope in scopes]
         streams = (self._at.query(sql, _ALIAS) for sql in queries)
         try:
             first = next(streams)
@@ -146,6 +218,45 @@ class Snapshot:
             ) from failed.__cause__
         return pa.RecordBatchReader.from_batches(schema, self._batches(chain([first], streams), schema))
 
+    def to_arrow(self, columns: Sequence[str] | None = None, predicate: str | None = None) -> pa.Table:
+        """Return rows as an Arrow table; arguments and errors are those of `scan`."""
+        return self.scan(columns, predicate).read_all()
+
+    def to_pandas(self, columns: Sequence[str] | None = None, predicate: str | None = None) -> "pd.DataFrame":
+        """Return rows as a pandas DataFrame, as an asset's input has them; see `scan` for the arguments.
+
+        Every column keeps its values and its type: an integer column with nulls is `Int64`, not floats.
+        """
+        frame: pd.DataFrame = read_as(self.scan(columns, predicate), None)
+        return frame
+
+    def to_polars(self, columns: Sequence[str] | None = None, predicate: str | None = None) -> "pl.DataFrame":
+        """Return rows as a polars DataFrame; arguments and errors are those of `scan`.
+
+        Raises:
+            DeclarationError: if polars is not installed.
+
+        """
+        try:
+            import polars as pl  # noqa: PLC0415 not everybody has it
+        except ImportError as error:
+            raise DeclarationError(
+                "polars is not installed.", "Install it: pip install 'practicus-assets[polars]'."
+            ) from error
+        frame: pl.DataFrame = read_as(self.scan(columns, predicate), pl.DataFrame)
+        return frame
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give all rows to whoever takes Arrow streams (the Arrow PyCapsule interface).
+
+        The table is not read before the first batch is asked for: DuckDB takes streams only for their schema.
+        """
+        reader = pa.RecordBatchReader.from_batches(self.schema, self._rows())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _rows(self) -> Iterator[pa.RecordBatch]:
+        yield from self.scan()
+
     def _batches(
         self, streams: Iterable[pa.RecordBatchReader], schema: pa.Schema
     ) -> Iterator[pa.RecordBatch]:
@@ -157,7 +268,45 @@ class Snapshot:
                 )
 
     def __repr__(self) -> str:
-        return f"Snapshot({self.table_uri!r}, version={self.version})"
+        parts = [repr(self.table_uri), f"version={self.version}"]
+        if not self.scope.is_whole_table:
+            parts.append(f"partitions=[{self.scope}]")
+        try:
+            rows = self.row_count
+        except PracticusAssetsError:  # a repr is asked for where errors are shown
+            rows = None
+        return f"Snapshot({', '.join(parts)}, rows={'unknown' if rows is None else rows})"
+
+
+def _opened(table: Table, version: int | datetime | None) -> TableVersion:
+    """Open the newest version, the given one, or the newest that had landed at a moment."""
+    if isinstance(version, datetime):
+        return _at(table, version)
+    if version is not None and (type(version) is not int or not 0 <= version < _NO_VERSION):
+        raise DeclarationError(
+            f"version={version!r} is no version.", "Give its number, from 0, or a datetime with a time zone."
+        )
+    return table.open(version)
+
+
+def _at(table: Table, moment: datetime) -> TableVersion:
+    """Open the newest version that was committed at or before a moment."""
+    if moment.tzinfo is None:
+        raise DeclarationError(f"version={moment!r} has no time zone.", "Give it one, such as UTC.")
+    newest = table.open()
+    limit_ms = moment.timestamp() * 1000
+    oldest_seen = newest.version + 1
+    for entry in entries(table, newest.version):
+        if landed_ms(table, entry) <= limit_ms:
+            return newest if entry.version == newest.version else table.open(entry.version)
+        oldest_seen = entry.version
+    if oldest_seen == 0:
+        raise TableNotFound(
+            f"the Delta table at {table.uri} was first committed after {moment.isoformat()}.",
+            "Run again, to read what is there now.",
+        )
+    # the log before was cleaned up, so it is older
+    return table.open(oldest_seen - 1)
 
 
 def _sql(names: Sequence[str], scope: str | None, predicate: str | None) -> str:
@@ -165,14 +314,3 @@ def _sql(names: Sequence[str], scope: str | None, predicate: str | None) -> str:
     source = f"(SELECT * FROM {_ALIAS} WHERE {scope})" if scope else _ALIAS  # noqa: S608 values are literals
     sql = f"SELECT {', '.join(map(identifier, names))} FROM {source}"  # noqa: S608 names are quoted
     return f"{sql} WHERE ({predicate}\n)" if predicate else sql
-
-
-def _is_one_condition(predicate: str) -> bool:
-    """Return whether a predicate cannot leave the parentheses that it is put in."""
-    bare = _QUOTED.sub("", predicate)
-    depth = 0
-    for character in bare:
-        depth += (character == "(") - (character == ")")
-        if depth < 0 or character in "'\"`$\\;":  # quotes that do not end, or of another dialect
-            return False
-    return depth == 0

@@ -1,6 +1,7 @@
 """Tables: where one lives, and one version of it, with every error of the store in our words."""
 
 import errno
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -58,6 +59,14 @@ class Table:
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False, hash=False)
     sample_rows: int = field(default=SAMPLE_ROWS, repr=False, compare=False, hash=False)
 
+    def __post_init__(self) -> None:
+        """Refuse options that are no texts, of which delta-rs would not name the one at fault."""
+        odd = [name for name, value in self.storage_options.items() if not isinstance(value, str)]
+        if odd:
+            raise DeclarationError(
+                f"the storage options {odd} are no strings.", "Write their values as text."
+            )
+
     @classmethod
     def at(
         cls,
@@ -90,6 +99,24 @@ class Table:
         root, options = resolved(root_uri), dict(storage_options or {})
         refuse_unusable_endpoint(root, options)
         return cls("/".join(key), "/".join([root.rstrip("/"), *key]), options, sample_rows)
+
+    @classmethod
+    def from_uri(
+        cls, uri: str | os.PathLike[str], storage_options: Mapping[str, str] | None = None
+    ) -> "Table":
+        """Return the table at a place, named after the last part of it.
+
+        Args:
+            uri: the table's folder, or its prefix in an object store, in any spelling that `resolved` takes.
+            storage_options: delta-rs's own, e.g. `AWS_REGION`.
+
+        Raises:
+            DeclarationError: for a place that cannot be used.
+
+        """
+        place, options = resolved(os.fspath(uri), what="the table's URI"), dict(storage_options or {})
+        refuse_unusable_endpoint(place, options)
+        return cls(place.rpartition("/")[2], place, options)
 
     @property
     def local_path(self) -> Path | None:

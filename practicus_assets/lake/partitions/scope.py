@@ -1,15 +1,20 @@
 """Scopes: which rows of a table one transaction replaces, in terms of its partitions."""
 
 import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
+import numpy as np
 import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, OutOfScope
 from practicus_assets.lake.partitions.bounds import Bounds, Condition, Range
-from practicus_assets.lake.partitions.values import parsed, serialized
+from practicus_assets.lake.partitions.values import Value, parsed, serialized
 
 WHOLE_TABLE = "(table)"  # the key of the one partition of a table that has none
+
+Partition = Value | Mapping[str, Value]  # a value of the one partition column, or one for each column
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,35 @@ class Scope:
                 f"a scope needs one key of its own for each partition, not {list(self.keys)[:5]}."
             )
 
+    @classmethod
+    def of(cls, partitions: Iterable[Partition], columns: Sequence[str]) -> "Scope | None":
+        """Return the scope of partitions that are given by their values; None if there are none.
+
+        Args:
+            partitions: the value of the one partition column, or a mapping from column to value, for each
+                partition; all mappings have the same columns.
+            columns: the table's partition columns.
+
+        Raises:
+            DeclarationError: if they are no list of these.
+            OutOfScope: if the table has no such partition columns.
+
+        """
+        if isinstance(partitions, str | bytes | Mapping) or not isinstance(partitions, Iterable):
+            raise DeclarationError(f"partitions={partitions!r} is no list.", f"Write [{partitions!r}].")
+        given = list(dict.fromkeys(_values(partition, columns) for partition in partitions))
+        if not given:
+            return None
+        named = {column for part in given for column, _ in part}
+        if any(len(part) != len(named) for part in given):
+            raise DeclarationError(
+                "partitions have values for different columns.",
+                f"Give each a value for each of {[column for column in columns if column in named]}.",
+            )
+        return cls(
+            tuple(c for c in columns if c in named), tuple(tuple(k for _, k in part) for part in given)
+        )
+
     @property
     def is_whole_table(self) -> bool:
         """Whether the transaction replaces everything."""
@@ -100,6 +134,39 @@ class Scope:
                 "Give each partition one key.",
             )
         return Bounds(self.columns, types, tuple(parts))
+
+
+def _values(partition: Partition, columns: Sequence[str]) -> tuple[tuple[str, Key], ...]:
+    """Return the columns of a partition with their keys, in the order of the table's partition columns."""
+    if not columns:
+        raise OutOfScope(
+            "the table is not partitioned.", "Leave partitions out, and select rows with a predicate."
+        )
+    if not isinstance(partition, Mapping):
+        if len(columns) > 1:
+            raise DeclarationError(
+                f"the table is partitioned by {list(columns)}, and a partition is {partition!r}.",
+                f"Write it with its columns, e.g. {{{columns[0]!r}: {partition!r}}}.",
+            )
+        partition = {columns[0]: partition}
+    unknown = [column for column in partition if column not in columns]
+    if not partition:
+        raise DeclarationError("a partition has no column.", f"Name columns of {list(columns)}.")
+    if unknown:
+        raise OutOfScope(
+            f"the table is partitioned by {list(columns)}, not by {unknown}.",
+            "Select rows by other columns with a predicate.",
+        )
+    return tuple((column, _key(column, partition[column])) for column in columns if column in partition)
+
+
+def _key(column: str, value: Value) -> Key:
+    if not isinstance(value, str | Integral | np.bool_ | dt.date):
+        raise DeclarationError(
+            f"partition column {column!r} has no partition {value!r}.",
+            "Give a string, an integer, a boolean, a date or a datetime; select nulls with a predicate.",
+        )
+    return Key(serialized(bool(value) if isinstance(value, np.bool_) else value))
 
 
 def _is_day(condition: Key | Window) -> bool:

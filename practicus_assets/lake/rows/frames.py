@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -15,11 +16,19 @@ _EXHAUSTED = object()
 _POLARS_ONLY = {"Int128", "UInt128", "Object"}
 
 
+class RowSource(ABC):
+    """Rows that are read from their beginning each time they are asked for."""
+
+    @abstractmethod
+    def scan(self) -> pa.RecordBatchReader:
+        """Stream all rows."""
+
+
 def record_batches(value: Any) -> pa.RecordBatchReader:
     """Return a value's rows as a stream.
 
     Args:
-        value: a pandas DataFrame, a `pyarrow.Table`, any object with `__arrow_c_stream__`
+        value: a pandas DataFrame, a `pyarrow.Table`, a `Snapshot`, any object with `__arrow_c_stream__`
             (a `pyarrow.RecordBatchReader`, polars, DuckDB, arro3, …), or an iterable of record batches.
 
     Raises:
@@ -37,6 +46,8 @@ def record_batches(value: Any) -> pa.RecordBatchReader:
 def _reader(value: Any) -> pa.RecordBatchReader:
     if isinstance(value, pa.RecordBatchReader):
         return value
+    if isinstance(value, RowSource):  # its stream through Arrow's C interface would lose the class of errors
+        return value.scan()
     if "pandas" in sys.modules and isinstance(value, sys.modules["pandas"].DataFrame):
         from practicus_assets.lake.rows.pandas_frames import from_pandas  # noqa: PLC0415 pandas is slow to load
 

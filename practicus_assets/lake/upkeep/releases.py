@@ -189,9 +189,7 @@ def _published(wanted: Release) -> Release | None:
     )
     began = transaction.began
     before = (
-        _read(wanted.root_uri, wanted.storage_options, Snapshot.open(place, began))
-        if began is not None
-        else []
+        _read(wanted.root_uri, wanted.storage_options, Snapshot.of(place, began)) if began is not None else []
     )
     same = next((each for each in before if each.name == wanted.name), None)
     if same is not None:

@@ -110,7 +110,7 @@ def carry_out(
                 f"going back to version {plan.target} would undo {len(plan.undone)} commits: {commits}.",
                 "Go back to a later version, or undo them all with --undo-newer (undo_newer in a job).",
             )
-        old = Snapshot.open(table, plan.target, plan.scope)
+        old = Snapshot.of(table, plan.target, plan.scope)
         transaction = Transaction(
             table,
             plan.scope,
@@ -121,7 +121,7 @@ def carry_out(
             provenance=_restoring(table, plan, old, provenance),
         )
         _refuse_newer(table, plan, transaction)
-        schema = old.schema if plan.schema_returns else Snapshot.open(table, plan.newest).schema
+        schema = old.schema if plan.schema_returns else Snapshot.of(table, plan.newest).schema
         rows = pa.RecordBatchReader.from_batches(schema, _as(schema, old))
     return transaction.write(rows)
 

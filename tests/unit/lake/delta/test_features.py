@@ -77,10 +77,10 @@ def test_a_table_that_names_a_feature_is_read_and_written_as_the_docs_say(
 ) -> None:
     make(table, feature)
     if reads == "read":
-        assert Snapshot.open(table).scan().read_all().to_pylist() == [{"n": 1}]
+        assert Snapshot.of(table).scan().read_all().to_pylist() == [{"n": 1}]
     else:
         with pytest.raises(UnsupportedTable) as refused:
-            Snapshot.open(table).scan().read_all()
+            Snapshot.of(table).scan().read_all()
         assert named(refused, feature)
     if writes == "written":
         Transaction(table).write(pa.table({"n": [2]}))

@@ -28,7 +28,7 @@ NOW = datetime.now(UTC)
 READINGS: dict[str, Callable[[Table], Any]] = {
     "open": lambda table: table.open(),
     "scan": lambda table: Snapshot(table.open()).scan().read_all(),
-    "snapshot of a moment": lambda table: Snapshot.at(table, datetime.now(UTC)),
+    "snapshot of a moment": lambda table: Snapshot.of(table, datetime.now(UTC)),
     "history": lambda table: list(read_history(table)),
     "diff": lambda table: diff_versions(table, 0, 1),
     "verify": verify_files,

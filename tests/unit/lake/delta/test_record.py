@@ -172,7 +172,7 @@ def test_a_table_with_commits_from_before_formats_had_numbers_goes_on(table: Tab
         late.write(table_of("a", 9))
     assert [version.run_id for version in read_history(table)] == ["two", "run"]
     carry_out(table, plan_rollback(table, 0, Scope(), whole=True), Provenance("back", "rollback"))
-    assert sorted(Snapshot.open(table).scan().read_all()["n"].to_pylist()) == [1, 2]
+    assert sorted(Snapshot.of(table).scan().read_all()["n"].to_pylist()) == [1, 2]
 
 
 @pytest.mark.parametrize("mode", ["replace", "append"])

@@ -291,7 +291,7 @@ def test_a_scope_of_windows_reads_exactly_its_rows(
     parts = windows("p", *moments).parts
     scope = Scope(("p",), parts[::2] if gap else parts)
     bounds = on(scope, type_)
-    found = Snapshot.open(table, scope=scope).scan().read_all()["n"].to_pylist()
+    found = Snapshot.of(table, scope=scope).scan().read_all()["n"].to_pylist()
     assert sorted(found) == [
         n
         for n, value in enumerate(values)
@@ -307,7 +307,7 @@ def test_a_scope_of_two_dimensions_that_is_no_grid_replaces_exactly_its_rows(
     Transaction(table, options=WriteOptions(partition_by=["p", "q"])).write(data)
     diagonal = Scope(("p", "q"), ((Key("a"), Key("1")), (Key("b"), Key("2"))))
     assert diagonal.keys == ("a|1", "b|2")
-    assert Snapshot.open(table, scope=diagonal).scan().read_all().num_rows == 2
+    assert Snapshot.of(table, scope=diagonal).scan().read_all().num_rows == 2
     commit = Transaction(table, diagonal, WriteOptions(partition_by=["p", "q"])).write(
         pa.table({"p": ["a"], "q": [1], "v": [9]})
     )
@@ -368,7 +368,7 @@ def test_hostile_keys_are_exact_and_leave_each_other_alone(table: Table, rows: R
     for key in HOSTILE:
         Transaction(table, keys("p", key), WriteOptions(partition_by=["p"])).write(pa.table({"n": [-1]}))
         written[key] = -1
-        found = Snapshot.open(table, scope=keys("p", key)).scan().read_all().to_pylist()
+        found = Snapshot.of(table, scope=keys("p", key)).scan().read_all().to_pylist()
         assert [(row["p"], row["n"]) for row in found] == [(key, -1)]
     assert {row["p"]: row["n"] for row in rows(table)} == written
     assert all(path.is_relative_to(table.uri) for path in Path(table.uri).parent.rglob("*.parquet"))
@@ -387,7 +387,7 @@ def test_a_partition_column_may_have_any_name(table: Table, column: str) -> None
         Transaction(table, keys(column, "k"), WriteOptions(partition_by=[column])).write(
             pa.table({"n": [value]})
         )
-    found = Snapshot.open(table, scope=keys(column, "k")).scan().read_all().to_pylist()
+    found = Snapshot.of(table, scope=keys(column, "k")).scan().read_all().to_pylist()
     assert found == [{"n": 2, column: "k"}]
 
 

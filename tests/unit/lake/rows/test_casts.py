@@ -77,7 +77,7 @@ POLARS: dict[str, tuple[pl.DataType | type[pl.DataType], list[Any], pa.DataType]
 def test_a_polars_column_is_stored_with_its_values(table: Table, dtype: str) -> None:
     polars, values, type_ = POLARS[dtype]
     Transaction(table).write(pl.DataFrame({"x": pl.Series(values, dtype=polars)}))
-    stored = Snapshot.open(table).scan().read_all()
+    stored = Snapshot.of(table).scan().read_all()
     assert stored.schema.field("x").type == type_
     assert stored["x"].to_pylist() == values
 
@@ -109,8 +109,8 @@ def test_polars_maps_are_stored_and_lists_of_pairs_where_the_table_has_a_map(
 ) -> None:
     maps = pa.table({"m": pa.array([[("a", 1)], None, []], pa.map_(pa.string(), INT))})
     Transaction(table).write(pl.from_arrow(maps))
-    Transaction(table).write(Snapshot.open(table).scan())
-    assert Snapshot.open(table).schema == maps.schema
+    Transaction(table).write(Snapshot.of(table).scan())
+    assert Snapshot.of(table).schema == maps.schema
     pairs = pl.DataFrame({"m": [[{"key": "b", "value": 2}], None]})
     Transaction(table).write(pairs)
     assert rows(table) == [{"m": None}, {"m": [("b", 2)]}]
@@ -154,10 +154,10 @@ def test_text_of_each_encoding_is_stored_as_text_wherever_it_stands(
     nest, expected = NESTINGS[nesting]
     array = nest(ENCODINGS[encoding](pa.array(WORDS, type_)))
     Transaction(table).write(pa.table({"x": array}))
-    stored = Snapshot.open(table).scan().read_all()
+    stored = Snapshot.of(table).scan().read_all()
     assert stored["x"].to_pylist() == expected
     Transaction(table).write(pa.table({"x": array.slice(1)}))
-    assert Snapshot.open(table).scan().read_all()["x"].to_pylist() == expected[1:]
+    assert Snapshot.of(table).scan().read_all()["x"].to_pylist() == expected[1:]
 
 
 # --- NOT NULL inside ----------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_rows_without_a_null_where_it_is_forbidden_are_taken(
     type_ = TYPES[kind] if types == "typed" else inferred.get(kind)
     data = pa.table({"x": pa.array(values, type_)})
     Transaction(table).write(data)
-    snapshot = Snapshot.open(table)
+    snapshot = Snapshot.of(table)
     assert snapshot.schema.field("x").type == TYPES[kind]
     assert snapshot.scan().read_all()["x"].to_pylist() == values
     Transaction(table, options=WriteOptions(mode="append")).write(snapshot.scan())
@@ -242,13 +242,13 @@ def test_a_list_of_nothing_is_taken_where_table_or_contract_tells_its_type(table
         data = pa.table({"l": pa.array(values), "s": pa.array([{"a": None}, None])})
         Transaction(table, contract=contract).write(data)
         Transaction(table).write(data)
-        assert Snapshot.open(table).scan().read_all()["l"].to_pylist() == values
+        assert Snapshot.of(table).scan().read_all()["l"].to_pylist() == values
 
 
 def test_a_contract_may_say_not_null_inside_and_is_held_to_it(table: Table) -> None:
     contract = Contract({"x": Column(S)})
     Transaction(table, contract=contract).write(pa.table({"x": [{"a": 1, "b": None}, None]}))
-    assert Snapshot.open(table).schema.field("x").type == S
+    assert Snapshot.of(table).schema.field("x").type == S
     with pytest.raises(SchemaMismatch, match=r"'x\.a' is NOT NULL"):
         Transaction(table, contract=contract).write(pa.table({"x": [{"a": None, "b": 1}]}))
     loose = Contract({"x": Column(pa.struct([("b", INT), ("a", INT)]))})  # in any order, and less strict

@@ -63,7 +63,7 @@ OUTPUTS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_every_kind_of_output_becomes_the_same_rows(table: Table, kind: str) -> None:
     Transaction(table).write(OUTPUTS[kind]())
-    found = Snapshot.open(table).scan(["n", "t"]).read_all()
+    found = Snapshot.of(table).scan(["n", "t"]).read_all()
     assert found["n"].type == pa.int64() or kind == "pandas"
     assert sorted(found.to_pylist(), key=repr) == sorted(DATA.to_pylist(), key=repr)
 
@@ -225,7 +225,7 @@ def test_a_frame_that_was_read_is_written_back_as_it_was(table: Table) -> None:
         }
     )
     Transaction(table).write(data)
-    frame = read_as(Snapshot.open(table).scan(), pd.DataFrame)
+    frame = read_as(Snapshot.of(table).scan(), pd.DataFrame)
     assert not Transaction(table).write(frame).changed
 
 

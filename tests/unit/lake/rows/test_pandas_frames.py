@@ -101,9 +101,9 @@ def test_rows_that_are_read_as_pandas_and_written_are_the_same_values_and_types(
     lake = str(tmp_path_factory.mktemp("lake"))
     first, second = Table.at(lake, ["first"]), Table.at(lake, ["second"])
     Transaction(first).write(data)
-    read = Snapshot.open(first)
+    read = Snapshot.of(first)
     Transaction(second).write(read_as(read.scan(), pd.DataFrame))
-    copied = Snapshot.open(second)
+    copied = Snapshot.of(second)
     assert copied.schema == read.schema
     assert repr(copied.scan().read_all().to_pylist()) == repr(data.to_pylist())
 
@@ -178,9 +178,9 @@ def test_decimals_keep_their_digits_and_dates_and_bytes_their_type_without_value
     frame = read_as(data.to_reader(), pd.DataFrame)
     assert frame["price"].sum() == Decimal("1.10")
     Transaction(table).write(frame)
-    assert Snapshot.open(table).schema == data.schema
+    assert Snapshot.of(table).schema == data.schema
     Transaction(table).write(read_as(data[:0].to_reader(), pd.DataFrame))
-    assert Snapshot.open(table).schema == data.schema
+    assert Snapshot.of(table).schema == data.schema
 
 
 def test_dates_are_python_dates_and_those_that_python_lacks_stay_what_they_are() -> None:
@@ -192,7 +192,7 @@ def test_dates_are_python_dates_and_those_that_python_lacks_stay_what_they_are()
 
 def test_a_column_with_a_nan_keeps_it_apart_from_null(table: Table, rows: Any) -> None:
     Transaction(table).write(pa.table({"x": [1.5, math.nan, None], "y": [1.5, None, 2.5]}))
-    frame = read_as(Snapshot.open(table).scan(), pd.DataFrame)
+    frame = read_as(Snapshot.of(table).scan(), pd.DataFrame)
     assert frame["y"].dtype == "float64"
     assert not Transaction(table).write(frame).changed
     assert repr(rows(table)[1:]) == "[{'x': None, 'y': 2.5}, {'x': nan, 'y': None}]"
@@ -204,7 +204,7 @@ def test_nested_columns_that_pandas_makes_are_written_as_their_arrow_type(tmp_pa
     frame = pd.DataFrame({"m": maps, "s": [{"id": BIG, "l": [1, None]}, None]})
     table = Table.at(str(tmp_path), ["t"])
     Transaction(table).write(frame)
-    found = Snapshot.open(table).scan().read_all()
+    found = Snapshot.of(table).scan().read_all()
     assert found.schema.field("m").type == map_type
     assert found.to_pylist() == [
         {"m": [("a", BIG)], "s": {"id": BIG, "l": [1, None]}},

@@ -134,7 +134,7 @@ def test_every_type_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactor
     table = Table.at(str(tmp_path_factory.mktemp("lake")), ["t"])
     batch = pa.record_batch({"x": array, "n": pa.array(range(len(array)))})
     Transaction(table).write(iter([batch]))
-    found = Snapshot.open(table).scan().read_all()
+    found = Snapshot.of(table).scan().read_all()
     assert found["n"].to_pylist() == list(range(len(array)))
     assert [plain(value) for value in found["x"].to_pylist()] == [plain(value) for value in array.to_pylist()]
     assert found.schema.field("x").type == stored_type(array.type, "x")
@@ -321,7 +321,7 @@ def test_a_value_that_stays_what_it_is_fits_another_type(
     )
     data = pa.table({"p": ["a"] * len(values), "x": values})
     Transaction(table, partitions("a"), WriteOptions(partition_by=["p"])).write(data)
-    found = Snapshot.open(table, scope=partitions("a")).scan(["x"]).read_all()
+    found = Snapshot.of(table, scope=partitions("a")).scan(["x"]).read_all()
     assert found.schema.field("x").type == into
     same = [
         v.as_py() == w.as_py() or repr(v.as_py()) == repr(w.as_py())
@@ -349,9 +349,9 @@ def test_a_type_is_widened_where_every_row_is_replaced(
         Transaction(table, options=WriteOptions(on_schema_change=change)).write(
             pa.table({"x": pa.nulls(1, wide)})
         )  # type: ignore[arg-type]
-        assert Snapshot.open(table).schema.field("x").type == expected
+        assert Snapshot.of(table).schema.field("x").type == expected
     Transaction(table).write(pa.table({"x": pa.nulls(1, narrow)}))
-    assert Snapshot.open(table).schema.field("x").type == wide
+    assert Snapshot.of(table).schema.field("x").type == wide
 
 
 def test_new_columns_are_added_or_refused_and_missing_ones_are_refused(table: Table, rows: Read) -> None:
@@ -371,7 +371,7 @@ def test_new_columns_are_added_or_refused_and_missing_ones_are_refused(table: Ta
 def test_a_contract_decides_types_and_is_held_to_them(table: Table, rows: Read) -> None:
     contract = Contract({"x": Column("int32"), "y": Column("string")}, closed=True)
     Transaction(table, contract=contract).write(pd.DataFrame({"x": [1.0], "y": [None]}))
-    assert Snapshot.open(table).schema == contract.schema
+    assert Snapshot.of(table).schema == contract.schema
     with pytest.raises(SchemaMismatch, match=r"does not know the columns \['z'\]"):
         Transaction(table, contract=contract).write(pa.table({"x": [1], "y": ["a"], "z": [1]}))
     with pytest.raises(SchemaMismatch, match=r"lacks the columns \['y'\]"):
@@ -388,7 +388,7 @@ def test_a_contract_decides_types_and_is_held_to_them(table: Table, rows: Read) 
 def test_integers_go_into_decimals_that_hold_them_and_others_are_refused(table: Table) -> None:
     Transaction(table).write(pa.table({"d": pa.array([1], pa.decimal128(4, 2))}))
     Transaction(table).write(pa.table({"d": pa.array([7, None], pa.int64())}))
-    assert Snapshot.open(table).scan().read_all()["d"].to_pylist() == [Decimal("7.00"), None]
+    assert Snapshot.of(table).scan().read_all()["d"].to_pylist() == [Decimal("7.00"), None]
     with pytest.raises(LossyValues, match=r"row 1: 100"):
         Transaction(table).write(pa.table({"d": pa.array([7, 100], pa.int64())}))
 
@@ -423,20 +423,20 @@ def test_new_fields_are_added_inside_structs_and_are_null_in_the_old_rows_of_oth
         for p, value in (("a", old), ("b", new))
         for n in (1, 2)
     ]
-    kind = Snapshot.open(table).schema.field("s").type
+    kind = Snapshot.of(table).schema.field("s").type
     assert kind == pa.struct([("a", pa.int64()), ("b", pa.string()), ("c", NEW.field("c").type)])
 
     def by_key(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         return sorted(rows, key=lambda row: (row["p"], row["n"]))
 
-    assert by_key(Snapshot.open(table).scan().read_all().to_pylist()) == expected
+    assert by_key(Snapshot.of(table).scan().read_all().to_pylist()) == expected
     assert by_key(pl.read_delta(table.uri).to_dicts()) == expected
     with ClickHouse() as clickhouse:
         read = clickhouse.read(table.uri, "p, n, s")
     assert [row["s"] for row in read if row["n"] == 1] == [{**old, "c": {"d": None}}, new]
     compact(table)
-    assert by_key(Snapshot.open(table).scan().read_all().to_pylist()) == expected
-    difference = diff_versions(table, 0, Snapshot.open(table).version)
+    assert by_key(Snapshot.of(table).scan().read_all().to_pylist()) == expected
+    difference = diff_versions(table, 0, Snapshot.of(table).version)
     assert difference.compared == ("p", "n")
     assert verify_files(table, rows=True).problems == ()
 
@@ -492,12 +492,12 @@ def with_void(table: Table) -> None:
 
 def test_a_void_column_is_read_as_nulls_and_stays_void_as_long_as_nulls_are_written(table: Table) -> None:
     with_void(table)
-    assert Snapshot.open(table).scan(["v"]).read_all()["v"].to_pylist() == [None, None]
+    assert Snapshot.of(table).scan(["v"]).read_all()["v"].to_pylist() == [None, None]
     frame = pa.table({"p": ["b"], "n": [3], "v": pa.nulls(1)}).to_pandas()
     Transaction(table, partitions("b"), WriteOptions(partition_by=["p"], on_schema_change="refuse")).write(
         frame
     )
-    assert Snapshot.open(table).schema.field("v").type == pa.null()
+    assert Snapshot.of(table).schema.field("v").type == pa.null()
     assert sorted(pl.read_delta(table.uri)["n"]) == [1, 3]
 
 

@@ -142,4 +142,4 @@ def test_a_contract_declares_columns_of_each_kind_by_text(table: Table) -> None:
     }
     contract = Contract({name: Column(type_) for name, type_ in types.items()}, closed=True)
     Transaction(table, contract=contract).write(contract.schema.empty_table())  # type: ignore[union-attr]
-    assert Snapshot.open(table).schema == contract.schema
+    assert Snapshot.of(table).schema == contract.schema

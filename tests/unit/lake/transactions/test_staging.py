@@ -80,7 +80,7 @@ def test_statistics_hide_no_row(tmp_path_factory: pytest.TempPathFactory, drawn:
     schema = pa.schema({name: TYPES[name]})
     for rows in files:
         Transaction(table, options=WriteOptions(mode="append")).write(pa.Table.from_pylist(rows, schema))
-    snapshot = Snapshot.open(table)
+    snapshot = Snapshot.of(table)
     everything = snapshot.scan().read_all()
     column = f'"{name}"'
     for condition in ("=", "<=", ">=", "<", ">", "<>"):
@@ -191,7 +191,7 @@ def test_a_file_that_grew_large_is_closed_and_another_begun(
     monkeypatch.setattr(staging_module, "_FILE_BYTES", 3000)
     commit = Transaction(table).write(iter(pa.table({"n": range(20_000)}).to_batches(max_chunksize=700)))
     assert 2 < commit.files < 20
-    assert sorted(Snapshot.open(table).scan().read_all()["n"].to_pylist()) == list(range(20_000))
+    assert sorted(Snapshot.of(table).scan().read_all()["n"].to_pylist()) == list(range(20_000))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_file_that_grew_large_is_closed_and_another_begun(
 def test_statistics_of_any_character_hide_no_row(table: Table, value: str) -> None:
     # delta-rs reads the JSON escape of U+20000 as U+10000
     Transaction(table).write(pa.table({"x": [value]}))
-    assert Snapshot.open(table).scan(predicate=f"x = {sql(value, pa.string())}").read_all()[
+    assert Snapshot.of(table).scan(predicate=f"x = {sql(value, pa.string())}").read_all()[
         "x"
     ].to_pylist() == [value]
 

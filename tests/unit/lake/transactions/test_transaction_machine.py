@@ -342,7 +342,7 @@ class Transactions(RuleBasedStateMachine):
         found = kit.read(handle)
         rows = Counter((r["p"], r["id"], r["n"], r.get("extra")) for r in found)
         assert rows == sum(self.model.values(), Counter())
-        snapshot = Snapshot.open(self.table)
+        snapshot = Snapshot.of(self.table)
         assert snapshot.row_count == rows.total()
         assert ("extra" in snapshot.schema.names) == self.wide
 

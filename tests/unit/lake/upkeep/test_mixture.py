@@ -36,7 +36,7 @@ class Lake:
 
     def log(self, month: str) -> int:
         """Compute a month of `weather_log` from the same month of `weather`."""
-        snapshot = Snapshot.open(self.weather, scope=partitions(month))
+        snapshot = Snapshot.of(self.weather, scope=partitions(month))
         read = InputVersion(
             "weather",
             snapshot.version,

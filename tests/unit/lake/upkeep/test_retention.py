@@ -60,9 +60,9 @@ def test_files_of_versions_before_the_cutoff_go_and_all_others_stay(
     assert vacuum(table, ago(205)) == 0  # version 0 was the newest then
     assert vacuum(table, ago(50)) == 1  # version 1 was
     assert len(parquet_files(table)) == 2
-    assert Snapshot.open(table, 1).scan().read_all()["n"].to_pylist() == [2]
+    assert Snapshot.of(table, 1).scan().read_all()["n"].to_pylist() == [2]
     with pytest.raises(VersionGone):
-        Snapshot.open(table, 0).scan().read_all()
+        Snapshot.of(table, 0).scan().read_all()
     assert vacuum(table, ago(5)) == 1
     assert verify_files(table).problems == ()
 
@@ -72,7 +72,7 @@ def test_what_a_reader_pinned_before_the_cutoff_was_over_stays_readable(table: T
     age(table, 100)
     moment = ago(20)
     write(table, "a", 2)
-    pinned = Snapshot.at(table, moment)
+    pinned = Snapshot.of(table, moment)
     vacuum(table, moment)
     assert pinned.scan().read_all()["n"].to_pylist() == [1]
 
@@ -109,7 +109,7 @@ def test_versions_that_are_to_be_kept_stay_readable(table: Table) -> None:
         write(table, "a", number)
     age(table, 100)
     assert vacuum(table, ago(1), 1) == 2
-    assert Snapshot.open(table, 1).scan().read_all()["n"].to_pylist() == [1]
+    assert Snapshot.of(table, 1).scan().read_all()["n"].to_pylist() == [1]
 
 
 def test_a_version_that_is_to_be_kept_and_is_lost_keeps_everything(
