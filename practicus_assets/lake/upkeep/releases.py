@@ -6,18 +6,25 @@ release. Its commit is the one atomic write: a reader finds all rows of a releas
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from practicus_assets.errors import CommitConflict, ReleaseRefused, TableNotFound, VersionGone, naming
+from practicus_assets.errors import (
+    CommitConflict,
+    ReleaseRefused,
+    TableNotFound,
+    VersionGone,
+    did_you_mean,
+    naming,
+)
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.partitions.scope import Partition
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
@@ -45,13 +52,18 @@ _CONTRACT = Contract(
 class Release:
     """One version of each of several tables of a lake.
 
+        release = Release.open("s3://bucket/lake", storage_options=options)
+        orders = release.snapshot("sales/orders", partitions=["2024-01-01"]).to_pandas()
+
     Attributes:
-        root_uri: of the lake.
-        number: 1 for the first.
-        name: no two releases of a lake have the same.
-        published_at: by the clock of who published it.
-        run_id: of the run that did; empty for none.
-        versions: of each table, by name.
+        root_uri: the lake's root, as it was given.
+        number: the release's number, 1 for the lake's first.
+        name: the release's name; no two releases of a lake have the same.
+        published_at: when it was published, by the publisher's clock.
+        run_id: the id of the run that published it; empty for none.
+        versions: the version of each table, by the table's name.
+        table_ids: the id by which Delta knows each table, by the table's name.
+        storage_options: delta-rs's own, e.g. `AWS_REGION`; never shown.
 
     """
 
@@ -68,46 +80,57 @@ class Release:
     def open(
         cls, root_uri: str, name: str | None = None, storage_options: Mapping[str, str] | None = None
     ) -> "Release":
-        """Return the newest release of a lake, or the one of a name.
+        """Return the newest release of a lake, or the one with a name.
+
+        Args:
+            root_uri: the lake's root: a folder, or an object store prefix such as `s3://bucket/lake`.
+            name: the release's name; by default the newest release is returned.
+            storage_options: delta-rs's own, e.g. `AWS_REGION`.
 
         Raises:
-            TableNotFound: if there is none.
+            TableNotFound: if there is no such release.
+            DeclarationError: for a root that cannot be used.
 
         """
-        found = releases(root_uri, storage_options)
-        chosen = next((each for each in found if name in (None, each.name)), None)
+        published = releases(root_uri, storage_options)
+        chosen = next((release for release in published if name in (None, release.name)), None)
         if chosen is None:
             what = "no release" if name is None else f"no release {name!r}"
+            names = [release.name for release in published]
             raise TableNotFound(
-                f"the lake {root_uri} has {what}.", "practicus-assets release list shows all."
+                f"the lake {root_uri} has {what}.",
+                did_you_mean(name, names, "practicus-assets release list shows all."),
             )
         return chosen
 
-    def snapshot(self, table: str, scope: Scope | None = None) -> Snapshot:
+    def snapshot(self, table: str, partitions: Iterable[Partition] | None = None) -> Snapshot:
         """Return a table as it is in the release.
 
         Args:
-            table: its name, with `/` between the parts of its key.
-            scope: the partitions to read; by default all.
+            table: the table's name, with `/` between the parts of its key.
+            partitions: the partitions to read, as `Snapshot.open` takes them; by default all.
 
         Raises:
             TableNotFound: if the release does not have the table.
-            VersionGone: if the version was removed since, or the table was made anew.
+            VersionGone: if the version was removed since, or the table was deleted and created again.
+            OutOfScope: for partitions that the table cannot have.
+            DeclarationError: for partitions that are none.
 
         """
         if table not in self.versions:
             raise TableNotFound(
                 f"the release {self.name!r} has no table {table!r}; it has {sorted(self.versions)}.",
-                "Mend the name, or publish a release with it.",
+                did_you_mean(table, self.versions, "Fix the name, or publish a release with that table."),
             )
         place = Table.at(self.root_uri, table.split("/"), self.storage_options)
         handle = place.open(self.versions[table])
         if handle.id != self.table_ids[table]:
             raise VersionGone(
-                f"the table {table} was deleted and made anew since the release {self.name!r}.",
+                f"the table {table} was deleted and created again since the release {self.name!r}.",
                 "Read a newer release.",
             )
-        return Snapshot(handle, scope)
+        with naming(table):
+            return Snapshot.of_partitions(handle, partitions)
 
 
 def releases(root_uri: str, storage_options: Mapping[str, str] | None = None) -> list[Release]:

@@ -8,13 +8,14 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from practicus_assets.errors import DeclarationError, ReleaseRefused, TableNotFound, VersionGone
+from practicus_assets.errors import DeclarationError, OutOfScope, ReleaseRefused, TableNotFound, VersionGone
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.releases import Release, kept_versions, publish, releases
 from practicus_assets.lake.upkeep.retention import remove, unneeded_files
+from tests import kit
 
 
 @pytest.fixture
@@ -52,6 +53,23 @@ def test_the_newest_release_or_one_by_name_is_opened(root: str) -> None:
     assert read(Release.open(root, "a"), "one") == [0]
     with pytest.raises(TableNotFound, match="no release 'd'"):
         Release.open(root, "d")
+
+
+def test_partitions_of_a_table_of_a_release_are_read_by_their_values(root: str) -> None:
+    orders = Table.at(root, ["sales", "orders"])
+    for number in range(2):
+        kit.write(orders, "a", number)
+        kit.write(orders, "b", number + 10)
+    publish(root, "first", {"sales/orders": 1})
+    release = Release.open(root, storage_options={"timeout": "10s"})
+    assert release.snapshot("sales/orders", ["b"]).to_arrow().to_pylist() == [{"p": "b", "n": 10}]
+    assert release.snapshot("sales/orders", partitions=[{"p": "a"}]).to_pandas()["n"].tolist() == [0]
+    with pytest.raises(OutOfScope, match=r"^sales/orders: the table is partitioned by"):
+        release.snapshot("sales/orders", [{"n": 1}])
+    with pytest.raises(TableNotFound, match="Did you mean sales/orders"):
+        release.snapshot("sales/order")
+    with pytest.raises(TableNotFound, match="Did you mean first"):
+        Release.open(root, "frist")
 
 
 def test_a_lake_without_releases_says_so(root: str) -> None:
@@ -108,7 +126,7 @@ def test_a_table_that_was_made_anew_is_told_from_the_released_one(root: str) -> 
     for path in sorted(Path(root, "one").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     write(root, "one", 1)
-    with pytest.raises(VersionGone, match="made anew"):
+    with pytest.raises(VersionGone, match="created again"):
         Release.open(root).snapshot("one")
     with pytest.raises(TableNotFound, match="has no table 'two'"):
         Release.open(root).snapshot("two")
