@@ -6,10 +6,9 @@ import pyarrow as pa
 import pyarrow.fs
 
 from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.log_files import LOG
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.rows.casts import exact_cast
-
-_LOG = "_delta_log"
 
 
 def listed(table: Table) -> dict[str, pyarrow.fs.FileInfo]:
@@ -22,7 +21,7 @@ def listed(table: Table) -> dict[str, pyarrow.fs.FileInfo]:
     inner = {
         folder
         for path in paths
-        if (folder := path.partition(f"{_LOG}/")[0]) and f"/{_LOG}/" in path and folder.endswith("/")
+        if (folder := path.partition(f"{LOG}/")[0]) and f"/{LOG}/" in path and folder.endswith("/")
     }
     return {
         path: info

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from practicus_assets.errors import StoreFailed
+from practicus_assets.lake.delta.log_files import LogFolder
 from practicus_assets.lake.delta.record import RECORD, TransactionRecord, UnreadableRecord
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds
@@ -94,17 +94,11 @@ def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
         StoreFailed: if an entry cannot be read.
 
     """
+    log = LogFolder(table)
     for version in range(newest, oldest - 1, -1):
-        content = table.read(_path(version))
-        if content is None:
+        actions = log.actions(version)
+        if actions is None:
             return
-        lines = content.splitlines()
-        try:
-            actions = [json.loads(line) for line in lines if line.strip()]
-        except ValueError as error:
-            raise StoreFailed(
-                f"{_path(version)} at {table.uri} is damaged: {error}.", "Restore that file from a copy."
-            ) from error
         info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
         added = tuple(a["add"] for a in actions if "add" in a)
         removed = tuple(a["remove"] for a in actions if "remove" in a)
@@ -119,8 +113,8 @@ def deleted_rows(action: Mapping[str, Any]) -> int:
 def row_count(action: Mapping[str, Any]) -> int | None:
     """Return how many rows the file of an `add` action holds, deleted ones too, where its writer says it."""
     statistics = action.get("stats")
-    found = json.loads(statistics).get("numRecords") if statistics else None
-    return int(found) if found is not None else None
+    count = json.loads(statistics).get("numRecords") if statistics else None
+    return int(count) if count is not None else None
 
 
 def landed_ms(table: Table, entry: LogEntry) -> float:
@@ -129,13 +123,9 @@ def landed_ms(table: Table, entry: LogEntry) -> float:
     The writer's own time is older: it was taken before the commit landed. It only tells the order within a
     second, where the store keeps whole seconds.
     """
-    stored_ns = table.modified_ns(_path(entry.version))
+    stored_ns = LogFolder(table).modified_ns(entry.version)
     written_ms = float(entry.info.get("timestamp", 0))
     if stored_ns is None:
         return written_ms
     stored_ms = float(stored_ns) / 1e6
     return stored_ms if stored_ns % 10**9 else min(max(stored_ms, written_ms), stored_ms + 999)
-
-
-def _path(version: int) -> str:
-    return f"_delta_log/{version:020}.json"

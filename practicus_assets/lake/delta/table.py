@@ -1,19 +1,15 @@
-"""Tables: where one lives, and one version of it, with every error of the store in our words."""
+"""Tables: where one lives, and one version of it, with every error of delta-rs in our words."""
 
-import errno
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.fs
-import pyarrow.parquet as pq
 from deltalake import (
     CommitProperties,
     DeltaTable,
@@ -24,17 +20,16 @@ from deltalake import (
 )
 from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
-from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from practicus_assets.errors import DeclarationError, StoreFailed, TableNotFound, VersionGone
 from practicus_assets.lake.delta.data_file import DataFile, described
-from practicus_assets.lake.delta.failures import Failures, in_one_line, is_denied
-from practicus_assets.lake.delta.log_files import refuse_damaged_log, refuse_emptied_log
+from practicus_assets.lake.delta.failures import in_one_line, is_denied
+from practicus_assets.lake.delta.log_files import LOG, LogFolder
 from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
+from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 
-_DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 _UNSAFE_PART = re.compile(r"[/?#*]")  # in a URI, `?` and `#` end the path
 _IN_ORDER = {"datafusion.execution.target_partitions": "1"}  # more would mix the order of rows
 # the log's expiry is left to maintenance, which knows what releases need
@@ -42,21 +37,15 @@ _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=F
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(TableFolder):
     """A Delta table's place in a lake; the table itself need not exist.
 
     Attributes:
-        name: the name that people call it by, e.g. `sales/orders`.
-        uri: an absolute folder, or an object store prefix.
-        storage_options: delta-rs's own, e.g. `AWS_REGION`; never shown.
         sample_rows: the number of its rows that errors, failed checks, previews and diffs show at most; with
             0 they show no value of any row.
 
     """
 
-    name: str
-    uri: str
-    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False, hash=False)
     sample_rows: int = field(default=SAMPLE_ROWS, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +80,7 @@ class Table:
         if not key:
             raise DeclarationError("a table needs a key.", "Name it.")
         for part in key:
-            if not part or part in {".", ".."} or part.startswith("_delta_log") or _is_unsafe(part):
+            if not part or part in {".", ".."} or part.startswith(LOG) or _is_unsafe(part):
                 raise DeclarationError(
                     f"asset key part {part!r} cannot name a folder of the lake.",
                     "Use letters, digits, '-', '_' and '.'.",
@@ -118,11 +107,6 @@ class Table:
         refuse_unusable_endpoint(place, options)
         return cls(place.rpartition("/")[2], place, options)
 
-    @property
-    def local_path(self) -> Path | None:
-        """The table's folder, where it is one on this machine."""
-        return Path(self.uri) if "://" not in self.uri else None
-
     def open(self, version: int | None = None) -> "TableVersion":
         """Open the newest version, or the given one.
 
@@ -141,7 +125,7 @@ class Table:
             # to delta-rs, a folder that may not be entered is not there
             missing = isinstance(error, DeltaTableNotFoundError) and not is_denied(error)
             if not missing and isinstance(error, DeltaError):
-                refuse_damaged_log(self._reader(), self.name, self.uri)
+                LogFolder(self).refuse_unreadable()
             if not missing and (version is None or not isinstance(error, DeltaError)):
                 raise
             if version is None or self.open_if_exists() is None:
@@ -152,8 +136,7 @@ class Table:
                 f"version {version} at {self.uri} cannot be opened: {in_one_line(failed)}",
                 "Its log has expired, or it never was. Run again to read the newest version.",
             ) from error
-        if self.local_path is not None:
-            refuse_emptied_log(self.local_path, self.name, handle.version())
+        LogFolder(self).refuse_emptied(handle.version())
         return TableVersion(self, handle)
 
     def open_if_exists(self) -> "TableVersion | None":
@@ -177,7 +160,7 @@ class Table:
             CommitUnsettled: if the commit ended with an error; it may have landed, or somebody else's.
 
         """
-        with self._failures.committing(0):
+        with self.failures.committing(0):
             create_table_with_add_actions(
                 self.uri,
                 Schema.from_arrow(schema),
@@ -188,134 +171,6 @@ class Table:
                 storage_options=dict(self.storage_options),
                 commit_properties=properties,
             )
-
-    def filesystem(self) -> pyarrow.fs.FileSystem:
-        """Return the table's folder as a pyarrow file system to write to; a folder is made if need be.
-
-        Raises:
-            DeclarationError: if it is a folder of this machine, and cannot be made.
-            StoreFailed: if the disk is full or failing, or the options do not name a store.
-
-        """
-        if self.local_path is not None:
-            try:
-                self.local_path.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                if error.errno in _DISK_FAILED:
-                    with self.reaching("the folder"):
-                        raise
-                raise DeclarationError(
-                    f"the folder {self.uri} cannot be made: {error.strerror}.",
-                    "Set root_uri to a folder that this process may write to.",
-                ) from error
-        with self.reaching("the store"):
-            return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
-
-    def _reader(self) -> pyarrow.fs.FileSystem:
-        """Return the table's folder as a pyarrow file system to read from; nothing is made by looking."""
-        if self.local_path is not None:
-            return pyarrow.fs.SubTreeFileSystem(str(self.local_path), pyarrow.fs.LocalFileSystem())
-        return self.filesystem()
-
-    def modified_ns(self, path: str) -> int | None:
-        """Return when a file was last modified, in nanoseconds since 1970; None where the store does not say.
-
-        Raises:
-            StoreFailed: if the store does not answer.
-
-        """
-        filesystem = self._reader()
-        with self.reaching(path):
-            modified: int | None = filesystem.get_file_info(path).mtime_ns
-        return modified
-
-    def files_in(self, folder: str = "", *, recursive: bool = False) -> list[pyarrow.fs.FileInfo]:
-        """Return the files in a folder below the table's; none if there is no such folder.
-
-        Raises:
-            StoreFailed: if they cannot be listed.
-
-        """
-        selector = pyarrow.fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
-        filesystem = self._reader()
-        with self.reaching(f"the list of files{' in ' * bool(folder)}{folder}"):
-            infos = filesystem.get_file_info(selector)
-        return [info for info in infos if info.type != pyarrow.fs.FileType.Directory]
-
-    def read(self, path: str) -> bytes | None:
-        """Return the content of a file below the table's folder; None if it is not there.
-
-        Raises:
-            StoreFailed: if it cannot be read.
-
-        """
-        filesystem = self._reader()
-        with self.reaching(path):
-            try:
-                with filesystem.open_input_stream(path) as stream:
-                    return bytes(stream.read())
-            except FileNotFoundError:
-                return None
-
-    def delete(self, path: str) -> bool:
-        """Delete a file below the table's folder, and return whether it was there.
-
-        Raises:
-            StoreFailed: if it cannot be deleted.
-
-        """
-        filesystem = self._reader()
-        with self.reaching(f"deleting {path}"):
-            try:
-                filesystem.delete_file(path)
-            except FileNotFoundError:
-                return False
-        return True
-
-    @contextmanager
-    def parquet(self, path: str) -> Iterator[pq.ParquetFile]:
-        """Open a Parquet file below the table's folder.
-
-        Raises:
-            VersionGone: if it is not there.
-            StoreFailed: if it is damaged, or cannot be read.
-
-        """
-        filesystem = self._reader()
-        with self.reading(path), pq.ParquetFile(path, filesystem=filesystem) as parquet:
-            yield parquet
-
-    def reaching(self, what: str) -> AbstractContextManager[None]:
-        """Raise our errors for those of delta-rs, pyarrow and the operating system, without secrets.
-
-        Args:
-            what: what is being read or written, for the error's text.
-
-        Raises:
-            UnsupportedTable: if delta-rs does not know a feature of the table.
-            StoreFailed: in all other cases.
-
-        """
-        return self._failures.reaching(what)
-
-    def reading(self, path: str = "", version: int | None = None) -> AbstractContextManager[None]:
-        """Raise our errors for those of delta-rs, pyarrow and the operating system that a data file causes.
-
-        Args:
-            path: the file's path below the table's folder, where it is known.
-            version: the version that names the file, where it is known.
-
-        Raises:
-            VersionGone: if the file is not there.
-            UnsupportedTable: if delta-rs does not know a feature of the table.
-            StoreFailed: if the file is damaged, or cannot be read.
-
-        """
-        return self._failures.reading(path, version)
-
-    @cached_property
-    def _failures(self) -> Failures:
-        return Failures(self.name, self.uri, self.storage_options)
 
 
 def _is_unsafe(part: str) -> bool:
@@ -443,7 +298,7 @@ class TableVersion:
             CommitUnsettled: if the commit ended with an error; it may have landed, or somebody else's.
 
         """
-        with self.table._failures.committing(self.version + 1):  # noqa: SLF001 of the same module
+        with self.table.failures.committing(self.version + 1):
             self._handle.create_write_transaction(
                 list(actions),
                 mode,
@@ -461,7 +316,7 @@ class TableVersion:
             CommitUnsettled: if the commit ended with an error.
 
         """
-        with self.table._failures.committing(self.version + 1):  # noqa: SLF001 of the same module
+        with self.table.failures.committing(self.version + 1):
             self._handle.alter.add_feature(
                 feature, allow_protocol_versions_increase=True, post_commithook_properties=_HOOKS
             )
@@ -473,7 +328,7 @@ class TableVersion:
             CommitUnsettled: if the commit ended with an error.
 
         """
-        with self.table._failures.committing(self.version + 1):  # noqa: SLF001 of the same module
+        with self.table.failures.committing(self.version + 1):
             self._handle.alter.set_table_properties(
                 dict(properties),
                 commit_properties=CommitProperties(custom_metadata=dict(metadata)),

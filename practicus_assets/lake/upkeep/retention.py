@@ -2,7 +2,6 @@
 
 import json
 import random
-import re
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -11,16 +10,14 @@ from itertools import takewhile
 
 from deltalake.exceptions import CommitFailedError
 
-from practicus_assets.errors import CommitConflict, PracticusAssetsError, RemovalRefused
+from practicus_assets.errors import CommitConflict, PracticusAssetsError, RemovalRefused, StoreFailed
 from practicus_assets.lake.delta.data_file import stored_path
 from practicus_assets.lake.delta.failures import CommitUnsettled
 from practicus_assets.lake.delta.files import listed
 from practicus_assets.lake.delta.log import KEEPS_LOG, UPKEEP, LogEntry, entries, landed_ms
+from practicus_assets.lake.delta.log_files import LogFolder
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.upkeep.progress import Progress, unseen
-
-_LOG_FILE = re.compile(r"([0-9]{20})\.(json|crc|checkpoint.*)")
-_CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\.parquet")
 
 _TRIES = 20
 _LATE = "the log begins later than what is to be kept, so nobody can tell what was part of the table then"
@@ -102,25 +99,31 @@ def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ())
         cutoff: versions that were the newest then, or later, stay readable.
         keep: older versions that stay readable.
 
+    Raises:
+        RemovalRefused: if the file that names the checkpoint that readers begin at cannot be read.
+
     """
     newest = table.open().version
     commits = _since(table, newest, cutoff)
     if commits is None or commits[1] is None:
         return Removable(cutoff, newest, (), 0, _LATE if commits is None else "")
-    oldest = commits[1]
-    names = {info.base_name: info for info in table.files_in("_delta_log")}
-    named = _named_checkpoint(table)
-    limit = min(oldest, *keep, oldest if named is None else named)
-    checkpoints = [
-        int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name)) and int(match[1]) <= limit
-    ]
-    first = max((c for c in sorted(checkpoints) if _readable(table, c)), default=0)
-    gone = {
-        name: names[name].size or 0
-        for name in sorted(names)
-        if (match := _LOG_FILE.fullmatch(name)) and int(match[1]) < first
-    }
-    return Removable(cutoff, newest, tuple(f"_delta_log/{name}" for name in gone), sum(gone.values()))
+    log = LogFolder(table)
+    try:
+        pointer = log.last_checkpoint()  # which readers begin at
+    except StoreFailed as error:
+        raise RemovalRefused(
+            error.problem,
+            f"Nothing was removed. practicus-assets verify {table.name} shows what is wrong with the log.",
+        ) from error
+    limit = min(commits[1], *keep, newest if pointer is None else pointer)
+    first = next(
+        (c.version for c in reversed(log.checkpoints) if c.version <= limit and log.damage(c) is None), 0
+    )
+    sizes = log.before(first)
+    if sizes:
+        written_before = min(cutoff, datetime.now(UTC) - _LONGEST_STAGING)
+        sizes |= log.unnamed_sidecars(first, written_before.timestamp())
+    return Removable(cutoff, newest, tuple(sizes), sum(sizes.values()))
 
 
 def remove(table: Table, removable: Removable, progress: Progress = unseen) -> int:
@@ -197,17 +200,3 @@ def _files_of(table: Table, version: int) -> set[str]:
             f"version {version} of {table.name}, which is to be kept, cannot be opened: {error}",
             "Nothing was removed. If it is lost for good, keep fewer releases.",
         ) from error
-
-
-def _named_checkpoint(table: Table) -> int | None:
-    """Return the version that readers begin at; None if they find it by listing."""
-    content = table.read("_delta_log/_last_checkpoint")
-    return int(json.loads(content)["version"]) if content is not None else None
-
-
-def _readable(table: Table, version: int) -> bool:
-    try:
-        with table.parquet(f"_delta_log/{version:020}.checkpoint.parquet") as parquet:
-            return bool(parquet.metadata.num_rows)
-    except PracticusAssetsError:
-        return False

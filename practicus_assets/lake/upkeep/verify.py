@@ -1,7 +1,5 @@
 """Verify: whether a table's log can be read, and its files are there and are what the log says."""
 
-import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from practicus_assets.errors import PracticusAssetsError, TableNotFound
 from practicus_assets.lake.delta.data_file import DataFile, stored_path
 from practicus_assets.lake.delta.files import listed, read_file
 from practicus_assets.lake.delta.log import entries
+from practicus_assets.lake.delta.log_files import LOG, LogFolder
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
@@ -19,9 +18,6 @@ from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.upkeep.contents import Contents
 from practicus_assets.lake.upkeep.origins import origins
 from practicus_assets.lake.upkeep.progress import Progress, unseen
-
-_ENTRY = re.compile(r"([0-9]{20})\.json")
-_CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint.*\.parquet")
 
 _RESTORE = "Materialize its partition again, roll it back, or restore the file from a backup."
 
@@ -33,7 +29,7 @@ class TableProblem:
     Attributes:
         kind: "log", "missing file", "damaged file", "rows", "statistics" or "content".
         subject: the file or the partition.
-        text: what was found, and what was expected.
+        text: the problem: what is there, and what was expected.
         advice: what to do.
 
     """
@@ -46,7 +42,7 @@ class TableProblem:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at, and what was found.
+    """What was examined, and the problems.
 
     Attributes:
         version: the newest version; None if the table cannot be opened.
@@ -96,7 +92,7 @@ def verify_files(
         raise
     except PracticusAssetsError as error:
         text = f"the table cannot be opened: {error}"
-        problems = [*_log(table), TableProblem("log", "_delta_log", text, "Restore its log from a backup.")]
+        problems = [*_log(table), TableProblem("log", LOG, text, "Restore its log from a backup.")]
         return Verification(None, 0, 0, 0, 0, 0, 0, 0, 0, tuple(problems))
     problems = list(_log(table))
     files = handle.files()
@@ -114,8 +110,8 @@ def verify_files(
         for entry in entries(table, handle.version):
             read += 1
             named |= {stored_path(action["path"]) for action in (*entry.added, *entry.removed)}
-    except (ValueError, PracticusAssetsError):
-        pass  # _log has told which entry it is
+    except PracticusAssetsError:
+        pass  # the log's problems have the entry that cannot be read
     older = [info.size for path, info in present.items() if path in named and path not in current]
     orphans = [info.size for path, info in present.items() if path not in named and path not in current]
     return Verification(
@@ -133,68 +129,8 @@ def verify_files(
 
 
 def _log(table: Table) -> Iterator[TableProblem]:
-    """Yield what is wrong with the log: entries missing or damaged, checkpoints damaged or gone."""
-    names = {info.base_name for info in table.files_in("_delta_log")}
-    versions = sorted(int(match[1]) for name in names if (match := _ENTRY.fullmatch(name)))
-    checkpoints = {name: int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name))}
-    if versions:
-        missing = sorted(set(range(versions[0], versions[-1] + 1)) - set(versions))
-        if missing:
-            yield TableProblem(
-                "log",
-                "_delta_log",
-                f"the entries of the versions {missing[:10]} are missing.",
-                "Restore them from a backup; without them only versions after a later checkpoint open.",
-            )
-        if versions[0] > 0 and not any(versions[0] - 1 <= c <= versions[-1] for c in checkpoints.values()):
-            yield TableProblem(
-                "log",
-                "_delta_log",
-                f"it begins at version {versions[0]}, and no checkpoint holds what was before.",
-                "Restore the log from a backup.",
-            )
-    for version in versions:
-        name = f"{version:020}.json"
-        damage = _damage_of_entry(table, f"_delta_log/{name}")
-        if damage:
-            yield TableProblem("log", name, damage, "Restore it from a backup.")
-    for name in sorted(checkpoints):
-        try:
-            with table.parquet(f"_delta_log/{name}") as parquet:
-                parquet.read(columns=["add.path"], use_threads=False)
-        except PracticusAssetsError as error:
-            yield TableProblem(
-                "log",
-                name,
-                f"the checkpoint cannot be read: {error}",
-                "Delete it, and write another one with maintain --checkpoint, if all entries are there.",
-            )
-    if "_last_checkpoint" in names:
-        yield from _last_checkpoint(table, set(checkpoints.values()))
-
-
-def _last_checkpoint(table: Table, checkpoints: set[int]) -> Iterator[TableProblem]:
-    try:
-        version = json.loads(table.read("_delta_log/_last_checkpoint") or b"")["version"]
-    except (PracticusAssetsError, ValueError, KeyError) as error:
-        text = f"it cannot be read: {error!r}"
-    else:
-        if version in checkpoints:
-            return
-        text = f"it names a checkpoint of version {version}, which is not there."
-    yield TableProblem(
-        "log", "_last_checkpoint", text, "Delete it: readers then find the checkpoint by listing."
-    )
-
-
-def _damage_of_entry(table: Table, path: str) -> str:
-    try:
-        lines = [line for line in (table.read(path) or b"").splitlines() if line.strip()]
-        for line in lines:
-            json.loads(line)
-    except (PracticusAssetsError, ValueError) as error:
-        return f"the entry cannot be read: {error}"
-    return "" if lines else "the entry is empty."
+    for problem in LogFolder(table).problems():
+        yield TableProblem("log", problem.file, problem.text, problem.advice)
 
 
 class _Files:

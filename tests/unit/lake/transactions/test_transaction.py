@@ -422,7 +422,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, *, lands: bool, then: Callable[[], N
             real(*arguments)
         monkeypatch.setattr(Landing, "_commit", real)
         then()
-        with arguments[0]._table._failures.committing(1):
+        with arguments[0]._table.failures.committing(1):
             raise DeltaError("timeout")
 
     monkeypatch.setattr(Landing, "_commit", swap)

@@ -61,7 +61,7 @@ def swap_and_raise(error: Exception) -> Callable[..., None]:
 
     def swap(*arguments: Any) -> None:
         real(*arguments)
-        with arguments[0]._table._failures.committing(1):
+        with arguments[0]._table.failures.committing(1):
             raise error
 
     return swap

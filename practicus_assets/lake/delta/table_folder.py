@@ -1,0 +1,167 @@
+"""Folders of tables: the files in one, with every error of the store in our words."""
+
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow.fs
+import pyarrow.parquet as pq
+from deltalake.fs import DeltaStorageHandler
+
+from practicus_assets.errors import DeclarationError
+from practicus_assets.lake.delta.failures import Failures
+
+_DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
+
+@dataclass(frozen=True)
+class TableFolder:
+    """The folder of a table, on this machine or in an object store; it need not exist.
+
+    Attributes:
+        name: the table's name, e.g. `sales/orders`.
+        uri: an absolute folder, or an object store prefix.
+        storage_options: delta-rs's own, e.g. `AWS_REGION`; never shown.
+
+    """
+
+    name: str
+    uri: str
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False, hash=False)
+
+    @property
+    def local_path(self) -> Path | None:
+        """The table's folder, where it is one on this machine."""
+        return Path(self.uri) if "://" not in self.uri else None
+
+    def filesystem(self) -> pyarrow.fs.FileSystem:
+        """Return the table's folder as a pyarrow file system to write to; a folder is made if need be.
+
+        Raises:
+            DeclarationError: if it is a folder of this machine, and cannot be made.
+            StoreFailed: if the disk is full or failing, or the options do not name a store.
+
+        """
+        if self.local_path is not None:
+            try:
+                self.local_path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                if error.errno in _DISK_FAILED:
+                    with self.reaching("the folder"):
+                        raise
+                raise DeclarationError(
+                    f"the folder {self.uri} cannot be made: {error.strerror}.",
+                    "Set root_uri to a folder that this process may write to.",
+                ) from error
+        with self.reaching("the store"):
+            return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
+
+    def _reader(self) -> pyarrow.fs.FileSystem:
+        """Return the table's folder as a pyarrow file system to read from; nothing is made by looking."""
+        if self.local_path is not None:
+            return pyarrow.fs.SubTreeFileSystem(str(self.local_path), pyarrow.fs.LocalFileSystem())
+        return self.filesystem()
+
+    def modified_ns(self, path: str) -> int | None:
+        """Return when a file was last modified, in nanoseconds since 1970; None where the store does not say.
+
+        Raises:
+            StoreFailed: if the store does not answer.
+
+        """
+        filesystem = self._reader()
+        with self.reaching(path):
+            modified: int | None = filesystem.get_file_info(path).mtime_ns
+        return modified
+
+    def files_in(self, folder: str = "", *, recursive: bool = False) -> list[pyarrow.fs.FileInfo]:
+        """Return the files in a folder below the table's; none if there is no such folder.
+
+        Raises:
+            StoreFailed: if they cannot be listed.
+
+        """
+        selector = pyarrow.fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
+        filesystem = self._reader()
+        with self.reaching(f"the list of files{' in ' * bool(folder)}{folder}"):
+            infos = filesystem.get_file_info(selector)
+        return [info for info in infos if info.type != pyarrow.fs.FileType.Directory]
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a file below the table's folder; None if it is not there.
+
+        Raises:
+            StoreFailed: if it cannot be read.
+
+        """
+        filesystem = self._reader()
+        with self.reaching(path):
+            try:
+                with filesystem.open_input_stream(path) as stream:
+                    return bytes(stream.read())
+            except FileNotFoundError:
+                return None
+
+    def delete(self, path: str) -> bool:
+        """Delete a file below the table's folder, and return whether it was there.
+
+        Raises:
+            StoreFailed: if it cannot be deleted.
+
+        """
+        filesystem = self._reader()
+        with self.reaching(f"deleting {path}"):
+            try:
+                filesystem.delete_file(path)
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextmanager
+    def parquet(self, path: str) -> Iterator[pq.ParquetFile]:
+        """Open a Parquet file below the table's folder.
+
+        Raises:
+            VersionGone: if it is not there.
+            StoreFailed: if it is damaged, or cannot be read.
+
+        """
+        filesystem = self._reader()
+        with self.reading(path), pq.ParquetFile(path, filesystem=filesystem) as parquet:
+            yield parquet
+
+    def reaching(self, what: str) -> AbstractContextManager[None]:
+        """Raise our errors for those of delta-rs, pyarrow and the operating system, without secrets.
+
+        Args:
+            what: what is being read or written, for the error's text.
+
+        Raises:
+            UnsupportedTable: if delta-rs does not know a feature of the table.
+            StoreFailed: in all other cases.
+
+        """
+        return self.failures.reaching(what)
+
+    def reading(self, path: str = "", version: int | None = None) -> AbstractContextManager[None]:
+        """Raise our errors for those of delta-rs, pyarrow and the operating system that a data file causes.
+
+        Args:
+            path: the file's path below the table's folder, where it is known.
+            version: the version that names the file, where it is known.
+
+        Raises:
+            VersionGone: if the file is not there.
+            UnsupportedTable: if delta-rs does not know a feature of the table.
+            StoreFailed: if the file is damaged, or cannot be read.
+
+        """
+        return self.failures.reading(path, version)
+
+    @cached_property
+    def failures(self) -> Failures:
+        """The translation of errors that are met on the way to the table."""
+        return Failures(self.name, self.uri, self.storage_options)
