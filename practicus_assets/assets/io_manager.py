@@ -132,20 +132,11 @@ class DeltaIOManager(dg.ConfigurableIOManager):
             with _advising(context, keys):
                 return pinned(context, table, settings.scope(context.asset_partitions_def, keys))
         try:
-            return pinned(context, table, Scope(), kind=_NoRows)
+            return pinned(context, table, Scope()).without_rows()
         except TableNotFound:  # an asset that depends on its own past begins so
             if may_be_missing:
                 return None
             raise
-
-
-class _NoRows(Snapshot):
-    """A snapshot that reads no rows, because no upstream partition maps to the run's."""
-
-    def scan(
-        self, columns: Sequence[str] | None = None, predicate: str | None = None
-    ) -> pa.RecordBatchReader:
-        return super().scan(columns, predicate).schema.empty_table().to_reader()
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def partition_keys(
         return list(partitions_def.get_partition_keys_in_range(between))
 
 
-def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snapshot] = Snapshot) -> Snapshot:
+def pinned(context: dg.InputContext, table: Table, scope: Scope) -> Snapshot:
     """Return an input's snapshot: the version that this run made, else the newest when the run began.
 
     After a `CommitConflict` it is the newest at the time of the conflict: the commit that won may be based on
@@ -89,7 +89,6 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snap
         context: the input's context.
         table: the table to read.
         scope: the partitions to read.
-        kind: the class of the snapshot.
 
     Raises:
         TableNotFound: if there is no such version.
@@ -99,16 +98,16 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope, kind: type[Snap
     step = step_of(context)
     record = step.instance.get_run_record_by_id(step.run_id) if step is not None else None
     if record is None:
-        return kind.of(table, scope=scope)
+        return Snapshot.of(table, scope=scope)
     moment = record.start_time or record.create_timestamp.timestamp()
     conflict = (
         last_conflict(step.instance, step.run_id, step.step.key) if step.previous_attempt_count else None
     )
     own = made_by(record, step.instance, context.asset_key) if conflict is None else None
     if own is not None:
-        snapshot = kind.of(table, own, scope)
+        snapshot = Snapshot.of(table, own, scope)
     else:
-        snapshot = kind.of(table, datetime.fromtimestamp(conflict or moment, UTC), scope)
+        snapshot = Snapshot.of(table, datetime.fromtimestamp(conflict or moment, UTC), scope)
     scope_read = scope.on(snapshot.schema).recorded
     _inputs[step.run_id, step.step.key][table.uri, context.name] = InputVersion(
         table.name, snapshot.version, snapshot.table_id, scope_read
