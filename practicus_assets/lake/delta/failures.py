@@ -4,18 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from practicus_assets.errors import PracticusAssetsError, StoreFailed, UnsupportedTable, VersionGone
+from practicus_assets.redaction import redacted
 
-_SECRET = re.compile(
-    r"secret|key|token|password|sas|credential|client|auth|signature|connection_string|service_account",
-    re.IGNORECASE,
-)
-_SHORTEST_SECRET = 4  # "true" and the like are no secrets, and stand in many texts
 _LONGEST_TEXT = 600
 _ADVICE = "Check the store or the disk, its credentials and the network, and run again."
 _FEATURES = re.compile(
@@ -168,12 +163,7 @@ class Failures:
         return DeltaError(self._clean(str(error)))
 
     def _clean(self, text: str) -> str:
-        """Return a text without secrets: values of options by their names, and passwords in URLs."""
-        for name, value in self.storage_options.items():
-            if len(value) >= _SHORTEST_SECRET and _SECRET.search(name):
-                for form in (value, quote(value, safe="")):
-                    text = text.replace(form, "***")
-        return re.sub(r"//[^/\s@]+@", "//***@", text)
+        return redacted(text, self.storage_options)
 
 
 def is_denied(error: BaseException | None) -> bool:

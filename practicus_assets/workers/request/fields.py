@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from practicus_assets.errors import DeclarationError
+from practicus_assets.redaction import is_secret
 from practicus_assets.workers.request import api_types
 from practicus_assets.workers.request.quantity import amount
 
@@ -13,10 +14,6 @@ _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
-_SECRET_ENV = re.compile(
-    r"(PASSWORD|PASSWD|_PWD|SECRET|TOKEN|CREDENTIALS?|(API|ACCESS|PRIVATE|ACCOUNT)_?KEY)$", re.IGNORECASE
-)
-_LOGIN = re.compile(r"://[^/\s:@]*:[^/\s@]+@")  # a password in a URL
 _IMAGE = re.compile(r"[a-z0-9][-._a-zA-Z0-9/:]*(:[\w][\w.-]{0,127})?(@sha256:[a-f0-9]{64})?")
 
 
@@ -101,7 +98,7 @@ def _env(name: str, value: Any) -> dict[str, str]:
 
 
 def _refuse_secret(name: str, variable: str, value: str) -> None:
-    if _SECRET_ENV.search(variable) or _LOGIN.search(value):
+    if is_secret(variable, value):
         raise DeclarationError(
             f"{name} has {variable}, which looks like a secret; Dagster would show its value.",
             "Put it into a Kubernetes Secret, and name that in secrets.",
