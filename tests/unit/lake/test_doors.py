@@ -6,137 +6,18 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from practicus_assets.errors import PracticusAssetsError
-from practicus_assets.lake.delta.snapshot import Snapshot
-from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.transactions.options import WriteOptions
-from practicus_assets.lake.transactions.provenance import Provenance
-from practicus_assets.lake.transactions.transaction import Transaction
-from practicus_assets.lake.upkeep.compaction import compact
-from practicus_assets.lake.upkeep.diff import diff_versions
-from practicus_assets.lake.upkeep.history import read_history, version_of
-from practicus_assets.lake.upkeep.origins import origins
-from practicus_assets.lake.upkeep.releases import FOLDER, Release, publish, releases
-from practicus_assets.lake.upkeep.retention import (
-    Removable,
-    checkpoint,
-    remove,
-    unneeded_entries,
-    unneeded_files,
-)
-from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
-from practicus_assets.lake.upkeep.verify import verify_files
-from tests import kit
+from practicus_assets.lake.upkeep.releases import FOLDER
+from tests.operations import NEWEST, OPERATIONS, Lake, failing, fill
 
-Operation = Callable[[Path], Any]
 Damage = Callable[[Path], object]
 
-NEWEST = 4
 NOBODY = 65534
-
-
-def fill(root: Path) -> None:
-    """Make a table of five versions with a checkpoint of the second, and a release of it."""
-    table = table_of(root)
-    kit.write(table, "a", 1, 2)
-    kit.write(table, "b", 3)
-    checkpoint(table)
-    kit.write(table, "a", 4, mode="append")
-    kit.write(table, "b", 5)
-    kit.write(table, "a", 6, mode="append")
-    publish(str(root), "first", {"t": NEWEST})
-
-
-def table_of(root: Path) -> Table:
-    return Table.at(str(root), ["t"])
-
-
-def snapshot_of(root: Path, version: int | None = None) -> Snapshot:
-    return Snapshot(table_of(root).open(version))
-
-
-def rows_of(snapshot: Snapshot) -> list[kit.Row]:
-    return sorted(snapshot.scan().read_all().to_pylist(), key=repr)
-
-
-def replaced(root: Path) -> Any:
-    return landed(kit.write(table_of(root), "a", 7))
-
-
-def appended(root: Path) -> Any:
-    return landed(kit.write(table_of(root), "a", 8, mode="append"))
-
-
-def merged(root: Path) -> Any:
-    options = WriteOptions(partition_by=["p"], mode="merge", merge_keys=["n"])
-    transaction = Transaction(table_of(root), kit.partitions("a"), options)
-    return landed(transaction.write(kit.table_of("a", 2, 9)))
-
-
-def rolled_back(root: Path) -> Any:
-    plan = plan_rollback(table_of(root), 0, kit.partitions("a", "b"), whole=True)
-    return landed(carry_out(table_of(root), plan, Provenance(), undo_newer=True))
-
-
-def landed(commit: Any) -> Any:
-    return commit.version, commit.partition_rows
-
-
-def removed(root: Path, removable: Removable) -> Any:
-    return len(removable.paths), remove(table_of(root), removable)
-
-
-def origin_versions(root: Path) -> Any:
-    table, scope = table_of(root), kit.partitions("a", "b")
-    by_key = origins(table, NEWEST, scope, table.open().schema)
-    return {key: origin.version for key, origin in by_key.items()}
-
-
-def differences(root: Path) -> Any:
-    diff = diff_versions(table_of(root), 0, NEWEST)
-    return diff.partitions, diff.lost, diff.gained
-
-
-def problems_of(root: Path, *, rows: bool) -> Any:
-    return [problem.kind for problem in verify_files(table_of(root), rows=rows).problems]
-
-
-def tomorrow() -> datetime:
-    return datetime.now(UTC) + timedelta(days=1)
-
-
-OPERATIONS: dict[str, Operation] = {
-    "open": lambda root: snapshot_of(root).version,
-    "open a version": lambda root: snapshot_of(root, 1).version,
-    "scan": lambda root: rows_of(snapshot_of(root)),
-    "scan a partition": lambda root: rows_of(Snapshot(table_of(root).open(), kit.partitions("a"))),
-    "row_count": lambda root: snapshot_of(root).row_count,
-    "partition_rows": lambda root: Snapshot(table_of(root).open(), kit.partitions("a")).partition_rows,
-    "history": lambda root: [(e.version, e.operation, e.rows_in) for e in read_history(table_of(root))],
-    "version_of": lambda root: version_of(table_of(root), "1"),
-    "origins": origin_versions,
-    "diff": differences,
-    "verify": lambda root: problems_of(root, rows=False),
-    "verify rows": lambda root: problems_of(root, rows=True),
-    "releases": lambda root: [release.versions for release in releases(str(root))],
-    "read a release": lambda root: rows_of(Release.open(str(root)).snapshot("t")),
-    "replace": replaced,
-    "append": appended,
-    "merge": merged,
-    "rollback": rolled_back,
-    "compact": lambda root: compact(table_of(root)).partitions,
-    "z-order": lambda root: compact(table_of(root), order_by=["n"]).partitions,
-    "checkpoint": lambda root: checkpoint(table_of(root)),
-    "vacuum": lambda root: removed(root, unneeded_files(table_of(root), tomorrow())),
-    "expire the log": lambda root: removed(root, unneeded_entries(table_of(root), tomorrow())),
-    "publish": lambda root: publish(str(root), "second", {"t": NEWEST}).versions,
-}
 
 
 def log_file(root: Path, name: str | int) -> Path:
@@ -253,7 +134,7 @@ UNSEEN_BY_VERIFY = ("the file of releases", "_last_checkpoint", "an unknown", "t
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sound") / "lake"
-    fill(root)
+    fill(Lake(str(root)))
     return root
 
 
@@ -261,7 +142,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def answers(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what each operation answers on a sound lake."""
     folder = tmp_path_factory.mktemp("answers")
-    return {name: OPERATIONS[name](copied(sound, folder / name)) for name in OPERATIONS}
+    return {name: OPERATIONS[name](Lake(str(copied(sound, folder / name)))) for name in OPERATIONS}
 
 
 def copied(lake: Path, root: Path) -> Path:
@@ -271,13 +152,9 @@ def copied(lake: Path, root: Path) -> Path:
 
 def wrong(name: str, root: Path, answer: Any, damage: str) -> str:
     """Return what is wrong with how an operation ends; nothing if it works, or says what to do."""
-    try:
-        now = OPERATIONS[name](root)
-    except PracticusAssetsError as error:
-        is_named = error.table or str(root) in str(error) or " t " in str(error)
-        return "" if is_named and error.advice else f"no table or no advice: {error}"
-    except BaseException as error:  # noqa: BLE001 a panic of delta-rs is no Exception
-        return f"a raw {type(error).__name__}: {error}"
+    now, problem = failing(name, Lake(str(root)))
+    if problem or isinstance(now, PracticusAssetsError):
+        return problem
     if name.startswith("verify"):
         return "" if now or damage.startswith(UNSEEN_BY_VERIFY) else "no problem was reported"
     right = [answer]
