@@ -39,14 +39,14 @@ def publish_command(
     if len(roots) != 1:
         raise DeclarationError(f"the tables are in several lakes: {sorted(roots)}.", "Name tables of one.")
     versions = _of_run(entries, run_id) if run_id else _newest(entries, named=bool(tables))
-    made = publish(
+    published = publish(
         roots.pop(), name, versions, entries[0].table.storage_options, run_id=run_id or "", mixed=mixed
     )
     if as_json:
-        output.print_json(_told(made))
+        output.print_json(_record(published))
     else:
         output.console().print(
-            f"[green]Published[/green] {made.name}, number {made.number}: {_versions(made)}"
+            f"[green]Published[/green] {published.name}, number {published.number}: {_versions(published)}"
         )
 
 
@@ -58,15 +58,15 @@ def list_command(limit: int, *, as_json: bool, **location: Any) -> None:
     """Show releases, the newest first."""
     entries = chosen(locations.tables(**location), ())
     lakes = {entry.root_uri: entry.table.storage_options for entry in entries}
-    found = [each for root, options in lakes.items() for each in releases(root, options)[:limit]]
+    newest = [entry for root, options in lakes.items() for entry in releases(root, options)[:limit]]
     if as_json:
-        output.print_json([_told(each) for each in found])
+        output.print_json([_record(entry) for entry in newest])
         return
     output.console().print(
         output.table(
-            f"Releases; maintenance keeps the newest {DEFAULT_RELEASES} readable, if not told otherwise",
+            f"Releases; maintain keeps the newest {DEFAULT_RELEASES} readable, or as many as --releases says",
             ("number", "name", "published", "run", "tables and versions"),
-            [[r.number, r.name, output.moment(r.published_at), r.run_id[:8], _versions(r)] for r in found],
+            [[r.number, r.name, output.moment(r.published_at), r.run_id[:8], _versions(r)] for r in newest],
             "number",
         )
     )
@@ -83,17 +83,17 @@ def _of_run(entries: list[TableEntry], run_id: str) -> Mapping[str, int]:
         record = instance.get_run_record_by_id(run_id)
         if record is None:
             raise DeclarationError(f"this instance knows no run {run_id}.", "Give the whole run id.")
-        found = {entry.name: made_by(record, instance, entry.key) for entry in entries}
-    missing = [name for name, version in found.items() if version is None]
+        versions = {entry.name: made_by(record, instance, entry.key) for entry in entries}
+    missing = [name for name, version in versions.items() if version is None]
     if missing:
         raise DeclarationError(f"the run {run_id} did not materialize {missing}.", "Name the tables it did.")
-    return {name: version for name, version in found.items() if version is not None}
+    return {name: version for name, version in versions.items() if version is not None}
 
 
-def _told(made: Release) -> dict[str, Any]:
+def _record(published: Release) -> dict[str, Any]:
     names = ("root_uri", "number", "name", "published_at", "run_id", "versions")
-    return {name: getattr(made, name) for name in names}
+    return {name: getattr(published, name) for name in names}
 
 
-def _versions(made: Release) -> str:
-    return ", ".join(f"{table} {version}" for table, version in sorted(made.versions.items()))
+def _versions(published: Release) -> str:
+    return ", ".join(f"{table} {version}" for table, version in sorted(published.versions.items()))

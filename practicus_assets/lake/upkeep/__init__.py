@@ -1,4 +1,4 @@
-"""Upkeep of existing tables: history, differences, verification, rollback, releases, maintenance.
+"""Upkeep of existing tables: history, diffs, verification, rollback, releases, maintenance.
 
 What an operator needs, in terms of one table and without Dagster. A rollback and a compaction are
 transactions like any other.

@@ -26,18 +26,18 @@ class Contents:
         """Return what a Parquet file's footer says of its columns that are not nested."""
         actual = cls()
         actual.rows = metadata.num_rows
-        unknown: set[str] = set()
+        incomplete: set[str] = set()
         for group in range(metadata.num_row_groups):
             for number in range(metadata.num_columns):
                 column = metadata.row_group(group).column(number)
-                name, told = column.path_in_schema, column.statistics
-                if name not in schema.names or told is None or not told.has_null_count:
-                    unknown.add(name)
+                name, statistics = column.path_in_schema, column.statistics
+                if name not in schema.names or statistics is None or not statistics.has_null_count:
+                    incomplete.add(name)
                     continue
-                actual.nulls[name] = actual.nulls.get(name, 0) + told.null_count
-                if told.has_min_max:
-                    actual.widen(name, told.min, told.max)
-        for name in unknown:
+                actual.nulls[name] = actual.nulls.get(name, 0) + statistics.null_count
+                if statistics.has_min_max:
+                    actual.widen(name, statistics.min, statistics.max)
+        for name in incomplete:
             for part in (actual.nulls, actual.low, actual.high):
                 part.pop(name, None)
         return actual

@@ -151,15 +151,16 @@ def publish(
 ) -> Release:
     """Publish a release: one commit records the versions of all its tables.
 
-    Published again by the same run with the same name and versions, it is found and not written twice.
+    If the same run has published the same name and versions before, that release is returned and nothing
+    is written.
 
     Args:
-        root_uri: of the lake.
-        name: of the release.
-        versions: of each table, by name.
-        storage_options: of the lake.
-        run_id: of the run that publishes.
-        mixed: whether tables may have been computed from other rows of each other than those released.
+        root_uri: the lake's root.
+        name: the release's name.
+        versions: the version of each table, by the table's name.
+        storage_options: the lake's options.
+        run_id: the id of the run that publishes; empty for none.
+        mixed: publish even if a table was computed from other rows of another table than those released.
 
     Raises:
         ReleaseRefused: if the name is taken, or the versions do not belong together.
@@ -183,9 +184,9 @@ def publish(
         storage_options or {},
     )
     for attempt in range(_TRIES):
-        made = _published(wanted)
-        if made is not None:
-            return made
+        published = _published(wanted)
+        if published is not None:
+            return published
         time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 not cryptographic
     raise CommitConflict(f"{_TRIES} other releases were published meanwhile.", "Publish it again.")
 
@@ -214,7 +215,7 @@ def _published(wanted: Release) -> Release | None:
     before = (
         _read(wanted.root_uri, wanted.storage_options, Snapshot.of(place, began)) if began is not None else []
     )
-    same = next((each for each in before if each.name == wanted.name), None)
+    same = next((release for release in before if release.name == wanted.name), None)
     if same is not None:
         if (same.versions, same.run_id) == (wanted.versions, wanted.run_id):
             return same

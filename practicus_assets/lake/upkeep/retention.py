@@ -30,9 +30,9 @@ class Removable:
 
     Attributes:
         cutoff: what was part of the table, or being staged, at this time or later stays.
-        version: the newest version when this was found out.
-        paths: of files below the table's folder.
-        bytes: of these files.
+        version: the newest version when the list was made.
+        paths: the paths of the files, below the table's folder.
+        bytes: the size of these files.
         held: why nothing is removable, where the log cannot tell; else empty.
 
     """
@@ -45,7 +45,7 @@ class Removable:
 
 
 def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -> Removable:
-    """Return the data files that no version needs which was the newest at the cutoff, or became it later.
+    """Return the data files that are in no version that was the newest at the cutoff or later.
 
     A file stays, too, if it was written after the cutoff, or if no commit has named it and it was written
     within the last day, whatever the cutoff: its own commit may be about to land.
@@ -129,7 +129,7 @@ def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ())
 def remove(table: Table, removable: Removable, progress: Progress = unseen) -> int:
     """Delete files, oldest log entries first; return how many are gone.
 
-    Files that a commit has named since they were found out stay.
+    Files that a later commit names stay.
     """
     named = _named(entries(table, table.open().version, removable.version + 1))
     removed = 0
