@@ -107,6 +107,13 @@ FILES: dict[str, dict[str, Damage]] = {
 }
 DAMAGES: dict[str, Damage] = {
     **{f"{file}, {how}": damage for file, hows in FILES.items() for how, damage in hows.items()},
+    **{
+        f"_last_checkpoint, with {text!r}": lambda root, text=text: (  # type: ignore[misc]
+            log_file(root, "_last_checkpoint").write_text(text, encoding="utf-8")
+        )
+        for text in ("", "{", "{}", "[]")
+    },
+    "an entry without objects": lambda root: log_file(root, 1).write_text("[1]\n5\n", encoding="utf-8"),
     "_last_checkpoint, gone": lambda root: log_file(root, "_last_checkpoint").unlink(),
     "the log is a file": lambda root: a_file(root / "t" / "_delta_log"),
     "a partition's folder is a file": lambda root: a_file(root / "t" / "p=a"),
