@@ -53,7 +53,7 @@ def read(table: Table | DeltaTable | Path | str, columns: str = "*") -> list[Row
 def log(table: Table, version: int) -> list[Row]:
     """Return the actions of one entry of a table's log in a folder."""
     text = (Path(table.uri) / "_delta_log" / f"{version:020}.json").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in text.split("\n") if line]
 
 
 def commit_info(table: Table, version: int) -> Mapping[str, Any]:

@@ -11,8 +11,15 @@ _HONOURED_FEATURES = {
 }
 
 
-def refuse_unsupported(table: TableVersion, partition_by: Sequence[str]) -> None:
+def refuse_unsupported(
+    table: TableVersion, partition_by: Sequence[str], *, takes_rows_away: bool = False
+) -> None:
     """Refuse a table to which files staged for these partition columns must not be committed.
+
+    Args:
+        table: the newest version.
+        partition_by: the partition columns that the files are staged for.
+        takes_rows_away: whether the commit removes rows; tables with `delta.appendOnly` forbid that.
 
     Raises:
         UnsupportedTable: for features that a commit of staged files would not honour.
@@ -20,10 +27,15 @@ def refuse_unsupported(table: TableVersion, partition_by: Sequence[str]) -> None
 
     """
     with naming(table.table.name):
-        _refuse_unsupported(table, partition_by)
+        _refuse_features(table, partition_by)
+        if takes_rows_away and table.configuration.get("delta.appendOnly", "").lower() == "true":
+            raise UnsupportedTable(
+                "the table has the property delta.appendOnly: its rows may be neither replaced nor deleted.",
+                'Write with mode="append", or to another table.',
+            )
 
 
-def _refuse_unsupported(table: TableVersion, partition_by: Sequence[str]) -> None:
+def _refuse_features(table: TableVersion, partition_by: Sequence[str]) -> None:
     if table.partition_by != tuple(partition_by):
         raise DeclarationError(
             f"the table is partitioned by {list(table.partition_by)}, and partition_by is "
@@ -33,8 +45,6 @@ def _refuse_unsupported(table: TableVersion, partition_by: Sequence[str]) -> Non
     configuration = table.configuration
     problems = sorted(table.features - _HONOURED_FEATURES)
     problems += sorted(key for key in configuration if key.startswith("delta.constraints."))
-    if configuration.get("delta.appendOnly", "").lower() == "true":
-        problems.append("delta.appendOnly")
     if configuration.get("delta.columnMapping.mode", "none") != "none":
         problems.append("delta.columnMapping.mode")
     for column, metadata in table.column_metadata.items():

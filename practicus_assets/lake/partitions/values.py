@@ -11,7 +11,9 @@ import pyarrow as pa
 from practicus_assets.errors import OutOfScope
 
 _MAX_NAME_BYTES = 255  # of one folder name, on every common file system
-_PLAIN = re.compile(r"[A-Za-z0-9_-]")
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9._~-]")
+# in columns' names: what delta-rs refuses, takes for a folder within a folder, or reads as a URL's scheme
+_ESCAPED_IN_NAME = re.compile(r"[\x00-\x1f\x7f/:]")
 _NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"  # what readers of folder names take for null
 
 Value = str | int | bool | dt.date | dt.datetime
@@ -91,16 +93,21 @@ def deserialized(text: str, type_: pa.DataType) -> Value:
 
 
 def folder(column: str, value: Value) -> str:
-    """Return the name of a partition's folder, as Hive and Delta writers name it: `day=2013-07-04`.
+    """Return the name of a partition's folder, as delta-rs names it: `day=2013-07-04`.
+
+    Values are escaped, and columns are not: polars and others look for a column by its folder's name.
 
     Raises:
         OutOfScope: if the name would be longer than a file system takes.
 
     """
-    name = f"{_escaped(column)}={_escaped(serialized(value))}"
-    if len(name) > _MAX_NAME_BYTES:
+    column_text = _ESCAPED_IN_NAME.sub(lambda match: _escaped(match[0]), column)
+    text = "".join(c if _PLAIN_VALUE.match(c) else _escaped(c) for c in serialized(value))
+    name = f"{column_text}={text}"
+    size = len(name.encode())
+    if size > _MAX_NAME_BYTES:
         raise OutOfScope(
-            f"a value of partition column {column!r} makes a folder name of {len(name)} bytes, "
+            f"a value of partition column {column!r} makes a folder name of {size} bytes, "
             f"and file systems take {_MAX_NAME_BYTES}.",
             "Partition by a shorter value.",
             f"It begins with {str(value)[:40]!r}.",
@@ -108,8 +115,8 @@ def folder(column: str, value: Value) -> str:
     return name
 
 
-def _escaped(text: str) -> str:
-    return "".join(c if _PLAIN.match(c) else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
+def _escaped(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())
 
 
 def split(batch: pa.RecordBatch, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], Positions]]:

@@ -17,6 +17,7 @@ class CommitWindow:
         table: the table.
         began: the table when the attempt began; None if it did not exist.
         partition_by: its partition columns, as the attempt knows them.
+        takes_rows_away: whether the attempt removes rows.
         handle: the newest version at the last look; None if there is no table.
         since: the commits since the attempt began, newest first.
 
@@ -25,6 +26,7 @@ class CommitWindow:
     table: Table
     began: TableVersion | None
     partition_by: Sequence[str]
+    takes_rows_away: bool
     handle: TableVersion | None = None
     since: list[LogEntry] = field(default_factory=list)
 
@@ -60,7 +62,7 @@ class CommitWindow:
                 "Run again on fresh inputs.",
             )
         if self.handle is not None and self.since:
-            refuse_unsupported(self.handle, self.partition_by)
+            refuse_unsupported(self.handle, self.partition_by, takes_rows_away=self.takes_rows_away)
 
 
 def _is_same(handle: TableVersion | None, other: TableVersion | None) -> bool:

@@ -41,7 +41,9 @@ class Landing:
         self._record = record
         self._bounds = attempt.scope.on(staged.schema)
         self._swap = Swap(attempt, staged)
-        self._window = CommitWindow(attempt.table, attempt.began, attempt.options.partition_by)
+        self._window = CommitWindow(
+            attempt.table, attempt.began, attempt.options.partition_by, takes_rows_away=not attempt.appends
+        )
 
     def land(self) -> tuple[int, TransactionRecord]:  # noqa: C901 one loop, in the order of its steps
         """Commit the staged files; without a commit, delete them.

@@ -1,7 +1,10 @@
 """The swap: one Delta commit that puts staged files in the place of the scope's, as the next version."""
 
+import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, Schema, TableFeatures
@@ -15,9 +18,11 @@ from practicus_assets.lake.delta.failures import CommitUnsettled
 from practicus_assets.lake.delta.log import KEEPS_LOG
 from practicus_assets.lake.delta.record import RECORD, TransactionRecord
 from practicus_assets.lake.delta.table import TableVersion
-from practicus_assets.lake.partitions.values import serialized
+from practicus_assets.lake.partitions.values import Value, serialized
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.staged import Staged
+
+_MOST_VALUES = 200  # of partition columns, in a filter or a predicate
 
 
 class Swap:
@@ -58,12 +63,22 @@ class Swap:
         current = handle.schema
         after = self.schema_on(current)
         removes = self.files(handle) if record.changed and not self._attempt.appends else []
-        if after.equals(current):
-            handle.commit([*adds, *map(_removal, removes)], after, properties)
-        else:  # delta-rs lets only an overwrite change the schema
+        changes_columns = not after.equals(current)
+        if changes_columns:
             self._allow_naive_times(handle, after)
-            filters = self._filters(handle, removes)
-            handle.commit(adds, after, properties, mode="overwrite", filters=filters)
+        overwrites = record.changed and not self._attempt.appends
+        selection = self._selection(handle, removes) if overwrites or changes_columns else None
+        if selection is not None:
+            handle.commit(adds, after, properties, mode="overwrite", filters=selection.filters)
+        elif changes_columns:  # delta-rs lets only an overwrite change the columns
+            raise OutOfScope(
+                f"no overwrite of delta-rs removes just the {len(removes)} files that are inside the scope.",
+                "While columns change, run partitions that form a full grid, or each in a run of its own.",
+            )
+        else:
+            handle.commit(
+                [*adds, *(removal(file, self._partition_by) for file in removes)], after, properties
+            )
 
     def files(self, handle: TableVersion) -> list[DataFile]:
         """Return the files of a version that are inside the scope."""
@@ -102,36 +117,69 @@ class Swap:
             handle.add_feature(TableFeatures.TimestampWithoutTimezone)
             raise CommitUnsettled("the protocol was raised.", "Commit on top of it.")
 
-    def _filters(
-        self, handle: TableVersion, removes: Sequence[DataFile]
-    ) -> list[tuple[str, str, list[str]]] | None:
-        """Return the partition filters that select exactly the files to remove, for an overwrite."""
-        if not self._attempt.appends and not self._bounds.columns:
-            return None
-        columns = self._bounds.columns or handle.schema.names[:1]
-        values = {column: [file.values[column] for file in removes] for column in columns}
-        filters = [
-            (column, "in", sorted({serialized(value) for value in values[column] if value is not None}))
+    def _selection(self, handle: TableVersion, removes: Sequence[DataFile]) -> "_Selection | None":
+        """Return the partition filters by which an overwrite removes just these files; None if none do."""
+        columns = self._bounds.columns
+        if not columns and not self._attempt.appends:
+            return _Selection(None)
+        columns = columns or tuple(handle.schema.names[:1])
+        texts = [
+            (column, sorted({text for file in removes if (text := _text(file.values[column])) is not None}))
             for column in columns
         ]
-        selected = handle.count_selected(filters)
-        if selected != len(removes):
-            raise OutOfScope(
-                f"the commit would remove {selected} files, and {len(removes)} are inside the scope.",
-                "While columns change, run partitions that form a full grid, or each in a run of its own.",
-            )
-        return filters
+        selections = []
+        if sum(len(values) for _, values in texts) <= _MOST_VALUES:  # delta-rs compares each file with each
+            selections.append(_Selection([(column, "in", values) for column, values in texts]))
+        elif len(columns) == 1 and not pa.types.is_integer(
+            self._bounds.types[0]
+        ):  # they do not sort as texts
+            [(column, values)] = texts
+            selections.append(_Selection([(column, ">=", values[0]), (column, "<=", values[-1])]))
+        exact = (s for s in selections if handle.count_selected(s.filters or []) == len(removes))
+        return next(exact, None)
+
+    def _parameters(self, record: TransactionRecord) -> dict[str, str]:
+        """Return what the commit does, beside what delta-rs writes of it by itself."""
+        parameters = {}
+        if record.changed and not self._attempt.appends and 0 < len(self._bounds.parts) <= _MOST_VALUES:
+            parameters["predicate"] = str(self._bounds.predicate())
+        if record.mode == "merge":
+            parameters["mergeKeys"] = json.dumps(list(self._attempt.options.merge_keys))
+        return parameters
 
     def _properties(self, record: TransactionRecord, handle: TableVersion | None) -> CommitProperties:
         version = handle.version + 1 if handle is not None else 0
         proof = [AppTransaction(PROOF, 1)] if self._table.local_path is None else []
         return CommitProperties(
-            custom_metadata={RECORD: record.to_json()},
+            custom_metadata={
+                RECORD: record.to_json(),
+                "operationParameters": self._parameters(record),
+                "isBlindAppend": self._attempt.appends and not self._attempt.depends_on_scope,
+            },
             max_commit_retries=0,  # makes the commit a compare-and-set on the table's version
             app_transactions=[AppTransaction(record.work, version), *proof],
         )
 
 
-def _removal(file: DataFile) -> RemoveAction:
-    """Return the Delta action that takes a file out of the table."""
-    return RemoveAction(file.path, True, int(time.time() * 1000))  # noqa: FBT003 dataChange
+@dataclass(frozen=True)
+class _Selection:
+    """Partition filters of an overwrite, as delta-rs takes them; None selects every file."""
+
+    filters: list[tuple[str, str, Any]] | None
+
+
+def removal(file: DataFile, partition_by: Sequence[str], *, loses_rows: bool = True) -> RemoveAction:
+    """Return the Delta action that takes a file out of the table, with all that a change feed needs of it.
+
+    Args:
+        file: the file.
+        partition_by: the table's partition columns.
+        loses_rows: False if its rows are in other files of the same commit.
+
+    """
+    values = {column: _text(file.values.get(column)) for column in partition_by}
+    return RemoveAction(file.path, loses_rows, int(time.time() * 1000), file.size, values)
+
+
+def _text(value: Value | None) -> str | None:
+    return serialized(value) if value is not None else None

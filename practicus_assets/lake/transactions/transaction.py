@@ -88,7 +88,7 @@ class Transaction:
             began = table.open_if_exists()
             self._attempt = Attempt(table, began, self._scope, options, contract or Contract(), who)
             if began is not None:
-                refuse_unsupported(began, options.partition_by)
+                refuse_unsupported(began, options.partition_by, takes_rows_away=not self._attempt.appends)
                 self.landed = earlier_commit(began, who, self._scope)
 
     @property

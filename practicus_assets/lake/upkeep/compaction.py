@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties
-from deltalake.transaction import RemoveAction
 
 from practicus_assets.errors import CommitStateUnknown, PracticusAssetsError, SchemaMismatch, UnsupportedTable
 from practicus_assets.lake.delta.data_file import DataFile, stored_path
@@ -28,6 +27,7 @@ from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.values import is_null
 from practicus_assets.lake.rows.fingerprint import hash_rows
 from practicus_assets.lake.transactions.staging import Staging
+from practicus_assets.lake.transactions.swap import removal
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 
 TARGET_BYTES = 128 << 20
@@ -234,16 +234,13 @@ class _Rewrite:
         return len(gone)
 
     def _commit(self, handle: TableVersion) -> None:
-        now_ms = int(time.time() * 1000)
         adds = [
             file.action(self._partition_by, new_rows=False)
             for _, staging in self._staged
             for file in staging.files
         ]
         removes = [
-            RemoveAction(file.path, False, now_ms)  # noqa: FBT003 dataChange
-            for files, _ in self._staged
-            for file in files
+            removal(file, self._partition_by, loses_rows=False) for files, _ in self._staged for file in files
         ]
         properties = CommitProperties(
             custom_metadata={UPKEEP: json.dumps(self._record)}, max_commit_retries=0

@@ -675,12 +675,27 @@ def test_tables_with_features_that_would_not_be_honoured_are_refused(table: Tabl
         late.write(table_of("a", 2))
 
 
-@pytest.mark.parametrize("key", ["delta.appendOnly"])
-def test_append_only_tables_are_refused(tmp_path: Path, key: str) -> None:
-    table = Table.at(str(tmp_path), ["t"])
-    write_deltalake(table.uri, table_of("a", 1), configuration={key: "true"})
-    with pytest.raises(UnsupportedTable, match=key):
-        Transaction(table)
+def test_a_table_that_is_append_only_is_appended_to_and_nothing_else(table: Table, rows: Read) -> None:
+    write_deltalake(
+        table.uri, table_of("a", 1), partition_by=["p"], configuration={"delta.appendOnly": "true"}
+    )
+    begin(table, None, "append").write(table_of("a", 2))
+    begin(table, partitions("a"), "append").write(table_of("a", 3, x=[True]))
+    assert rows(table) == [row("a", n, x=True if n == 3 else None) for n in (1, 2, 3)]
+    for mode in ("replace", "merge"):
+        with pytest.raises(
+            UnsupportedTable, match=r"delta\.appendOnly.*mode=\"append\".*Nothing was written"
+        ):
+            begin(table, None, mode)  # type: ignore[arg-type]
+
+
+def test_a_table_that_becomes_append_only_meanwhile_loses_no_row(table: Table, rows: Read) -> None:
+    begin(table).write(table_of("a", 1))
+    late = begin(table, partitions("a"))
+    DeltaTable(table.uri).alter.set_table_properties({"delta.appendOnly": "true"})
+    with pytest.raises(UnsupportedTable, match=r"delta\.appendOnly.*Nothing was written"):
+        late.write(table_of("a", 2))
+    assert rows(table) == [row("a", 1)]
 
 
 def test_tables_with_constraints_are_refused(tmp_path: Path) -> None:
