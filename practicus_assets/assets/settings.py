@@ -162,5 +162,5 @@ class TableSettings:
 def _condition(partitions_def: dg.PartitionsDefinition[Any], key: str) -> Key | Window:
     if isinstance(partitions_def, dg.TimeWindowPartitionsDefinition):
         window = partitions_def.time_window_for_partition_key(key)
-        return Window(key, window.start, window.end)
+        return Window(key, window.start, window.end, daily=partitions_def.is_basic_daily)
     return Key(key)

@@ -345,3 +345,80 @@ def test_a_year_of_days_is_one_commit(bench: Bench) -> None:
     bench.run([orders], between=("2024-01-01", "2024-12-31"))
     assert bench.version("orders") == 0
     assert len(bench.rows("orders")) == bench.materializations("orders") == 366
+
+
+# --- The type of a column that is filled in -----------------------------------------------------------------
+
+BUSINESS_DAYS = dg.TimeWindowPartitionsDefinition(
+    start="2024-01-01", end="2024-03-01", fmt="%Y-%m-%d", cron_schedule="0 0 * * 1-5"
+)
+
+
+@pytest.mark.parametrize("last_first", [False, True], ids=["first to last", "last to first"])
+@pytest.mark.parametrize(
+    ("definition", "keys", "type_"),
+    [
+        (dg.DailyPartitionsDefinition("2024-01-01"), ["2024-01-01", "2024-01-05"], pa.date32()),
+        (
+            dg.DailyPartitionsDefinition("2024-03-01", timezone="Europe/Berlin"),
+            ["2024-03-30", "2024-03-31"],  # the second has 23 hours
+            pa.date32(),
+        ),
+        (
+            dg.DailyPartitionsDefinition("01.01.2024", fmt="%d.%m.%Y"),
+            ["05.01.2024", "06.01.2024"],
+            pa.date32(),
+        ),
+        (
+            dg.DailyPartitionsDefinition("2024-01-01-06:00", hour_offset=6, fmt="%Y-%m-%d-%H:%M"),
+            ["2024-01-01-06:00", "2024-01-02-06:00"],
+            pa.string(),
+        ),
+        (BUSINESS_DAYS, ["2024-01-01", "2024-01-05"], pa.string()),  # a Monday, and a Friday of three days
+        (
+            dg.HourlyPartitionsDefinition("2024-01-01-00:00"),
+            ["2024-01-01-00:00", "2024-01-01-05:00"],
+            pa.string(),
+        ),
+        (dg.WeeklyPartitionsDefinition("2024-01-01"), ["2024-01-07", "2024-01-14"], pa.string()),
+        (dg.MonthlyPartitionsDefinition("2024-01-01"), ["2024-01-01", "2024-02-01"], pa.string()),
+    ],
+    ids=[
+        "daily",
+        "daily of Berlin",
+        "daily with a format",
+        "daily from six",
+        "business days",
+        "hourly",
+        "weekly",
+        "monthly",
+    ],
+)
+def test_a_column_that_is_filled_in_has_the_type_that_the_partitions_say_whichever_comes_first(
+    bench: Bench,
+    definition: Any,
+    keys: list[str],
+    type_: pa.DataType,
+    last_first: bool,  # noqa: FBT001
+) -> None:
+    @table_asset(partitions_def=definition, partition_by="p")
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        return pd.DataFrame({"n": [1]})
+
+    for key in reversed(keys) if last_first else keys:
+        bench.run([orders], partition=key)
+    assert pa.schema(bench.table("orders").schema().to_arrow()).field("p").type == type_
+    assert len(bench.rows("orders")) == 2
+
+
+def test_a_contract_decides_the_type_of_a_column_that_is_filled_in(bench: Bench) -> None:
+    contract = Contract({"p": Column("string"), "n": Column("int64")})
+
+    @table_asset(
+        partitions_def=dg.DailyPartitionsDefinition("2024-01-01"), partition_by="p", contract=contract
+    )
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1]})
+
+    bench.run([orders], partition="2024-01-05")
+    assert pa.schema(bench.table("orders").schema().to_arrow()).field("p").type == pa.string()

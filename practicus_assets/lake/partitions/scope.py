@@ -26,11 +26,20 @@ class Key:
 
 @dataclass(frozen=True)
 class Window:
-    """One time window, half open: start <= column < end. Both ends carry their time zone."""
+    """One time window, half open: start <= column < end. Both ends carry their time zone.
+
+    Attributes:
+        key: the partition's key.
+        start: the window's beginning, included.
+        end: the window's end, excluded.
+        daily: whether each window of the partitions is one day from midnight to midnight, and not only this.
+
+    """
 
     key: str
     start: dt.datetime
     end: dt.datetime
+    daily: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,9 +110,13 @@ class Scope:
         return ", ".join(keys) if len(keys) <= 3 else f"{keys[0]} … {keys[-1]}, {len(keys)} partitions"  # noqa: PLR2004 three keys are still read at a glance
 
     def natural_types(self) -> dict[str, pa.DataType]:
-        """Return a type for each column whose values nobody has seen: a date for days, else a string."""
+        """Return the type of each partition column that rows lack and no contract declares.
+
+        It follows from how the table is partitioned, and not from which partitions a run has: a date for
+        days, else the text of the key.
+        """
         return {
-            column: pa.date32() if all(_is_day(part[i]) for part in self.parts) else pa.string()
+            column: pa.date32() if all(_is_daily(part[i]) for part in self.parts) else pa.string()
             for i, column in enumerate(self.columns)
         }
 
@@ -169,11 +182,8 @@ def _key(column: str, value: Value) -> Key:
     return Key(serialized(bool(value) if isinstance(value, np.bool_) else value))
 
 
-def _is_day(condition: Key | Window) -> bool:
-    if isinstance(condition, Key):
-        return False
-    start, end = condition.start, condition.end
-    return start.time() == end.time() == dt.time() and end.date() - start.date() == dt.timedelta(1)
+def _is_daily(condition: Key | Window) -> bool:
+    return isinstance(condition, Window) and condition.daily
 
 
 def _condition(condition: Key | Window, type_: pa.DataType, column: str) -> Condition:

@@ -409,9 +409,9 @@ def test_adjacent_windows_of_each_shop_are_recorded_as_one() -> None:
     assert bounds.part_of({"day": date(2021, 1, 2), "shop": "y"}) is None
 
 
-def test_a_day_that_is_filled_in_is_a_date_and_a_week_is_text() -> None:
-    start = datetime(2021, 1, 4, tzinfo=UTC)
-    for length, type_ in ((1, pa.date32()), (7, pa.string())):
-        scope = windows("p", start, start + timedelta(days=length))
+def test_a_column_that_is_filled_in_is_a_date_only_if_each_partition_is_a_day() -> None:
+    start, end = datetime(2021, 1, 4, tzinfo=UTC), datetime(2021, 1, 5, tzinfo=UTC)
+    for daily, type_ in ((True, pa.date32()), (False, pa.string())):  # a Monday of business days is text
+        scope = Scope(("p",), ((Window("2021-01-04", start, end, daily=daily),),))
         assert scope.natural_types() == {"p": type_}
     assert keys("p", "a").natural_types() == {"p": pa.string()}
