@@ -1,6 +1,5 @@
 """Landings: compare and swap on the newest version of a table."""
 
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,10 +17,9 @@ from practicus_assets.lake.partitions.values import split
 from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit_window import CommitWindow
+from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.staged import Staged, delete_files
 from practicus_assets.lake.transactions.swap import Swap
-
-_LONGEST_PAUSE_S = 1.0
 
 
 class Landing:
@@ -59,7 +57,7 @@ class Landing:
 
         """
         equal: bool | None = None
-        pause = 0.02
+        waits = pauses()
         in_doubt = False  # whether the staged files may belong to the table already
         answer: CommitUnsettled | None = None  # the store's, to the last commit that was tried
         tried = -1
@@ -92,8 +90,7 @@ class Landing:
                     raise
                 else:
                     return tried, record
-                time.sleep(random.uniform(0, pause))  # noqa: S311 not cryptographic
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                time.sleep(next(waits))
         except BaseException as error:
             if not in_doubt or isinstance(error, StoreFailed):  # in doubt, that is CommitStateUnknown
                 self._discard()

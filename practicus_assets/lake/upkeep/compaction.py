@@ -5,7 +5,6 @@ and lands only while every file that it replaces is still part of the table.
 """
 
 import json
-import random
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.values import is_null
 from practicus_assets.lake.rows.fingerprint import hash_rows
+from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.staging import Staging
 from practicus_assets.lake.transactions.swap import removal
 from practicus_assets.lake.upkeep.progress import Progress, unseen
@@ -34,7 +34,6 @@ TARGET_BYTES = 128 << 20
 _COMMIT_BYTES = 1 << 30
 _COMMIT_PARTITIONS = 100
 _BATCH_ROWS = 1 << 17
-_LONGEST_PAUSE_S = 1.0
 _CURVE_BITS = 64
 
 
@@ -189,7 +188,7 @@ class _Rewrite:
 
     def land(self) -> tuple[int, int]:
         """Commit; return the number of new files, and of partitions that a writer replaced meanwhile."""
-        overtaken, pause = 0, 0.02
+        overtaken, waits = 0, pauses()
         while True:
             handle = self._table.open()
             overtaken += self._drop_overtaken(handle)
@@ -205,8 +204,7 @@ class _Rewrite:
             else:
                 return written, overtaken
             self._in_doubt = False
-            time.sleep(random.uniform(0, pause))  # noqa: S311 not cryptographic
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            time.sleep(next(waits))
 
     def discard(self) -> None:
         """Delete the staged files, unless a commit may have named them."""

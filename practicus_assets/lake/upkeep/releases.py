@@ -4,7 +4,6 @@ They are kept in a Delta table of their own, `_releases` below the lake's root, 
 release. Its commit is the one atomic write: a reader finds all rows of a release, or none.
 """
 
-import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Partition
 from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.mixture import refuse_mixed
@@ -183,11 +183,12 @@ def publish(
         {table: handle.id for table, handle in handles.items()},
         storage_options or {},
     )
-    for attempt in range(_TRIES):
+    waits = pauses()
+    for _ in range(_TRIES):
         published = _published(wanted)
         if published is not None:
             return published
-        time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 not cryptographic
+        time.sleep(next(waits))
     raise CommitConflict(f"{_TRIES} other releases were published meanwhile.", "Publish it again.")
 
 

@@ -1,7 +1,6 @@
 """Retention: which files and log entries of a table nobody can need any more, and their removal."""
 
 import json
-import random
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from practicus_assets.lake.delta.files import listed
 from practicus_assets.lake.delta.log import KEEPS_LOG, UPKEEP, LogEntry, entries, landed_ms
 from practicus_assets.lake.delta.log_files import LogFolder
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 
 _TRIES = 20
@@ -157,7 +157,8 @@ def checkpoint(table: Table) -> int:
 def _keep_log(table: Table) -> None:
     """Set the property by which no writer expires the log, unless it is set."""
     record = {UPKEEP: json.dumps({"operation": "keep the log", "run_id": ""})}
-    for attempt in range(_TRIES):
+    waits = pauses()
+    for _ in range(_TRIES):
         newest = table.open()
         if KEEPS_LOG.items() <= newest.configuration.items():
             return
@@ -166,7 +167,7 @@ def _keep_log(table: Table) -> None:
         except CommitUnsettled as error:
             if not isinstance(error.__cause__, CommitFailedError):
                 raise error.settled() from error.__cause__
-            time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 not cryptographic
+            time.sleep(next(waits))
         else:
             return
     raise CommitConflict(f"{table.name} is being written to all the time.", "Run its maintenance again.")
