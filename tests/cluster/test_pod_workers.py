@@ -63,10 +63,10 @@ class _NothingThere(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def registry() -> Iterator[int]:
     """The port of a registry that the node finds at localhost, for it is this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _NothingThere)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _NothingThere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")
