@@ -876,3 +876,46 @@ def test_a_commit_expires_the_log_unless_its_hook_says_otherwise(
         handle = DeltaTable(tmp_path)
         handle.create_write_transaction([], "append", handle.schema(), post_commithook_properties=hooks)
     assert (tmp_path / "_delta_log" / f"{0:020}.json").exists() is (hook is False)
+
+
+# --- constraints --------------------------------------------------------------------------------------
+
+
+def constrained(uri: Path, rule: str, *numbers: int) -> None:
+    """Make a table of these numbers whose log has a constraint, as Spark's ALTER TABLE writes it."""
+    write_deltalake(uri, pa.table({"n": pa.array(numbers, pa.int64())}))
+    entry = uri / "_delta_log" / f"{0:020}.json"
+    actions = [json.loads(line) for line in entry.read_text().splitlines()]
+    for action in actions:
+        action.get("protocol", {}).update(minWriterVersion=3)
+        action.get("metaData", {}).update(configuration={"delta.constraints.half": rule})
+    entry.write_text("\n".join(map(json.dumps, actions)))
+
+
+def test_a_quotient_of_integers_is_an_integer_to_datafusion_and_a_double_to_spark(tmp_path: Path) -> None:
+    """So `delta.constraints.*` are refused: where 5 / 2 is 2.5, both answers differ (docs/delta.md)."""
+    write_deltalake(tmp_path, pa.table({"n": pa.array([5], pa.int64())}))
+    query = "select n / 2 >= 2.5 as least, n / 2 = 2 as equal from t"
+    answer = pa.table(QueryBuilder().register("t", DeltaTable(tmp_path)).execute(query))
+    assert answer.to_pylist() == [{"least": False, "equal": True}]
+
+
+def test_write_deltalake_refuses_a_row_that_a_constraint_of_spark_allows(tmp_path: Path) -> None:
+    constrained(tmp_path, "n / 2 >= 2.5", 6)
+    with pytest.raises(DeltaError, match="1 rows failed validation check"):
+        write_deltalake(tmp_path, pa.table({"n": pa.array([5], pa.int64())}), mode="append")
+
+
+def test_write_deltalake_accepts_a_row_that_a_constraint_of_spark_forbids(tmp_path: Path) -> None:
+    constrained(tmp_path, "n / 2 = 2", 4)
+    write_deltalake(tmp_path, pa.table({"n": pa.array([5], pa.int64())}), mode="append")
+    assert DeltaTable(tmp_path).version() == 1
+
+
+def test_add_constraint_stores_another_rule_than_it_was_given(tmp_path: Path) -> None:
+    """It stores the text of DataFusion's plan, where the bound has become an integer: 4 is then allowed."""
+    write_deltalake(tmp_path, pa.table({"n": pa.array([6], pa.int64())}))
+    table = DeltaTable(tmp_path)
+    table.alter.add_constraint({"half": "n / 2 >= 2.5"})
+    assert table.metadata().configuration == {"delta.constraints.half": "n / 2 >= 2"}
+    write_deltalake(table, pa.table({"n": pa.array([4], pa.int64())}), mode="append")
