@@ -437,7 +437,8 @@ def test_the_maintenance_job_tells_what_it_did_and_goes_on_after_a_failure(shop:
     assert observed["orders"]["maintain/compacted_files"].value == 3
     assert len(shop.bench.table("orders").file_uris()) == 2
     [newest] = entries(shop.entry("orders").table, shop.bench.version("orders"), shop.bench.version("orders"))
-    assert (newest.upkeep or {})["run_id"] == failed.run_id
+    assert newest.upkeep is not None
+    assert newest.upkeep.run_id == failed.run_id
 
 
 def test_the_schedule_begins_switched_off_and_runs_the_job(shop: Shop) -> None:

@@ -11,13 +11,18 @@ from functools import cached_property
 from typing import Any
 
 from practicus_assets.lake.delta.log_files import LogFolder
-from practicus_assets.lake.delta.record import RECORD, TransactionRecord, UnreadableRecord
+from practicus_assets.lake.delta.record import (
+    RECORD,
+    UPKEEP,
+    TransactionRecord,
+    UnreadableRecord,
+    UpkeepRecord,
+)
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds
 
 # the property by which a table's log is expired by maintenance alone, which knows what releases need
 KEEPS_LOG = {"delta.enableExpiredLogCleanup": "false"}
-UPKEEP = "practicus_assets_upkeep"  # the key of what a commit says that changed no row
 
 
 @dataclass(frozen=True)
@@ -82,9 +87,12 @@ class LogEntry:
             return error
 
     @property
-    def upkeep(self) -> dict[str, Any] | None:
-        """What maintenance of this package wrote about itself; None for all else."""
-        return json.loads(self.info[UPKEEP]) if UPKEEP in self.info else None
+    def upkeep(self) -> UpkeepRecord | None:
+        """What maintenance of this package wrote about itself; None for all else, and for newer formats."""
+        try:
+            return UpkeepRecord.from_json(self.info[UPKEEP]) if UPKEEP in self.info else None
+        except UnreadableRecord:
+            return None
 
 
 def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:

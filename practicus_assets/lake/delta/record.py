@@ -1,4 +1,4 @@
-"""Transaction records: what each commit says about itself in the log, for ever.
+"""Records: what each commit of a transaction, or of upkeep, says about itself in the log, for ever.
 
 A record is JSON under one key of the commit's `commitInfo`, which the Delta protocol leaves open for more
 information ("Commit Provenance Information"). Records stay readable by these rules:
@@ -6,13 +6,15 @@ information ("Commit Provenance Information"). Records stay readable by these ru
 - A field may be added at any time. Readers ignore fields that they do not know, and give an absent one its
   default, so workers of two releases can write one table side by side.
 - No field changes its meaning, its unit or its name. A change that a reader of the present format would
-  misread raises `FORMAT`. A reader that meets a newer format takes the commit for one that may have changed
-  every row: it conflicts, and is no known work.
+  misread raises `FORMAT` or `UPKEEP_FORMAT`. A reader that meets a transaction of a newer format takes the
+  commit for one that may have changed every row: it conflicts, and is no known work. Upkeep of a newer
+  format is as if another program had done it: the commit's actions say that no row changed.
 - Records without a number are of the time before there was one, and are read as format 0.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -23,6 +25,8 @@ from practicus_assets.lake.partitions.recorded import RecordedScope
 
 RECORD = "practicus_assets"  # the key of a transaction's record in a commit's metadata
 FORMAT = 1
+UPKEEP = "practicus_assets_upkeep"  # the key of upkeep's record, in commits that change no row
+UPKEEP_FORMAT = 1
 
 
 class UnreadableRecord(ValueError):
@@ -165,19 +169,9 @@ class TransactionRecord:
             UnreadableRecord: for a record of a newer format, and for what is no record.
 
         """
-        try:
-            values = json.loads(text)
-            number = int(values.get("format", 0))
-            if number > FORMAT:
-                raise UnreadableRecord(
-                    f"it is of format {number}, and this release reads formats up to {FORMAT}",
-                    str(values.get("package_version", "")),
-                )
-            return cls._from_values(_numbered(values) if number == 0 else values)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, UnreadableRecord):
-                raise
-            raise UnreadableRecord(f"it is damaged: {type(error).__name__} {error}") from error
+        with _damage():
+            values = _values(text, FORMAT)
+            return cls._from_values(_numbered(values) if values["format"] == 0 else values)
 
     @classmethod
     def _from_values(cls, values: Mapping[str, Any]) -> "TransactionRecord":
@@ -190,6 +184,67 @@ class TransactionRecord:
             "began_at": datetime.fromisoformat(began_at) if began_at else None,
         }
         return cls(**{**_known(cls, values), **parsed})
+
+
+@dataclass(frozen=True)
+class UpkeepRecord:
+    """What one commit of maintenance says about itself; its actions say that no row changed.
+
+    Attributes:
+        operation: what was done: "compact", "keep the log", or "z-order by " and the columns, by which a
+            later z-order knows the files that are in order already.
+        run_id: the id of the run that did it; empty for none.
+        attempt_id: a UUID by which the attempt finds its own commit; empty where none has to.
+        package_version: the release of this package that wrote the record.
+        format: the record's format.
+
+    """
+
+    operation: str
+    run_id: str = ""
+    attempt_id: str = ""
+    package_version: str = ""
+    format: int = UPKEEP_FORMAT
+
+    def to_json(self) -> str:
+        """Return the record as the log keeps it."""
+        values = asdict(self) | {"package_version": self.package_version or package_version()}
+        return json.dumps({"format": values.pop("format"), **values})
+
+    @classmethod
+    def from_json(cls, text: str) -> "UpkeepRecord":
+        """Return the record that `to_json` wrote, in this release or another.
+
+        Raises:
+            UnreadableRecord: for a record of a newer format, and for what is no record.
+
+        """
+        with _damage():
+            values = _values(text, UPKEEP_FORMAT)
+            return cls(**{**_known(cls, values), "operation": str(values["operation"])})
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Raise UnreadableRecord for what is no record."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, UnreadableRecord):
+            raise
+        raise UnreadableRecord(f"it is damaged: {type(error).__name__} {error}") from error
+
+
+def _values(text: str, newest: int) -> dict[str, Any]:
+    """Return a record's values, with format 0 if it has no number; raise for a format after the newest."""
+    values: dict[str, Any] = json.loads(text)
+    number = int(values.get("format", 0))
+    if number > newest:
+        raise UnreadableRecord(
+            f"it is of format {number}, and this release reads formats up to {newest}",
+            str(values.get("package_version", "")),
+        )
+    return {**values, "format": number}
 
 
 def _input(values: Mapping[str, Any]) -> InputVersion:
@@ -218,7 +273,6 @@ def _numbered(values: Mapping[str, Any]) -> dict[str, Any]:
         "contract_digest": values.get("contract", ""),
         "size_bytes": staged["bytes"],
         "duration_seconds": staged["seconds"],
-        "format": 0,
     }
 
 

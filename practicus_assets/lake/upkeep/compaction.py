@@ -4,10 +4,9 @@ delta-rs's own `optimize` commits on top of commits that it has not seen; here t
 and lands only while every file that it replaces is still part of the table.
 """
 
-import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +19,9 @@ from practicus_assets.errors import CommitStateUnknown, PracticusAssetsError, Sc
 from practicus_assets.lake.delta.data_file import DataFile, stored_path
 from practicus_assets.lake.delta.failures import CommitUnsettled, in_one_line
 from practicus_assets.lake.delta.files import read_file
-from practicus_assets.lake.delta.log import UPKEEP, entries
+from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.protocol import refuse_unsupported
+from practicus_assets.lake.delta.record import UPKEEP, UpkeepRecord
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.values import is_null
 from practicus_assets.lake.rows.fingerprint import hash_rows
@@ -95,9 +95,9 @@ def compact(
     size = sum(file.size for group in groups for file in group)
     if dry_run:
         return Compaction(len(groups), before, None, size)
-    record = {"operation": operation, "run_id": run_id}
     after = overtaken = done = 0
     for batch in _batches(groups):
+        record = UpkeepRecord(operation, run_id, str(uuid.uuid4()))
         rewrite = _Rewrite(table, schema, partition_by, order_by, record)
         try:
             for group in batch:
@@ -141,7 +141,7 @@ def _groups(table: Table, handle: TableVersion, target_bytes: int, ordered: str)
     in_order = {
         stored_path(action["path"])
         for entry in entries(table, handle.version)
-        if (entry.upkeep or {}).get("operation") == ordered
+        if entry.upkeep is not None and entry.upkeep.operation == ordered
         for action in entry.added
     }
     return [files for files in by_values.values() if any(file.path not in in_order for file in files)]
@@ -156,14 +156,13 @@ class _Rewrite:
         schema: pa.Schema,
         partition_by: Sequence[str],
         order_by: Sequence[str],
-        record: Mapping[str, str],
+        record: UpkeepRecord,
     ) -> None:
         self._table = table
         self._schema = schema
         self._partition_by = partition_by
         self._order_by = order_by
-        self._attempt = str(uuid.uuid4())
-        self._record = {**record, "attempt_id": self._attempt}
+        self._record = record
         self._staged: list[tuple[Sequence[DataFile], Staging]] = []
         self._in_doubt = False  # whether the staged files may belong to the table already
 
@@ -240,9 +239,7 @@ class _Rewrite:
         removes = [
             removal(file, self._partition_by, loses_rows=False) for files, _ in self._staged for file in files
         ]
-        properties = CommitProperties(
-            custom_metadata={UPKEEP: json.dumps(self._record)}, max_commit_retries=0
-        )
+        properties = CommitProperties(custom_metadata={UPKEEP: self._record.to_json()}, max_commit_retries=0)
         handle.commit([*adds, *removes], handle.schema, properties)
 
     def _landed(self, before: int, error: CommitUnsettled) -> bool:
@@ -259,7 +256,8 @@ class _Rewrite:
                 f"{in_one_line(cause)}.",
                 "Staged files are kept. Run it again.",
             ) from cause
-        return any((entry.upkeep or {}).get("attempt_id") == self._attempt for entry in since)
+        ids = {entry.upkeep.attempt_id for entry in since if entry.upkeep is not None}
+        return self._record.attempt_id in ids
 
 
 def _columns(table: Table, file: DataFile) -> list[str]:

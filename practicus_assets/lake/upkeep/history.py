@@ -123,14 +123,14 @@ def _rows_by_path(table: Table, log: Sequence[LogEntry]) -> dict[str, int]:
 
 
 def _history_entry(table: Table, entry: LogEntry, rows: Mapping[str, int]) -> HistoryEntry:
-    record = entry.record
-    upkeep = entry.upkeep or {}
+    record, upkeep = entry.record, entry.upkeep
+    recorded_run = record or upkeep
     return HistoryEntry(
         version=entry.version,
         landed=datetime.fromtimestamp(landed_ms(table, entry) / 1000, UTC),
-        operation=_operation(entry, upkeep),
-        run_id=record.run_id if record is not None else upkeep.get("run_id", ""),
-        step=record.step if record is not None else upkeep.get("step", ""),
+        operation=_operation(entry),
+        run_id=recorded_run.run_id if recorded_run is not None else "",
+        step=record.step if record is not None else "",
         attempt=record.attempt if record is not None else 1,
         asset_key=record.asset_key if record is not None else "",
         code_version=record.code_version if record is not None else "",
@@ -146,11 +146,13 @@ def _history_entry(table: Table, entry: LogEntry, rows: Mapping[str, int]) -> Hi
     )
 
 
-def _operation(entry: LogEntry, upkeep: Mapping[str, Any]) -> str:
+def _operation(entry: LogEntry) -> str:
     if entry.record is not None:
         restored = entry.record.restores_version
         return entry.record.mode if restored is None else f"rollback to {restored}"
-    return str(upkeep.get("operation") or entry.info.get("operation", "unknown")).lower()
+    if entry.upkeep is not None:
+        return entry.upkeep.operation
+    return str(entry.info.get("operation", "unknown")).lower()
 
 
 def _scope(entry: LogEntry) -> str:

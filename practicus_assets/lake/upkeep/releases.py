@@ -2,6 +2,11 @@
 
 They are kept in a Delta table of their own, `_releases` below the lake's root, one row for each table of a
 release. Its commit is the one atomic write: a reader finds all rows of a release, or none.
+
+Rows are read for ever. Columns that may be null may be added: readers ignore those that they do not know, and
+writers leave them null. None changes its meaning: rows that a reader of the present format would misread
+raise `FORMAT`, and that reader refuses the table, since it knows neither the next number nor which versions
+to keep. Rows from before there was a column `format` are of format 0.
 """
 
 import time
@@ -15,6 +20,7 @@ from practicus_assets.errors import (
     CommitConflict,
     ReleaseRefused,
     TableNotFound,
+    UnsupportedTable,
     VersionGone,
     did_you_mean,
     naming,
@@ -31,6 +37,7 @@ from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.mixture import refuse_mixed
 
 FOLDER = "_releases"
+FORMAT = 1
 _TRIES = 20
 
 _CONTRACT = Contract(
@@ -42,9 +49,9 @@ _CONTRACT = Contract(
         "table": Column("string", "of the lake", nullable=False),
         "version": Column("int64", "that belongs to the release", nullable=False, minimum=0),
         "table_id": Column("string", "by which Delta knows the table", nullable=False),
+        "format": Column("int64", "of the row; null for 0", minimum=1),
     },
     unique=[["name", "table"], ["number", "table"]],
-    closed=True,
 )
 
 
@@ -89,6 +96,7 @@ class Release:
 
         Raises:
             TableNotFound: if there is no such release.
+            UnsupportedTable: if a release of the lake was published in a newer format.
             DeclarationError: for a root that cannot be used.
 
         """
@@ -134,7 +142,12 @@ class Release:
 
 
 def releases(root_uri: str, storage_options: Mapping[str, str] | None = None) -> list[Release]:
-    """Return all releases of a lake, the newest first."""
+    """Return all releases of a lake, the newest first.
+
+    Raises:
+        UnsupportedTable: if one was published in a newer format.
+
+    """
     place = _place(root_uri, storage_options)
     handle = place.open_if_exists()
     return _read(root_uri, storage_options, Snapshot(handle)) if handle is not None else []
@@ -236,8 +249,13 @@ def _published(wanted: Release) -> Release | None:
             "table": tables,
             "version": pa.array([wanted.versions[table] for table in tables], pa.int64()),
             "table_id": [wanted.table_ids[table] for table in tables],
+            "format": pa.array([FORMAT] * count, pa.int64()),
         }
     )
+    if began is not None:
+        later = [field for field in place.open(began).schema if field.name not in rows.column_names]
+        for field in later:  # a later release of this package added them
+            rows = rows.append_column(field, pa.nulls(count, field.type))
     try:
         transaction.write(rows)
     except CommitConflict:
@@ -253,6 +271,12 @@ def _read(root_uri: str, storage_options: Mapping[str, str] | None, snapshot: Sn
     by_number: dict[int, list[Mapping[str, object]]] = {}
     with naming(FOLDER):
         for row in snapshot.scan().read_all().to_pylist():
+            if (row.get("format") or 0) > FORMAT:
+                raise UnsupportedTable(
+                    f"release {row['name']!r} is of format {row['format']}, and this release of "
+                    f"practicus-assets reads formats up to {FORMAT}.",
+                    "Run a newer release of practicus-assets, such as the one that published it.",
+                )
             by_number.setdefault(row["number"], []).append(row)
     return [
         _release(root_uri, storage_options, number, by_number[number])

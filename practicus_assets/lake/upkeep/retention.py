@@ -1,6 +1,5 @@
 """Retention: which files and log entries of a table nobody can need any more, and their removal."""
 
-import json
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from practicus_assets.errors import CommitConflict, PracticusAssetsError, Remova
 from practicus_assets.lake.delta.data_file import stored_path
 from practicus_assets.lake.delta.failures import CommitUnsettled
 from practicus_assets.lake.delta.files import listed
-from practicus_assets.lake.delta.log import KEEPS_LOG, UPKEEP, LogEntry, entries, landed_ms
+from practicus_assets.lake.delta.log import KEEPS_LOG, LogEntry, entries, landed_ms
 from practicus_assets.lake.delta.log_files import LogFolder
+from practicus_assets.lake.delta.record import UPKEEP, UpkeepRecord
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.upkeep.progress import Progress, unseen
@@ -156,7 +156,7 @@ def checkpoint(table: Table) -> int:
 
 def _keep_log(table: Table) -> None:
     """Set the property by which no writer expires the log, unless it is set."""
-    record = {UPKEEP: json.dumps({"operation": "keep the log", "run_id": ""})}
+    record = {UPKEEP: UpkeepRecord("keep the log").to_json()}
     waits = pauses()
     for _ in range(_TRIES):
         newest = table.open()

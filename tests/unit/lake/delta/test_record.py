@@ -19,6 +19,7 @@ from practicus_assets.lake.delta.record import (
     RecordedAudit,
     TransactionRecord,
     UnreadableRecord,
+    UpkeepRecord,
 )
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
@@ -27,6 +28,7 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.history import read_history
 from practicus_assets.lake.upkeep.origins import origins
 from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
@@ -85,15 +87,17 @@ def entry(table: Table, version: int) -> LogEntry:
     return next(entries(table, version, version))
 
 
-def rewrite(table: Table, version: int, change: Callable[[dict[str, Any]], None]) -> None:
+def rewrite(
+    table: Table, version: int, change: Callable[[dict[str, Any]], None], key: str = "practicus_assets"
+) -> None:
     """Change the record of a commit as if another release had written it."""
     path = Path(table.uri, "_delta_log", f"{version:020}.json")
     actions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for action in actions:
         if "commitInfo" in action:
-            record = json.loads(action["commitInfo"]["practicus_assets"])
+            record = json.loads(action["commitInfo"][key])
             change(record)
-            action["commitInfo"]["practicus_assets"] = json.dumps(record)
+            action["commitInfo"][key] = json.dumps(record)
     path.write_text("\n".join(map(json.dumps, actions)), encoding="utf-8")
 
 
@@ -147,6 +151,28 @@ def test_every_absent_field_that_may_be_absent_has_a_default() -> None:
 def test_what_is_no_record_is_told_as_that(text: str) -> None:
     with pytest.raises(UnreadableRecord, match="it is damaged"):
         TransactionRecord.from_json(text)
+
+
+def test_a_record_of_upkeep_is_written_and_read_as_it_will_be_for_ever() -> None:
+    golden = (GOLDEN / "upkeep_format_1.json").read_text(encoding="utf-8")
+    run, attempt = (f"5f0e6c1e-0000-4000-8000-00000000000{n}" for n in (1, 2))
+    record = UpkeepRecord("z-order by day, shop", run, attempt, "0.1.0")
+    assert json.loads(record.to_json()) == json.loads(golden)
+    assert UpkeepRecord.from_json(golden) == record
+    assert UpkeepRecord.from_json(json.dumps({**json.loads(golden), "later": [1]})) == record
+    unnumbered = UpkeepRecord.from_json((GOLDEN / "upkeep_unnumbered.json").read_text(encoding="utf-8"))
+    assert unnumbered == UpkeepRecord("compact", run, attempt, format=0)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"format": 1}', '{"format": 2, "operation": "x"}'])
+def test_what_is_no_record_of_upkeep_is_refused(text: str) -> None:
+    with pytest.raises(UnreadableRecord):
+        UpkeepRecord.from_json(text)
+
+
+def test_the_id_of_an_attempts_work_is_that_by_which_every_release_looks_for_it() -> None:
+    work = Provenance("run", "step").app_id(partitions("a", "b"))
+    assert work == "practicus_assets/run/step/ca942133a72db8b6"
 
 
 # --- A table with commits of several releases ---------------------------------------------------------------
@@ -276,3 +302,18 @@ def test_scopes_of_many_windows_that_do_not_touch_are_compared_quickly() -> None
     )
     assert not even.overlaps(odd)
     assert even.overlaps(RecordedScope(("d",), (*odd.parts, ((days[4], days[5]),))))
+
+
+def test_upkeep_of_any_release_changes_no_row_for_writers_and_readers(table: Table) -> None:
+    for number in range(3):
+        begin(table, mode="append", run=str(number)).write(table_of("a", number))
+    late = begin(table, "a", run="late")
+    compact(table, run_id="run")
+    version = late.began + 1 if late.began is not None else 0
+    assert (entry(table, version).upkeep or UpkeepRecord("")).run_id == "run"
+    rewrite(table, version, of_a_newer_format, "practicus_assets_upkeep")
+    assert entry(table, version).upkeep is None
+    assert not entry(table, version).changes_rows
+    newest = next(iter(read_history(table)))
+    assert (newest.operation, newest.run_id) == (entry(table, version).info["operation"].lower(), "")
+    assert late.write(table_of("a", 7)).version == version + 1

@@ -6,9 +6,16 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
-from practicus_assets.errors import DeclarationError, OutOfScope, ReleaseRefused, TableNotFound, VersionGone
+from practicus_assets.errors import (
+    DeclarationError,
+    OutOfScope,
+    ReleaseRefused,
+    TableNotFound,
+    UnsupportedTable,
+    VersionGone,
+)
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.provenance import Provenance
@@ -141,6 +148,61 @@ def test_the_newest_releases_keep_their_versions(root: str) -> None:
     assert [read(release, "one") for release in releases(root)[:2]] == [[3], [2]]
     with pytest.raises(VersionGone):
         read(Release.open(root, "r0"), "one")
+
+
+def rewrite(root: str, **columns: Any) -> None:
+    """Write the rows of all releases again, with other columns: None takes one away."""
+    table = DeltaTable(Table.at(root, ["_releases"]).uri)
+    rows = pa.table(table.to_pyarrow_table())
+    for name, value in columns.items():
+        rows = rows.drop_columns([name] if name in rows.column_names else [])
+        rows = rows if value is None else rows.append_column(name, pa.array([value] * len(rows)))
+    write_deltalake(table, rows, mode="overwrite", schema_mode="overwrite")
+
+
+def test_rows_of_releases_have_the_columns_that_every_release_of_the_package_reads(root: str) -> None:
+    publish(root, "first", {"one": write(root, "one", 1)}, run_id="run")
+    handle = Table.at(root, ["_releases"]).open()
+    assert [(field.name, str(field.type)) for field in handle.schema] == [
+        ("number", "int64"),
+        ("name", "string"),
+        ("published_at", "timestamp[us, tz=UTC]"),
+        ("run_id", "string"),
+        ("table", "string"),
+        ("version", "int64"),
+        ("table_id", "string"),
+        ("format", "int64"),
+    ]
+
+
+def test_releases_from_before_rows_had_a_format_and_of_a_later_package_are_read_and_added_to(
+    root: str,
+) -> None:
+    publish(root, "first", {"one": write(root, "one", 1)})
+    rewrite(root, format=None)
+    assert Release.open(root).name == "first"
+    publish(root, "second", {"one": write(root, "one", 2)})
+    rewrite(root, format=1, later="more")
+    publish(root, "third", {"one": write(root, "one", 3)})
+    assert [(release.number, release.name) for release in releases(root)] == [
+        (3, "third"),
+        (2, "second"),
+        (1, "first"),
+    ]
+
+
+def test_releases_of_a_newer_format_are_neither_read_nor_added_to_nor_forgotten(root: str) -> None:
+    publish(root, "first", {"one": write(root, "one", 1)})
+    rewrite(root, format=2)
+    for use in (
+        lambda: Release.open(root),
+        lambda: publish(root, "second", {"one": 0}),
+        lambda: kept_versions(root, 5),
+    ):
+        with pytest.raises(
+            UnsupportedTable, match=r"_releases: release 'first' is of format 2, .* up to 1\."
+        ):
+            use()
 
 
 def _publish(root: str, name: str) -> int:
