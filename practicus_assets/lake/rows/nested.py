@@ -39,9 +39,9 @@ def absent_fields(wanted: pa.DataType, given: pa.DataType, path: str) -> list[st
         return absent_fields(wanted, given.value_type, path)
     if pa.types.is_struct(wanted) and pa.types.is_struct(given):
         return [
-            found
+            absent
             for f in wanted
-            for found in (
+            for absent in (
                 absent_fields(f.type, given.field(f.name).type, f"{path}.{f.name}")
                 if f.name in given.names
                 else [f"{path}.{f.name}"]
@@ -54,6 +54,22 @@ def absent_fields(wanted: pa.DataType, given: pa.DataType, path: str) -> list[st
     if is_list(wanted) and is_list(given):
         return absent_fields(wanted.value_type, given.value_type, f"{path}[]")
     return []
+
+
+def holds(type_: pa.DataType, other: pa.DataType) -> bool:
+    """Return whether each value of another type is one of this type, with nulls in fields that it lacks."""
+    if pa.types.is_struct(type_) and pa.types.is_struct(other):
+        return set(other.names) <= set(type_.names) and all(
+            _field_holds(f, other.field(f.name)) if f.name in other.names else f.nullable for f in type_
+        )
+    for is_kind in (pa.types.is_list, pa.types.is_map):
+        if is_kind(type_) and is_kind(other):
+            return all(map(_field_holds, _parts(type_), _parts(other)))
+    return bool(type_ == other or pa.types.is_null(other))
+
+
+def _field_holds(field: pa.Field, other: pa.Field) -> bool:
+    return bool(field.nullable or not other.nullable) and holds(field.type, other.type)
 
 
 def _parts(type_: pa.DataType) -> list[pa.Field]:

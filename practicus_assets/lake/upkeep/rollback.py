@@ -12,6 +12,8 @@ from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.partitions.values import Value
+from practicus_assets.lake.rows.casts import exact_cast
+from practicus_assets.lake.rows.nested import holds
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
@@ -154,10 +156,12 @@ def _refuse_newer(table: Table, plan: RollbackPlan, transaction: Transaction) ->
 
 
 def _as(schema: pa.Schema, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
-    """Stream the rows of a snapshot with these columns; those that it lacks are null."""
+    """Stream the rows of a snapshot with these columns; those, and fields inside, that it lacks are null."""
     for batch in snapshot.scan():
         arrays = [
-            batch.column(f.name) if f.name in batch.schema.names else pa.nulls(batch.num_rows, f.type)
+            exact_cast(batch.column(f.name), f.type, f.name)
+            if f.name in batch.schema.names
+            else pa.nulls(batch.num_rows, f.type)
             for f in schema
         ]
         yield pa.record_batch(arrays, schema=schema)
@@ -198,14 +202,14 @@ def _any_outside(files: Sequence[_Values], bounds: Bounds) -> bool:
 
 def _changed_files(handle: TableVersion, then: TableVersion) -> list[_Values]:
     """Return the partition values of each file that only one of two versions has."""
-    files = [{file.path: file for file in each.files()} for each in (handle, then)]
+    files = [{file.path: file for file in version.files()} for version in (handle, then)]
     both = {**files[0], **files[1]}
     return [both[path].values for path in files[0].keys() ^ files[1].keys()]
 
 
 def _misfits(then: pa.Schema, now: pa.Schema) -> list[str]:
     """Return the columns that keep rows of the one schema from being rows of the other."""
-    lost = [f.name for f in then if f.name not in now.names or now.field(f.name).type != f.type]
+    lost = [f.name for f in then if f.name not in now.names or not holds(now.field(f.name).type, f.type)]
     narrowed = [
         f.name for f in now if not f.nullable and (f.name not in then.names or then.field(f.name).nullable)
     ]

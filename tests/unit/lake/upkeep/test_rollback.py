@@ -131,6 +131,42 @@ def test_columns_that_came_since_stay_and_are_null_in_partitions_that_go_back(
     assert rows(table) == [{"p": "a", "n": 1, "m": None}, {"p": "b", "n": 2, "m": None}]
 
 
+NESTED = {  # a column of a first version, and of the next
+    "struct": ({"x": 1}, {"x": 9, "y": "new"}),
+    "list of structs": ([{"x": 1}, None], [{"y": "new", "x": 9}]),
+    "struct in a struct": ({"in": {"x": 1}}, {"in": {"x": 9, "y": [1]}, "z": 1}),
+}
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_fields_that_came_since_stay_and_are_null_in_partitions_that_go_back(
+    kind: str, table: Table, rows: Read
+) -> None:
+    first, then = NESTED[kind]
+    write(table, "a", 1, s=[first])
+    write(table, "b", 2, s=[None])
+    write(table, "a", 9, s=[then])
+    now = table.open().schema
+    back(table, 1, partitions("a", "b"), whole=False)
+    assert table.open().schema == now
+    type_ = now.field("s").type
+    assert rows(table) == [
+        {"p": "a", "n": 1, "s": pa.scalar(first, type_).as_py()},
+        {"p": "b", "n": 2, "s": None},
+    ]
+
+
+def test_partitions_do_not_go_back_to_where_a_field_had_another_type_or_is_gone(table: Table) -> None:
+    changed = {"a": {"x": 1, "y": "later"}, "b": {"x": "text"}, "c": {"y": 1}}
+    for version, struct in enumerate(changed.values()):
+        rows = pa.table({"p": ["a"], "s": pa.array([struct])})
+        options = WriteOptions(partition_by=["p"], on_schema_change="replace")
+        assert Transaction(table, options=options).write(rows).version == version
+    for version in (0, 1):
+        with pytest.raises(SchemaMismatch, match=r"columns \['s'\] of t changed"):
+            back(table, version, partitions("a"), whole=False)
+
+
 def test_a_whole_table_goes_back_with_its_columns(table: Table, rows: Read) -> None:
     Transaction(table).write(pa.table({"n": [1], "gone": ["x"]}))
     Transaction(table, options=WriteOptions(on_schema_change="replace")).write(pa.table({"n": ["text"]}))
