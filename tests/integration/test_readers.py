@@ -39,7 +39,12 @@ TEXTS = [
     "~",
 ]
 TEXTS += [".", "..", "a\tb", "null", "__HIVE_DEFAULT_PARTITION__x", "*", "[x]"]
-NAMES = ["p", "a-b"]
+# Others stay out, for polars and DuckDB do not find the column in the folder's name: it ends at `=`; `:`, `/`
+# and control characters are escaped, for a path in the log cannot hold them. DuckDB reads `?` and a backslash
+# in a path as something else, too.
+NAMES = ["p", "a-b", "Day Of", " ", "a%b", "%20", "a.b", "a'b", 'a"b', "a#b", "a~b", "a&b", "a,b", "a;b"]
+NAMES += ["a(b)", "a[b]", "a{b}", "a<b>", "a|b", "a`b", "a^b", "a@b", "a$b", "a!b", "a+b", "a*b", "ü", "漢"]
+NAMES += ["select"]
 NAIVE = dt.datetime(1900, 3, 31, 2, 0, 0, 1)  # noqa: DTZ001 a time without zone
 COLUMNS: dict[str, tuple[pa.DataType, list[Any]]] = {
     "int8": (pa.int8(), [-128, None, 127]),
