@@ -1,5 +1,6 @@
 """Servers that several suites use, one per process of a session, and markers that follow from use."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from tests.servers.seaweedfs import SeaweedFS
 _HERE = Path(__file__).parent
 _BY_FIXTURE = {"seaweedfs": "s3", "s3": "s3", "postgresql": "postgresql"}
 _BY_FOLDER = {"faults": "faults", "acceptance": "browser", "cluster": "cluster"}
+
+# A suite that a shell starts in the background ignores SIGINT, and Dagster lets SIGTERM follow SIGINT.
+# Servers that tests start would inherit both, and could not be asked to end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
