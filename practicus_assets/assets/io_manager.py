@@ -1,6 +1,7 @@
 """The IO manager: the lake's configuration, inputs as snapshots, and outputs of plain assets."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,8 +33,9 @@ class DeltaIOManager(dg.ConfigurableIOManager):
     A table lives at `root_uri`, followed by the parts of its asset key, joined by `/`.
 
     On a plain `@dg.asset`, the definition metadata says how: `partition_expr` (a column, or a mapping from
-    partition dimension to column), `delta/mode`, `delta/merge_keys`, `delta/on_schema_change`; and on an
-    input, `AssetIn(metadata={"delta/columns": [...]})` reads only these columns.
+    partition dimension to column), `delta/mode`, `delta/merge_keys`, `delta/on_schema_change`,
+    `delta/table_properties`; and on an input,
+    `AssetIn(metadata={"delta/columns": [...]})` reads only these columns.
 
     Attributes:
         root_uri: a folder, or an object store prefix such as `s3://bucket/lake`.
@@ -91,11 +93,17 @@ class DeltaIOManager(dg.ConfigurableIOManager):
                 context.asset_partitions_def if partitioned else None,
                 context.asset_partition_keys if partitioned else [],
             )
-        code_version = context.asset_spec.code_version if step_of(context) is not None else None
+        spec = context.asset_spec if step_of(context) is not None else None
         provenance = provenance_of(
-            context, context.asset_key, code_version, once=settings.options.mode == "append"
+            context,
+            context.asset_key,
+            spec.code_version if spec is not None else None,
+            once=settings.options.mode == "append",
         )
-        commit = Transaction(table, scope, settings.options, provenance=provenance).write(obj)
+        options = settings.described(spec.description if spec is not None else None)
+        transaction = Transaction(table, scope, options, provenance=provenance)
+        warn_of_properties(context.log, table, transaction)
+        commit = transaction.write(obj)
         context.add_output_metadata(
             commit_metadata(
                 table,
@@ -169,6 +177,17 @@ def _resolved(name: str, value: str) -> str:
             "Set it where the run's processes start.",
         )
     return text
+
+
+def warn_of_properties(log: logging.Logger, table: Table, transaction: Transaction) -> None:
+    """Say which declared properties the table does not have, for a run does not change them."""
+    for difference in transaction.property_differences:
+        log.warning(
+            "%s: %s. A run sets properties only when it creates the table; deltalake's "
+            "DeltaTable(…).alter.set_table_properties changes them.",
+            table.name,
+            difference,
+        )
 
 
 def lake_of(context: Any, resource_key: str) -> DeltaIOManager:

@@ -1,5 +1,6 @@
 """Table settings: how an asset is stored, kept in its Dagster metadata so that readers find it there."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -19,6 +20,7 @@ _OPTIONS = {
     names.MERGE_KEYS: "merge_keys",
     names.DELETE_UNMATCHED: "delete_unmatched",
     names.ON_SCHEMA_CHANGE: "on_schema_change",
+    names.TABLE_PROPERTIES: "table_properties",
 }
 _SETTINGS = (names.PARTITION_BY, *_OPTIONS)
 
@@ -86,7 +88,13 @@ class TableSettings:
             metadata[names.DELETE_UNMATCHED] = options.delete_unmatched
         if options.on_schema_change != "add":
             metadata[names.ON_SCHEMA_CHANGE] = options.on_schema_change
+        if options.table_properties:
+            metadata[names.TABLE_PROPERTIES] = dict(options.table_properties)
         return metadata
+
+    def described(self, description: str | None) -> WriteOptions:
+        """Return the options with what the asset says of itself, for the log of a table that is created."""
+        return replace(self.options, description=inspect.cleandoc(description or ""))
 
     def agree_with(self, metadata: Mapping[str, Any]) -> bool:
         """Return whether an asset's own metadata agree with these settings."""

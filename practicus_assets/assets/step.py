@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 import dagster as dg
 
-from practicus_assets.assets.io_manager import lake_of
+from practicus_assets.assets.io_manager import lake_of, warn_of_properties
 from practicus_assets.assets.output import output_of
 from practicus_assets.assets.report.checks import audit_snapshot, check_results
 from practicus_assets.assets.report.data_version import data_version
@@ -104,12 +104,19 @@ class Step:
         scope = self._settings.scope(
             partitions_def, context.partition_keys if partitions_def is not None else []
         )
-        code_version = context.assets_def.get_asset_spec(key).code_version
-        provenance = provenance_of(context, key, code_version, once=self._settings.options.mode == "append")
+        spec = context.assets_def.get_asset_spec(key)
+        provenance = provenance_of(
+            context, key, spec.code_version, once=self._settings.options.mode == "append"
+        )
         selected = _selected_checks(context)
         transaction = Transaction(
-            table, scope, self._settings.options, contract=self._contract, provenance=provenance
+            table,
+            scope,
+            self._settings.described(spec.description),
+            contract=self._contract,
+            provenance=provenance,
         )
+        warn_of_properties(context.log, table, transaction)
         commit, output = transaction.landed, None
         if commit is None:
             with naming(table.name, str(scope), nothing_written=True):

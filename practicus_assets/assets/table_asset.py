@@ -29,6 +29,7 @@ _OWN = (  # what a table asset takes beside the options of dg.asset
     "merge_keys",
     "delete_unmatched",
     "on_schema_change",
+    "table_properties",
     "worker",
 )
 
@@ -46,6 +47,7 @@ def table_asset(
     merge_keys: Sequence[str] = ...,
     delete_unmatched: bool = ...,
     on_schema_change: OnSchemaChange = ...,
+    table_properties: Mapping[str, str] | None = ...,
     worker: Worker | WorkerOf | None = ...,
     **asset_options: Unpack[AssetOptions],
 ) -> Callable[[Function], dg.AssetsDefinition]: ...
@@ -60,6 +62,7 @@ def table_asset(
     merge_keys: Sequence[str] = (),
     delete_unmatched: bool = False,
     on_schema_change: OnSchemaChange = "add",
+    table_properties: Mapping[str, str] | None = None,
     worker: Worker | WorkerOf | None = None,
     **asset_options: Unpack[AssetOptions],
 ) -> dg.AssetsDefinition | Callable[[Function], dg.AssetsDefinition]:
@@ -80,6 +83,8 @@ def table_asset(
         delete_unmatched: for "merge": delete old rows in scope that no new row matches.
         on_schema_change: "add" new columns (delta-rs: `schema_mode="merge"`), "refuse" them, or "replace" the
             columns of a whole table (delta-rs: "overwrite"). "merge" and "overwrite" are taken too.
+        table_properties: the Delta properties that the table is created with, as texts by name, e.g.
+            `{"delta.enableChangeDataFeed": "true"}`.
         worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes. `code_version` is by default derived from the function's source,
             `kinds` gets "deltalake", and `io_manager_key` names the `DeltaIOManager`. With
@@ -97,6 +102,7 @@ def table_asset(
             merge_keys=merge_keys,
             delete_unmatched=delete_unmatched,
             on_schema_change=on_schema_change,
+            table_properties=table_properties if table_properties is not None else {},
         ),
     )
     promised = as_contract(contract)

@@ -531,6 +531,23 @@ def test_a_naive_timestamp_can_be_added_once_the_table_has_the_feature(tmp_path:
     assert [row["at"] is None for row in rows(DeltaTable(tmp_path))] == [True, False]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_raised_protocol_lists_only_the_features_that_are_asked_for(
+    tmp_path: Path, *, listed: bool
+) -> None:
+    """So a change feed, which the older version implies, is asked for again."""
+    write_deltalake(tmp_path, pa.table({"n": [0]}), configuration={"delta.enableChangeDataFeed": "true"})
+    features = [TableFeatures.TimestampWithoutTimezone, *[TableFeatures.ChangeDataFeed] * listed]
+    DeltaTable(tmp_path).alter.add_feature(features, allow_protocol_versions_increase=True)
+    names = ["timestampNtz", *["changeDataFeed"] * listed]
+    assert sorted(DeltaTable(tmp_path).protocol().writer_features or []) == sorted(names)
+
+
+def test_a_table_is_created_with_no_property_that_is_not_deltas_own(tmp_path: Path) -> None:
+    with pytest.raises(DeltaError, match="Error parsing property 'team'"):
+        create_table_with_add_actions(str(tmp_path), schema(), [], configuration={"team": "sales"})
+
+
 # --- What a commit says about itself ------------------------------------------------------------------------
 
 

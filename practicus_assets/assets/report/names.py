@@ -11,6 +11,7 @@ MODE = "delta/mode"
 MERGE_KEYS = "delta/merge_keys"
 DELETE_UNMATCHED = "delta/delete_unmatched"
 ON_SCHEMA_CHANGE = "delta/on_schema_change"
+TABLE_PROPERTIES = "delta/table_properties"
 
 # of an input: what is read
 COLUMNS = "delta/columns"

@@ -50,6 +50,16 @@ class Column:
         """
         return as_type(self.type)
 
+    def field(self, name: str) -> pa.Field:
+        """Return the column as an Arrow field, with its description under the key where Delta has it.
+
+        Raises:
+            DeclarationError: if `type` names none.
+
+        """
+        comment = {"comment": self.description} if self.description else None
+        return pa.field(name, self.arrow_type, metadata=comment)
+
 
 def column_checks(name: str, column: Column) -> list[Check]:
     """Return the rules on one column."""

@@ -65,10 +65,10 @@ class Contract:
 
     @property
     def schema(self) -> pa.Schema | None:
-        """The promised columns and types; None if none are declared."""
+        """The promised columns and types, described as Delta tables are; None if none are declared."""
         if not self.columns:
             return None
-        return pa.schema([pa.field(name, column.arrow_type) for name, column in self.columns.items()])
+        return pa.schema([column.field(name) for name, column in self.columns.items()])
 
     @cached_property
     def checks(self) -> list[Check]:

@@ -153,6 +153,8 @@ class Table(TableFolder):
         partition_by: Sequence[str],
         configuration: Mapping[str, str],
         properties: CommitProperties,
+        *,
+        description: str = "",
     ) -> None:
         """Create the table with these files, in one commit of version 0.
 
@@ -167,6 +169,7 @@ class Table(TableFolder):
                 list(files),
                 mode="error",
                 partition_by=list(partition_by),
+                description=description or None,
                 configuration=dict(configuration),
                 storage_options=dict(self.storage_options),
                 commit_properties=properties,
@@ -309,8 +312,8 @@ class TableVersion:
                 post_commithook_properties=_HOOKS,
             )
 
-    def add_feature(self, feature: TableFeatures) -> None:
-        """Commit a table feature, and raise the protocol's versions for it.
+    def add_features(self, features: Sequence[TableFeatures]) -> None:
+        """Commit table features, and raise the protocol's versions for them.
 
         Raises:
             CommitUnsettled: if the commit ended with an error.
@@ -318,7 +321,7 @@ class TableVersion:
         """
         with self.table.failures.committing(self.version + 1):
             self._handle.alter.add_feature(
-                feature, allow_protocol_versions_increase=True, post_commithook_properties=_HOOKS
+                list(features), allow_protocol_versions_increase=True, post_commithook_properties=_HOOKS
             )
 
     def set_properties(self, properties: Mapping[str, str], metadata: Mapping[str, str]) -> None:

@@ -28,7 +28,7 @@ def reconcile(
     Args:
         output: the columns that the author's function returned.
         table: the table's columns now; None before its first commit.
-        declared: the contract's columns, which decide types.
+        declared: the contract's columns, which decide types, and what new columns have for metadata.
         filled: partition columns that the scope fills in where the output lacks them, with their types
             where neither table nor contract tells.
         change: what may change in an existing table.
@@ -45,6 +45,7 @@ def reconcile(
             "Use it on a table that each run replaces as a whole.",
         )
     promised = {f.name: f.type for f in declared} if declared is not None else {}
+    comments = {f.name: f.metadata for f in declared} if declared is not None else {}
     existing = {f.name: f for f in table} if table is not None and change != "replace" else {}
     names = [*output.names, *(column for column in filled if column not in output.names)]
     missing = [name for name in {**existing, **promised} if name not in names]
@@ -64,7 +65,8 @@ def reconcile(
         wanted = promised.get(name) or (output.field(name).type if name in output.names else filled[name])
         field = existing.get(name)
         if field is None:
-            field = pa.field(name, stored_type(wanted, name, keeps_required=name in promised))
+            type_ = stored_type(wanted, name, keeps_required=name in promised)
+            field = pa.field(name, type_, metadata=comments.get(name))
         elif not knows_nulls_only(wanted):
             field = _fitted(field, stored_type(wanted, name), change, all_rows=all_rows)
             if name in promised:

@@ -1,10 +1,11 @@
 """Options: how a transaction writes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from practicus_assets.errors import DeclarationError
+from practicus_assets.lake.delta.properties import APPEND_ONLY, refuse_undeclarable
 from practicus_assets.lake.rows.schema import SchemaChange
 
 Mode = Literal["replace", "append", "merge", "overwrite"]
@@ -33,6 +34,9 @@ class WriteOptions:
         on_schema_change: "add" new columns, and widen those of which all rows are replaced (delta-rs:
             `schema_mode="merge"`); "refuse" any change; or "replace" the columns of a table that is replaced
             as a whole (delta-rs: `schema_mode="overwrite"`). "merge" and "overwrite" are taken too.
+        table_properties: the Delta properties that the table is created with; those of a table that exists
+            stay as they are.
+        description: what the table holds, written into its log when it is created.
 
     """
 
@@ -41,6 +45,8 @@ class WriteOptions:
     merge_keys: Sequence[str] = ()
     delete_unmatched: bool = False
     on_schema_change: OnSchemaChange = "add"
+    table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
+    description: str = ""
 
     def __post_init__(self) -> None:
         """Put the options into their one spelling, and refuse those that contradict each other.
@@ -77,6 +83,13 @@ class WriteOptions:
             raise DeclarationError(
                 f'on_schema_change="replace" would change rows that mode={self.mode!r} keeps.',
                 'Use mode="replace", or on_schema_change="add".',
+            )
+        refuse_undeclarable(self.table_properties)
+        object.__setattr__(self, "table_properties", dict(self.table_properties))
+        if APPEND_ONLY in self.table_properties and self.mode != "append":
+            raise DeclarationError(
+                f"a table with {APPEND_ONLY} keeps its rows, and mode={self.mode!r} would replace some.",
+                'Use mode="append", or leave the property out.',
             )
 
     @property

@@ -16,12 +16,14 @@ from practicus_assets.lake.delta.conditional_puts import PROOF
 from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.failures import CommitUnsettled
 from practicus_assets.lake.delta.log import KEEPS_LOG
+from practicus_assets.lake.delta.properties import APPEND_ONLY, CHANGE_FEED
 from practicus_assets.lake.delta.record import RECORD, TransactionRecord
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.values import Value, serialized
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.staged import Staged
 
+_FEATURES = {APPEND_ONLY: TableFeatures.AppendOnly, CHANGE_FEED: TableFeatures.ChangeDataFeed}
 _MOST_VALUES = 200  # of partition columns, in a filter or a predicate
 
 
@@ -58,7 +60,15 @@ class Swap:
         adds = [file.action(self._partition_by) for file in staged]
         properties = self._properties(record, handle)
         if handle is None:
-            self._table.create(adds, self._staged.schema, self._partition_by, KEEPS_LOG, properties)
+            options = self._attempt.options
+            self._table.create(
+                adds,
+                self._staged.schema,
+                self._partition_by,
+                {**options.table_properties, **KEEPS_LOG},
+                properties,
+                description=options.description,
+            )
             return
         current = handle.schema
         after = self.schema_on(current)
@@ -114,7 +124,11 @@ class Swap:
         """Switch on the table feature that a first column of times without zone needs, before it is there."""
         naive = any("timestamp_ntz" in f.to_json() for f in Schema.from_arrow(schema).fields)
         if naive and "timestampNtz" not in handle.features:
-            handle.add_feature(TableFeatures.TimestampWithoutTimezone)
+            # the older protocol implies the features of its properties, the newer one must list them
+            active = [
+                f for name, f in _FEATURES.items() if handle.configuration.get(name, "").lower() == "true"
+            ]
+            handle.add_features([TableFeatures.TimestampWithoutTimezone, *active])
             raise CommitUnsettled("the protocol was raised.", "Commit on top of it.")
 
     def _selection(self, handle: TableVersion, removes: Sequence[DataFile]) -> "_Selection | None":

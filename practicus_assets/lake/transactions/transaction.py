@@ -13,6 +13,7 @@ from practicus_assets.errors import DeclarationError, naming
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
+from practicus_assets.lake.delta.properties import differences
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -54,6 +55,8 @@ class Transaction:
 
     Attributes:
         landed: the commit of an earlier attempt at the same work; None if there is none.
+        property_differences: a phrase for each declared property that an existing table does not have, or has
+            with another value.
 
     Raises:
         DeclarationError: if the arguments contradict each other or the table.
@@ -75,6 +78,7 @@ class Transaction:
         self._scope = scope or Scope()
         options = options or WriteOptions()
         self.landed: Commit | None = None
+        self.property_differences: Sequence[str] = ()
         self._committed: set[str] = set()  # parts that were given to `commit`
         with naming(table.name, str(self._scope), nothing_written=True):
             if not set(self._scope.columns) <= set(options.partition_by):
@@ -89,6 +93,7 @@ class Transaction:
             self._attempt = Attempt(table, began, self._scope, options, contract or Contract(), who)
             if began is not None:
                 refuse_unsupported(began, options.partition_by, takes_rows_away=not self._attempt.appends)
+                self.property_differences = differences(options.table_properties, began.configuration)
                 self.landed = earlier_commit(began, who, self._scope)
 
     @property
