@@ -1,8 +1,8 @@
 """Folders of tables: the files in one, with every error of the store in our words."""
 
 import errno
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake.fs import DeltaStorageHandler
 
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, PracticusAssetsError
 from practicus_assets.lake.delta.failures import Failures
 
 _DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
@@ -120,17 +120,30 @@ class TableFolder:
                 return False
         return True
 
+    def discard(self, paths: Iterable[str]) -> None:
+        """Delete files that no commit names, as far as the store lets it; vacuum removes the others."""
+        with suppress(PracticusAssetsError):
+            filesystem = self._reader()
+            for path in paths:
+                with suppress(PracticusAssetsError), self.reaching(f"deleting {path}"):
+                    filesystem.delete_file(path)
+
     @contextmanager
-    def parquet(self, path: str) -> Iterator[pq.ParquetFile]:
+    def parquet(self, path: str, *, staged: bool = False) -> Iterator[pq.ParquetFile]:
         """Open a Parquet file below the table's folder.
 
+        Args:
+            path: the file's path below the table's folder.
+            staged: whether it waits for its commit, so that no version of the table needs it.
+
         Raises:
-            VersionGone: if it is not there.
+            VersionGone: if it is not there, and is not a staged file.
             StoreFailed: if it is damaged, or cannot be read.
 
         """
         filesystem = self._reader()
-        with self.reading(path), pq.ParquetFile(path, filesystem=filesystem) as parquet:
+        failures = self.reaching(f"staged file {path}") if staged else self.reading(path)
+        with failures, pq.ParquetFile(path, filesystem=filesystem) as parquet:
             yield parquet
 
     def reaching(self, what: str) -> AbstractContextManager[None]:

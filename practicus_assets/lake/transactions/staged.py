@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch
@@ -153,15 +151,10 @@ class Staged:
 
 def delete_files(table: Table, paths: Iterable[str]) -> None:
     """Delete staged files that no commit refers to, and the folders that held nothing else."""
-    filesystem = table.filesystem()
-    folders = set()
-    for path in paths:
-        folders.add(path.rpartition("/")[0])
-        with contextlib.suppress(OSError, DeltaError):
-            # it was never finished, or the store is away: an orphan that vacuum removes
-            filesystem.delete_file(path)
+    paths = list(paths)
+    table.discard(paths)
     if table.local_path is not None:
-        _remove_empty(table.local_path, folders)
+        _remove_empty(table.local_path, {path.rpartition("/")[0] for path in paths})
 
 
 def _read(
@@ -169,10 +162,7 @@ def _read(
 ) -> Iterator[pa.RecordBatch]:
     values = dict(zip(partition_by, file.values, strict=True))
     stored = [f.name for f in schema if f.name not in values and not pa.types.is_null(f.type)]
-    with (
-        table.reaching(f"staged file {file.path}"),
-        pq.ParquetFile(file.path, filesystem=table.filesystem(), pre_buffer=False) as parquet,
-    ):
+    with table.parquet(file.path, staged=True) as parquet:
         for batch in parquet.iter_batches(columns=stored, use_threads=False):
             arrays = [
                 exact_cast(batch.column(f.name), f.type, f.name)

@@ -1,6 +1,5 @@
 """Staged files: Parquet beside the table's own, seen by nobody until a commit names them."""
 
-import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Sequence
@@ -8,10 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.fs
-import pyarrow.parquet as pq
-from deltalake.exceptions import DeltaError
 
+from practicus_assets.lake.delta.folder_writer import FolderWriter, ParquetSink
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import folder
 from practicus_assets.lake.rows.fingerprint import Fingerprint, Hashes
@@ -45,7 +42,7 @@ class Staging:
         # a column of type void is in no file, or polars could not read the table
         stored = [f for f in schema if f.name not in partition_by and not pa.types.is_null(f.type)]
         self._file_schema = pa.schema(stored)
-        self._filesystem = table.filesystem()
+        self._writer = FolderWriter(table)
         self._table = table
         self._open: dict[Values, _File] = {}
         self._begun: dict[Values, None] = {}  # those of them that are on the disk already, oldest first
@@ -75,8 +72,7 @@ class Staging:
     def discard(self) -> None:
         """Delete every staged file; nothing refers to them."""
         for file in self._open.values():
-            with contextlib.suppress(OSError, pa.ArrowException, DeltaError):
-                file.abandon()
+            file.abandon()
         self._open.clear()
         self._begun.clear()
         self._buffered = 0
@@ -88,13 +84,12 @@ class Staging:
         folders = [folder(c, v) for c, v in zip(self.partition_by, values, strict=True)]
         path = "/".join([*folders, f"part-{uuid.uuid4()}.zstd.parquet"])
         self._paths.append(path)
-        return _File(path, self._filesystem, self._file_schema)
+        return _File(path, self._writer, self._file_schema)
 
     def _flush(self, values: Values) -> None:
         file = self._open[values]
         self._buffered -= file.buffered
-        with self._table.reaching(f"staged file {file.path}"):
-            file.flush()
+        file.flush()
         self._begun[values] = None
         if len(self._begun) > _OPEN_FILES:
             self._close(next(iter(self._begun)))
@@ -102,8 +97,7 @@ class Staging:
     def _close(self, values: Values) -> None:
         file = self._open[values]
         self._buffered -= file.buffered
-        with self._table.reaching(f"staged file {file.path}"):
-            size, rows, statistics = file.close()
+        size, rows, statistics = file.close()
         del self._open[values]  # not before: a file that failed to close is still to be abandoned
         self._begun.pop(values, None)
         self.files.append(StagedFile(file.path, size, rows, values, statistics))
@@ -112,12 +106,11 @@ class Staging:
 class _File:
     """One Parquet file: rows wait in memory for their row group; the first row group opens the file."""
 
-    def __init__(self, path: str, filesystem: pyarrow.fs.FileSystem, schema: pa.Schema) -> None:
+    def __init__(self, path: str, writer: FolderWriter, schema: pa.Schema) -> None:
         self.path = path
         self.buffered = 0
-        self._filesystem = filesystem
-        self._sink: pa.NativeFile | None = None
-        self._writer: pq.ParquetWriter | None = None
+        self._writer = writer
+        self._sink: ParquetSink | None = None
         self._schema = schema
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
@@ -139,31 +132,23 @@ class _File:
 
     @property
     def is_full(self) -> bool:
-        return self._sink is not None and self._sink.tell() >= _FILE_BYTES
+        return self._sink is not None and self._sink.size >= _FILE_BYTES
 
-    def flush(self) -> None:
-        if self._writer is None:
-            self._sink = self._filesystem.open_output_stream(self.path)
-            self._writer = pq.ParquetWriter(
-                self._sink, self._schema, compression="zstd", compression_level=1, store_schema=False
-            )
+    def flush(self) -> ParquetSink:
+        if self._sink is None:
+            self._sink = self._writer.begin(self.path, self._schema)
         if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema), _ROW_GROUP_ROWS)
+            self._sink.write(pa.Table.from_batches(self._waiting, self._schema), _ROW_GROUP_ROWS)
         self._waiting, self._waiting_rows, self.buffered = [], 0, 0
+        return self._sink
 
     def close(self) -> tuple[int, int, dict[str, Any]]:
-        self.flush()
-        assert self._writer is not None
-        assert self._sink is not None
-        self._writer.close()
-        size = self._sink.tell()
-        self._sink.close()
+        size = self.flush().close()
         return size, self._rows, self._statistics.result(self._rows)
 
     def abandon(self) -> None:
-        if self._writer is not None and self._sink is not None:
-            self._writer.close()
-            self._sink.close()
+        if self._sink is not None:
+            self._sink.abandon()
 
 
 class _Statistics:
