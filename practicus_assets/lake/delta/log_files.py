@@ -24,6 +24,8 @@ _CHECKPOINT = re.compile(
 _EXPIRING = re.compile(r"(?:\d{20}\.)?(\d{20})\.(?:json|crc|compacted\.json|checkpoint.*)")
 _NEWEST = 10  # entries; what a power cut can leave empty is young
 
+_RESTORE = "Restore that file from a copy; nothing can be written before."
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -131,8 +133,10 @@ class LogFolder:
         problem = next(self._damages(), None)
         if problem is None and missing:
             problem = LogProblem(_entry_name(missing[0]), "it is missing.", "")
+        problem = problem or next(self._lost_pointer(), None)
         if problem is not None:
-            raise self._unreadable(f"{problem.file}: {problem.text}")
+            advice = problem.advice if problem.file == POINTER else _RESTORE
+            raise self._unreadable(f"{problem.file}: {problem.text}", advice)
 
     def refuse_emptied(self, version: int) -> None:
         """Raise StoreFailed if one of the newest entries on a disk is empty, which delta-rs reads over."""
@@ -275,11 +279,8 @@ class LogFolder:
         error.table = self._folder.name
         return error
 
-    def _unreadable(self, text: str) -> StoreFailed:
-        error = StoreFailed(
-            f"the table's log cannot be read: {self._folder.uri}/{LOG}/{text}",
-            "Restore that file from a copy; nothing can be written before.",
-        )
+    def _unreadable(self, text: str, advice: str = _RESTORE) -> StoreFailed:
+        error = StoreFailed(f"the table's log cannot be read: {self._folder.uri}/{LOG}/{text}", advice)
         error.table = self._folder.name
         return error
 

@@ -227,3 +227,19 @@ def test_an_entry_that_is_no_list_of_actions_is_named_by_whatever_reads_it(
     assert (found.file, problem in found.text) == (f"{0:020}.json", True)
     with pytest.raises(StoreFailed, match=rf"{0:020}\.json"):
         table.open()
+
+
+def test_a_checkpoint_that_is_gone_is_named_with_the_pointer_to_delete(table: Table) -> None:
+    for number in range(2):
+        write(table, "a", number)
+    version = checkpoint(table)
+    write(table, "b", 2)
+    for path in log_of(table).glob("*.checkpoint.parquet"):
+        path.unlink()
+    with pytest.raises(
+        StoreFailed,
+        match=rf"_last_checkpoint: it names a checkpoint of version {version}, which is not there\. Delete",
+    ):
+        table.open()
+    (log_of(table) / "_last_checkpoint").unlink()
+    assert table.open().row_count == 2
