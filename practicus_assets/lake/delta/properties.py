@@ -28,7 +28,7 @@ class _Values:
     example: str
 
 
-_DURATION = _Values(r"interval \d{1,6} (?:second|minute|hour|day|week)s?", "interval 30 days")
+_DURATION = _Values(r"interval \d{1,8} (?:second|minute|hour|day|week)s?", "interval 30 days")
 _DECLARABLE = {
     APPEND_ONLY: _Values("true", "true"),
     CHANGE_FEED: _Values("true", "true"),

@@ -14,13 +14,15 @@ from practicus_assets.lake.delta.failures import CommitUnsettled
 from practicus_assets.lake.delta.files import listed
 from practicus_assets.lake.delta.log import KEEPS_LOG, LogEntry, entries, landed_ms
 from practicus_assets.lake.delta.log_files import LogFolder
+from practicus_assets.lake.delta.properties import FILE_RETENTION, LOG_RETENTION, duration
 from practicus_assets.lake.delta.record import UPKEEP, UpkeepRecord
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 
 _TRIES = 20
 _LATE = "the log begins later than what is to be kept, so nobody can tell what was part of the table then"
+_FOREVER = timedelta(days=36_500)  # dates do not reach back as far as intervals
 _LONGEST_STAGING = timedelta(days=1)  # of work that no Dagster run tells of, such as a rollback at a terminal
 
 
@@ -47,7 +49,8 @@ class Removable:
 def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -> Removable:
     """Return the data files that are in no version that was the newest at the cutoff or later.
 
-    A file stays, too, if it was written after the cutoff, or if no commit has named it and it was written
+    Where the table has `delta.deletedFileRetentionDuration`, the cutoff is at least that long ago. A file
+    stays, too, if it was written after the cutoff, or if no commit has named it and it was written
     within the last day, whatever the cutoff: its own commit may be about to land.
 
     Args:
@@ -61,7 +64,7 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
 
     """
     handle = table.open()
-    newest = handle.version
+    newest, cutoff = handle.version, _earliest(cutoff, handle, FILE_RETENTION)
     commits = _since(table, newest, cutoff)
     if commits is None:
         return Removable(cutoff, newest, (), 0, _LATE)
@@ -94,6 +97,9 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
 def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ()) -> Removable:
     """Return the log's files that are only needed to open versions older than the cutoff.
 
+    Where the table has `delta.logRetentionDuration` or `delta.deletedFileRetentionDuration`, the cutoff is at
+    least that long ago.
+
     Args:
         table: the table.
         cutoff: versions that were the newest then, or later, stay readable.
@@ -103,7 +109,9 @@ def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ())
         RemovalRefused: if the file that names the checkpoint that readers begin at cannot be read.
 
     """
-    newest = table.open().version
+    handle = table.open()
+    # files can be told from others only as long as the log reaches back to where they left the table
+    newest, cutoff = handle.version, _earliest(cutoff, handle, LOG_RETENTION, FILE_RETENTION)
     commits = _since(table, newest, cutoff)
     if commits is None or commits[1] is None:
         return Removable(cutoff, newest, (), 0, _LATE if commits is None else "")
@@ -171,6 +179,13 @@ def _keep_log(table: Table) -> None:
         else:
             return
     raise CommitConflict(f"{table.name} is being written to all the time.", "Run its maintenance again.")
+
+
+def _earliest(cutoff: datetime, handle: TableVersion, *properties: str) -> datetime:
+    """Return the cutoff, or an earlier one where properties of the table promise to keep more."""
+    lengths = [duration(handle.configuration.get(name, "")) for name in properties]
+    now = datetime.now(UTC)
+    return min([cutoff, *(now - min(length, _FOREVER) for length in lengths if length is not None)])
 
 
 def _since(table: Table, newest: int, cutoff: datetime) -> tuple[list[LogEntry], int | None] | None:

@@ -330,3 +330,29 @@ def test_commits_leave_the_expiry_of_the_log_to_maintenance(table: Table) -> Non
         compact(table)
     assert (Path(table.uri, "_delta_log") / f"{0:020}.json").exists()
     assert any(Path(table.uri, "_delta_log").glob("*.checkpoint.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("durations", "files", "reachable"),
+    [
+        ({}, 1, False),
+        ({"logRetention": "interval 1 hour", "deletedFileRetention": "interval 1 hour"}, 1, False),
+        ({"logRetention": "interval 15 days"}, 1, True),
+        ({"deletedFileRetention": "interval 15 days"}, 3, True),
+        ({"deletedFileRetention": "INTERVAL 99999999 weeks"}, 3, True),
+    ],
+)
+def test_files_and_log_entries_stay_as_long_as_the_properties_of_the_table_say(
+    table: Table, parquet_files: Files, durations: dict[str, str], files: int, *, reachable: bool
+) -> None:
+    for number in (1, 2, 3):  # 100 hours apart
+        Transaction(table).write(pa.table({"n": [number]}))
+        checkpoint(table)
+        age(table, 100)
+    properties = {f"delta.{name}Duration": text for name, text in durations.items()}
+    DeltaTable(table.uri).alter.set_table_properties({"delta.checkpointInterval": "50", **properties})
+    age(table, 10)
+    vacuum(table, ago(5))
+    assert len(parquet_files(table)) == files
+    remove(table, unneeded_entries(table, ago(5)))
+    assert (Path(table.uri, "_delta_log") / f"{0:020}.json").exists() is reachable
