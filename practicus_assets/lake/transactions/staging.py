@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from practicus_assets.lake.delta.folder_writer import FolderWriter, ParquetSink
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table_folder import FolderWriter, ParquetSink
 from practicus_assets.lake.partitions.values import folder
 from practicus_assets.lake.rows.fingerprint import Fingerprint, Hashes
 from practicus_assets.lake.transactions.staged import StagedFile, Values, delete_files
