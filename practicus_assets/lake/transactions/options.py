@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from practicus_assets.errors import DeclarationError
-from practicus_assets.lake.delta.properties import APPEND_ONLY, refuse_undeclarable
 from practicus_assets.lake.rows.schema import SchemaChange
+from practicus_assets.lake.transactions.table_properties import APPEND_ONLY, refuse_undeclarable
 
 Mode = Literal["replace", "append", "merge", "overwrite"]
 OnSchemaChange = Literal["add", "refuse", "replace", "merge", "overwrite"]

@@ -16,12 +16,12 @@ from practicus_assets.lake.delta.conditional_puts import PROOF
 from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.failures import CommitUnsettled
 from practicus_assets.lake.delta.log import KEEPS_LOG
-from practicus_assets.lake.delta.properties import APPEND_ONLY, CHANGE_FEED
 from practicus_assets.lake.delta.record import RECORD, TransactionRecord
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.values import Value, serialized
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.staged import Staged
+from practicus_assets.lake.transactions.table_properties import APPEND_ONLY, CHANGE_FEED
 
 _FEATURES = {APPEND_ONLY: TableFeatures.AppendOnly, CHANGE_FEED: TableFeatures.ChangeDataFeed}
 _MOST_VALUES = 200  # of partition columns, in a filter or a predicate

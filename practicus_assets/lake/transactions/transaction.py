@@ -13,7 +13,6 @@ from practicus_assets.errors import DeclarationError, naming
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
-from practicus_assets.lake.delta.properties import differences
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -32,6 +31,7 @@ from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.staged import Staged, delete_files
 from practicus_assets.lake.transactions.staging import Staging
+from practicus_assets.lake.transactions.table_properties import differences
 
 
 class Transaction:

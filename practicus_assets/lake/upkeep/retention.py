@@ -14,10 +14,10 @@ from practicus_assets.lake.delta.failures import CommitUnsettled
 from practicus_assets.lake.delta.files import listed
 from practicus_assets.lake.delta.log import KEEPS_LOG, LogEntry, entries, landed_ms
 from practicus_assets.lake.delta.log_files import LogFolder
-from practicus_assets.lake.delta.properties import FILE_RETENTION, LOG_RETENTION, duration
 from practicus_assets.lake.delta.record import UPKEEP, UpkeepRecord
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.transactions.pauses import pauses
+from practicus_assets.lake.transactions.table_properties import FILE_RETENTION, LOG_RETENTION, duration
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 
 _TRIES = 20
