@@ -54,7 +54,7 @@ def check_results(
                 asset_key=key,
                 check_name=audit.name,
                 severity=dg.AssetCheckSeverity(audit.severity),
-                description=f"{audit.description}: {audit.found}" if audit.found else audit.description,
+                description=f"{audit.description}: {audit.finding}" if audit.finding else audit.description,
                 metadata=metadata,
             )
         )

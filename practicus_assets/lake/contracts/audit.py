@@ -32,7 +32,7 @@ class AuditResult:
         description: what the rule promises.
         bad_rows: how many rows break the rule (partitions for a row count, cases for a table rule).
         sample: the first few of them.
-        found: what was found, in words.
+        finding: what was found, in words.
 
     """
 
@@ -42,7 +42,7 @@ class AuditResult:
     description: str
     bad_rows: int = 0
     sample: list[dict[str, Any]] = field(default_factory=list)
-    found: str = ""
+    finding: str = ""
 
     @property
     def blocks(self) -> bool:
@@ -184,7 +184,7 @@ class Audit:
 def failure(results: Sequence[AuditResult]) -> AuditFailed:
     """Return the error that ends a transaction whose rows broke a blocking rule."""
     failures = "; ".join(
-        f"{r.name} ({r.description}): {r.found}" + (f", e.g. {r.sample[0]}" if r.sample else "")
+        f"{r.name} ({r.description}): {r.finding}" + (f", e.g. {r.sample[0]}" if r.sample else "")
         for r in results
         if r.blocks
     )
@@ -194,19 +194,19 @@ def failure(results: Sequence[AuditResult]) -> AuditFailed:
 def schema_failure(checks: Iterable[Check], error: DataRefused) -> list[AuditResult]:
     """Return the results of an audit that ended at the schema: its check failed, the others did not run."""
     return [
-        _outcome(check, 1, found=f"{error.problem} {error.sample}".strip())
+        _outcome(check, 1, finding=f"{error.problem} {error.sample}".strip())
         for check in checks
         if check.kind == "schema"
     ]
 
 
 def _outcome(
-    check: Check, bad_rows: int, sample: list[dict[str, Any]] | None = None, found: str = ""
+    check: Check, bad_rows: int, sample: list[dict[str, Any]] | None = None, finding: str = ""
 ) -> AuditResult:
     what = {"row_count": "bad partition", "table": "case"}.get(check.kind, "bad row")
-    found = found or (f"{bad_rows:,} {what}{'s' * (bad_rows > 1)}" if bad_rows else "")
+    finding = finding or (f"{bad_rows:,} {what}{'s' * (bad_rows > 1)}" if bad_rows else "")
     return AuditResult(
-        check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], found
+        check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], finding
     )
 
 

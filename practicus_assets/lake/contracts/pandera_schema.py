@@ -69,16 +69,16 @@ def contract_of(declaration: Any) -> Contract:
 
 
 def _refuse(part: Any, name: str) -> None:
-    found = [why for attribute, why in _NO_PROMISE.items() if _is_set(getattr(part, attribute, None))]
+    problems = [why for attribute, why in _NO_PROMISE.items() if _is_set(getattr(part, attribute, None))]
     if getattr(part, "required", True) is False:
-        found.append("an optional column is no promise")
+        problems.append("an optional column is no promise")
     if getattr(part, "strict", None) == "filter":
-        found.append('strict="filter" would lose columns: select them in the function')
+        problems.append('strict="filter" would lose columns: select them in the function')
     if getattr(part, "default", None) is not None:
-        found.append("a default would change nulls: fill them in the function")
-    if found:
+        problems.append("a default would change nulls: fill them in the function")
+    if problems:
         raise DeclarationError(
-            f"{name!r} of the pandera schema: {'; '.join(found)}.", "Declare a Contract instead."
+            f"{name!r} of the pandera schema: {'; '.join(problems)}.", "Declare a Contract instead."
         )
 
 
@@ -89,28 +89,28 @@ def _is_set(value: Any) -> bool:
 def _translated(check: Any, type_: pa.DataType) -> dict[str, Any] | None:
     """Return a built-in check as attributes of `Column`; None if it has no such form."""
     given = check.statistics or {}
-    found: dict[str, Any] | None = None
+    promise: dict[str, Any] | None = None
     if check.raise_warning or not check.ignore_na:
         return None
     if check.registry_name == "greater_than_or_equal_to":
-        found = {"minimum": given["min_value"]}
+        promise = {"minimum": given["min_value"]}
     elif check.registry_name == "less_than_or_equal_to":
-        found = {"maximum": given["max_value"]}
+        promise = {"maximum": given["max_value"]}
     elif (
         check.registry_name == "in_range"
         and given.get("include_min", True)
         and given.get("include_max", True)
     ):
-        found = {"minimum": given["min_value"], "maximum": given["max_value"]}
+        promise = {"minimum": given["min_value"], "maximum": given["max_value"]}
     elif check.registry_name == "isin":
-        found = {"allowed": list(given["allowed_values"])}
+        promise = {"allowed": list(given["allowed_values"])}
     try:
-        for value in (found or {}).values():
-            for each in value if isinstance(value, list) else [value]:
-                exact_scalar(each, type_)
+        for bound in (promise or {}).values():
+            for value in bound if isinstance(bound, list) else [bound]:
+                exact_scalar(value, type_)
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
         return None  # such as a date written as text: pandera knows what is meant
-    return found
+    return promise
 
 
 def _rule(check: Any, column: str | None, schema: Any, earlier: list[RowRule]) -> RowRule:

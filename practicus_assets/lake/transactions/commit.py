@@ -83,7 +83,7 @@ class Commit:
 def recorded(audits: Sequence[AuditResult]) -> tuple[RecordedAudit, ...]:
     """Return the results of rules as the log keeps them: without samples of rows."""
     return tuple(
-        RecordedAudit(a.name, a.description, a.severity, a.passed, a.bad_rows, a.found) for a in audits
+        RecordedAudit(a.name, a.description, a.severity, a.passed, a.bad_rows, a.finding) for a in audits
     )
 
 
@@ -94,7 +94,7 @@ def _result(audit: RecordedAudit) -> AuditResult:
         severity="WARN" if audit.severity == "WARN" else "ERROR",
         description=audit.description,
         bad_rows=audit.bad_rows,
-        found=audit.found,
+        finding=audit.found,
     )
 
 

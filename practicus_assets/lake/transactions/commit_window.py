@@ -18,7 +18,7 @@ class CommitWindow:
         began: the table when the attempt began; None if it did not exist.
         partition_by: its partition columns, as the attempt knows them.
         takes_rows_away: whether the attempt removes rows.
-        handle: the newest version at the last look; None if there is no table.
+        current: the newest version at the last look; None if there is no table.
         since: the commits since the attempt began, newest first.
 
     """
@@ -27,13 +27,13 @@ class CommitWindow:
     began: TableVersion | None
     partition_by: Sequence[str]
     takes_rows_away: bool
-    handle: TableVersion | None = None
+    current: TableVersion | None = None
     since: list[LogEntry] = field(default_factory=list)
 
     @property
     def newest(self) -> int:
         """The newest version; -1 if there is no table."""
-        return self.handle.version if self.handle is not None else -1
+        return self.current.version if self.current is not None else -1
 
     def look(self, *, in_doubt: bool) -> None:
         """Look at the table again.
@@ -48,10 +48,10 @@ class CommitWindow:
             StoreFailed: if the store cannot be read.
 
         """
-        last, self.handle = self.handle, self.table.open_if_exists()
+        last, self.current = self.current, self.table.open_if_exists()
         before = self.began.version if self.began is not None else -1
-        other = self.began is not None and self.handle is not None and not _is_same(self.handle, self.began)
-        earlier = self.since if _is_same(self.handle, last) else []
+        other = self.began is not None and self.current is not None and not _is_same(self.current, self.began)
+        earlier = self.since if _is_same(self.current, last) else []
         oldest = (earlier[0].version if earlier else before) + 1
         self.since = [] if other else [*entries(self.table, self.newest, oldest), *earlier]
         if other or len(self.since) != self.newest - before:
@@ -61,10 +61,10 @@ class CommitWindow:
                 "where this attempt began.",
                 "Run again on fresh inputs.",
             )
-        if self.handle is not None and self.since:
-            refuse_unsupported(self.handle, self.partition_by, takes_rows_away=self.takes_rows_away)
+        if self.current is not None and self.since:
+            refuse_unsupported(self.current, self.partition_by, takes_rows_away=self.takes_rows_away)
 
 
-def _is_same(handle: TableVersion | None, other: TableVersion | None) -> bool:
+def _is_same(one: TableVersion | None, other: TableVersion | None) -> bool:
     """Whether two versions are of one table, and not of one that was put in its place."""
-    return handle is not None and other is not None and handle.id == other.id
+    return one is not None and other is not None and one.id == other.id

@@ -65,24 +65,24 @@ class Landing:
         try:
             while True:
                 self._look(tried, answer)
-                handle, since = window.handle, window.since
+                current, since = window.current, window.since
                 own = [entry for entry in since if self._is_own(entry)]
                 if own:
                     return own[0].version, record
                 in_doubt, answer = False, None
                 self._refuse_superseded(since)
-                if equal is None and handle is not None:
-                    equal = not self._staged.is_stream and self._is_equal(handle)
+                if equal is None and current is not None:
+                    equal = not self._staged.is_stream and self._is_equal(current)
                 if equal:
                     self._discard()
                     record = replace(record, changed=False)
                     if record.attempt == 1:
                         return window.newest, record
                     # an empty commit in this attempt's name: an earlier attempt that wakes up is refused
-                prove(self._table, handle)
+                prove(self._table, current)
                 tried, in_doubt = window.newest + 1, True
                 try:
-                    self._commit(handle, record)
+                    self._commit(current, record)
                 except CommitUnsettled as error:
                     answer = error
                 except PracticusAssetsError:
@@ -98,8 +98,8 @@ class Landing:
                     error.nothing_written = True
             raise
 
-    def _commit(self, handle: TableVersion | None, record: TransactionRecord) -> None:
-        self._swap.on(handle, record)
+    def _commit(self, current: TableVersion | None, record: TransactionRecord) -> None:
+        self._swap.on(current, record)
 
     def _discard(self) -> None:
         """Delete the staged files that no commit has named; a copy of this attempt may have landed them."""
@@ -159,22 +159,22 @@ class Landing:
         replaces = self._attempt.depends_on_scope or record.mode != "append"
         return replaces and self._bounds.overlaps(record.scope)
 
-    def _is_equal(self, handle: TableVersion) -> bool:
+    def _is_equal(self, current: TableVersion) -> bool:
         """Whether the table already holds the staged rows, and nothing would change."""
-        staged, current = self._staged, handle.schema
-        if not self._swap.schema_on(current).equals(current):
+        staged, schema = self._staged, current.schema
+        if not self._swap.schema_on(schema).equals(schema):
             return False
         if self._attempt.appends:
             return not staged.rows
-        counts = [file.rows for file in self._swap.files(handle)]
+        counts = [file.rows for file in self._swap.files(current)]
         if (
             None in counts
             or sum(n or 0 for n in counts) != staged.rows
-            or staged.schema.names != current.names
+            or staged.schema.names != schema.names
         ):
             return False
         fingerprints: dict[tuple[Any, ...], Fingerprint] = {}
-        for batch in Snapshot(handle, self._attempt.scope).scan():
+        for batch in Snapshot(current, self._attempt.scope).scan():
             hashes = hash_rows(batch, staged.schema.names)
             for values, positions in split(batch, self._attempt.options.partition_by):
                 fingerprints.setdefault(values, Fingerprint()).add(hashes[positions])

@@ -85,7 +85,7 @@ def test_a_sample_has_the_first_few_bad_rows_with_all_their_columns(table: Table
     result = audited(table, contract, *batches)["x_maximum"]
     assert result.bad_rows == 40
     assert result.sample == [{"x": n, "y": "ab"[(n + 1) % 2]} for n in range(1, 6)]
-    assert result.found == "40 bad rows"
+    assert result.finding == "40 bad rows"
 
 
 def test_a_warning_is_recorded_and_the_rows_land(table: Table, rows: Any) -> None:
@@ -191,7 +191,7 @@ def test_row_bounds_hold_for_each_partition_and_for_those_without_rows(table: Ta
     found = audited(table, Contract(rows=(1, 2)), data, scope=scope, partition_by=["p"])["row_count"]
     assert found.bad_rows == 2
     assert found.sample == [{"partition": "b", "rows": 3}, {"partition": "c", "rows": 0}]
-    assert found.found == "2 bad partitions"
+    assert found.finding == "2 bad partitions"
 
 
 def test_row_bounds_of_a_table_without_partitions_hold_for_the_table(table: Table) -> None:
@@ -254,7 +254,7 @@ def test_a_table_rule_sees_all_rows_as_it_is_annotated(table: Table) -> None:
     bad = {"streamed": 2, "arrow": 1, "pandas": 0, "default": 0}
     assert {r.name: r.bad_rows for r in found.values()} == bad
     assert found["streamed"].sample == [{"surplus": 3}, {"surplus": 4}]
-    assert found["streamed"].found == "2 cases"
+    assert found["streamed"].finding == "2 cases"
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_rows_of_other_columns_or_types_break_the_schema_and_run_no_other_rule()
     ):
         [result] = ORDERS.audit(pa.table(data))
         assert (result.name, result.passed) == ("schema", False)
-        assert re.search(words, result.found)
+        assert re.search(words, result.finding)
     assert broken(Contract({"n": Column("int64")}, closed=True).audit(pa.table({"n": [1], "x": [1]}))) == {
         "schema": 1
     }
