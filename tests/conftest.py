@@ -9,21 +9,34 @@ import pytest
 from tests.servers.seaweedfs import SeaweedFS
 
 _HERE = Path(__file__).parent
-_BY_FIXTURE = {"seaweedfs": "s3", "s3": "s3", "postgresql": "postgresql"}
+_BY_FIXTURE = {"seaweedfs": "s3", "s3": "s3", "postgresql": "postgresql", "clickhouse": "process"}
 _BY_FOLDER = {"faults": "faults", "acceptance": "browser", "cluster": "cluster"}
 
 # A suite that a shell starts in the background ignores SIGINT, and Dagster lets SIGTERM follow SIGINT.
 # Servers that tests start would inherit both, and could not be asked to end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+_BY_FILE = {
+    "integration/test_cli.py": "process",
+    "integration/test_local_workers.py": "process",
+    "integration/test_locations.py": "process",
+    "integration/test_operator_cli.py": "process",
+    "unit/lake/transactions/test_transaction_machine.py": "slow",
+    "unit/test_public_names.py": "process",
+    "workers/test_doctor_command.py": "process",
+    "workers/test_without_kubernetes.py": "process",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the servers that they use, and by the folders of what a machine may lack."""
+    """Mark tests by the servers that they use, by their files, and by folders of what a machine may lack."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         names = {mark for fixture, mark in _BY_FIXTURE.items() if fixture in fixtures}
-        folder = item.path.relative_to(_HERE).parts[0] if item.path.is_relative_to(_HERE) else ""
+        inside = item.path.is_relative_to(_HERE)
+        file = item.path.relative_to(_HERE).as_posix() if inside else ""
+        names |= {_BY_FILE[file]} if file in _BY_FILE else set()
+        folder = item.path.relative_to(_HERE).parts[0] if inside else ""
         for name in sorted(names | {_BY_FOLDER[folder]} if folder in _BY_FOLDER else names):
             item.add_marker(name)
 

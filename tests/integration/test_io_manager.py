@@ -442,6 +442,7 @@ def answer(url: str, query: str) -> str:
         return str(response.read().decode())
 
 
+@pytest.mark.process
 def test_a_literal_secret_in_the_storage_options_is_nowhere_to_be_found(tmp_path: Path) -> None:
     """Not in a page, a run, an event, a log, an error, Dagster's home, nor the lake."""
     home = tmp_path / "home"

@@ -303,6 +303,7 @@ def test_what_pandera_would_change_or_cannot_promise_is_refused(schema: Any) -> 
         as_contract(schema)
 
 
+@pytest.mark.process
 def test_importing_the_package_imports_neither_pandera_nor_polars() -> None:
     code = "import sys, practicus_assets; print({'pandera', 'polars', 'duckdb'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -52,6 +52,7 @@ def copied(thing: T) -> T:
 # --- Many processes, one commit -----------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_parts_that_processes_stage_land_in_one_commit(table: Table, rows: Read) -> None:
     begin(table).write(table_of("a", 0))
     parts = [table_of(key, *range(number, number + 3)) for key in "ab" for number in (0, 10)]

@@ -266,6 +266,7 @@ def test_an_earlier_attempt_of_the_same_run_that_wakes_up_is_refused(
     assert rows(table) == before
 
 
+@pytest.mark.process
 def test_a_first_write_by_twelve_processes_succeeds_in_all(tmp_path: Path, table: Table, rows: Read) -> None:
     keys = [f"k{number}" for number in range(12)]
     assert race(tmp_path / "lake", "replace", keys) == ["landed"] * 12
@@ -273,6 +274,7 @@ def test_a_first_write_by_twelve_processes_succeeds_in_all(tmp_path: Path, table
     assert DeltaTable(table.uri).version() == 11
 
 
+@pytest.mark.process
 def test_appends_and_replaces_by_processes_at_once_double_and_lose_nothing(
     tmp_path: Path, table: Table, rows: Read
 ) -> None:

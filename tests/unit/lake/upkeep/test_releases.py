@@ -209,6 +209,7 @@ def _publish(root: str, name: str) -> int:
     return publish(root, name, {"one": 0}).number
 
 
+@pytest.mark.process
 def test_releases_published_at_once_all_land_under_numbers_of_their_own(root: str) -> None:
     write(root, "one", 1)
     with multiprocessing.get_context("spawn").Pool(4) as pool:

@@ -216,6 +216,7 @@ def test_files_that_were_vacuumed_away_end_it_and_nothing_is_written(
     assert len(parquet_files(table)) == 1
 
 
+@pytest.mark.process
 def test_a_vacuum_beside_it_leaves_the_rows_that_came_back(table: Table, rows: Read) -> None:
     write(table, "a", 1)
     write(table, "a", 2)
