@@ -352,6 +352,7 @@ def lasting(bench: Bench, tmp_path: Path, monkeypatch: Any) -> Iterator[Bench]:
         yield Bench(instance, bench.root)
 
 
+@pytest.mark.process
 def test_in_many_processes_every_step_of_a_run_reads_the_same_version(lasting: Bench) -> None:
     lasting.write("source", pd.DataFrame({"n": [1]}))
     with dg.execute_job(dg.reconstructable(jobs.pinned), lasting.instance) as result:
@@ -360,6 +361,7 @@ def test_in_many_processes_every_step_of_a_run_reads_the_same_version(lasting: B
     assert lasting.rows("late", "source", "upstream", "now", "also") == [(0, 0, 1, 1)]
 
 
+@pytest.mark.process
 def test_a_killed_worker_whose_commit_landed_appends_once_when_the_run_is_retried(lasting: Bench) -> None:
     with dg.execute_job(dg.reconstructable(jobs.append), lasting.instance) as failed:
         assert not failed.success
