@@ -91,8 +91,10 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
 
 def _answers(url: str) -> bool:
     try:
-        urllib.request.urlopen(url, timeout=5).read(1)
-    except urllib.error.HTTPError:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            answer.read(1)
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
         return True
     except OSError:
         return False
