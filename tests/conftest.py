@@ -11,11 +11,6 @@ from tests.servers.seaweedfs import SeaweedFS
 _HERE = Path(__file__).parent
 _BY_FIXTURE = {"seaweedfs": "s3", "s3": "s3", "postgresql": "postgresql", "clickhouse": "process"}
 _BY_FOLDER = {"faults": "faults", "acceptance": "browser", "cluster": "cluster"}
-
-# A suite that a shell starts in the background ignores SIGINT, and Dagster lets SIGTERM follow SIGINT.
-# Servers that tests start would inherit both, and could not be asked to end.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGTERM, signal.SIG_DFL)
 _BY_FILE = {
     "integration/test_cli.py": "process",
     "integration/test_local_workers.py": "process",
@@ -26,6 +21,11 @@ _BY_FILE = {
     "workers/test_doctor_command.py": "process",
     "workers/test_without_kubernetes.py": "process",
 }
+
+# A suite that a shell starts in the background ignores SIGINT, and Dagster lets SIGTERM follow SIGINT.
+# Servers that tests start would inherit both, and could not be asked to end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
