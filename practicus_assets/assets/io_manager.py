@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import dagster as dg
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from practicus_assets.assets.report.materialization import commit_metadata
 from practicus_assets.assets.report.names import COLUMNS
 from practicus_assets.assets.runs import pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
-from practicus_assets.errors import DeclarationError, TableNotFound, naming
+from practicus_assets.errors import DeclarationError, TableNotFound, did_you_mean, naming
 from practicus_assets.lake.delta.root import resolved
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
@@ -25,6 +25,8 @@ from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.launch.pod_storage import refuse_lost_with_pod
+
+_RENAMED = {"preview_rows": "sample_rows"}
 
 
 class DeltaIOManager(dg.ConfigurableIOManager):
@@ -49,6 +51,20 @@ class DeltaIOManager(dg.ConfigurableIOManager):
     root_uri: str
     storage_options: dg.ResourceDependency[dict[str, str]] = Field(default=cast("Any", {}), repr=False)
     sample_rows: int = Field(default=SAMPLE_ROWS, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, settings: Any) -> Any:
+        """Refuse a setting that does not exist, which pydantic would pass over."""
+        for name in settings if isinstance(settings, dict) else ():
+            if name not in cls.model_fields:
+                names = ["root_uri", "storage_options", "sample_rows"]
+                advice = did_you_mean(name, names, f"Its settings are {', '.join(names)}.")
+                raise DeclarationError(
+                    f"{cls.__name__} has no setting {name!r}.",
+                    f"It is called {_RENAMED[name]} now." if name in _RENAMED else advice,
+                )
+        return settings
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 Dagster's signature
         """Refuse a lake that is gone with the pod of a step, before the step's function runs."""

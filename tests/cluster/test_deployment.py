@@ -115,6 +115,16 @@ def test_the_jobs_of_steps_are_owned_by_the_pod_of_their_run(cluster: Cluster, p
     assert name.startswith(f"dagster-run-{run}")
 
 
+def test_the_lake_holds_the_days_and_nothing_else(run: str, s3: SeaweedFS, lake: dict[str, str]) -> None:
+    rows = {}
+    for name in TABLES:
+        table = DeltaTable(f"{lake['PRACTICUS_LAKE']}/{name}", storage_options=s3.storage_options())
+        days = table.to_pandas(columns=["day"])["day"]
+        assert set(days) == {date.fromisoformat(day) for day in DAYS}
+        rows[name] = len(days)
+    assert rows == {"table1_new": 1559, "table2_new": 144, "final_table": 1559}
+
+
 def test_a_run_that_is_cancelled_leaves_no_pod(
     cluster: Cluster, place: str, run: str, dagster: Dagster
 ) -> None:
@@ -187,16 +197,6 @@ def test_logs_of_steps_are_kept_in_the_bucket_and_shown(run: str, dagster: Dagst
     for table in TABLES:
         logs = dagster.ask(query, key=[run, "compute_logs", keys[table]])["capturedLogs"]
         assert f'Started execution of step "{table}"' in logs["stderr"]
-
-
-def test_the_lake_holds_the_days_and_nothing_else(run: str, s3: SeaweedFS, lake: dict[str, str]) -> None:
-    rows = {}
-    for name in TABLES:
-        table = DeltaTable(f"{lake['PRACTICUS_LAKE']}/{name}", storage_options=s3.storage_options())
-        days = table.to_pandas(columns=["day"])["day"]
-        assert set(days) == {date.fromisoformat(day) for day in DAYS}
-        rows[name] = len(days)
-    assert rows == {"table1_new": 1559, "table2_new": 144, "final_table": 1559}
 
 
 def test_a_run_sends_a_step_to_the_namespace_of_a_region(

@@ -499,3 +499,16 @@ def test_a_literal_secret_is_in_no_snapshot_of_the_job(
     seen = [repr(snapshot), repr(run), repr(lake), str(lake), caplog.text, *events]
     assert not any(SECRET in text for text in seen)
     assert isinstance(lake.storage_options, dict)
+
+
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    [
+        ("preview_rows", "It is called sample_rows now"),
+        ("root_url", r"Did you mean root_uri\?"),
+        ("retries", "Its settings are root_uri, storage_options, sample_rows"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_refused_with_the_nearest(setting: str, advice: str) -> None:
+    with pytest.raises(DeclarationError, match=rf"no setting '{setting}'. {advice}"):
+        DeltaIOManager(**{"root_uri": "lake", setting: 0})  # type: ignore[arg-type]

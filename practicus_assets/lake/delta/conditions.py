@@ -74,6 +74,10 @@ def _alternative(bounds: Bounds, first: Sequence[Value], last: Sequence[Value]) 
 
 def is_one_condition(predicate: str) -> bool:
     """Return whether a predicate cannot leave the parentheses that it is put in."""
+    texts = [text.start() for text in _QUOTED.finditer(predicate) if text[0][0] in "'\""]
+    prefixes = [match[0] for start in texts if (match := re.search(r"\w+\Z", predicate[:start]))]
+    if any(prefix.upper() != "X" for prefix in prefixes):
+        return False  # in E'…' a backslash can hide a quote; X'…' are bytes
     bare = _QUOTED.sub("", predicate)
     depth = 0
     for character in bare:

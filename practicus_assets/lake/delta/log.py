@@ -132,7 +132,7 @@ def landed_ms(table: Table, entry: LogEntry) -> float:
     second, where the store keeps whole seconds.
     """
     stored_ns = LogFolder(table).modified_ns(entry.version)
-    written_ms = float(entry.info.get("timestamp", 0))
+    written_ms = float(entry.info.get("timestamp") or 0)
     if stored_ns is None:
         return written_ms
     stored_ms = float(stored_ns) / 1e6

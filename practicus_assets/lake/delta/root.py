@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from practicus_assets.errors import DeclarationError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)(.*)")
 _FILE = re.compile(r"file:", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/]*@|(?<!file://)[^?]*\?)", re.IGNORECASE)
 _AZURE_CONTAINER = re.compile(r"abfss?://[^/@?:]+@[^/@?:]+(/[^?]*)?")  # container@account is a place
@@ -42,8 +43,10 @@ def resolved(root_uri: str, folder: Path | None = None, what: str = "the lake's 
         raise DeclarationError(f"{what} {shown} carries credentials.", "Pass them in storage_options.")
     if _SCHEME.match(root_uri) and not _is_file(root_uri):
         return _prefix(root_uri, what)
+    if not _is_file(root_uri):
+        _refuse_almost_elsewhere(root_uri, what)
     path = _of_file_url(root_uri, what) if _is_file(root_uri) else root_uri
-    if path == "~" or path.startswith("~/"):  # another user's home is a plain name to delta-rs
+    if path == "~" or path.startswith("~/"):
         path = str(Path(path).expanduser())
     path = os.path.realpath(Path(folder or Path.cwd(), path))
     _refuse_unusable(root_uri, path, what)
@@ -61,6 +64,20 @@ def refuse_unusable_endpoint(uri: str, storage_options: Mapping[str, str]) -> No
             raise DeclarationError(
                 f"{name} in {place} is not a URL.", "Write it with its scheme, e.g. http://localhost:9000."
             )
+
+
+def _refuse_almost_elsewhere(root_uri: str, what: str) -> None:
+    """Raise DeclarationError for what would be a folder below the working folder, and was meant otherwise."""
+    url = _ONE_SLASH.match(root_uri)
+    if url is not None:
+        raise DeclarationError(
+            f"{what} {root_uri} is neither a URL nor a plain folder.", f"Did you mean {url[1]}://{url[2]}?"
+        )
+    if re.match(r"~[^/]", root_uri):  # another user's home is a plain name to delta-rs
+        raise DeclarationError(
+            f"{what} {root_uri} begins with another user's home, which delta-rs does not look up.",
+            "Write the folder's absolute path, or ./~ if that is its name.",
+        )
 
 
 def _is_file(root_uri: str) -> bool:

@@ -80,7 +80,8 @@ class Table(TableFolder):
         if not key:
             raise DeclarationError("a table needs a key.", "Name it.")
         for part in key:
-            if not part or part in {".", ".."} or part.startswith(LOG) or _is_unsafe(part):
+            hidden = part in {"", ".", ".."} or part.startswith(LOG)
+            if hidden or part != part.strip() or _is_unsafe(part):
                 raise DeclarationError(
                     f"asset key part {part!r} cannot name a folder of the lake.",
                     "Use letters, digits, '-', '_' and '.'.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from practicus_assets.errors import CommitConflict
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Scope
@@ -67,9 +68,18 @@ class Attempt:
         return bool(self.contract.unique) or not self.appends
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "began": self.began_version}
+        began = (self.began.version, self.began.id) if self.began is not None else None
+        return {**self.__dict__, "began": began}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        version = state["began"]
-        began = state["table"].open(version) if version is not None else None
+        began = None
+        if state["began"] is not None:
+            version, table_id = state["began"]
+            began = state["table"].open(version)
+            if began.id != table_id:
+                raise CommitConflict(
+                    f"{state['table'].name}: another table was put in the place of the one on which this "
+                    "attempt began.",
+                    "Run again on fresh inputs.",
+                )
         self.__dict__.update({**state, "began": began})

@@ -1,11 +1,10 @@
 """Commit windows: the newest version of a table, and every commit since an attempt began."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from practicus_assets.errors import CommitConflict, CommitStateUnknown
+from practicus_assets.lake.delta.data_file import stored_path
 from practicus_assets.lake.delta.log import LogEntry, entries
-from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.table import Table, TableVersion
 
 
@@ -16,8 +15,6 @@ class CommitWindow:
     Attributes:
         table: the table.
         began: the table when the attempt began; None if it did not exist.
-        partition_by: its partition columns, as the attempt knows them.
-        takes_rows_away: whether the attempt removes rows.
         current: the newest version at the last look; None if there is no table.
         since: the commits since the attempt began, newest first.
 
@@ -25,8 +22,6 @@ class CommitWindow:
 
     table: Table
     began: TableVersion | None
-    partition_by: Sequence[str]
-    takes_rows_away: bool
     current: TableVersion | None = None
     since: list[LogEntry] = field(default_factory=list)
 
@@ -34,6 +29,11 @@ class CommitWindow:
     def newest(self) -> int:
         """The newest version; -1 if there is no table."""
         return self.current.version if self.current is not None else -1
+
+    @property
+    def added(self) -> set[str]:
+        """The paths of the files that the commits added."""
+        return {stored_path(action["path"]) for entry in self.since for action in entry.added}
 
     def look(self, *, in_doubt: bool) -> None:
         """Look at the table again.
@@ -44,7 +44,6 @@ class CommitWindow:
         Raises:
             CommitConflict: if the commits since the attempt began cannot all be known; CommitStateUnknown
                 if one of them may be the attempt's.
-            UnsupportedTable: if one of them made the table such that this attempt must not commit to it.
             StoreFailed: if the store cannot be read.
 
         """
@@ -61,8 +60,6 @@ class CommitWindow:
                 "where this attempt began.",
                 "Run again on fresh inputs.",
             )
-        if self.current is not None and self.since:
-            refuse_unsupported(self.current, self.partition_by, takes_rows_away=self.takes_rows_away)
 
 
 def _is_same(one: TableVersion | None, other: TableVersion | None) -> bool:

@@ -7,9 +7,9 @@ from typing import Any
 
 from practicus_assets.errors import CommitConflict, CommitStateUnknown, PracticusAssetsError, StoreFailed
 from practicus_assets.lake.delta.conditional_puts import prove
-from practicus_assets.lake.delta.data_file import stored_path
 from practicus_assets.lake.delta.failures import CommitUnsettled, in_one_line
 from practicus_assets.lake.delta.log import LogEntry
+from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import TableVersion
@@ -39,9 +39,7 @@ class Landing:
         self._record = record
         self._bounds = attempt.scope.on(staged.schema)
         self._swap = Swap(attempt, staged)
-        self._window = CommitWindow(
-            attempt.table, attempt.began, attempt.options.partition_by, takes_rows_away=not attempt.appends
-        )
+        self._window = CommitWindow(attempt.table, attempt.began)
 
     def land(self) -> tuple[int, TransactionRecord]:  # noqa: C901 one loop, in the order of its steps
         """Commit the staged files; without a commit, delete them.
@@ -54,6 +52,7 @@ class Landing:
             CommitStateUnknown: if the store does not say whether the commit landed.
             StoreFailed: if the store fails before the commit.
             OutOfScope: if the commit would remove a file outside the scope.
+            UnsupportedTable: if the table became one that this attempt must not commit to.
 
         """
         equal: bool | None = None
@@ -70,6 +69,7 @@ class Landing:
                 if own:
                     return own[0].version, record
                 in_doubt, answer = False, None
+                self._refuse_unsupported()
                 self._refuse_superseded(since)
                 if equal is None and current is not None:
                     equal = not self._staged.is_stream and self._is_equal(current)
@@ -92,7 +92,8 @@ class Landing:
                     return tried, record
                 time.sleep(next(waits))
         except BaseException as error:
-            if not in_doubt or isinstance(error, StoreFailed):  # in doubt, that is CommitStateUnknown
+            refused = not in_doubt or isinstance(error, StoreFailed)  # in doubt, that is CommitStateUnknown
+            if refused and (isinstance(error, CommitConflict) or not self._staged.is_shared):
                 self._discard()
                 if isinstance(error, PracticusAssetsError):
                     error.nothing_written = True
@@ -102,9 +103,13 @@ class Landing:
         self._swap.on(current, record)
 
     def _discard(self) -> None:
-        """Delete the staged files that no commit has named; a copy of this attempt may have landed them."""
-        named = {stored_path(action["path"]) for entry in self._window.since for action in entry.added}
-        delete_files(self._table, [file.path for file in self._staged.files if file.path not in named])
+        """Delete the staged files that no commit has named.
+
+        Another process may have landed shared parts, or be about to. So they are deleted only where it would
+        be refused as well; else they stay for vacuum.
+        """
+        added = self._window.added
+        delete_files(self._table, [file.path for file in self._staged.files if file.path not in added])
 
     def _look(self, version: int, answer: CommitUnsettled | None) -> None:
         """Look at the table; raise if the commit that was tried last may land, and has not yet.
@@ -149,6 +154,12 @@ class Landing:
                 + (f" at version {began}." if began is not None else "."),
                 advice,
             )
+
+    def _refuse_unsupported(self) -> None:
+        """Raise UnsupportedTable if a commit since the attempt began lets it write no more."""
+        attempt, current = self._attempt, self._window.current
+        if current is not None and self._window.since:
+            refuse_unsupported(current, attempt.options.partition_by, takes_rows_away=not attempt.appends)
 
     def _clashes(self, entry: LogEntry) -> bool:
         return (self._attempt.depends_on_scope or entry.removes) and entry.touches(self._bounds)

@@ -71,6 +71,7 @@ class Staged:
         observations: what the contract's rules found in the rows.
         merge_keys: the merge keys of each row, for a merge.
         is_stream: whether the rows came as a stream, and not as one table in memory.
+        is_shared: whether it was pickled, so that another process may commit it too.
         seconds: how long staging took; of several parts, the longest.
 
     """
@@ -83,7 +84,12 @@ class Staged:
     observations: Observations = field(repr=False)
     merge_keys: tuple[pa.Table, ...] = field(default=(), repr=False)
     is_stream: bool = False
+    is_shared: bool = False
     seconds: float = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        object.__setattr__(self, "is_shared", True)
+        return dict(self.__dict__)
 
     @property
     def rows(self) -> int:
@@ -129,6 +135,7 @@ class Staged:
             observations=Observations.merged(part.observations for part in parts),
             merge_keys=tuple(keys for part in parts for keys in part.merge_keys),
             is_stream=any(part.is_stream for part in parts),
+            is_shared=any(part.is_shared for part in parts),
             seconds=max(part.seconds for part in parts),
         )
 

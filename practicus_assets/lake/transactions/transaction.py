@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from practicus_assets.errors import DeclarationError, naming
+from practicus_assets.errors import DataRefused, DeclarationError, PracticusAssetsError, naming
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
@@ -24,6 +24,7 @@ from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.rows.schema import conformed
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import Commit, earlier_commit, recorded
+from practicus_assets.lake.transactions.commit_window import CommitWindow
 from practicus_assets.lake.transactions.incoming import IncomingRows, refuse_outside
 from practicus_assets.lake.transactions.landing import Landing
 from practicus_assets.lake.transactions.merge import Merge
@@ -80,6 +81,7 @@ class Transaction:
         self.landed: Commit | None = None
         self.property_differences: Sequence[str] = ()
         self._committed: set[str] = set()  # parts that were given to `commit`
+        self._is_shared = False  # whether it was pickled, so that another process may commit its parts
         with naming(table.name, str(self._scope), nothing_written=True):
             if not set(self._scope.columns) <= set(options.partition_by):
                 raise DeclarationError(
@@ -92,9 +94,10 @@ class Transaction:
             began = table.open_if_exists()
             self._attempt = Attempt(table, began, self._scope, options, contract or Contract(), who)
             if began is not None:
-                refuse_unsupported(began, options.partition_by, takes_rows_away=not self._attempt.appends)
-                self.property_differences = differences(options.table_properties, began.configuration)
                 self.landed = earlier_commit(began, who, self._scope)
+                self.property_differences = differences(options.table_properties, began.configuration)
+            if began is not None and self.landed is None:
+                refuse_unsupported(began, options.partition_by, takes_rows_away=not self._attempt.appends)
 
     @property
     def began(self) -> int | None:
@@ -140,7 +143,9 @@ class Transaction:
             return replace(staged, merge_keys=keys, is_stream=not isinstance(data, Sized))
 
     def commit(self, *parts: Staged) -> Commit:
-        """Audit what was staged as a whole, and commit it at once; without a commit its files are deleted.
+        """Audit what was staged as a whole, and commit it at once.
+
+        Without a commit its files are deleted, unless another process may commit them: then maintenance does.
 
         Args:
             parts: what `stage` returned, in this process or in others; each part once.
@@ -154,22 +159,26 @@ class Transaction:
 
         """
         started = time.monotonic()
-        with self._refusing():
+        if self._is_shared:
+            parts = tuple(replace(part, is_shared=True) for part in parts)
+        with self._refusing(nothing_written=not any(part.is_shared for part in parts)):
             self._refuse_foreign(parts)
             if self.landed is not None:
                 self.discard(*parts)
                 return self.landed
-            new: Sequence[Staged] = parts
+            kept: Sequence[Staged] = ()
             try:
                 staged = Staged.merged(parts)
                 if self._attempt.options.mode == "merge":
                     kept = self._kept(staged)
-                    new = [*parts, *kept]
                     staged = Staged.merged([staged, *kept])
                 fingerprints = self._fingerprints(staged)
                 audits = self._audited(staged, {key: f.rows for key, f in fingerprints.items()})
-            except BaseException:
-                self.discard(*new)
+            except BaseException as error:
+                self.discard(*kept, *(part for part in parts if not part.is_shared))
+                if isinstance(error, DataRefused):  # whoever commits these parts is refused
+                    self._discard_refused([part for part in parts if part.is_shared])
+                    error.nothing_written = True
                 raise
         seconds = round(staged.seconds + time.monotonic() - started, 3)
         record = self._record(staged, fingerprints, audits, seconds)
@@ -181,10 +190,25 @@ class Transaction:
         """Delete the files of parts that are not going to be committed."""
         delete_files(self._table, [file.path for staged in parts for file in staged.files])
 
+    def _discard_refused(self, parts: Sequence[Staged]) -> None:
+        """Delete the files of parts that the contract refuses, but for those that a commit has named."""
+        window = CommitWindow(self._table, self._attempt.began)
+        try:
+            window.look(in_doubt=False)
+        except PracticusAssetsError:
+            return  # maintenance deletes them
+        delete_files(
+            self._table, [f.path for part in parts for f in part.files if f.path not in window.added]
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._is_shared = True
+        return dict(self.__dict__)
+
     @contextmanager
-    def _refusing(self) -> Iterator[None]:
+    def _refusing(self, *, nothing_written: bool = True) -> Iterator[None]:
         """Name the table and the scope in errors, and show no more of the rows than the lake allows."""
-        named = naming(self._table.name, str(self._scope), nothing_written=True)
+        named = naming(self._table.name, str(self._scope), nothing_written=nothing_written)
         with named, sampling(self._table.sample_rows):
             yield
 

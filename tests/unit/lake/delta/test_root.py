@@ -33,7 +33,6 @@ LOCAL = {
     "{}//lake": "lake",
     "~/lake": "lake",
     "~": "",
-    "~nobody/lake": "~nobody/lake",
     "link/lake": "real/lake",
     "file:{}/lake": "lake",
     "file://{}/lake": "lake",
@@ -127,6 +126,19 @@ def test_a_prefix_that_is_no_place_is_refused(root: str) -> None:
 def test_a_file_url_that_names_no_folder_here_is_refused(root: str) -> None:
     with pytest.raises(DeclarationError):
         resolved(root)
+
+
+@pytest.mark.parametrize(
+    ("root", "advice"),
+    [
+        ("s3:/bucket/lake", r"Did you mean s3://bucket/lake\?"),
+        ("gs:/bucket", r"Did you mean gs://bucket\?"),
+        ("~nobody-here/lake", "absolute path"),
+    ],
+)
+def test_what_is_almost_another_place_makes_no_folder_here(root: str, advice: str, folder: Path) -> None:
+    with pytest.raises(DeclarationError, match=advice):
+        resolved(root, folder)
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", "localhost:9000", "minio", "http//x", "ftp://x", ""])

@@ -166,7 +166,9 @@ def test_a_table_without_statistics_has_no_row_count_and_one_without_files_has_n
     assert Snapshot.of(table).scan().read_all().num_rows == 0
 
 
-@pytest.mark.parametrize("predicate", ["n > 5 OR (n = 2)", "n > 0 -- all of them", "TRUE OR TRUE"])
+@pytest.mark.parametrize(
+    "predicate", ["n > 5 OR (n = 2)", "n > 0 -- all of them", "TRUE OR TRUE", "p = 'it''s' OR n=1 AND p='x'"]
+)
 def test_no_predicate_reads_beyond_the_scope(table: Table, predicate: str) -> None:
     write(table, p=["x", "y"], n=[1, 2])
     snapshot = Snapshot.of(table, scope=partitions("x"))
@@ -188,6 +190,7 @@ def test_the_rows_of_each_partition_are_counted_without_reading_them(table: Tabl
         "n = 'open",
         "TRUE; SELECT 1",
         "$$'$$ = ''",
+        r"k = E'\'') UNION ALL SELECT * FROM snapshot WHERE (1=1 --'",
     ],
 )
 def test_a_predicate_that_is_not_one_condition_is_refused(table: Table, predicate: str) -> None:

@@ -2,12 +2,14 @@
 
 import multiprocessing
 import pickle
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from practicus_assets.errors import (
     AuditFailed,
@@ -16,6 +18,7 @@ from practicus_assets.errors import (
     DeclarationError,
     OutOfScope,
     SchemaMismatch,
+    VersionGone,
 )
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
@@ -190,6 +193,35 @@ def test_a_copy_of_the_transaction_that_commits_again_deletes_nothing_that_lande
         copy.commit(part)
     assert parquet_files(table) == files
     assert rows(table) == [{"p": "a", "n": 1}]
+
+
+def test_a_second_commit_that_fails_before_it_looks_deletes_nothing_that_landed(
+    table: Table, rows: Read, parquet_files: Files
+) -> None:
+    begin(table).write(table_of("a", 1))
+    transaction = begin(table, mode="merge")
+    one, two = copied((transaction, [transaction.stage(table_of("a", 2))])), copied(transaction)
+    part = copied(one[1])
+    one[0].commit(*one[1])
+    DeltaTable(table.uri).vacuum(0, enforce_retention_duration=False, dry_run=False)
+    files = parquet_files(table)
+    with pytest.raises(VersionGone) as caught:  # the old rows of the merge are gone
+        two.commit(*part)
+    assert "Nothing was written" not in str(caught.value)
+    assert parquet_files(table) == files
+    assert rows(table) == [{"p": "a", "n": 1}, {"p": "a", "n": 2}]
+
+
+def test_a_pickled_transaction_does_not_take_another_table_for_its_own(table: Table, rows: Read) -> None:
+    for number in (1, 2):
+        begin(table).write(table_of("a", number))
+    pickled = pickle.dumps(begin(table))
+    shutil.rmtree(table.uri)
+    for number in (10, 20):
+        begin(table).write(table_of("a", number))
+    with pytest.raises(CommitConflict, match="another table was put in the place"):
+        pickle.loads(pickled)  # noqa: S301 our own
+    assert rows(table) == [{"p": "a", "n": 20}]
 
 
 def test_parts_with_other_columns_are_refused_and_nothing_is_written(

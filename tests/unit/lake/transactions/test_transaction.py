@@ -700,6 +700,13 @@ def test_a_table_that_becomes_append_only_meanwhile_loses_no_row(table: Table, r
     assert rows(table) == [row("a", 1)]
 
 
+def test_work_that_landed_is_found_though_the_table_became_append_only_since(table: Table) -> None:
+    first = begin(table, provenance=Provenance("run", "s", 1)).write(table_of("a", 1))
+    DeltaTable(table.uri).alter.set_table_properties({"delta.appendOnly": "true"})
+    again = begin(table, provenance=Provenance("run", "s", 2)).write(table_of("a", 1))
+    assert (again.recovered, again.version) == (True, first.version)
+
+
 def test_tables_with_constraints_are_refused(tmp_path: Path) -> None:
     table = Table.at(str(tmp_path), ["t"])
     write_deltalake(table.uri, table_of("a", 1))
