@@ -191,10 +191,13 @@ def test_two_whole_runs_of_the_shipped_pipeline_at_once(tmp_path: Path, tally: T
     both = [pipeline(tmp_path / "lake", tmp_path / f"home{number}") for number in (2, 3)]
     texts = [run.communicate(timeout=300)[0] for run in both]
     codes = [run.returncode for run in both]
-    tally.point("the runs", None if 0 in codes else f"both failed: {texts}")
     for text, code in zip(texts, codes, strict=True):
         told = re.findall(r"practicus_assets\.errors\.(\w+)", text)
         tally.point("a run", None if code == 0 or set(told) == {"CommitConflict"} else text[-3000:])
+    if 0 not in codes:  # each was first at one of the first two tables, and is told to run again
+        again = pipeline(tmp_path / "lake", tmp_path / "home4")
+        text = again.communicate(timeout=300)[0]
+        tally.point("a run after both had lost a table", None if again.returncode == 0 else text[-3000:])
     expected = contents(tmp_path / "alone")
     for name, found in contents(tmp_path / "lake").items():
         tally.point(name, None if found == expected[name] else f"{found - expected[name]}")
