@@ -50,8 +50,8 @@ class PracticusAssetsError(Exception):
 
     def __init__(self, problem: str, advice: str = "") -> None:
         super().__init__(problem)
-        self.problem = problem
-        self.advice = advice
+        self.problem = _without_second_stop(problem)
+        self.advice = _without_second_stop(advice)
         self.table = ""
         self.partitions = ""
         self.nothing_written = False
@@ -80,7 +80,7 @@ class DataRefused(PracticusAssetsError):
 
     def __init__(self, problem: str, advice: str = "", sample: str = "") -> None:
         super().__init__(problem, advice)
-        self.sample = sample
+        self.sample = _without_second_stop(sample)
 
     def _sentences(self) -> list[str]:
         return [self.problem, self.sample, self.advice]
@@ -206,6 +206,11 @@ def did_you_mean(name: object, names: Iterable[str], otherwise: str = "", *, mos
     spellings = {_folded(spelling): spelling for spelling in names}
     nearest = [spellings[key] for key in difflib.get_close_matches(_folded(name), spellings, most)]
     return f"Did you mean {' or '.join(nearest)}?" if nearest else otherwise
+
+
+def _without_second_stop(text: str) -> str:
+    """Return a text in which no sentence that was put in with its own end has another full stop after it."""
+    return re.sub(r"(?<!\.)([.!?])\.(?=\s|$)", r"\1", text)
 
 
 def _folded(name: object) -> str:

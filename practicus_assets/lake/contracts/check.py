@@ -64,18 +64,19 @@ def check_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", text)
 
 
-def refuse_severity(name: str, severity: str) -> None:
+def refuse_severity(name: str, severity: object) -> None:
     """Raise DeclarationError for a severity of a column or a rule that does not exist."""
     if severity not in get_args(Severity):
         raise DeclarationError(
-            f"{name!r} of the contract has the severity {severity!r}.", "Use ERROR or WARN."
+            f"{name!r} of the contract has the severity {severity!r}.",
+            'Write "ERROR", which ends the transaction, or "WARN", which is recorded.',
         )
 
 
 def rows_parameter(function: Callable[[Any], Any]) -> Any:
     """Return the annotation of a rule function's first parameter; None where there is none."""
-    parameters = list(inspect.signature(function).parameters)
     try:
+        parameters = list(inspect.signature(function).parameters)
         return get_type_hints(function).get(parameters[0]) if parameters else None
-    except (NameError, TypeError):
+    except (NameError, TypeError, ValueError):
         return None

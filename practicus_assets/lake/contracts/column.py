@@ -10,10 +10,25 @@ import pyarrow.compute as pc
 from practicus_assets.errors import DeclarationError, SchemaMismatch
 from practicus_assets.lake.contracts.check import Check, Kind, Severity, check_name, refuse_severity
 from practicus_assets.lake.rows.casts import exact_scalar
-from practicus_assets.lake.rows.type_text import as_type
+from practicus_assets.lake.rows.declared_types import as_type
 from practicus_assets.lake.rows.types import stored_type
+from practicus_assets.parameters import named_parameters
+from practicus_assets.wording import readable
+
+_EXAMPLES = (  # of values, by what asks whether a type is theirs
+    (pa.types.is_integer, "a whole number, e.g. 1"),
+    (pa.types.is_floating, "a number, e.g. 0.5"),
+    (pa.types.is_decimal, 'a decimal, e.g. Decimal("0.50")'),
+    (pa.types.is_boolean, "True or False"),
+    (pa.types.is_date, "a date, e.g. datetime.date(2026, 1, 6)"),
+    (lambda type_: pa.types.is_timestamp(type_) and type_.tz, "a datetime with tzinfo=datetime.UTC"),
+    (pa.types.is_timestamp, "a datetime without a time zone"),
+    (pa.types.is_string, 'a text, e.g. "a"'),
+    (pa.types.is_binary, 'bytes, e.g. b"a"'),
+)
 
 
+@named_parameters
 @dataclass(frozen=True)
 class Column:
     """One column's promise.
@@ -21,13 +36,17 @@ class Column:
     Attributes:
         type: an Arrow type; the text of one as Arrow prints it (`"int64"`, `"decimal128(18, 2)"`,
             `"timestamp[us, tz=UTC]"`, `"struct<a: int64, b: list<item: string>>"`) or as the Delta protocol
-            has it (`"long"`, `"decimal(18,2)"`, `"timestamp"`, `"array<string>"`); or a type of deltalake.
+            has it (`"long"`, `"decimal(18,2)"`, `"timestamp"`, `"array<string>"`); a type of deltalake; or
+            a plain type of Python, numpy, pandas or polars (`int`, `str`, `datetime.date`).
         description: what the values mean, in which unit; shown in the catalog.
         nullable: whether nulls are allowed.
         minimum, maximum: inclusive bounds.
         allowed: the only values that may appear.
         pattern: a regular expression (RE2) that the whole text matches.
-        severity: of the rules on this column; "WARN" records a failure and commits.
+        severity: the severity of the rules on this column; "WARN" records a failure and commits.
+
+    Raises:
+        DeclarationError: if `type` names no type.
 
     """
 
@@ -40,23 +59,17 @@ class Column:
     pattern: str | None = None
     severity: Severity = "ERROR"
 
+    def __post_init__(self) -> None:
+        """Refuse a type that is none, where it is written."""
+        as_type(self.type)
+
     @property
     def arrow_type(self) -> pa.DataType:
-        """The Arrow type.
-
-        Raises:
-            DeclarationError: if `type` names none.
-
-        """
+        """The Arrow type."""
         return as_type(self.type)
 
     def field(self, name: str) -> pa.Field:
-        """Return the column as an Arrow field, with its description under the key where Delta has it.
-
-        Raises:
-            DeclarationError: if `type` names none.
-
-        """
+        """Return the column as an Arrow field, with its description under the key where Delta has it."""
         comment = {"comment": self.description} if self.description else None
         return pa.field(name, self.arrow_type, metadata=comment)
 
@@ -85,36 +98,77 @@ def column_checks(name: str, column: Column) -> list[Check]:
 
 
 def refuse_broken_column(name: str, column: Column) -> None:
-    """Raise DeclarationError for a column that could never be kept: of no type, or with bounds of another."""
-    try:
-        arrow_type = column.arrow_type
-    except DeclarationError as error:
-        raise DeclarationError(f"column {name!r} of the contract: {error.problem}", error.advice) from None
+    """Raise DeclarationError for a column that could never be kept, or whose promises cannot be checked."""
+    arrow_type, label = column.arrow_type, f"column {name!r} of the contract"
     try:
         type_ = stored_type(arrow_type, name)
-        for value in (column.minimum, column.maximum, *(column.allowed or ())):
-            exact_scalar(value, type_)
-        for bound in (column.minimum, column.maximum):
-            if bound is not None:
-                pc.less(exact_scalar(bound, type_), exact_scalar(bound, type_))
-        if column.pattern is not None:
-            pc.match_substring_regex(pa.array([""], type_), column.pattern)
-        if isinstance(column.allowed, str):
-            raise TypeError(f"allowed={column.allowed!r} is a text and no list")  # noqa: TRY301 one message for all
     except SchemaMismatch as error:
         raise DeclarationError(
             f"the contract: {error.problem}", "Declare a type that Delta Lake has."
         ) from error
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        raise DeclarationError(
-            f"column {name!r} of the contract: {error}.",
-            "Bounds and allowed values are of the column's type.",
-        ) from error
+    for attribute, kind in (("description", str), ("nullable", bool)):
+        if not isinstance(getattr(column, attribute), kind):
+            what = "a text" if kind is str else "True or False"
+            raise DeclarationError(
+                f"{label} has {attribute}={getattr(column, attribute)!r}.", f"Write {what}."
+            )
+    _refuse_values(label, column, arrow_type, type_)
+    _refuse_pattern(label, column, arrow_type, type_)
     refuse_severity(name, column.severity)
-    if column.minimum is not None and column.maximum is not None and column.minimum > column.maximum:
-        raise DeclarationError(f"column {name!r} of the contract: its minimum is above its maximum.")
+
+
+def _refuse_values(label: str, column: Column, declared: pa.DataType, type_: pa.DataType) -> None:
+    """Raise DeclarationError for bounds and allowed values that are no values of the column's type."""
+    allowed = column.allowed if column.allowed is not None else ()
+    if isinstance(allowed, str | bytes) or not isinstance(allowed, Sequence | set | frozenset):
+        raise DeclarationError(f"{label} has allowed={allowed!r}, which is no list.", f"Write [{allowed!r}].")
+    bounds = {"minimum": column.minimum, "maximum": column.maximum}
+    pairs = [*bounds.items(), *(("allowed", value) for value in allowed)]
+    for attribute, value in pairs:
+        if value is None:
+            continue
+        try:
+            scalar = exact_scalar(value, type_)
+            if attribute != "allowed":
+                pc.less(scalar, scalar)
+        except pa.ArrowNotImplementedError as error:
+            raise DeclarationError(
+                f"{label} is of type {declared}, whose values have no order for its {attribute}.",
+                "Write a RowRule instead.",
+            ) from error
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+            verb = "allows" if attribute == "allowed" else f"has the {attribute}"
+            example = next((text for fits, text in _EXAMPLES if fits(type_)), "a value of that type")
+            raise DeclarationError(
+                f"{label} is of type {declared}, and {verb} {value!r}, which is no value of that type.",
+                f"Write {example}.",
+            ) from error
+    if None not in bounds.values():
+        low, high = (exact_scalar(value, type_) for value in bounds.values())
+        if pc.greater(low, high).as_py():
+            raise DeclarationError(
+                f"{label}: its minimum is above its maximum: {readable(column.minimum)} is more than "
+                f"{readable(column.maximum)}.",
+                "Swap them.",
+            )
+
+
+def _refuse_pattern(label: str, column: Column, declared: pa.DataType, type_: pa.DataType) -> None:
+    """Raise DeclarationError for a pattern that is no regular expression, or of a column without texts."""
+    if column.pattern is None:
+        return
+    if not pa.types.is_string(type_):
+        raise DeclarationError(
+            f"{label} is of type {declared}, and has a pattern.", "Only columns of type string take one."
+        )
+    try:
+        pc.match_substring_regex(pa.array([""], type_), column.pattern)
+    except (pa.ArrowException, TypeError) as error:
+        raise DeclarationError(
+            f"{label} has the pattern {column.pattern!r}: {error}.", "Write a regular expression (RE2)."
+        ) from error
 
 
 def _listed(values: Sequence[Any]) -> str:
-    shown = ", ".join(map(str, values[:10]))
+    shown = ", ".join(map(str, list(values)[:10]))
     return shown if len(values) <= 10 else f"{shown}, … ({len(values)} values)"  # noqa: PLR2004 a line's worth

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatch
+from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatch, did_you_mean
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, schema_failure
 from practicus_assets.lake.contracts.check import Check, check_name
 from practicus_assets.lake.contracts.column import Column, column_checks, refuse_broken_column
@@ -16,14 +16,18 @@ from practicus_assets.lake.contracts.rule import RowRule, TableRule, rule_check
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
 from practicus_assets.lake.rows.schema import conformed, reconcile
+from practicus_assets.parameters import named_parameters
+from practicus_assets.wording import names_of
 
 
+@named_parameters
 @dataclass(frozen=True)
 class Contract:
     """What a table promises. Each promise is one rule, shown by Dagster as an asset check.
 
     Attributes:
-        columns: the promised columns; further ones are allowed unless `closed`.
+        columns: the promised columns by name, each a `Column` or its type alone; further ones are allowed
+            unless `closed`.
         unique: sets of columns whose values tell each row apart, within the scope of a transaction.
         rows: the least and the most rows that a transaction brings to each partition (to the table, if it
             has none); None is no bound.
@@ -32,7 +36,7 @@ class Contract:
 
     """
 
-    columns: Mapping[str, Column] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
     unique: Sequence[Sequence[str]] = ()
     rows: tuple[int | None, int | None] = (None, None)
     rules: Sequence[RowRule | TableRule] = ()
@@ -45,23 +49,42 @@ class Contract:
             DeclarationError: naming the column or the rule.
 
         """
+        object.__setattr__(self, "columns", _columns(self.columns))
         for name, column in self.columns.items():
             refuse_broken_column(name, column)
-        for key in self.unique:
-            if isinstance(key, str) or not key:
-                raise DeclarationError(
-                    f"unique key {key!r} is no list of columns.", 'Write unique=[["a", "b"]].'
-                )
-            unknown = [name for name in key if self.columns and name not in self.columns]
-            if unknown:
-                raise DeclarationError(f"unique key {list(key)} names undeclared columns {unknown}.")
-        low, high = self.rows
-        if low is not None and high is not None and low > high:
-            raise DeclarationError(f"rows={self.rows} can hold for no table: the least is above the most.")
+        self._refuse_broken_keys()
+        _refuse_broken_counts(self.rows)
+        if isinstance(self.rules, str) or not isinstance(self.rules, Sequence):
+            raise DeclarationError(
+                f"rules={self.rules!r} is no list.", 'Write rules=[RowRule("name", function)].'
+            )
+        if not isinstance(self.closed, bool):
+            raise DeclarationError(f"closed={self.closed!r} is neither.", "Write True or False.")
         names = [rule.name for rule in self.checks]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
-            raise DeclarationError(f"the rules {doubled} are declared twice.", "Give each its own name.")
+            raise DeclarationError(
+                f"{names_of('rule', doubled)} declared twice.", "Give each rule a name of its own."
+            )
+
+    def _refuse_broken_keys(self) -> None:
+        """Raise DeclarationError for unique keys that are no lists of declared columns."""
+        if isinstance(self.unique, str) or not isinstance(self.unique, Sequence):
+            raise DeclarationError(
+                f"unique={self.unique!r} is no list of keys.", f"Write unique=[[{self.unique!r}]]."
+            )
+        for key in self.unique:
+            if isinstance(key, str) or not isinstance(key, Sequence) or not key:
+                example = repr(key) if key and isinstance(key, str) else '"a", "b"'
+                raise DeclarationError(
+                    f"unique key {key!r} is no list of columns.", f"Write unique=[[{example}]]."
+                )
+            unknown = [name for name in key if self.columns and name not in self.columns]
+            if unknown:
+                raise DeclarationError(
+                    f"unique key {list(key)} names undeclared {names_of('column', unknown)}.",
+                    did_you_mean(unknown[0], self.columns, f"Declared are {', '.join(self.columns)}."),
+                )
 
     @property
     def schema(self) -> pa.Schema | None:
@@ -92,7 +115,10 @@ class Contract:
         """Raise SchemaMismatch if the contract is closed and does not declare a column."""
         undeclared = [name for name in names if self.columns and name not in self.columns]
         if undeclared and self.closed:
-            raise SchemaMismatch(f"the contract does not know the columns {undeclared}.", "Declare them.")
+            raise SchemaMismatch(
+                f"the contract is closed, and does not declare the {names_of('column', undeclared)}.",
+                "Declare what the output has, or leave it out.",
+            )
 
     def audit(self, data: Any) -> list[AuditResult]:
         """Run every rule on rows, as a transaction would that replaces a whole table with them.
@@ -135,6 +161,42 @@ class Contract:
             f"{name}: {column.arrow_type}" for name, column in self.columns.items()
         ]
         return hashlib.sha256("\n".join([*parts, str(self.closed)]).encode()).hexdigest()[:16]
+
+
+def _columns(declared: Any) -> dict[str, Column]:
+    """Return an author's columns by name, where a type alone stands for a column."""
+    if not isinstance(declared, Mapping):
+        raise DeclarationError(
+            f"columns={declared!r} is no mapping from names to columns.",
+            'Write columns={"id": Column("int64")}, or columns={"id": "int64"}.',
+        )
+    columns = {}
+    for name, column in declared.items():
+        if not isinstance(name, str) or not name:
+            raise DeclarationError(f"columns has the name {name!r}.", "Name each column by a text.")
+        try:
+            columns[name] = column if isinstance(column, Column) else Column(column)
+        except DeclarationError as error:
+            raise DeclarationError(
+                f"column {name!r} of the contract: {error.problem}", error.advice
+            ) from None
+    return columns
+
+
+def _refuse_broken_counts(rows: Any) -> None:
+    """Raise DeclarationError for what is no pair of a least and a most number of rows."""
+    pair = rows if isinstance(rows, Sequence) and len(rows) == 2 else [-1]  # noqa: PLR2004 a pair
+    if not all(n is None or (isinstance(n, int) and not isinstance(n, bool) and n >= 0) for n in pair):
+        n = rows if isinstance(rows, int) and rows > 0 else 1
+        raise DeclarationError(
+            f"rows={rows!r} is no pair of a least and a most number of rows.",
+            f"Write rows=({n}, None) for at least {n}, rows=(None, {n}) for at most {n}.",
+        )
+    low, high = rows
+    if low is not None and high is not None and low > high:
+        raise DeclarationError(
+            f"rows={rows} can hold for no table: the least is above the most.", "Swap them."
+        )
 
 
 def _columns_sentence(contract: Contract) -> str:

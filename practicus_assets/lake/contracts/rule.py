@@ -8,10 +8,12 @@ from typing import Any
 
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.check import Check, Kind, Severity, refuse_severity
+from practicus_assets.parameters import named_parameters
 
 _CHECK_NAME = re.compile(r"[A-Za-z0-9_]+")  # what Dagster takes as the name of an asset check
 
 
+@named_parameters
 @dataclass(frozen=True)
 class RowRule:
     """A condition on each row, run batch by batch.
@@ -31,6 +33,7 @@ class RowRule:
     severity: Severity = "ERROR"
 
 
+@named_parameters
 @dataclass(frozen=True)
 class TableRule:
     """A condition on all staged rows together, run once before the commit.
@@ -51,18 +54,43 @@ class TableRule:
     severity: Severity = "ERROR"
 
 
-def rule_check(rule: RowRule | TableRule) -> Check:
+def rule_check(rule: Any) -> Check:
     """Return the check that runs a rule.
 
+    Args:
+        rule: a `RowRule` or a `TableRule`.
+
     Raises:
-        DeclarationError: if the rule's name or severity is none.
+        DeclarationError: if it is neither, or if its name, function or severity is none.
 
     """
-    refuse_severity(rule.name, rule.severity)
-    if not _CHECK_NAME.fullmatch(rule.name):
+    if not isinstance(rule, RowRule | TableRule):
+        raise DeclarationError(
+            f"the contract's rules have {rule!r}, which is no rule.",
+            'Write RowRule("name", function) for a condition on each row, or TableRule("name", function) for '
+            "one on all rows together.",
+        )
+    if not isinstance(rule.name, str) or not _CHECK_NAME.fullmatch(rule.name):
         raise DeclarationError(
             f"rule name {rule.name!r} cannot name an asset check.", "Use letters, digits and '_'."
+        )
+    refuse_severity(rule.name, rule.severity)
+    if not callable(rule.check) or not _takes_rows(rule.check):
+        raise DeclarationError(
+            f"the check of rule {rule.name!r} is {rule.check!r}, which is no function of the rows.",
+            "Write a function with one parameter.",
         )
     kind: Kind = "row" if isinstance(rule, RowRule) else "table"
     sentence = rule.description or inspect.getdoc(rule.check) or rule.name.replace("_", " ")
     return Check(rule.name, kind, (), sentence.rstrip("."), rule.severity, rule.check)
+
+
+def _takes_rows(function: Callable[..., Any]) -> bool:
+    """Return whether a function can be called with rows alone."""
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that does not say it
+        return True
+    return True

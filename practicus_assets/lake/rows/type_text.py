@@ -1,8 +1,9 @@
-"""Types as text: those that Arrow prints, and those of the Delta protocol."""
+"""Types as text: those that Arrow prints, those of the Delta protocol, and SQL's words for them."""
 
 import re
-from collections.abc import Callable
-from typing import Any
+import zoneinfo
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import pyarrow as pa
 
@@ -17,16 +18,30 @@ _WORDS: dict[str, pa.DataType] = {
     **{name: pa.type_for_alias(name) for name in ("date32", "date64", "halffloat", "float", "double")},
     "utf8": pa.string(),
     "null": pa.null(),
-    # the Delta protocol, "Primitive Types", and how SQL calls them
+    # the Delta protocol, "Primitive Types", and how SQL and Python call them
     "boolean": pa.bool_(),
     "byte": pa.int8(),
+    "tinyint": pa.int8(),
     "short": pa.int16(),
+    "smallint": pa.int16(),
     "integer": pa.int32(),
     "int": pa.int32(),
     "long": pa.int64(),
     "bigint": pa.int64(),
+    "real": pa.float32(),
+    "double precision": pa.float64(),
+    "varchar": pa.string(),
+    "text": pa.string(),
+    "str": pa.string(),
+    "bytes": pa.binary(),
+    "varbinary": pa.binary(),
+    "blob": pa.binary(),
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"),
+    "timestamp with time zone": pa.timestamp("us", "UTC"),
+    "timestamptz": pa.timestamp("us", "UTC"),
+    "timestamp_ltz": pa.timestamp("us", "UTC"),
+    "timestamp without time zone": pa.timestamp("us"),
     "timestamp_ntz": pa.timestamp("us"),
 }
 _UNITS = "s", "ms", "us", "ns"
@@ -40,6 +55,8 @@ _IN_BRACKETS: dict[str, Callable[[str], pa.DataType]] = {
 }
 _DECIMALS: dict[str, Callable[[int, int], pa.DataType]] = {
     "decimal": pa.decimal128,
+    "dec": pa.decimal128,
+    "numeric": pa.decimal128,
     "decimal32": pa.decimal32,
     "decimal64": pa.decimal64,
     "decimal128": pa.decimal128,
@@ -52,62 +69,73 @@ _LISTS: dict[str, Callable[[pa.Field], pa.DataType]] = {
     "list_view": pa.list_view,
     "large_list_view": pa.large_list_view,
 }
-_EXAMPLES = (
+TYPES = (
     "int64 (long), int32 (int), int16 (short), int8 (byte), float64 (double), float32 (float), "
     "bool (boolean), string, binary, date32 (date), timestamp[us, tz=UTC] (timestamp), "
     "timestamp[us] (timestamp_ntz), "
     "decimal128(18, 2) (decimal(18,2)), list<int64> (array<long>), struct<a: int64, b: string>, "
     "map<string, int64>"
 )
+EITHER_TIMESTAMP = "Write timestamp for moments with a time zone, or timestamp_ntz for times without one."
+WITH_DIGITS = "Write decimal(18, 2): the number of its digits, 38 at most, and of those after the point."
+NO_TIME = "Delta Lake has no times of day and no durations: write int64 or string, and convert the values."
+_WRITE = {  # what to write where one word says too little, or what Delta Lake does not have
+    **dict.fromkeys(_DECIMALS, WITH_DIGITS),
+    **dict.fromkeys(("number", "bigdecimal"), f"{WITH_DIGITS} Or write int64 or float64."),
+    **dict.fromkeys(_LISTS, "Write what is in it: list<int64>."),
+    "struct": "Write its fields: struct<a: int64, b: string>.",
+    **dict.fromkeys(("map", "dict"), "Write the types of its keys and values: map<string, int64>."),
+    **dict.fromkeys(("datetime", "datetime64"), EITHER_TIMESTAMP),
+    **dict.fromkeys(("char", "varchar", "nvarchar"), 'Write string; pattern=".{0,20}" promises a length.'),
+    **dict.fromkeys(("object", "category", "json", "uuid", "enum"), "Write string, and convert the values."),
+    **dict.fromkeys(("time", "time32", "time64", "duration", "interval", "timedelta64"), NO_TIME),
+}
+_OFFSET = re.compile(r"[+-]\d{2}:?\d{2}")
 
 
-def as_type(declared: Any) -> pa.DataType:
-    """Return the Arrow type that a declaration names.
+class TypeText:
+    """The text of a type, read from left to right.
 
     Args:
-        declared: an Arrow type; its text as Arrow prints it, e.g. `"timestamp[us, tz=UTC]"` or
-            `"struct<a: int64, b: list<item: string>>"`; the text of a Delta type, e.g. `"decimal(18,2)"` or
-            `"array<string>"`; or a type of the package deltalake. In a text, a field's name that has a colon,
-            or a space at its end, stands in backquotes.
-
-    Raises:
-        DeclarationError: if there is no such type.
+        text: the text.
 
     """
-    if isinstance(declared, pa.DataType):
-        return declared
-    if isinstance(declared, str):
-        return _Text(declared).whole()
-    if type(declared).__module__.startswith("deltalake."):
-        from deltalake import Field, Schema  # noqa: PLC0415 contracts need no Delta Lake otherwise
-
-        return pa.schema(Schema([Field("x", declared)]).to_arrow()).field(0).type
-    raise DeclarationError(
-        f"{declared!r} is no type of a column.", f"Use an Arrow type, or its text: {_EXAMPLES}."
-    )
-
-
-class _Text:
-    """The text of a type, read from left to right."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
 
     def whole(self) -> pa.DataType:
-        """Return the type, if the text is one and nothing else."""
+        """Return the type, if the text is one and nothing else.
+
+        Raises:
+            DeclarationError: if it is not; the text says what to write.
+
+        """
+        phrase = " ".join(self._text.casefold().split())
+        if phrase in _WORDS:
+            return _WORDS[phrase]
         type_ = self._type()
         if self._at < len(self._text):
             raise self._error()
+        refuse_unknown_zones(type_)
         return type_
 
     def _error(self, word: str = "") -> DeclarationError:
-        place = f" at {self._text[self._at :]!r}" if 0 < self._at < len(self._text) else ""
-        names = [*_WORDS, *_DECIMALS, *_LISTS, *_IN_BRACKETS, "struct", "map"]
-        nearest = did_you_mean(word, names) if word else ""
+        rest = self._text[self._at :]
+        place = f" at {rest!r}" if 0 < self._at < len(self._text) else ""
+        word = word or (match[0] if (match := re.match(r"\w+", self._text)) else "")
+        names = [*_WORDS, *_DECIMALS, *_LISTS, "struct", "map"]
+        if rest.lower().split() == ["not", "null"]:
+            advice = "Write nullable=False for a column that has a value in each row."
+        elif word in _WRITE:
+            advice = _WRITE[word]
+        elif word in names and self._at > 0:
+            advice = ""
+        else:
+            advice = did_you_mean(word, names)
         return DeclarationError(
-            f"the type {self._text!r} cannot be read{place}.",
-            f"{nearest} Types are {_EXAMPLES}.".strip(),
+            f"the type {self._text!r} cannot be read{place}.", f"{advice} Types are {TYPES}.".strip()
         )
 
     def _take(self, pattern: str) -> str | None:
@@ -155,6 +183,8 @@ class _Text:
             precision = int(self._expect(r"\d+"))
             scale = int(self._expect(r"-?\d+")) if self._take(",") else 0
             self._expect(r"\)")
+            if scale > precision:
+                raise ValueError("more digits after the point than in all")
             return _DECIMALS[word](precision, scale)
         if word == "timestamp" and self._take(r"\["):
             unit = self._expect("|".join(_UNITS))
@@ -186,3 +216,29 @@ class _Text:
             if not self._take(","):
                 self._expect(">")
                 return pa.struct(fields)
+
+
+def refuse_unknown_zones(type_: pa.DataType) -> None:
+    """Raise DeclarationError for a time zone, of a type or inside of it, that nobody knows."""
+    for zone in _zones(type_):
+        if zone != "UTC" and not _OFFSET.fullmatch(zone) and zone not in (existing := _time_zones()):
+            if not existing:
+                return
+            raise DeclarationError(
+                f"the type {type_} has the time zone {zone!r}, which does not exist.",
+                did_you_mean(zone, existing, "Write UTC, or a name such as Europe/Istanbul."),
+            )
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    """Return the names of all time zones; none where the system has no list of them."""
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _zones(type_: pa.DataType) -> Iterator[str]:
+    if pa.types.is_timestamp(type_) and type_.tz is not None:
+        yield type_.tz
+    elif pa.types.is_nested(type_):
+        for i in range(type_.num_fields):
+            yield from _zones(type_.field(i).type)

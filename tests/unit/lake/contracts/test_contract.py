@@ -32,7 +32,7 @@ def audited(contract: Contract, *batches: pa.RecordBatch) -> dict[str, AuditResu
 @pytest.mark.parametrize(
     ("column", "words"),
     [
-        (Column("integr"), "'x'.*Did you mean integer"),
+        ("integr", "'x'.*Did you mean integer"),
         (Column(pa.time64("us")), "'x'.*Delta Lake cannot hold"),
         (Column("int64", minimum="1"), "'x'"),
         (Column("int64", minimum=1.5), "'x'"),

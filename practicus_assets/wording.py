@@ -1,0 +1,50 @@
+"""Wording: counts, names and values as people read them in errors, checks and logs."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from textwrap import shorten
+from typing import Any
+
+_LONGEST_VALUE = 120
+
+
+def number_of(count: int, noun: str) -> str:
+    """Return a count with its noun, which gets an s unless there is one: `1 row`, `2,000 rows`."""
+    return f"{count:,} {noun if count == 1 else f'{noun}s'}"
+
+
+def names_of(noun: str, names: Iterable[object]) -> str:
+    """Return names after their noun, which gets an s unless there is one: `columns 'a' and 'b'`."""
+    texts = [repr(name) for name in names]
+    return f"{noun if len(texts) == 1 else f'{noun}s'} {enumerated(texts)}"
+
+
+def enumerated(texts: Sequence[str], conjunction: str = "and") -> str:
+    """Return texts as a sentence lists them: `a, b and c`."""
+    *first, last = texts or [""]
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
+
+
+def in_short(text: str, longest: int) -> str:
+    """Return a text in one line of at most so many characters, cut between two words."""
+    return shorten(text, longest, placeholder=" …")
+
+
+def readable(value: object) -> str:
+    """Return a value as people read it: `2026-01-06`, `1.50`, `'text'`, and null for None."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {readable(part)}" for name, part in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(readable, value)) + "]"
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, dt.date | dt.time | dt.timedelta | Decimal):
+        return str(value)
+    text = "null" if value is None else repr(value.item() if hasattr(value, "item") else value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def readable_row(row: Mapping[str, Any]) -> str:
+    """Return a row's columns with their values: `day=2026-01-06, n=-1`."""
+    return ", ".join(f"{name}={readable(value)}" for name, value in row.items())
