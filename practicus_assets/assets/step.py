@@ -1,8 +1,8 @@
 """One step of a table asset: its function's rows through a transaction, or its checks on what is there."""
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import Parameter, Signature, signature
 from typing import Any, get_type_hints
 
 import dagster as dg
@@ -37,6 +37,9 @@ class Step:
         io_manager_key: the resource key of its lake.
         output_required: whether each run must materialize the asset.
 
+    Raises:
+        DeclarationError: for a parameter that Dagster could not give a value.
+
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class Step:
         output_required: bool,
     ) -> None:
         self._function = function
+        self._parameters = _parameters(function)
+        self._takes_context = bool(self._parameters) and self._parameters[0].name in _CONTEXT_NAMES
         self._settings = settings
         self._contract = contract
         self._partitions_def = partitions_def
@@ -58,35 +63,26 @@ class Step:
 
     def compute(self) -> Function:
         """Return the function of the asset's op, with the parameters of the author's."""
-        try:
-            hints = get_type_hints(self._function, include_extras=True)
-        except NameError as error:
-            raise DeclarationError(
-                f"an annotation of {self._function.__qualname__} cannot be resolved: {error}.",
-                "Import the name at run time, not only for type checking.",
-            ) from error
-        parameters = [
-            parameter.replace(annotation=hints.get(name, parameter.empty), kind=_named(parameter.kind))
-            for name, parameter in inspect.signature(self._function).parameters.items()
-        ]
-        takes_context = bool(parameters) and parameters[0].name in _CONTEXT_NAMES
-        own = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        context, inputs = (parameters[0], parameters[1:]) if takes_context else (own, parameters)
-        signature = inspect.Signature([context.replace(name="context"), *inputs])
+        own = Parameter("context", Parameter.POSITIONAL_OR_KEYWORD)
+        inputs = self._parameters[1:] if self._takes_context else self._parameters
+        context = self._parameters[0] if self._takes_context else own
 
         def compute(context: Any, **values: Any) -> Iterator[Any]:
-            arguments = (context,) if takes_context else ()
-            call = partial(self._function, *arguments, **values)
+            call = partial(self._call, (context,) if self._takes_context else (), values)
             yield from self._materialize(_asset_context(context), call)
 
-        compute.__name__ = self._function.__name__
-        compute.__doc__ = self._function.__doc__
-        compute.__module__ = self._function.__module__
-        compute.__signature__ = signature  # type: ignore[attr-defined] # what inspect.signature reads
-        compute.__annotations__ = {
-            p.name: p.annotation for p in signature.parameters.values() if p.annotation is not p.empty
-        }
-        return compute
+        return self._alike(compute, [context.replace(name="context"), *inputs])
+
+    def invoke(self) -> Function:
+        """Return the function of the op that a direct call of the asset runs.
+
+        It yields what the author's function returned, be it a generator, as one output.
+        """
+
+        def invoke(*context: Any, **values: Any) -> Iterator[dg.Output[Any]]:
+            yield dg.Output(self._call(context, values))
+
+        return self._alike(invoke, self._parameters)
 
     def evaluate(self) -> Function:
         """Return the function of the op that evaluates the asset's checks alone."""
@@ -95,6 +91,22 @@ class Step:
             yield from self._evaluate(context)
 
         return evaluate
+
+    def _call(self, context: Sequence[Any], values: Mapping[str, Any]) -> Any:
+        """Call the author's function, by position where it takes a value in no other way."""
+        kinds = {name: parameter.kind for name, parameter in signature(self._function).parameters.items()}
+        by_position = [n for n in values if kinds.get(n) is Parameter.POSITIONAL_ONLY]
+        by_name = {name: value for name, value in values.items() if name not in by_position}
+        return self._function(*context, *(values[name] for name in by_position), **by_name)
+
+    def _alike(self, function: Function, parameters: Sequence[Parameter]) -> Function:
+        """Give a function the name, the documentation and the given parameters of the author's."""
+        function.__name__ = self._function.__name__
+        function.__doc__ = self._function.__doc__
+        function.__module__ = self._function.__module__
+        function.__signature__ = Signature(parameters)  # type: ignore[attr-defined] # what signature() reads
+        function.__annotations__ = {p.name: p.annotation for p in parameters if p.annotation is not p.empty}
+        return function
 
     def _materialize(self, context: dg.AssetExecutionContext, call: Callable[[], Any]) -> Iterator[Any]:
         lake = lake_of(context, self._io_manager_key)
@@ -171,9 +183,41 @@ class Step:
         yield from check_results(audits, key, scope, selected)
 
 
-def _named(kind: Any) -> Any:
-    """Return a kind of parameter that Dagster takes for an input; `**kwargs` stay what they are."""
-    return kind if kind is inspect.Parameter.VAR_KEYWORD else inspect.Parameter.POSITIONAL_OR_KEYWORD
+def _parameters(function: Function) -> list[Parameter]:
+    """Return the parameters of an author's function, with annotations that are no texts.
+
+    Each is one that Dagster takes for an input; only `**kwargs` stay what they are.
+    """
+    name = function.__qualname__
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise DeclarationError(
+            f"an annotation of {name} cannot be resolved: {error}.",
+            "Import the name at run time, not only for type checking.",
+        ) from error
+    own = list(signature(function).parameters.values())
+    for parameter in own[1:]:
+        if parameter.name in _CONTEXT_NAMES:
+            others = [other.name for other in own if other is not parameter]
+            raise DeclarationError(
+                f"{name} has the parameter {parameter.name!r}, and not as its first one.",
+                "Dagster gives the context to the first parameter: "
+                f"write def {function.__name__}({', '.join([parameter.name, *others])}).",
+            )
+    for parameter in own:
+        if parameter.kind is Parameter.VAR_POSITIONAL:
+            raise DeclarationError(
+                f"{name} takes *{parameter.name}, and inputs have names.",
+                f"Name each input, or take **{parameter.name} and declare the inputs in ins.",
+            )
+    named = Parameter.POSITIONAL_OR_KEYWORD
+    return [
+        p.replace(
+            annotation=hints.get(p.name, p.empty), kind=p.kind if p.kind is Parameter.VAR_KEYWORD else named
+        )
+        for p in own
+    ]
 
 
 def _asset_context(context: Any) -> dg.AssetExecutionContext:

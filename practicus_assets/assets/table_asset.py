@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, Unpack, cast, overload
 
 import dagster as dg
@@ -128,11 +129,15 @@ def table_asset(
         name = function.__name__
         options["op_tags"], _ = (declare(worker, op, options, name) for op in (compute, evaluate))
         assets = cast("dg.AssetsDefinition", dg.asset(**options, check_specs=specs)(compute))
-        if not specs:
-            return assets
-        return TableDefinition.of(assets, _checks_op(assets, specs, evaluate, options))
+        checks_op = _checks_op(assets, specs, evaluate, options) if specs else None
+        return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op)
 
     return decorate if compute_fn is None else decorate(compute_fn)
+
+
+def _function_op(step: Step, options: dict[str, Any]) -> dg.OpDefinition:
+    """Return the op that a direct call of the asset runs."""
+    return cast("dg.AssetsDefinition", dg.asset(**options)(step.invoke())).op
 
 
 def _checks_op(

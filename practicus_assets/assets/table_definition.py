@@ -1,42 +1,59 @@
-"""The definition of a table asset: a contract's checks run in the asset's step, alone, or not at all."""
+"""The definition of a table asset: a call runs its function; its checks run with it, alone, or not at all."""
 
 import warnings
+from collections.abc import Callable, Generator, Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 
 
 class TableDefinition(dg.AssetsDefinition):
-    """An asset with checks that need not be selected together with it.
+    """An asset that is a Delta table.
 
-    A run that selects the asset runs the whole audit, and records the checks that it selects as well. A run
-    that selects only checks has a step of its own, which has no inputs to load.
+    Called, it returns what its author's function returns, as every `dg.asset` does: no table is read or
+    written. Its checks need not be selected together with it: a run that selects the asset runs the whole
+    audit, and records the checks that it selects as well. A run that selects only checks has a step of its
+    own, which has no inputs to load.
 
     Args:
-        checks_op: the op that evaluates checks on the table as it is.
+        function_op: a function that returns the op of the author's function, which a direct call runs.
+        checks_op: the op that evaluates checks on the table as it is; None if there are no checks.
         attributes: those of `dg.AssetsDefinition`.
 
     """
 
-    def __init__(self, *, checks_op: dg.OpDefinition, **attributes: Any) -> None:
-        with warnings.catch_warnings():  # of parameters that Dagster itself passes
-            warnings.simplefilter("ignore", dg.BetaWarning)
-            warnings.simplefilter("ignore", dg.PreviewWarning)
+    def __init__(
+        self,
+        *,
+        function_op: Callable[[], dg.OpDefinition],
+        checks_op: dg.OpDefinition | None,
+        **attributes: Any,
+    ) -> None:
+        with _without_warnings():
             super().__init__(**attributes)
+        self._function_op = function_op
         self._checks_op = checks_op
 
     @classmethod
-    def of(cls, assets: dg.AssetsDefinition, checks_op: dg.OpDefinition) -> "TableDefinition":
+    def of(
+        cls,
+        assets: dg.AssetsDefinition,
+        function_op: Callable[[], dg.OpDefinition],
+        checks_op: dg.OpDefinition | None,
+    ) -> "TableDefinition":
         """Return the definition of one asset, as `dg.asset` made it, with checks that run alone."""
-        optional = {
-            name: out._replace(is_required=False)
-            for name, out in assets.op.outs.items()
-            if name in assets.node_check_specs_by_output_name
-        }
-        op = assets.op.with_replaced_properties(assets.op.name, outs={**assets.op.outs, **optional})
-        attributes = {**assets.get_attributes_dict(), "node_def": op, "can_subset": True}
-        return cls(checks_op=checks_op, **attributes)
+        attributes = assets.get_attributes_dict()
+        if checks_op is not None:
+            optional = {
+                name: out._replace(is_required=False)
+                for name, out in assets.op.outs.items()
+                if name in assets.node_check_specs_by_output_name
+            }
+            op = assets.op.with_replaced_properties(assets.op.name, outs={**assets.op.outs, **optional})
+            attributes |= {"node_def": op, "can_subset": True}
+        return cls(function_op=function_op, checks_op=checks_op, **attributes)
 
     @staticmethod
     def dagster_internal_init(**attributes: Any) -> "TableDefinition":
@@ -45,7 +62,39 @@ class TableDefinition(dg.AssetsDefinition):
 
     def get_attributes_dict(self) -> dict[str, Any]:
         """Return what a copy is made of."""
-        return {**super().get_attributes_dict(), "checks_op": self._checks_op}
+        ops = {"function_op": self._function_op, "checks_op": self._checks_op}
+        return {**super().get_attributes_dict(), **ops}
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Return what the author's function returns.
+
+        Args:
+            args: the context, where one is needed, and the values of inputs, resources and configuration, as
+                for every `dg.asset`.
+            kwargs: those of them that are given by name.
+
+        """
+        outputs = self._function_asset()(*args, **kwargs)
+        if not isinstance(outputs, Generator):  # a graph is being composed
+            return outputs
+        returned = next(outputs).value
+        if isinstance(returned, Generator):
+            return _relayed(returned, outputs)
+        _finish(outputs)
+        return returned
+
+    def _function_asset(self) -> dg.AssetsDefinition:
+        """Return an asset that is like this one, and whose op is the author's function."""
+        attributes = {
+            **super().get_attributes_dict(),
+            "node_def": self._function_op(),
+            "can_subset": False,
+            "is_subset": False,
+            "check_specs_by_output_name": {},
+            "selected_asset_check_keys": set(),
+        }
+        with _without_warnings():
+            return dg.AssetsDefinition(**attributes)
 
     def subset_for(
         self,
@@ -54,7 +103,7 @@ class TableDefinition(dg.AssetsDefinition):
     ) -> dg.AssetsDefinition:
         """Return what a job runs that selects these keys."""
         checks = (selected_asset_check_keys or set()) & self.check_keys
-        if selected_asset_keys & self.keys or not checks:
+        if selected_asset_keys & self.keys or not checks or self._checks_op is None:
             return super().subset_for(selected_asset_keys, selected_asset_check_keys)
         return dg.AssetChecksDefinition(
             keys_by_input_name=dict.fromkeys(self._checks_op.input_dict, self.key),
@@ -66,3 +115,25 @@ class TableDefinition(dg.AssetsDefinition):
             can_subset=True,
             is_subset=True,
         )
+
+
+def _relayed(items: Iterator[Any], outputs: Iterator[Any]) -> Iterator[Any]:
+    """Yield what the author's function yields; until then, Dagster keeps the context of the call bound."""
+    try:
+        yield from items
+    finally:
+        _finish(outputs)
+
+
+def _finish(outputs: Iterator[Any]) -> None:
+    for _ in outputs:
+        pass
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Hide warnings of parameters that Dagster itself passes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        yield

@@ -253,27 +253,6 @@ def test_another_io_manager_key_names_the_lake(bench: Bench, tmp_path: Any) -> N
     assert bench.metadata("copy")["delta/input_versions"] == {"orders": 0}
 
 
-def test_it_can_be_called_in_a_context_of_its_own(bench: Bench) -> None:
-    @table_asset
-    def orders() -> pd.DataFrame:
-        return ONE_ROW
-
-    @table_asset(partitions_def=DAYS, partition_by="day")
-    def daily(orders: pd.DataFrame) -> pd.DataFrame:
-        return orders
-
-    resources = {"io_manager": DeltaIOManager(root_uri=bench.root)}
-    with dg.build_asset_context(resources=resources, instance=bench.instance) as context:
-        list(orders(context))
-    with dg.build_asset_context(
-        resources=resources, instance=bench.instance, partition_key="2024-01-02"
-    ) as context:
-        (result,) = daily(context, ONE_ROW)
-    assert bench.rows("orders") == [(1,)]
-    assert bench.rows("daily") == [(date(2024, 1, 2), 1)]
-    assert result.metadata["dagster/partition_row_count"] == 1
-
-
 @pytest.mark.parametrize(
     "metadata",
     [{"partition_expr": "x"}, {"delta/mode": "replace"}, {"delta/mode": "merge", "delta/merge_keys": ["n"]}],
