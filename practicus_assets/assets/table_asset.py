@@ -69,9 +69,9 @@ def table_asset(
 ) -> dg.AssetsDefinition | Callable[[Function], dg.AssetsDefinition]:
     """Make a function that returns rows a Dagster asset that is a Delta table.
 
-    The function returns a DataFrame, a `pyarrow.Table`, any object with `__arrow_c_stream__`, or a generator
-    of record batches; its parameters are those of a `dg.asset`. The table is audited and committed in one
-    transaction inside the step.
+    The function returns a DataFrame, a `LazyFrame`, a `pyarrow.Table`, any object with `__arrow_c_stream__`,
+    a list of dicts, or a generator of chunks of rows; its parameters are those of a `dg.asset`. The table is
+    audited and committed in one transaction inside the step.
 
     Args:
         compute_fn: the author's function.

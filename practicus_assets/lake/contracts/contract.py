@@ -15,6 +15,7 @@ from practicus_assets.lake.contracts.column import Column, column_checks, refuse
 from practicus_assets.lake.contracts.rule import RowRule, TableRule, rule_check
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
+from practicus_assets.lake.rows.python_values import NO_COLUMNS
 from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.parameters import named_parameters
 from practicus_assets.wording import names_of
@@ -133,7 +134,7 @@ class Contract:
 
         """
         try:
-            reader = record_batches(data)
+            reader = record_batches(data, self.schema or NO_COLUMNS)
             self.refuse_undeclared(reader.schema.names)
             schema = reconcile(reader.schema, None, self.schema, {}, "add", all_rows=True)
             batches, first_row = [], 0

@@ -172,7 +172,8 @@ def _checked_cast(  # noqa: C901, PLR0911 a table of types
     if pa.types.is_floating(source) and pa.types.is_integer(type_):
         exact = float(_EXACT_INTEGERS[source.bit_width])
         array = array.cast(pa.float64())
-        if pc.any(pc.greater_equal(pc.abs(array), exact)).as_py() or not pc.all(pc.is_finite(array)).as_py():
+        odd = pc.or_(pc.greater_equal(pc.abs(array), exact), pc.invert(pc.is_finite(array)))
+        if pc.any(odd).as_py():
             raise pa.ArrowInvalid("an integer that a float cannot tell from its neighbour")
     if pa.types.is_integer(source) and pa.types.is_decimal(type_):
         array = array.cast(pa.decimal128(38, type_.scale))  # pyarrow refuses what might not fit, unseen

@@ -1,19 +1,23 @@
 """Frames: what authors return as streams of record batches, and streams as the frames they ask for."""
 
 import importlib
+import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
+import numpy as np
 import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch
+from practicus_assets.lake.rows.chunks import fitted, naming_chunk, typed_as
+from practicus_assets.lake.rows.polars_frames import from_lazy, is_lazy, refuse_polars_types
+from practicus_assets.lake.rows.python_values import NO_COLUMNS, from_columns, from_dicts
 
 BATCH_ROWS = 131_072
 _EXHAUSTED = object()
-_POLARS_ONLY = {"Int128", "UInt128", "Object"}
 
 
 class RowSource(ABC):
@@ -24,18 +28,21 @@ class RowSource(ABC):
         """Stream all rows."""
 
 
-def record_batches(value: Any) -> pa.RecordBatchReader:
+def record_batches(value: Any, declared: pa.Schema = NO_COLUMNS) -> pa.RecordBatchReader:
     """Return a value's rows as a stream.
 
     Args:
-        value: a pandas DataFrame, a `pyarrow.Table`, a `Snapshot`, any object with `__arrow_c_stream__`
-            (a `pyarrow.RecordBatchReader`, polars, DuckDB, arro3, …), or an iterable of record batches.
+        value: a DataFrame of pandas or polars, a polars `LazyFrame` (streamed), a `pyarrow.Table`, a dataset
+            of pyarrow, a `Snapshot`, any object with `__arrow_c_stream__` (a `pyarrow.RecordBatchReader`,
+            DuckDB, arro3, …), a list of dicts, a dict of columns, or an iterable of chunks: of any of these
+            but streams, or of rows that are dicts.
+        declared: the columns of a contract. Python values, and chunks one by one, take their types.
 
     Raises:
         SchemaMismatch: if the value is no table, or its columns are not named one by one.
 
     """
-    reader = _reader(value)
+    reader = _reader(value, declared)
     names = reader.schema.names
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
@@ -43,95 +50,142 @@ def record_batches(value: Any) -> pa.RecordBatchReader:
     return reader
 
 
-def _reader(value: Any) -> pa.RecordBatchReader:
+def _reader(value: Any, declared: pa.Schema) -> pa.RecordBatchReader:
     if isinstance(value, pa.RecordBatchReader):
         return value
     if isinstance(value, RowSource):  # its stream through Arrow's C interface would lose the class of errors
         return value.scan()
-    if "pandas" in sys.modules and isinstance(value, sys.modules["pandas"].DataFrame):
-        from practicus_assets.lake.rows.pandas_frames import from_pandas  # noqa: PLC0415 pandas is slow to load
-
-        value = from_pandas(value)
-    if isinstance(value, pa.RecordBatch):
-        value = pa.Table.from_batches([value])
-    if isinstance(value, pa.Table):
-        return value.to_reader(max_chunksize=BATCH_ROWS)
+    table = _table(value, declared)
+    if table is not None:
+        return table.to_reader(max_chunksize=BATCH_ROWS)
+    if is_lazy(value):
+        return _from_chunks(from_lazy(value, BATCH_ROWS), declared)
+    value = _scanned(value)
     if hasattr(value, "__arrow_c_stream__"):
-        _refuse_polars_types(value)
+        refuse_polars_types(value)
         try:
             return pa.RecordBatchReader.from_stream(value)
         except pa.ArrowInvalid as error:
-            raise SchemaMismatch(
-                f"the function returned no table: {error}.", "Return all its columns."
-            ) from error
-    if value is None:
-        raise SchemaMismatch("the function returned None.", "Return a table, or one without rows.")
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict, tuple)):
-        return _from_iterable(value)
-    raise SchemaMismatch(
-        f"the function returned {type(value).__module__}.{type(value).__qualname__}, which is no table.",
-        "Return a DataFrame, a pyarrow.Table, a RecordBatchReader, an object with __arrow_c_stream__, "
-        "or a generator of record batches.",
-    )
+            raise _no_table(value) from error
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, tuple, set, np.ndarray)):
+        return _from_chunks(_with_rows_together(value), declared)
+    raise _no_table(value)
 
 
-def _refuse_polars_types(value: Any) -> None:
-    """Raise SchemaMismatch for columns of a polars frame that Arrow has no type for.
+def _scanned(value: Any) -> Any:
+    """Return a dataset of pyarrow, or a scanner of one, as a stream; any other value as it is."""
+    if "pyarrow.dataset" in sys.modules:
+        dataset = sys.modules["pyarrow.dataset"]
+        if isinstance(value, dataset.Dataset):
+            value = value.scanner(batch_size=BATCH_ROWS)
+        if isinstance(value, dataset.Scanner):
+            value = value.to_reader()
+    return value
 
-    polars gives the addresses of Python objects as bytes.
-    """
-    if not type(value).__module__.startswith("polars.") or not hasattr(value, "schema"):
-        return
-    odd = [f"{name} ({dtype})" for name, dtype in value.schema.items() if _POLARS_ONLY & _dtypes(dtype)]
-    if odd:
+
+def _table(value: Any, declared: pa.Schema) -> pa.Table | None:
+    """Return a value that holds all its rows as a table; None for any other."""
+    if "pandas" in sys.modules and isinstance(value, sys.modules["pandas"].DataFrame):
+        from practicus_assets.lake.rows.pandas_frames import from_pandas  # noqa: PLC0415 pandas is slow to load
+
+        return from_pandas(value)
+    if isinstance(value, pa.Table):
+        return value
+    if isinstance(value, pa.RecordBatch):
+        return pa.Table.from_batches([value])
+    if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
+        return from_dicts(value, declared)
+    if isinstance(value, Mapping) and value:
+        return from_columns(value, declared)
+    return None
+
+
+def _from_chunks(chunks: Iterable[Any], declared: pa.Schema) -> pa.RecordBatchReader:
+    """Return chunks as one stream, whose columns are those of the first."""
+    iterator = enumerate(chunks, start=1)
+    _, first = next(iterator, (0, _EXHAUSTED))
+    if first is _EXHAUSTED:
+        return pa.RecordBatchReader.from_batches(NO_COLUMNS, [])
+    chunk = _chunk(1, first, declared)
+    schema = typed_as(chunk.schema, declared)
+
+    def stream() -> Iterator[pa.RecordBatch]:
+        first_row = chunk.num_rows
+        yield from fitted(1, chunk, schema, 0).to_batches(max_chunksize=BATCH_ROWS)
+        for number, item in iterator:
+            table = _chunk(number, item, declared)
+            yield from fitted(number, table, schema, first_row).to_batches(max_chunksize=BATCH_ROWS)
+            first_row += table.num_rows
+
+    return pa.RecordBatchReader.from_batches(schema, stream())
+
+
+def _chunk(number: int, item: Any, declared: pa.Schema) -> pa.Table:
+    """Return one chunk as a table."""
+    with naming_chunk(number):
+        table = _table(item, declared)
+        if table is not None:
+            return table
+        if is_lazy(item):
+            item = item.collect()
+        refuse_polars_types(item)
+        if hasattr(item, "__arrow_c_array__") and not hasattr(item, "__arrow_c_stream__"):
+            return pa.Table.from_batches([pa.record_batch(item)])
+        if hasattr(item, "__arrow_c_stream__") and not isinstance(item, pa.Array | pa.ChunkedArray):
+            return pa.table(item)
         raise SchemaMismatch(
-            f"the columns {odd} are of types that Arrow does not have.",
-            "Cast them: 128-bit integers to Decimal(38, 0), objects to what they hold.",
+            f"it is {_kind(item)}.", "Yield DataFrames, Arrow tables or record batches, or lists of dicts."
         )
 
 
-def _dtypes(dtype: Any) -> set[str]:
-    """Return the names of a polars dtype and of those inside of it."""
-    inner = [getattr(dtype, name) for name in ("inner", "key", "value") if hasattr(dtype, name)]
-    inner += [field.dtype for field in getattr(dtype, "fields", ())]
-    return {str(dtype.base_type()), *(name for part in inner for name in _dtypes(part))}
+def _with_rows_together(items: Iterable[Any]) -> Iterator[Any]:
+    """Yield the items, but rows that come one by one, as dicts, as lists of many."""
+    rows: list[Any] = []
+    for item in items:
+        if isinstance(item, Mapping):
+            rows.append(item)
+            if len(rows) < BATCH_ROWS:
+                continue
+        if rows:
+            yield rows
+            rows = []
+        if not isinstance(item, Mapping | list) or item:  # a list of no rows says nothing of the columns
+            yield item
+    if rows:
+        yield rows
 
 
-def _from_iterable(batches: Iterable[Any]) -> pa.RecordBatchReader:
-    iterator = iter(batches)
-    first = next(iterator, _EXHAUSTED)
-    if first is _EXHAUSTED:
-        return pa.RecordBatchReader.from_batches(pa.schema([]), [])
-
-    def stream(schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        yield from _batches_of(first)
-        for number, item in enumerate(iterator, start=2):
-            for batch in _batches_of(item):
-                if not batch.schema.equals(schema):
-                    raise SchemaMismatch(
-                        f"batch {number} has the columns {_shown(batch.schema)}, the first {_shown(schema)}.",
-                        "Give all batches one schema.",
-                    )
-                yield batch
-
-    schema = first.schema if isinstance(first, pa.Table) else _batches_of(first)[0].schema
-    return pa.RecordBatchReader.from_batches(schema, stream(schema))
-
-
-def _batches_of(item: Any) -> list[pa.RecordBatch]:
-    if isinstance(item, pa.RecordBatch):
-        return [item]
-    if isinstance(item, pa.Table):
-        return list(item.to_batches(max_chunksize=BATCH_ROWS))
-    if hasattr(item, "__arrow_c_array__"):
-        return [pa.record_batch(item)]
-    raise SchemaMismatch(
-        f"the function yielded {type(item).__module__}.{type(item).__qualname__}.", "Yield record batches."
+def _no_table(value: Any) -> SchemaMismatch:
+    """Return the error for a value that is no table, with the line to write instead."""
+    if value is None:
+        return SchemaMismatch(
+            "the function returned None.",
+            "Return a table, or one without rows; where nothing new is to leave the table as it is, declare "
+            "output_required=False.",
+        )
+    advice = (
+        "Return a DataFrame, a LazyFrame, a pyarrow.Table, a RecordBatchReader, an object with "
+        "__arrow_c_stream__, a list of dicts, or a generator of chunks."
     )
+    if type(value).__name__ == "Series":
+        advice = 'Write series.to_frame("name"), with the name of the column.'
+    elif isinstance(value, tuple):
+        advice = "Return one table; of several chunks, a list. (A comma at the end of a line makes a tuple.)"
+    elif isinstance(value, str | os.PathLike):
+        advice = f"To return what a file holds, read it: pl.scan_parquet({str(value)!r}), for one."
+    elif isinstance(value, np.ndarray):
+        advice = "Name its columns: pd.DataFrame(array, columns=[…])."
+    elif isinstance(value, Mapping):
+        advice = "For a table without rows, return [] or an empty DataFrame."
+    elif isinstance(value, pa.Array | pa.ChunkedArray):
+        advice = 'Name its column: pa.table({"name": array}).'
+    return SchemaMismatch(f"the function returned {_kind(value)}, which is no table.", advice)
 
 
-def _shown(schema: pa.Schema) -> str:
-    return "{" + ", ".join(f"{field.name}: {field.type}" for field in schema) + "}"
+def _kind(value: Any) -> str:
+    module = type(value).__module__
+    name = type(value).__qualname__
+    return f"a {name}" if module == "builtins" else f"a {module}.{name}"
 
 
 def read_as(reader: pa.RecordBatchReader, annotation: Any) -> Any:

@@ -1,7 +1,5 @@
 """pandas DataFrames to Arrow tables and back, so that no value and no type changes on the way."""
 
-import datetime as dt
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ import pyarrow.compute as pc
 from pandas.arrays import ArrowExtensionArray
 
 from practicus_assets.errors import SchemaMismatch
+from practicus_assets.lake.rows.python_values import refuse_mixed
 
 _NULLABLE = {
     pa.bool_(): pd.BooleanDtype(),
@@ -98,7 +97,7 @@ def _to_arrow(name: str, column: "pd.Series[Any]") -> pa.Array | pa.ChunkedArray
     try:
         array = pa.array(column, from_pandas=True)
         if column.dtype == object:
-            _refuse_mixed(column, array.type)
+            refuse_mixed(column, array.type)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise SchemaMismatch(
             f"column {name!r} of dtype {column.dtype} is no Arrow column.",
@@ -106,37 +105,6 @@ def _to_arrow(name: str, column: "pd.Series[Any]") -> pa.Array | pa.ChunkedArray
             f"{error}.",
         ) from error
     return array
-
-
-def _refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:  # noqa: C901 a table of mixtures
-    """Raise ValueError for Python objects that pyarrow would change in silence to fit the type it chose."""
-    is_date, is_timestamp = pa.types.is_date(type_), pa.types.is_timestamp(type_)
-    if not (
-        is_date
-        or is_timestamp
-        or pa.types.is_floating(type_)
-        or pa.types.is_binary(type_)
-        or pa.types.is_nested(type_)
-    ):
-        return
-    for value in values:
-        if value is None or value is pd.NaT:
-            continue
-        if is_date and isinstance(value, dt.datetime):
-            raise ValueError(f"{value!r} is among dates")
-        if is_timestamp and isinstance(value, dt.datetime) and (value.tzinfo is None) != (type_.tz is None):
-            raise ValueError(f"{value!r} is among times of type {type_}")
-        if is_timestamp and getattr(value, "nanosecond", 0):
-            raise ValueError(f"{value!r} is finer than microseconds")
-        if pa.types.is_binary(type_) and isinstance(value, str):
-            raise ValueError(f"{value!r} is among bytes")
-        if pa.types.is_floating(type_) and isinstance(value, bool | np.bool_):
-            raise ValueError(f"{value!r} is among numbers")
-        if isinstance(value, Mapping) and pa.types.is_struct(type_):
-            for item in type_:
-                _refuse_mixed([value.get(item.name)], item.type)
-        elif pa.types.is_list(type_) and getattr(value, "dtype", None) in (None, np.dtype(object)):
-            _refuse_mixed(value, type_.value_type)
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:

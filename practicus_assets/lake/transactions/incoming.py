@@ -9,6 +9,7 @@ from practicus_assets.errors import OutOfScope, SchemaMismatch
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.values import can_partition, is_null
 from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
+from practicus_assets.lake.rows.python_values import NO_COLUMNS
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.lake.transactions.attempt import Attempt
@@ -33,7 +34,7 @@ class IncomingRows:
 
     def __init__(self, attempt: Attempt, data: Any) -> None:
         self._attempt = attempt
-        self._reader = self._with_columns(record_batches(data))
+        self._reader = self._with_columns(record_batches(data, self._declared()))
         self.schema = self._reconciled(self._reader.schema)
         self.bounds = attempt.scope.on(self.schema)
 
@@ -46,6 +47,11 @@ class IncomingRows:
                 rows = batch.slice(start, BATCH_ROWS)
                 yield conformed(rows, self.schema, constants, first_row + start)
             first_row += batch.num_rows
+
+    def _declared(self) -> pa.Schema:
+        """Return the contract's columns, without those of the scope, which are filled in where they lack."""
+        declared = self._attempt.contract.schema or NO_COLUMNS
+        return pa.schema([field for field in declared if field.name not in self._attempt.scope.columns])
 
     def _with_columns(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
         """Give an empty stream, which could not say its columns, those of the table or of the contract."""

@@ -1,0 +1,137 @@
+"""Python values as Arrow: lists of dicts and dicts of columns, none of whose values changes on the way."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from practicus_assets.errors import SchemaMismatch
+
+_LISTED = (list, tuple, range, np.ndarray, pa.Array, pa.ChunkedArray)
+NO_COLUMNS = pa.schema([])
+
+
+def from_dicts(rows: Sequence[Mapping[Any, Any]], columns: pa.Schema = NO_COLUMNS) -> pa.Table:
+    """Return rows that are dicts as a table; a key that a dict lacks is null.
+
+    Args:
+        rows: the rows, at least one.
+        columns: the columns that a contract declares, which the table has in any case.
+
+    Raises:
+        SchemaMismatch: for a key that is no string, or values that share no Arrow type.
+
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    _refuse_odd_names(names)
+    types = {field.name: field.type for field in columns}
+    arrays = {
+        name: _array(name, [row.get(name) for row in rows], types.get(name)) for name in {**types, **names}
+    }
+    return pa.table(arrays)
+
+
+def from_columns(columns: Mapping[Any, Any], declared: pa.Schema = NO_COLUMNS) -> pa.Table:
+    """Return a dict of columns as a table.
+
+    Args:
+        columns: the values of each column, by its name.
+        declared: the columns that a contract declares.
+
+    Raises:
+        SchemaMismatch: if they are no columns of one length, or values of a column share no Arrow type.
+
+    """
+    _refuse_odd_names(columns)
+    single = [name for name, values in columns.items() if not _is_listed(values)]
+    if single:
+        raise SchemaMismatch(
+            f"the function returned a dict whose {single[0]!r} is no list of values.",
+            "Of one row, return [row]; of columns, return a dict with a list for each.",
+        )
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise SchemaMismatch(f"the columns have different lengths: {lengths}.", "Give all one length.")
+    types = {field.name: field.type for field in declared}
+    return pa.table({name: _column(name, values, types.get(name)) for name, values in columns.items()})
+
+
+def refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:  # noqa: C901 a table of mixtures
+    """Raise ValueError for Python objects that pyarrow would change in silence to fit the type it chose."""
+    is_date, is_timestamp = pa.types.is_date(type_), pa.types.is_timestamp(type_)
+    if not (
+        is_date
+        or is_timestamp
+        or pa.types.is_floating(type_)
+        or pa.types.is_binary(type_)
+        or pa.types.is_nested(type_)
+    ):
+        return
+    for value in values:
+        if value is None or type(value).__name__ == "NaTType":  # pandas', which need not be loaded
+            continue
+        if is_date and isinstance(value, dt.datetime):
+            raise ValueError(f"{value!r} is among dates")
+        if is_timestamp and isinstance(value, dt.datetime) and (value.tzinfo is None) != (type_.tz is None):
+            raise ValueError(f"{value!r} is among times of type {type_}")
+        if is_timestamp and getattr(value, "nanosecond", 0):
+            raise ValueError(f"{value!r} is finer than microseconds")
+        if pa.types.is_binary(type_) and isinstance(value, str):
+            raise ValueError(f"{value!r} is among bytes")
+        if pa.types.is_floating(type_) and isinstance(value, bool | np.bool_):
+            raise ValueError(f"{value!r} is among numbers")
+        if isinstance(value, Mapping) and pa.types.is_struct(type_):
+            for item in type_:
+                refuse_mixed([value.get(item.name)], item.type)
+        elif pa.types.is_list(type_) and getattr(value, "dtype", None) in (None, np.dtype(object)):
+            refuse_mixed(value, type_.value_type)
+
+
+def _refuse_odd_names(names: Iterable[Any]) -> None:
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise SchemaMismatch(f"the keys {odd[:5]} are not strings.", "Name the columns by strings.")
+
+
+def _is_listed(values: Any) -> bool:
+    return isinstance(values, _LISTED) or type(values).__name__ == "Series"
+
+
+def _column(name: str, values: Any, declared: pa.DataType | None) -> pa.Array | pa.ChunkedArray:
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    return _array(name, values, declared)
+
+
+def _array(name: str, values: Any, declared: pa.DataType | None) -> pa.Array | pa.ChunkedArray:
+    """Return a column of Python values, of the type that they have."""
+    try:
+        if declared is not None and pa.types.is_map(declared):  # a dict of its own is a struct
+            return _maps(values, declared)
+        try:
+            array = pa.array(values)
+        except pa.ArrowInvalid:
+            if not any(isinstance(value, Decimal) for value in values):
+                raise
+            # to pyarrow, an integer before a decimal says how many digits there are
+            array = pa.array([Decimal(value) if type(value) is int else value for value in values])
+        refuse_mixed(values, array.type)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        raise SchemaMismatch(
+            f"column {name!r} has values that are no Arrow column.",
+            "Give all its values one type.",
+            f"{error}.",
+        ) from error
+    return array
+
+
+def _maps(values: Sequence[Any], declared: pa.DataType) -> pa.Array:
+    pairs = [list(value.items()) if isinstance(value, Mapping) else value for value in values]
+    array = pa.array(pairs, declared)
+    for value, stored in zip(pairs, array.to_pylist(), strict=True):
+        if value is not None and [tuple(pair) for pair in value] != stored:
+            raise ValueError(f"{value!r} would be {stored!r}")
+    return array
