@@ -14,7 +14,8 @@ from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split
-from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
+from practicus_assets.lake.rows.fingerprint import Fingerprint, same_rows
+from practicus_assets.lake.rows.hashes import hash_rows
 from practicus_assets.lake.upkeep.origins import Origin, origins
 
 
@@ -126,10 +127,13 @@ def _compared(
         text = f"the lake has no rows, and Dagster has {believed or 'some'} in version {version}."
         yield Drift("missing", partition, text, repairable=True)
     elif origin is not None and origin.version > version:
-        if origin.fingerprint is not None and origin.fingerprint == identity(event)[0]:
+        same = same_rows(origin.fingerprint or "", identity(event)[0])
+        if same:
             return  # the same rows again
         who = f"run {origin.record.run_id}" if origin.record is not None else "another writer"
         text = f"{who} changed it as version {origin.version}, and Dagster has version {version}."
+        if same is None and origin.fingerprint and identity(event)[0]:
+            text += " Their fingerprints are by different algorithms, so the rows may be the same."
         yield Drift("changed", partition, text, repairable=True)
 
 

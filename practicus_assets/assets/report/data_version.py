@@ -7,6 +7,7 @@ import dagster as dg
 from practicus_assets.assets.report.names import DATA_VERSION_TAG, FINGERPRINT
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
+from practicus_assets.lake.rows.fingerprint import same_rows
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import Mode
 
@@ -18,7 +19,7 @@ def data_version(
 
     A partition that was materialized among others carries their common data version; materializing it alone
     keeps that one if its rows are the same, and assets downstream stay fresh. Appended rows always give a new
-    one.
+    one, and so do rows whose recorded fingerprint is by another algorithm.
     """
     appended = dg.DataVersion(f"{commit.fingerprint}@{commit.version}")
     if mode == "append" and commit.changed:
@@ -29,7 +30,7 @@ def data_version(
     [common] = versions if len(versions) == 1 else [None]
     if mode == "append":  # of no rows
         return dg.DataVersion(common) if common is not None else appended
-    equal = all(before[partition][0] == rows for partition, rows in commit.fingerprints.items())
+    equal = all(same_rows(before[partition][0], rows) for partition, rows in commit.fingerprints.items())
     return dg.DataVersion(common if equal and common else commit.fingerprint)
 
 

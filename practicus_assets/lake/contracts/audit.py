@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
 from practicus_assets.lake.contracts.check import Check, Severity, rows_parameter
 from practicus_assets.lake.rows.distinct import counted
-from practicus_assets.lake.rows.fingerprint import Hashes, hash_rows
 from practicus_assets.lake.rows.frames import read_as, record_batches
+from practicus_assets.lake.rows.hashes import Hashes, hash_rows
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS, shown
 
 Rescan = Callable[[Sequence[str] | None], pa.RecordBatchReader]

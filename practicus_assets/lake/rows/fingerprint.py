@@ -1,88 +1,68 @@
-"""Fingerprints of rows: 64 bits a row, added up so that the order of rows does not matter."""
+"""Fingerprints of rows: their number and two sums of their hashes, whatever their order.
 
-from collections.abc import Sequence
-from functools import cache
-from typing import Any
+A fingerprint is written with the number of its algorithm, for ever: `3e8-<32 hexadecimal digits>-2` is one
+of 1,000 rows by algorithm 2. The first algorithm was written without a number.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+from practicus_assets.lake.rows.hashes import Hashes, hash_rows, mixed
+from practicus_assets.lake.rows.pandas_hashes import pandas_hashes
 
-_NULL = np.uint64(0x9E3779B97F4A7C15)
-_MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
-_SECOND_LANE = np.uint64(0xA0761D6478BD642F)
+_SECOND_SUM = np.uint64(0xA0761D6478BD642F)
 _LIMIT = 1 << 64
+_HASHES: Mapping[int, Callable[[pa.RecordBatch, Sequence[str]], Hashes]] = {1: pandas_hashes, 2: hash_rows}
+_NEWEST = max(_HASHES)
 
 
-def hash_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Hashes:
-    """Return one hash a row, of these columns' values; the order of columns does not matter."""
-    total = np.zeros(batch.num_rows, dtype=np.uint64)
-    for column in columns:
-        total += _mixed(_hash_values(batch.column(column)) ^ _seed(column))
-    return _mixed(total)
+class Fingerprint:
+    """A running fingerprint of a multiset of rows.
+
+    Equal rows give equal fingerprints. Rows that differ give equal ones by accident with a probability of
+    about 2**-64; nothing is promised against somebody who looks for a collision.
+
+    Args:
+        algorithm: the number of the algorithm; the newest by default.
+
+    """
+
+    def __init__(self, algorithm: int = _NEWEST) -> None:
+        self.rows = 0
+        self._algorithm = algorithm
+        self._first = 0
+        self._second = 0
+
+    @classmethod
+    def alike(cls, recorded: str) -> "Fingerprint | None":
+        """Return a fingerprint of no rows by a recorded one's algorithm; None if this release lacks it."""
+        algorithm = _algorithm(recorded)
+        return cls(algorithm) if algorithm in _HASHES else None
+
+    def add(self, hashes: Hashes) -> None:
+        """Add rows by their hashes, which are those of the fingerprint's algorithm."""
+        self.rows += len(hashes)
+        self._first = (self._first + int(hashes.sum(dtype=np.uint64))) % _LIMIT
+        self._second = (self._second + int(mixed(hashes ^ _SECOND_SUM).sum(dtype=np.uint64))) % _LIMIT
+
+    def add_rows(self, batch: pa.RecordBatch, columns: Sequence[str]) -> None:
+        """Add rows by these columns."""
+        self.add(_HASHES[self._algorithm](batch, columns))
+
+    def merge(self, other: "Fingerprint") -> None:
+        """Add the rows that another fingerprint of the same algorithm has seen."""
+        self.rows += other.rows
+        self._first = (self._first + other._first) % _LIMIT  # noqa: SLF001 of the same class
+        self._second = (self._second + other._second) % _LIMIT  # noqa: SLF001
+
+    def __str__(self) -> str:
+        text = f"{self.rows:x}-{self._first:016x}{self._second:016x}"
+        return text if self._algorithm == 1 else f"{text}-{self._algorithm}"
 
 
-@cache
-def _seed(column: str) -> np.uint64:
-    """Return what tells a column's values from equal ones of another column."""
-    return np.uint64(_hash_array(np.array([column], dtype=object))[0])
-
-
-def _hash_array(values: Any) -> Hashes:
-    from pandas.util import hash_array  # noqa: PLC0415 a program that only reads does not need pandas
-
-    hashes: Hashes = hash_array(values)
-    return hashes
-
-
-def _mixed(hashes: Hashes) -> Hashes:
-    """Spread each bit over all others (a multiply-xorshift round, twice)."""
-    for _ in range(2):
-        hashes = (hashes ^ (hashes >> np.uint64(32))) * _MULTIPLIER
-    return hashes ^ (hashes >> np.uint64(32))
-
-
-def _hash_values(array: pa.Array) -> Hashes:
-    type_ = array.type
-    if pa.types.is_null(type_):
-        return np.full(len(array), _NULL)
-    if pa.types.is_dictionary(type_):
-        array = array.dictionary_decode()
-        type_ = array.type
-    if pa.types.is_floating(type_):
-        array = pc.if_else(pc.is_nan(array), pa.scalar(float("nan"), type_), array)
-        values = pc.fill_null(array, 0).cast(pa.float64()).to_numpy(zero_copy_only=False).view(np.uint64)
-    elif pa.types.is_boolean(type_):
-        values = pc.fill_null(array, False).cast(pa.uint8()).to_numpy().astype(np.uint64)  # noqa: FBT003 a fill value
-    elif pa.types.is_integer(type_):
-        values = pc.fill_null(array, 0).to_numpy().astype(np.int64, copy=False).view(np.uint64)
-    elif pa.types.is_date(type_):
-        values = pc.fill_null(array.cast(pa.int32()), 0).to_numpy().astype(np.int64).view(np.uint64)
-    elif pa.types.is_timestamp(type_):
-        values = pc.fill_null(array.cast(pa.int64()), 0).to_numpy().view(np.uint64)
-    else:
-        values = _as_objects(array)
-    hashes: Hashes = _hash_array(values)
-    return (
-        np.where(array.is_null().to_numpy(zero_copy_only=False), _NULL, hashes)
-        if array.null_count
-        else hashes
-    )
-
-
-def _as_objects(array: pa.Array) -> Any:
-    """Return values as text or bytes; nested ones by what Python writes for them."""
-    if pa.types.is_decimal(array.type):
-        array = array.cast(pa.string())
-    elif (
-        pa.types.is_nested(array.type)
-        or pa.types.is_binary(array.type)
-        or pa.types.is_large_binary(array.type)
-    ):
-        return np.array([repr(value) for value in array.to_pylist()], dtype=object)
-    return array.to_numpy(zero_copy_only=False)
+EMPTY = str(Fingerprint())  # of no rows
 
 
 def rows_of(fingerprint: str) -> int:
@@ -90,28 +70,21 @@ def rows_of(fingerprint: str) -> int:
     return int(fingerprint.partition("-")[0], 16)
 
 
-class Fingerprint:
-    """A running fingerprint of a set of rows: how many, and two sums of their hashes."""
+def same_rows(one: str, other: str) -> bool | None:
+    """Return whether two written fingerprints are of the same rows; None if they cannot tell.
 
-    def __init__(self) -> None:
-        self.rows = 0
-        self._first = 0
-        self._second = 0
-
-    def add(self, hashes: Hashes) -> None:
-        """Add rows by their hashes."""
-        self.rows += len(hashes)
-        self._first = (self._first + int(hashes.sum(dtype=np.uint64))) % _LIMIT
-        self._second = (self._second + int(_mixed(hashes ^ _SECOND_LANE).sum(dtype=np.uint64))) % _LIMIT
-
-    def merge(self, other: "Fingerprint") -> None:
-        """Add the rows that another fingerprint has seen."""
-        self.rows += other.rows
-        self._first = (self._first + other._first) % _LIMIT  # noqa: SLF001 of the same class
-        self._second = (self._second + other._second) % _LIMIT  # noqa: SLF001
-
-    def __str__(self) -> str:
-        return f"{self.rows:x}-{self._first:016x}{self._second:016x}"
+    Fingerprints by two algorithms only tell that numbers of rows differ, or that there are no rows. So does
+    an empty text, which is no fingerprint, not even that.
+    """
+    if not one or not other:
+        return None
+    if rows_of(one) != rows_of(other):
+        return False
+    if _algorithm(one) == _algorithm(other):
+        return one == other
+    return True if not rows_of(one) else None
 
 
-EMPTY = str(Fingerprint())  # of no rows
+def _algorithm(fingerprint: str) -> int:
+    *_, number = f"{fingerprint}-1".split("-")[:3]
+    return int(number)

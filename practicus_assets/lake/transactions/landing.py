@@ -14,7 +14,8 @@ from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.values import split
-from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
+from practicus_assets.lake.rows.fingerprint import Fingerprint
+from practicus_assets.lake.rows.hashes import hash_rows
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit_window import CommitWindow
 from practicus_assets.lake.transactions.pauses import pauses

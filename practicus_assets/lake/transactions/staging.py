@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.delta.table_folder import FolderWriter, ParquetSink
 from practicus_assets.lake.partitions.values import folder
-from practicus_assets.lake.rows.fingerprint import Fingerprint, Hashes
+from practicus_assets.lake.rows.fingerprint import Fingerprint
+from practicus_assets.lake.rows.hashes import Hashes
 from practicus_assets.lake.transactions.staged import StagedFile, Values, delete_files
 
 _BUFFERED_BYTES = 256 << 20  # over all partitions, before the largest buffer is written

@@ -19,7 +19,8 @@ from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split
-from practicus_assets.lake.rows.fingerprint import EMPTY, Fingerprint, hash_rows
+from practicus_assets.lake.rows.fingerprint import EMPTY, Fingerprint
+from practicus_assets.lake.rows.hashes import hash_rows
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.rows.schema import conformed
 from practicus_assets.lake.transactions.attempt import Attempt

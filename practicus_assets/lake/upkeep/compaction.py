@@ -24,7 +24,7 @@ from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import UPKEEP, UpkeepRecord
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.values import is_null
-from practicus_assets.lake.rows.fingerprint import hash_rows
+from practicus_assets.lake.rows.hashes import hash_rows
 from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.staging import Staging
 from practicus_assets.lake.transactions.swap import removal

@@ -12,6 +12,7 @@ from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.recorded import RecordedCondition, RecordedScope
+from practicus_assets.lake.rows.fingerprint import same_rows
 from practicus_assets.lake.upkeep.diff import Diff, diff_versions
 
 
@@ -69,9 +70,9 @@ def _mismatch(table: Table, read: InputVersion, released: int) -> str:
         return "the table was deleted and created again in between"
     if read.version == released:
         return ""
-    fingerprints = {_fingerprint(table, version) for version in (read.version, released)}
-    if None not in fingerprints:
-        return "its rows differ" if len(fingerprints) > 1 else ""
+    same = same_rows(_fingerprint(table, read.version), _fingerprint(table, released))
+    if same is not None:
+        return "" if same else "its rows differ"
     try:
         return _differing(diff_versions(table, read.version, released, samples=0, within=read.scope))
     except (VersionGone, UnsupportedTable) as error:
@@ -80,13 +81,13 @@ def _mismatch(table: Table, read: InputVersion, released: int) -> str:
         return f"the two cannot be compared ({error.problem.rstrip('.')})"
 
 
-def _fingerprint(table: Table, version: int) -> str | None:
-    """Return the fingerprint of all rows at a version, where the newest commit that changed any wrote all."""
+def _fingerprint(table: Table, version: int) -> str:
+    """Return the fingerprint of all rows at a version; empty unless its newest change wrote all of them."""
     newest = next((entry for entry in entries(table, version) if entry.changes_rows), None)
     record = newest.record if newest is not None else None
     if record is None or record.mode == "append" or not record.scope.is_whole_table:
-        return None
-    return record.fingerprint or None
+        return ""
+    return record.fingerprint
 
 
 def _differing(diff: Diff) -> str:

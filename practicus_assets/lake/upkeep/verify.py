@@ -14,7 +14,7 @@ from practicus_assets.lake.delta.log_files import LOG, LogFolder
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
-from practicus_assets.lake.rows.fingerprint import Fingerprint, hash_rows
+from practicus_assets.lake.rows.fingerprint import Fingerprint, same_rows
 from practicus_assets.lake.upkeep.contents import Contents
 from practicus_assets.lake.upkeep.origins import origins
 from practicus_assets.lake.upkeep.progress import Progress, unseen
@@ -171,24 +171,34 @@ class _Files:
         problems = []
         for key, origin in origins(self._table, self._version, self._scope, self._schema).items():
             now = str(self._fingerprints.get(key, Fingerprint()))
-            if origin.fingerprint in {None, now} or self._as_of(origin.version, key) == origin.fingerprint:
+            committed = origin.fingerprint
+            if (
+                committed is None
+                or same_rows(committed, now)
+                or self._is_as_of(origin.version, key, committed)
+            ):
                 continue
             text = f"its rows have the fingerprint {now}, and version {origin.version} committed "
-            text += f"{origin.fingerprint}."
+            text += f"{committed}."
             problems.append(TableProblem("content", key, text, "Materialize it again, or roll it back."))
         return problems
 
-    def _as_of(self, version: int, key: str) -> str | None:
-        """Return a partition's fingerprint over the columns that the table had when it was committed."""
+    def _is_as_of(self, version: int, key: str, committed: str) -> bool:
+        """Whether a partition's rows are those of a fingerprint, which may be by an older algorithm.
+
+        Only the columns count that the table had when the fingerprint was committed.
+        """
+        fingerprint = Fingerprint.alike(committed)
+        if fingerprint is None:
+            return True  # a newer release's: nothing is known
         try:
             names = self._table.open(version).schema.names
-            fingerprint = Fingerprint()
             for file in self._files[key]:
                 for batch in read_file(self._table, file, self._schema, names):
-                    fingerprint.add(hash_rows(batch, names))
+                    fingerprint.add_rows(batch, names)
         except (PracticusAssetsError, KeyError):
-            return None  # a file that cannot be read is a problem of its own
-        return str(fingerprint)
+            return False  # a file that cannot be read is a problem of its own
+        return str(fingerprint) == committed
 
     def _footer(self, file: DataFile) -> Contents:
         with self._table.parquet(file.path) as parquet:
@@ -202,7 +212,7 @@ class _Files:
         for batch in read_file(self._table, file, self._schema):
             actual.add(batch, file)
             if key is not None:
-                self._fingerprints.setdefault(key, Fingerprint()).add(hash_rows(batch, self._schema.names))
+                self._fingerprints.setdefault(key, Fingerprint()).add_rows(batch, self._schema.names)
         return actual
 
     def _key(self, file: DataFile) -> str | None:

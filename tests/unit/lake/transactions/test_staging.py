@@ -17,7 +17,7 @@ from practicus_assets.errors import StoreFailed
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import split
-from practicus_assets.lake.rows.fingerprint import hash_rows
+from practicus_assets.lake.rows.hashes import hash_rows
 from practicus_assets.lake.transactions import staging as staging_module
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.staging import Staging

@@ -22,7 +22,7 @@ from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.releases import publish
 from practicus_assets.lake.upkeep.retention import remove, unneeded_files
 from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
-from tests.kit import partitions, table_of, write
+from tests.kit import as_of_an_older_release, partitions, table_of, write
 
 MARCH, APRIL = "2024-03", "2024-04"
 
@@ -127,6 +127,19 @@ def test_a_whole_table_that_goes_back_has_the_inputs_of_its_rows(tmp_path: Path)
     with pytest.raises(ReleaseRefused, match="version 2 of down was computed from version 0 of up"):
         publish(str(tmp_path), "mixed", {"up": 1, "down": 2})
     publish(str(tmp_path), "older", {"up": 0, "down": 2})
+
+
+def test_rows_of_two_releases_are_compared_themselves_and_not_by_their_fingerprints(tmp_path: Path) -> None:
+    up, down = (Table.at(str(tmp_path), [name]) for name in ("up", "down"))
+    Transaction(up).write(table_of("x", 1))
+    who = Provenance(inputs=[InputVersion("up", 0, up.open().id)])
+    Transaction(down, provenance=who).write(table_of("x", 1))
+    as_of_an_older_release(up, 0, table_of("x", 1))
+    Transaction(up).write(table_of("x", 1).to_reader())
+    publish(str(tmp_path), "the same rows", {"up": 1, "down": 0})
+    Transaction(up).write(table_of("x", 2))
+    with pytest.raises(ReleaseRefused, match="its rows differ"):
+        publish(str(tmp_path), "others", {"up": 2, "down": 0})
 
 
 def test_an_input_that_was_deleted_and_created_again_is_refused(lake: Lake) -> None:

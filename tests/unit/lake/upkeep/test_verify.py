@@ -8,12 +8,13 @@ import pytest
 from deltalake import write_deltalake
 
 from practicus_assets.errors import TableNotFound
+from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import checkpoint
 from practicus_assets.lake.upkeep.verify import Verification, verify_files
 from tests import kit
-from tests.kit import partitions
+from tests.kit import as_of_an_older_release, partitions
 
 SCOPE = partitions("a", "b")
 
@@ -114,6 +115,15 @@ def test_rows_that_are_not_those_that_were_committed_are_found_when_rows_are_rea
 def test_a_column_that_came_later_is_no_change_of_older_partitions(filled: Table) -> None:
     write(filled, "b", 8, later=["y"])
     assert verify_files(filled, SCOPE, rows=True).problems == ()
+
+
+def test_rows_are_compared_with_a_fingerprint_that_an_older_release_recorded(filled: Table) -> None:
+    rows = Snapshot.of(filled, scope=partitions("a")).to_arrow()
+    as_of_an_older_release(filled, 0, rows)
+    assert verify_files(filled, SCOPE, rows=True).problems == ()
+    as_of_an_older_release(filled, 0, rows.slice(1))
+    [problem] = verify_files(filled, SCOPE, rows=True).problems
+    assert (problem.kind, problem.subject) == ("content", "a")
 
 
 def test_a_hole_in_the_log_and_a_damaged_entry_are_found(filled: Table) -> None:
