@@ -23,6 +23,7 @@ class AssetOptions(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     tags: Mapping[str, str] | None
     description: str | None
+    check_specs: Sequence[dg.AssetCheckSpec] | None
     config_schema: Any
     required_resource_keys: AbstractSet[str] | None
     resource_defs: Mapping[str, object] | None
@@ -43,7 +44,6 @@ class AssetOptions(TypedDict, total=False):
 
 
 NOT_TAKEN = {
-    "check_specs": "Declare rules in the contract, or write a @dg.asset_check.",
     "dagster_type": "Declare columns and rules in the contract, which takes pandera models too.",
     "io_manager_def": "Give the DeltaIOManager as a resource, and its name as io_manager_key.",
     "is_virtual": "Declare a view as a dg.AssetSpec: a table asset is materialized.",

@@ -5,15 +5,17 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import dagster as dg
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from practicus_assets.assets.output import warn_of_owned
 from practicus_assets.assets.report.materialization import commit_metadata
 from practicus_assets.assets.report.names import COLUMNS
-from practicus_assets.assets.runs import pinned, provenance_of, step_of
+from practicus_assets.assets.runs import added_metadata, pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, did_you_mean, naming
 from practicus_assets.lake.delta.root import resolved
@@ -120,16 +122,20 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         transaction = Transaction(table, scope, options, provenance=provenance)
         warn_of_properties(context.log, table, transaction)
         commit = transaction.write(obj)
-        context.add_output_metadata(
-            commit_metadata(
-                table,
-                Snapshot.of(table, commit.version, scope),
-                commit,
-                None,
-                provenance.input_versions,
-                preview_rows=self.sample_rows,
-            )
+        metadata = commit_metadata(
+            table,
+            Snapshot.of(table, commit.version, scope),
+            commit,
+            None,
+            provenance.input_versions,
+            preview_rows=self.sample_rows,
         )
+        context.add_output_metadata(metadata)
+        added = {*(context.output_metadata or {}), *added_metadata(context, context.asset_key)}
+        replaced = warn_of_owned(added, metadata, partial(context.log.warning, "%s: %s", table.name))
+        step = step_of(context)
+        if replaced and step is not None:
+            step.add_asset_metadata(replaced, context.asset_key)  # after what the function added so
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Return the table, or the partitions that map to the run's, as the parameter's annotation asks."""

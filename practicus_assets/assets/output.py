@@ -1,86 +1,181 @@
 """Output: the rows that an author's function returned or yielded, and what it says of them to Dagster."""
 
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.author_checks import AuthorChecks
+from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG
 from practicus_assets.errors import DataRefused
 
-_NOTHING = object()
+NOTHING = object()
+"""What a function returned that leaves the table as it is."""
+
 _NO_VALUE: Any = dg.MaterializeResult().value  # how Dagster says that there is none
+_OWN_TAGS = {DATA_VERSION_TAG, CODE_VERSION_TAG}
 
 
-@dataclass(frozen=True)
 class Output:
-    """What a function returned.
+    """What a function says of its rows to Dagster: all of it once its rows are read and it has ended.
+
+    Args:
+        key: the asset's key.
+        checks: the checks that the author declared.
+        required: whether each run must materialize the asset, as `output_required` says. If not, a function
+            that yields nothing, or returns None, leaves the table as it is.
 
     Attributes:
-        rows: a table or a stream, as `record_batches` takes it.
         metadata: entries that the author adds to those of the materialization.
         tags: tags that the author adds to the materialization.
-        rest: the function's generator, if it yielded the rows as one `dg.Output` or `dg.MaterializeResult`.
+        data_version: the author's data version; None if there is none.
+        events: observations and the like that the function yielded.
+        check_results: the results of the author's checks.
 
     """
 
-    rows: Any
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    rest: Iterator[Any] | None = None
+    def __init__(self, key: dg.AssetKey, checks: AuthorChecks, *, required: bool) -> None:
+        self._key = key
+        self._checks = checks
+        self._required = required
+        self._rest: Iterator[Any] = iter(())
+        self.metadata: Mapping[str, Any] = {}
+        self.tags: Mapping[str, str] = {}
+        self.data_version: dg.DataVersion | None = None
+        self.events: list[Any] = []
+        self.check_results: list[dg.AssetCheckResult] = []
+
+    def rows_of(self, returned: Any) -> Any:
+        """Return the rows, as a table or a stream; `NOTHING` if the table is to stay as it is.
+
+        Args:
+            returned: what the function returned: rows, rows inside a `dg.Output` or a `dg.MaterializeResult`,
+                or a generator of one of these two or of chunks of rows, with events and check results
+                between them. After the chunks may come a `dg.MaterializeResult` without a value.
+
+        Raises:
+            AuditFailed: if a blocking check of the author failed.
+            DataRefused: if there are no rows, or rows twice, or a declared check without a result.
+
+        """
+        if isinstance(returned, Generator):
+            return self._rows_of_generator(returned)
+        if returned is None and not self._required:
+            return NOTHING
+        rows = self._described(returned) if _is_result(returned) else returned
+        self._checks.refuse_missing(self.check_results)
+        return rows
 
     def finish(self) -> None:
         """Run the function to its end, once the rows are committed.
 
         Raises:
-            DataRefused: if it yields anything more.
+            DataRefused: if it yields rows, or gave no result of a check that is declared.
 
         """
-        for event in self.rest or ():
+        for item in self._rest:
+            if not self._takes(item):
+                raise DataRefused(
+                    f"the function yielded {type(item).__qualname__} after its rows, which are committed.",
+                    "Yield the rows once.",
+                )
+        self._checks.refuse_missing(self.check_results)
+
+    def _rows_of_generator(self, items: Generator[Any, None, None]) -> Any:
+        for item in items:
+            if self._takes(item):
+                self._checks.refuse_failed(self.check_results)
+            elif _is_result(item):
+                self._rest = items
+                return self._described(item)
+            else:
+                return self._stream(item, items)
+        if self._required:
+            self._checks.refuse_missing(self.check_results)
+        return iter(()) if self._required else NOTHING
+
+    def _stream(self, first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+        """Yield chunks of rows, and keep what comes between and after them."""
+        yield first
+        ended = False
+        for item in rest:
+            if self._takes(item):
+                self._checks.refuse_failed(self.check_results)
+            elif not ended and isinstance(item, dg.MaterializeResult) and item.value is _NO_VALUE:
+                self._describe(item)
+                ended = True
+            elif ended or _is_result(item):
+                raise DataRefused(
+                    f"the function yielded {type(item).__qualname__} after its rows.",
+                    "Yield chunks of rows, and after them at most one dg.MaterializeResult without a value.",
+                )
+            else:
+                yield item
+        self._checks.refuse_missing(self.check_results)
+
+    def _takes(self, item: Any) -> bool:
+        """Keep an event or the result of a check; return False for what is neither."""
+        if isinstance(item, dg.AssetCheckResult):
+            self.check_results.append(self._checks.named(item))
+            return True
+        if isinstance(item, dg.AssetMaterialization) and item.asset_key == self._key:
             raise DataRefused(
-                f"the function yielded {type(event).__qualname__} after its rows, which are committed.",
-                "Yield the rows once.",
+                f"the function yielded an AssetMaterialization of {self._key.to_user_string()} itself.",
+                "Leave it out: the commit is the materialization. Metadata go into a dg.MaterializeResult.",
             )
+        if isinstance(item, dg.AssetMaterialization | dg.AssetObservation | dg.ExpectationResult):
+            self.events.append(item)
+            return True
+        return False
+
+    def _described(self, result: Any) -> Any:
+        """Return the rows inside a result, and keep what it says of them."""
+        if result.value is _NO_VALUE:
+            raise DataRefused(
+                f"the function returned a {type(result).__qualname__} without rows.",
+                "Give it the table as value.",
+            )
+        self._describe(result)
+        return result.value
+
+    def _describe(self, result: Any) -> None:
+        named = result.asset_key if isinstance(result, dg.MaterializeResult) else None
+        if named not in (None, self._key):
+            raise DataRefused(
+                f"the MaterializeResult is of {named.to_user_string()}.",
+                f"Leave out its asset_key: this is {self._key.to_user_string()}.",
+            )
+        self.metadata, self.tags = result.metadata or {}, result.tags or {}
+        self.data_version = result.data_version
+        if isinstance(result, dg.MaterializeResult):
+            self.check_results += map(self._checks.named, result.check_results or ())
+            self._checks.refuse_failed(self.check_results)
 
 
-def output_of(returned: Any, *, required: bool) -> Output | None:
-    """Return what a function returned; None if there is nothing to commit.
+def without_owned_tags(tags: Mapping[str, str], warn: Callable[[str], None]) -> dict[str, str]:
+    """Return an author's tags without those that Dagster and the transaction set, of which a warning says."""
+    own = sorted(_OWN_TAGS & set(tags))
+    if own:
+        warn(f"the tags {own} of the function are left out: a materialization has its own")
+    return {name: value for name, value in tags.items() if name not in own}
+
+
+def warn_of_owned(
+    authored: Iterable[str], own: Mapping[str, Any], warn: Callable[[str], None]
+) -> dict[str, Any]:
+    """Warn of an author's metadata in the place of which the transaction's are shown; return these.
 
     Args:
-        returned: what the function returned: rows, rows inside a `dg.Output` or a `dg.MaterializeResult`,
-            or a generator of record batches or of one of these two.
-        required: whether each run must materialize the asset, as `output_required` says. If not, a function
-            that yields nothing, or returns None, leaves the table as it is.
-
-    Raises:
-        DataRefused: if the function says what only the transaction can know.
+        authored: the names of the author's entries.
+        own: the entries of the transaction.
+        warn: the function that takes the warning.
 
     """
-    if returned is None and not required:
-        return None
-    if not isinstance(returned, Generator):
-        return _unwrapped(returned, None)
-    first = next(returned, _NOTHING)
-    if first is _NOTHING:
-        return Output(returned) if required else None
-    if isinstance(first, dg.Output | dg.MaterializeResult):
-        return _unwrapped(first, returned)
-    return Output(_continued(first, returned))
+    replaced = {name: own[name] for name in sorted(set(authored) & set(own))}
+    if replaced:
+        warn(f"the metadata {list(replaced)} of the function are left out: the transaction's are shown")
+    return replaced
 
 
-def _continued(first: Any, rest: Generator[Any, None, None]) -> Iterator[Any]:
-    yield first
-    yield from rest
-
-
-def _unwrapped(value: Any, rest: Iterator[Any] | None) -> Output:
-    if not isinstance(value, dg.Output | dg.MaterializeResult):
-        return Output(value)
-    kind = type(value).__qualname__
-    if value.value is _NO_VALUE:
-        raise DataRefused(f"the function returned a {kind} without rows.", "Give it the table as value.")
-    if value.data_version is not None:
-        raise DataRefused(f"the {kind} names a data version.", "Leave it out: it is computed from the rows.")
-    if isinstance(value, dg.MaterializeResult) and value.check_results:
-        raise DataRefused(f"the {kind} has check results.", "Declare rules in the contract.")
-    return Output(value.value, value.metadata or {}, value.tags or {}, rest)
+def _is_result(value: Any) -> bool:
+    return isinstance(value, dg.Output | dg.MaterializeResult)

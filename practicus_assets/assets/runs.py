@@ -34,6 +34,16 @@ def step_of(context: Context) -> Any:
         return None
 
 
+def added_metadata(context: dg.AssetExecutionContext | dg.OutputContext, key: dg.AssetKey) -> set[str]:
+    """Return the names of the metadata that a function added to its context."""
+    step = step_of(context)
+    if step is None:
+        return set()
+    assets = step.job_def.asset_layer.get_assets_def_for_node(step.node_handle)
+    names = [assets.get_output_name_for_asset_key(key)] if assets is not None else []
+    return {*step.get_asset_metadata(key), *(n for name in names for n in step.get_output_metadata(name))}
+
+
 def provenance_of(
     context: Context, key: dg.AssetKey, code_version: str | None = None, *, once: bool = False
 ) -> Provenance:

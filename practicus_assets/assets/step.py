@@ -7,12 +7,13 @@ from typing import Any, get_type_hints
 
 import dagster as dg
 
+from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.io_manager import lake_of, warn_of_properties
-from practicus_assets.assets.output import output_of
+from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
 from practicus_assets.assets.report.checks import audit_snapshot, check_results
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
-from practicus_assets.assets.runs import partition_keys, provenance_of, step_of
+from practicus_assets.assets.runs import added_metadata, partition_keys, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import AuditFailed, DeclarationError, LossyValues, SchemaMismatch, naming
 from practicus_assets.lake.contracts.audit import schema_failure
@@ -34,6 +35,7 @@ class Step:
         settings: how the table is stored.
         contract: what the table promises.
         partitions_def: the asset's partitions; None if it has none.
+        author_specs: the checks that the function gives results of.
         io_manager_key: the resource key of its lake.
         output_required: whether each run must materialize the asset.
 
@@ -49,6 +51,7 @@ class Step:
         contract: Contract | None,
         partitions_def: dg.PartitionsDefinition[Any] | None,
         *,
+        author_specs: Sequence[dg.AssetCheckSpec],
         io_manager_key: str,
         output_required: bool,
     ) -> None:
@@ -58,6 +61,7 @@ class Step:
         self._settings = settings
         self._contract = contract
         self._partitions_def = partitions_def
+        self._author_specs = author_specs
         self._io_manager_key = io_manager_key
         self._output_required = output_required
 
@@ -121,6 +125,8 @@ class Step:
             context, key, spec.code_version, once=self._settings.options.mode == "append"
         )
         selected = _selected_checks(context)
+        checks = AuthorChecks(self._author_specs, selected)
+        of_contract = selected - checks.keys
         transaction = Transaction(
             table,
             scope,
@@ -129,25 +135,35 @@ class Step:
             provenance=provenance,
         )
         warn_of_properties(context.log, table, transaction)
-        commit, output = transaction.landed, None
+        warn = partial(context.log.warning, "%s: %s", table.name)
+        output = Output(key, checks, required=self._output_required)
+        commit = transaction.landed
         if commit is None:
-            with naming(table.name, str(scope), nothing_written=True):
-                output = output_of(call(), required=self._output_required)
-            if output is None:
-                context.log.info("%s: the function made no rows, so the table stays as it is", table.name)
-                return
             try:
-                commit = transaction.write(output.rows)
-            except AuditFailed as error:
-                yield from check_results(error.results, key, scope, selected)
-                raise
-            except (SchemaMismatch, LossyValues) as error:
-                if self._contract is not None:
+                with naming(table.name, str(scope), nothing_written=True):
+                    rows = output.rows_of(call())
+                if rows is NOTHING:
+                    context.log.info("%s: the function made no rows, so the table stays as it is", table.name)
+                    yield from (*output.events, *checks.recorded(output.check_results))
+                    return
+                staged = transaction.stage(rows)
+                commit = transaction.commit(staged, further=audits(output.check_results))
+            except Exception as error:
+                yield from (*output.events, *checks.recorded(output.check_results))
+                if isinstance(error, AuditFailed):
+                    yield from check_results(error.results, key, scope, of_contract)
+                elif isinstance(error, SchemaMismatch | LossyValues) and self._contract is not None:
                     failures = schema_failure(self._contract.checks, error)
-                    yield from check_results(failures, key, scope, selected)
+                    yield from check_results(failures, key, scope, of_contract)
                 raise
             with naming(table.name, str(scope)):
                 output.finish()
+            results = [
+                *check_results(commit.audits, key, scope, of_contract),
+                *checks.recorded(output.check_results),
+            ]
+        else:
+            results = check_results(commit.audits, key, scope, selected)
         snapshot = Snapshot.of(table, commit.version, scope)
         metadata = commit_metadata(
             table, snapshot, commit, self._contract, provenance.input_versions, preview_rows=lake.sample_rows
@@ -155,18 +171,32 @@ class Step:
         if len(scope.keys) > 1:
             for partition, entries in partition_metadata(snapshot, commit).items():
                 context.add_asset_metadata(entries, key, partition)
+        replaced = warn_of_owned({*output.metadata, *added_metadata(context, key)}, metadata, warn)
+        if replaced and step_of(context) is not None:
+            context.add_asset_metadata(replaced, key)  # after what the function added in the same way
+        yield from output.events
         yield dg.MaterializeResult(
             asset_key=key,
-            metadata={**(output.metadata if output is not None else {}), **metadata},
-            tags=output.tags if output is not None else None,
-            data_version=data_version(context.instance, key, commit, self._settings.options.mode),
-            check_results=check_results(commit.audits, key, scope, selected),
+            metadata={**output.metadata, **metadata},
+            tags=without_owned_tags(output.tags, warn) or None,
+            data_version=output.data_version
+            or data_version(context.instance, key, commit, self._settings.options.mode),
+            check_results=results,
         )
 
     def _evaluate(self, context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        assert self._contract is not None
-        selected = context.selected_asset_check_keys
-        [key] = {check.asset_key for check in selected}
+        authored = {spec.key for spec in self._author_specs}
+        selected = context.selected_asset_check_keys - authored
+        [key] = {check.asset_key for check in context.selected_asset_check_keys}
+        left_out = sorted(check.name for check in context.selected_asset_check_keys & authored)
+        if self._contract is None or not selected:
+            raise DeclarationError(
+                f"the checks {left_out} of {key.to_user_string()} come from its function, so they cannot run "
+                "alone.",
+                "Materialize the asset.",
+            )
+        if left_out:
+            context.log.warning("%s: its function alone runs the checks %s", key.to_user_string(), left_out)
         table = lake_of(context, self._io_manager_key).table(key)
         keys = partition_keys(self._partitions_def, context.run.tags, context.instance)
         with naming(table.name):

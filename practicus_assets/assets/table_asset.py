@@ -4,7 +4,7 @@ import ast
 import hashlib
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Unpack, cast, overload
 
@@ -116,12 +116,15 @@ def table_asset(
         schema = {COLUMN_SCHEMA: table_schema(declared, promised)} if declared is not None else {}
         options["metadata"] = {**schema, **(options.get("metadata") or {}), **settings.metadata()}
         options.setdefault("code_version", _code_version(function))
-        specs = check_specs(promised, _key(function, options))
+        rules = check_specs(promised, _key(function, options))
+        author_specs = _author_specs(options.pop("check_specs", None), rules)
+        specs = [*rules, *author_specs]
         step = Step(
             function,
             settings,
             promised,
             options.get("partitions_def"),
+            author_specs=author_specs,
             io_manager_key=options["io_manager_key"],
             output_required=options.get("output_required", True),
         )
@@ -133,6 +136,19 @@ def table_asset(
         return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op)
 
     return decorate if compute_fn is None else decorate(compute_fn)
+
+
+def _author_specs(
+    declared: Iterable[dg.AssetCheckSpec] | None, rules: Sequence[dg.AssetCheckSpec]
+) -> list[dg.AssetCheckSpec]:
+    """Return the checks of an author, none of which has the name of a rule of the contract."""
+    author_specs = list(declared or ())
+    doubled = sorted({spec.name for spec in author_specs} & {rule.name for rule in rules})
+    if doubled:
+        raise DeclarationError(
+            f"check_specs has the names {doubled}, which are rules of the contract.", "Rename them."
+        )
+    return author_specs
 
 
 def _function_op(step: Step, options: dict[str, Any]) -> dg.OpDefinition:

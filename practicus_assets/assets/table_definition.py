@@ -44,15 +44,17 @@ class TableDefinition(dg.AssetsDefinition):
         checks_op: dg.OpDefinition | None,
     ) -> "TableDefinition":
         """Return the definition of one asset, as `dg.asset` made it, with checks that run alone."""
-        attributes = assets.get_attributes_dict()
-        if checks_op is not None:
-            optional = {
-                name: out._replace(is_required=False)
-                for name, out in assets.op.outs.items()
-                if name in assets.node_check_specs_by_output_name
-            }
-            op = assets.op.with_replaced_properties(assets.op.name, outs={**assets.op.outs, **optional})
-            attributes |= {"node_def": op, "can_subset": True}
+        optional = {
+            name: out._replace(is_required=False)
+            for name, out in assets.op.outs.items()
+            if name in assets.node_check_specs_by_output_name
+        }
+        op = assets.op.with_replaced_properties(assets.op.name, outs={**assets.op.outs, **optional})
+        attributes = {
+            **assets.get_attributes_dict(),
+            "node_def": op,
+            "can_subset": bool(optional),
+        }
         return cls(function_op=function_op, checks_op=checks_op, **attributes)
 
     @staticmethod

@@ -1,12 +1,13 @@
 """The checks of a contract run with the asset, without it, or not at all."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 import pytest
 
-from practicus_assets import Column, Contract, DeltaIOManager, Worker, table_asset
+from practicus_assets import Column, Contract, DeclarationError, DeltaIOManager, Worker, table_asset
 from tests.integration.bench import Bench, checks, errors
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-11")
@@ -146,3 +147,122 @@ def test_the_step_of_checks_alone_gets_the_worker_of_the_asset(bench: Bench) -> 
     assert op.name == "orders_checks"
     assert op.tags["practicus/worker"] == orders.op.tags["practicus/worker"]
     assert (op.pool, op.retry_policy) == ("small", dg.RetryPolicy(max_retries=3))
+
+
+# --- checks whose results the function gives ---------------------------------------------------------------
+
+WHOLE = dg.AssetCheckSpec("whole", asset="orders", blocking=True)
+PLAIN = dg.AssetCheckSpec("plain", asset="orders")
+
+
+def authored(*results: dg.AssetCheckResult, how: str = "result", contract: Contract | None = None) -> Any:
+    """Return an asset of one row, with two checks whose results its function gives."""
+
+    @table_asset(check_specs=[WHOLE, PLAIN], contract=contract)
+    def orders() -> Iterator[Any]:
+        if how == "result":
+            yield dg.MaterializeResult(value=pd.DataFrame({"n": [1]}), check_results=results)
+        elif how == "before":
+            yield from (*results, pd.DataFrame({"n": [1]}))
+        elif how == "between":
+            yield from (pd.DataFrame({"n": [1]}), *results, pd.DataFrame({"n": [2]}))
+        else:
+            yield from (dg.Output(pd.DataFrame({"n": [1]})), *results)
+
+    return orders
+
+
+def outcome(name: str, *, passed: bool = True, **options: Any) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(check_name=name, passed=passed, **options)
+
+
+@pytest.mark.parametrize("how", ["result", "between", "after"])
+def test_results_of_the_function_are_recorded_beside_those_of_the_contract(bench: Bench, how: str) -> None:
+    contract = Contract({"n": Column("int64", minimum=0)})
+    asset = authored(outcome("whole"), outcome("plain", passed=False), how=how, contract=contract)
+    recorded = checks(bench.run([asset]))
+    assert {name: check.passed for name, check in recorded.items()} == {
+        "whole": True,
+        "plain": False,
+        "schema": True,
+        "n_minimum": True,
+    }
+    assert bench.exists("orders")
+
+
+@pytest.mark.parametrize("how", ["result", "before", "between"])
+def test_a_blocking_check_of_the_function_that_fails_keeps_the_rows_from_the_table(
+    bench: Bench, how: str
+) -> None:
+    result = bench.run([authored(outcome("whole", passed=False, description="2 of 3"), how=how)], fails=True)
+    assert "orders: checks of the function failed: whole: 2 of 3. Fix the data or the check." in errors(
+        result
+    )
+    assert "Nothing was written." in errors(result)
+    assert not checks(result)["whole"].passed
+    assert not bench.exists("orders")
+    assert bench.materializations("orders") == 0
+
+
+def test_a_check_that_warns_or_fails_after_the_commit_keeps_nothing(bench: Bench) -> None:
+    warned = outcome("whole", passed=False, severity=dg.AssetCheckSeverity.WARN)
+    bench.run([authored(warned, outcome("plain"))])
+    assert bench.version("orders") == 0
+    late = bench.run([authored(outcome("whole", passed=False), outcome("plain"), how="after")], fails=True)
+    assert not checks(late)["whole"].passed
+    assert bench.materializations("orders") == 2
+
+
+@pytest.mark.parametrize("how", ["before", "between"])
+def test_a_declared_check_without_a_result_is_refused_before_the_commit(bench: Bench, how: str) -> None:
+    message = errors(bench.run([authored(outcome("whole"), how=how)], fails=True))
+    assert "declares the checks ['plain'] in check_specs, and gave no result of them" in message
+    assert "dg.AssetCheckResult(check_name='plain', passed=…)" in message
+    assert not bench.exists("orders")
+
+
+def test_a_result_of_a_check_that_is_not_declared_is_refused_with_the_nearest_name(bench: Bench) -> None:
+    message = errors(bench.run([authored(outcome("hole"))], fails=True))
+    assert "a check 'hole'; check_specs declares ['plain', 'whole']. Did you mean whole?" in message
+    assert not bench.exists("orders")
+
+
+def test_checks_of_the_function_may_be_left_out_and_still_block(bench: Bench) -> None:
+    select = dg.AssetSelection.assets("orders").without_checks()
+    good = bench.run([authored(outcome("whole"), outcome("plain"))], select=select)
+    assert not checks(good)
+    bench.run([authored(outcome("whole", passed=False))], select=select, fails=True)
+    assert bench.version("orders") == 0
+
+
+def test_a_retry_reports_the_results_of_the_attempt_that_committed(bench: Bench) -> None:
+    @table_asset(check_specs=[WHOLE], retry_policy=dg.RetryPolicy(max_retries=1))
+    def orders() -> Iterator[Any]:
+        yield outcome("whole")
+        yield dg.Output(pd.DataFrame({"n": [1]}))
+        raise OSError("after the commit")
+
+    result = bench.run([orders])
+    assert checks(result)["whole"].passed
+    assert bench.metadata("orders")["delta/outcome"] == "committed by an earlier attempt"
+
+
+def test_checks_of_the_function_cannot_run_alone_and_those_of_the_contract_can(bench: Bench) -> None:
+    contract = Contract({"n": Column("int64", minimum=0)})
+    both = authored(outcome("whole"), outcome("plain"), contract=contract)
+    bench.run([both])
+    alone = bench.run([both], select=dg.AssetSelection.checks_for_assets("orders"))
+    assert set(checks(alone)) == {"schema", "n_minimum"}
+    for asset in (both, authored(outcome("whole"), outcome("plain"))):
+        result = bench.run([asset], select=dg.AssetSelection.checks(WHOLE.key), fails=True)
+        assert "['whole'] of orders come from its function, so they cannot run alone" in errors(result)
+    assert bench.version("orders") == 0
+
+
+def test_a_check_of_the_function_named_like_a_rule_is_refused() -> None:
+    with pytest.raises(DeclarationError, match=r"check_specs has the names \['n_minimum'\]"):
+        table_asset(
+            name="orders",
+            contract=Contract({"n": Column("int64", minimum=0)}),
+            check_specs=[dg.AssetCheckSpec("n_minimum", asset="orders")],
+        )(lambda: None)

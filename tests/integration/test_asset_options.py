@@ -1,6 +1,7 @@
 """A table asset takes what `dg.asset` takes: each option means what it means there, or is refused by name."""
 
 import inspect
+import logging
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -136,21 +137,85 @@ def test_a_function_ends_after_its_rows_are_committed(bench: Bench) -> None:
     assert ended == [[(1,)]]
 
 
-@pytest.mark.parametrize(
-    ("result", "says"),
-    [
-        (dg.MaterializeResult(), "a MaterializeResult without rows"),
-        (dg.Output(ONE_ROW, data_version=dg.DataVersion("1")), "names a data version"),
-        (
-            dg.MaterializeResult(value=ONE_ROW, check_results=[dg.AssetCheckResult(passed=True)]),
-            "check results",
-        ),
-    ],
-)
-def test_a_function_cannot_say_what_the_transaction_finds_out(bench: Bench, result: Any, says: str) -> None:
+@pytest.mark.parametrize("kind", [dg.Output, dg.MaterializeResult])
+def test_an_author_may_say_the_data_version(bench: Bench, kind: Any) -> None:
     @table_asset
     def orders() -> Any:
-        return result
+        return kind(value=ONE_ROW, data_version=dg.DataVersion("mine"))
+
+    bench.run([orders])
+    assert bench.data_version("orders") == "mine"
+
+
+def entries_in_results(context: dg.AssetExecutionContext) -> Any:
+    return dg.MaterializeResult(value=ONE_ROW, metadata={"mine": 1, "delta/version": 7, "dagster/uri": "x"})
+
+
+def entries_in_the_context(context: dg.AssetExecutionContext) -> pd.DataFrame:
+    context.add_output_metadata({"mine": 1, "delta/version": 7})
+    context.add_asset_metadata({"dagster/uri": "x"})
+    return ONE_ROW
+
+
+@pytest.mark.parametrize("function", [entries_in_results, entries_in_the_context])
+@pytest.mark.parametrize("decorate", [table_asset, dg.asset])
+def test_metadata_that_the_transaction_owns_are_its_own_and_a_warning_names_them(
+    bench: Bench, caplog: pytest.LogCaptureFixture, function: Any, decorate: Any
+) -> None:
+    bench.run([decorate(name="orders")(function)])
+    shown = bench.metadata("orders")
+    assert (shown["mine"], shown["delta/version"], shown["dagster/uri"]) == (1, 0, f"{bench.root}/orders")
+    events = bench.instance.all_logs(bench.instance.get_runs()[0].run_id)
+    warnings = [event.user_message for event in events if event.level == logging.WARNING]
+    [warning] = [text for text in warnings if "metadata" in text]
+    assert "orders: the metadata ['dagster/uri', 'delta/version'] of the function are left out" in warning
+
+
+def test_tags_that_tell_stale_assets_are_not_the_authors(bench: Bench) -> None:
+    @table_asset
+    def orders() -> Any:
+        return dg.Output(ONE_ROW, tags={"tier": "1", "dagster/code_version": "x"})
+
+    bench.run([orders])
+    tags = bench.event("orders").tags or {}
+    assert tags["tier"] == "1"
+    assert tags["dagster/code_version"] != "x"
+
+
+def test_events_may_be_yielded_beside_chunks_of_rows_and_a_result_after_them(bench: Bench) -> None:
+    @table_asset(check_specs=[dg.AssetCheckSpec("whole", asset="orders")])
+    def orders() -> Iterator[Any]:
+        yield dg.AssetObservation("source", metadata={"files": 2})
+        yield ONE_ROW
+        yield dg.AssetMaterialization("elsewhere")
+        yield [{"n": 2}]
+        yield dg.MaterializeResult(metadata={"files": 2}, check_results=[dg.AssetCheckResult(passed=True)])
+
+    result = bench.run([orders])
+    assert bench.rows("orders") == [(1,), (2,)]
+    assert bench.metadata("orders")["files"] == 2
+    assert bench.materializations("elsewhere") == 1
+    assert steps(result, dg.DagsterEventType.ASSET_OBSERVATION) == {"orders"}
+    assert checks(result)["whole"].passed
+
+
+@pytest.mark.parametrize(
+    ("results", "says"),
+    [
+        ([dg.MaterializeResult()], "a MaterializeResult without rows"),
+        ([dg.MaterializeResult(asset_key="other", value=ONE_ROW)], "the MaterializeResult is of other"),
+        ([dg.AssetMaterialization("orders"), ONE_ROW], "an AssetMaterialization of orders itself"),
+        ([ONE_ROW, dg.Output(ONE_ROW)], "yielded Output after its rows"),
+        ([ONE_ROW, dg.MaterializeResult(), ONE_ROW], "yielded DataFrame after its rows"),
+        ([dg.AssetCheckResult(passed=True), ONE_ROW], "a check without a name; check_specs declares []"),
+    ],
+)
+def test_what_cannot_be_meant_beside_rows_is_refused_before_the_commit(
+    bench: Bench, results: list[Any], says: str
+) -> None:
+    @table_asset
+    def orders() -> Iterator[Any]:
+        yield from results
 
     message = errors(bench.run([orders], fails=True))
     assert says in message
@@ -165,6 +230,22 @@ def test_rows_that_are_yielded_twice_fail_the_step(bench: Bench) -> None:
         yield dg.Output(ONE_ROW)
 
     assert "yielded Output after its rows, which are committed" in errors(bench.run([orders], fails=True))
+
+
+@pytest.mark.parametrize("how", ["output", "result", "chunks"])
+def test_a_plain_asset_takes_what_a_table_asset_takes(bench: Bench, how: str) -> None:
+    @dg.asset
+    def orders():  # noqa: ANN202 Dagster would ask for the annotation of an Output
+        rows = [{"n": 1}, {"n": 2}]
+        return {
+            "output": dg.Output(rows, metadata={"mine": 1}),
+            "result": dg.MaterializeResult(value=pd.DataFrame(rows), metadata={"mine": 1}),
+            "chunks": dg.Output((chunk for chunk in [pd.DataFrame(rows)]), metadata={"mine": 1}),
+        }[how]
+
+    bench.run([orders])
+    assert bench.rows("orders") == [(1,), (2,)]
+    assert bench.metadata("orders")["mine"] == 1
 
 
 # --- the other options that change what a run does -----------------------------------------------------

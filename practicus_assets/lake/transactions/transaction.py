@@ -143,13 +143,14 @@ class Transaction:
             keys = merge.seen if merge is not None else ()
             return replace(staged, merge_keys=keys, is_stream=not isinstance(data, Sized))
 
-    def commit(self, *parts: Staged) -> Commit:
+    def commit(self, *parts: Staged, further: Sequence[AuditResult] = ()) -> Commit:
         """Audit what was staged as a whole, and commit it at once.
 
         Without a commit its files are deleted, unless another process may commit them: then maintenance does.
 
         Args:
             parts: what `stage` returned, in this process or in others; each part once.
+            further: the results of checks beside the contract, which are recorded with its rules.
 
         Raises:
             DeclarationError: if a part is given twice, or was staged for another attempt; its files stay.
@@ -175,6 +176,7 @@ class Transaction:
                     staged = Staged.merged([staged, *kept])
                 fingerprints = self._fingerprints(staged)
                 audits = self._audited(staged, {key: f.rows for key, f in fingerprints.items()})
+                audits += further
             except BaseException as error:
                 self.discard(*kept, *(part for part in parts if not part.is_shared))
                 if isinstance(error, DataRefused):  # whoever commits these parts is refused
