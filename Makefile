@@ -4,11 +4,14 @@ ROUNDS ?= 1
 TESTERS ?= auto
 LAKE := $(CURDIR)/.demo/lake
 
-.PHONY: demo ui test quick faults check acceptance cluster lock clean
+.PHONY: demo help ui test quick faults check acceptance cluster lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
 	@$(BIN)/python -W ignore -m pipelines.demo
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 ui: .venv/demo.ready  ## open Dagster on the demo's lake, at http://localhost:3000
 	@mkdir -p .demo/dagster

@@ -1,33 +1,19 @@
 """Code locations: where definitions come from, named as Dagster's own commands name them.
 
 They are read from the same options, files and settings as `dagster dev` reads them, in the same order.
+Nothing is imported, Dagster neither, so that a command that names none is refused at once.
 """
 
-import importlib
-import importlib.util
-import inspect
 import os
-import sys
 import tomllib
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-
-import dagster as dg
-import yaml
 
 from practicus_assets.errors import DeclarationError, did_you_mean
 
-
-def _none() -> dg.Definitions:
-    return dg.Definitions()
-
-
-_DEFINITIONS_FUNCTION = type(dg.definitions(_none))
 _KINDS = {"python_module": "module_name", "python_package": "package_name", "python_file": "relative_path"}
 
 
@@ -51,20 +37,6 @@ class CodeLocation:
     file: str = ""
     attribute: str = ""
     executable: str = ""
-
-    def definitions(self) -> dg.Definitions:
-        """Import the definitions.
-
-        Raises:
-            DeclarationError: if there is no such module or file, or it has several definitions.
-
-        """
-        with warnings.catch_warnings():  # about the author's use of Dagster, which dagster dev shows
-            warnings.simplefilter("ignore", dg.BetaWarning)
-            warnings.simplefilter("ignore", dg.PreviewWarning)
-            _import_from(self.folder)
-            module = _imported_file(Path(self.file)) if self.file else _imported_module(self.module)
-            return _definitions(module, self.attribute)
 
 
 def code_locations(
@@ -127,30 +99,6 @@ def selected(locations: Sequence[CodeLocation], name: str | None) -> CodeLocatio
     return locations[names.index(name)]
 
 
-def definitions(
-    module_name: str | None = None,
-    python_file: str | None = None,
-    workspace: str | None = None,
-    working_directory: str | None = None,
-    location: str | None = None,
-) -> dg.Definitions:
-    """Import the definitions of one code location.
-
-    Args:
-        module_name: see `code_locations`, as for the next three.
-        python_file: see there.
-        workspace: see there.
-        working_directory: see there.
-        location: the code location's name; needed where a workspace has several.
-
-    Raises:
-        DeclarationError: if they are not found, or there are several and none is named.
-
-    """
-    locations = code_locations(module_name, python_file, workspace, working_directory)
-    return selected(locations, location).definitions()
-
-
 def _named(
     folder: Path, module_name: str | None, python_file: str | None, workspace: str | None
 ) -> Iterator[CodeLocation]:
@@ -189,6 +137,8 @@ def _of_project(folder: Path) -> Iterator[CodeLocation]:
 
 
 def _of_workspace(path: Path) -> Iterator[CodeLocation]:
+    import yaml  # noqa: PLC0415 half as slow as click, and most commands are given -m or -f
+
     try:
         entries = (yaml.safe_load(path.read_text()) or {}).get("load_from", ())
     except (OSError, yaml.YAMLError) as error:
@@ -219,54 +169,3 @@ def _of_entry(path: Path, entry: Mapping[str, Any]) -> CodeLocation:
         attribute=attribute,
         executable=target.get("executable_path", ""),
     )
-
-
-def _imported_module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise DeclarationError(
-            f"there is no module {name!r} here.", "Give -m the name that dagster is started with."
-        ) from None
-
-
-def _imported_file(path: Path) -> ModuleType:
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    if specification is None or specification.loader is None or not path.exists():
-        raise DeclarationError(f"there is no Python file {path}.", "Fix -f, or the workspace.")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[path.stem] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-def _import_from(folder: str) -> None:
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-
-
-def _definitions(module: ModuleType, attribute: str) -> dg.Definitions:
-    if attribute:
-        value = getattr(module, attribute, None)
-        value = value() if isinstance(value, _DEFINITIONS_FUNCTION) else value
-        if not isinstance(value, dg.Definitions):
-            raise DeclarationError(
-                f"the module {module.__name__} has no Definitions named {attribute!r}.",
-                "Fix the workspace's attribute.",
-            )
-        return value
-    members = [value for _, value in inspect.getmembers(module)]
-    functions = [value for value in members if isinstance(value, _DEFINITIONS_FUNCTION)]
-    if functions:
-        return functions[0]()
-    candidates = [value for value in members if isinstance(value, dg.Definitions)]
-    if len(candidates) == 1:
-        return candidates[0]
-    if candidates:
-        raise DeclarationError(
-            f"the module {module.__name__} has {len(candidates)} Definitions.",
-            "Keep one of them there, or name one as the workspace's attribute.",
-        )
-    return dg.load_definitions_from_module(module)

@@ -1,5 +1,6 @@
 """Redaction: which settings are secrets by their names, and texts without them."""
 
+import os
 import re
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -13,6 +14,7 @@ SHORTEST_SECRET = 4  # characters; shorter values stand in many texts
 _CERTAIN = re.compile(
     r"(PASSWORD|PASSWD|_PWD|SECRET|TOKEN|CREDENTIALS?|(API|ACCESS|PRIVATE|ACCOUNT)_?KEY)$", re.IGNORECASE
 )
+_LONGEST_ERROR = 500
 _POSSIBLE = re.compile(HIDDEN_NAMES, re.IGNORECASE)
 _LOGIN = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _USER = re.compile(r"//[^/\s@]+@")
@@ -41,3 +43,9 @@ def redacted(text: str, settings: Mapping[str, str]) -> str:
             for form in (value, quote(value, safe="")):
                 text = text.replace(form, "***")
     return _USER.sub("//***@", text)
+
+
+def description(error: BaseException) -> str:
+    """Return the class and the text of a foreign error in one line, without the environment's secrets."""
+    text = redacted(f"{type(error).__name__}: {error}", os.environ)
+    return " ".join(text.split()).rstrip(".: ")[:_LONGEST_ERROR]

@@ -9,7 +9,6 @@ import os
 import pickle
 import subprocess
 import sys
-import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry, catalog
 from practicus_assets.code_location import CodeLocation
+from practicus_assets.definitions import definitions_of, loading
 from practicus_assets.errors import DeclarationError, PracticusAssetsError
 
 Tables = dict[str, TableEntry]
@@ -36,13 +36,18 @@ def tables_of(locations: Sequence[CodeLocation]) -> Tables:
 
     """
     if len(locations) == 1 and locations[0].executable in {"", sys.executable}:
-        return catalog(locations[0].definitions())
+        return _catalog(locations[0])
     processes = [_Process.start(location) for location in locations]
     try:
         return _merged({process.location.name: process.tables() for process in processes})
     finally:
         for process in processes:
             process.end()
+
+
+def _catalog(location: CodeLocation) -> Tables:
+    with loading(location):
+        return catalog(definitions_of(location))
 
 
 def _merged(catalogs: Mapping[str, Tables]) -> Tables:
@@ -97,7 +102,11 @@ class _Process:
             )
         tables: Tables | PracticusAssetsError = pickle.loads(answer)  # noqa: S301 written by our own process
         if isinstance(tables, PracticusAssetsError):
-            raise DeclarationError(f"code location {self.location.name}: {tables.problem}", tables.advice)
+            name, problem = self.location.name, tables.problem
+            raise DeclarationError(
+                problem if f"code location {name}" in problem else f"code location {name}: {problem}",
+                tables.advice,
+            )
         return tables
 
     def end(self) -> None:
@@ -128,12 +137,9 @@ def _answer() -> None:
     answer: Tables | PracticusAssetsError
     try:
         location = CodeLocation(**json.load(sys.stdin))
-        answer = {name: _sendable(entry) for name, entry in catalog(location.definitions()).items()}
+        answer = {name: _sendable(entry) for name, entry in _catalog(location).items()}
     except PracticusAssetsError as error:
         answer = error
-    except Exception:  # noqa: BLE001 whatever the author's code raises
-        traceback.print_exc()
-        sys.exit(1)
     with os.fdopen(int(sys.argv[1]), "wb") as stream:
         pickle.dump(answer, stream)
 

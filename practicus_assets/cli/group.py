@@ -1,52 +1,65 @@
-"""The group of all commands: it loads a command when it is called, and turns errors into exit codes."""
+"""Groups of commands: they answer wrong names with the nearest one, and turn errors into exit codes."""
 
-import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from practicus_assets.errors import CommitConflict, CommitStateUnknown, PracticusAssetsError
+from practicus_assets.cli.failure import report_error, report_usage
+from practicus_assets.errors import PracticusAssetsError, did_you_mean
 
-FAILED, FOUND, CONFLICT, UNKNOWN = 1, 3, 4, 5
 
-
-class LazyGroup(click.Group):
-    """Commands by name, each as `module:attribute` with one line of help."""
-
-    def __init__(self, name: str, targets: Mapping[str, tuple[str, str]], **options: Any) -> None:
-        super().__init__(name, **options)
-        self._targets = dict(targets)
+class CommandGroup(click.Group):
+    """A group that names the nearest command where there is none of a name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click's signature
-        """Return the commands in the order they were given."""
-        return list(self._targets)
+        """Return the commands in the order in which they were added."""
+        return list(self.commands)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Load a command."""
-        if cmd_name not in self._targets:
-            return None
-        module, _, attribute = self._targets[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments begin with.
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the list of commands without loading one."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self._targets.items()])
+        Raises:
+            UsageError: if there is no such command.
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error that says what to do is printed without a traceback."""
+        """
+        if (
+            not ctx.resilient_parsing
+            and not args[0].startswith("-")
+            and self.get_command(ctx, args[0]) is None
+        ):
+            names = ", ".join(self.commands)
+            hint = did_you_mean(args[0], self.commands, f"Commands are {names}.")
+            ctx.fail(f"No such command {args[0]!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+
+class MainGroup(CommandGroup):
+    """The outermost group; an error of this package ends it without a traceback."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002 click's signature
+        **extra: Any,
+    ) -> Any:
+        """Run the command that the arguments name, and exit; or return, with `standalone_mode=False`."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        if not standalone_mode:
+            return super().main(arguments, prog_name, complete_var, standalone_mode=False, **extra)
+        as_json = "--json" in arguments
         try:
-            return super().invoke(ctx)
+            code = super().main(arguments, prog_name, complete_var, standalone_mode=False, **extra)
         except PracticusAssetsError as error:
-            click.echo(f"{type(error).__name__}: {error}", err=True)
-            sys.exit(exit_code(error))
-
-
-def exit_code(error: PracticusAssetsError) -> int:
-    """Return the exit code that tells a program what it may do after an error."""
-    if isinstance(error, CommitConflict):
-        return CONFLICT
-    return UNKNOWN if isinstance(error, CommitStateUnknown) else FAILED
+            code = report_error(error, as_json=as_json)
+        except click.ClickException as error:
+            code = report_usage(error, as_json=as_json)
+        except click.Abort:
+            click.echo("Aborted!", err=True)
+            code = 1
+        sys.exit(code or 0)

@@ -35,7 +35,7 @@ class TrialSettings:
     """What the trials of a code location have in common.
 
     Attributes:
-        locations: arguments of `code_location.definitions` by which a pod loads the definitions.
+        locations: arguments of `definitions.definitions` by which a pod loads the definitions.
         instance: a reference to Dagster's instance as a dictionary; None if there is none.
         launcher: the instance's run launcher, if pods inherit its configuration.
         run: a run of the code location as its code server would launch it.
@@ -112,7 +112,7 @@ def _script(locations: Sequence[Mapping[str, str]]) -> str:
 
 def loader(location):
     def load():
-        from practicus_assets.code_location import definitions
+        from practicus_assets.definitions import definitions
         return definitions(**location)
     return load
 

@@ -21,10 +21,8 @@ from practicus_assets.lake.upkeep.retention import (
     unneeded_entries,
     unneeded_files,
 )
+from practicus_assets.operations.defaults import RELEASES, RETENTION_HOURS
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, table_job
-
-DEFAULT_RETENTION_HOURS = 7 * 24
-DEFAULT_RELEASES = 10
 
 _OP = "maintain"
 _UNFINISHED = [
@@ -48,12 +46,12 @@ class MaintainConfig(dg.Config):
     vacuum: bool = Field(default=True, description="Delete files that only older versions need, and orphans.")
     expire: bool = Field(default=True, description="Delete log entries that only older versions need.")
     retention_hours: float = Field(
-        default=DEFAULT_RETENTION_HOURS,
+        default=RETENTION_HOURS,
         ge=0,
         description="Versions that were the newest within these hours stay readable.",
     )
     releases: int = Field(
-        default=DEFAULT_RELEASES, ge=0, description="How many of the newest releases stay readable."
+        default=RELEASES, ge=0, description="How many of the newest releases stay readable."
     )
     apply: bool = Field(default=False, description="Do it; without it, a run only shows what it would do.")
 

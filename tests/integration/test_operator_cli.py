@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from practicus_assets.assets.catalog import catalog
 from practicus_assets.cli import main
-from practicus_assets.code_location import definitions
+from practicus_assets.definitions import definitions
 from practicus_assets.errors import CommitConflict, CommitStateUnknown, DeclarationError
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
@@ -236,7 +236,7 @@ def test_exit_codes_tell_what_may_be_done(
         raise error
 
     change("2024-01-02", 7)
-    monkeypatch.setattr("practicus_assets.cli.rollback.roll_back", fails)
+    monkeypatch.setattr("practicus_assets.cli.answers.rollback.roll_back", fails)
     failed = run("rollback", "shop/orders", "--to", "0", "--apply", code=code)
     assert failed.stderr == f"{type(error).__name__}: x\n"
 

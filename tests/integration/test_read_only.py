@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from practicus_assets.assets.catalog import catalog
 from practicus_assets.cli import main
-from practicus_assets.code_location import definitions
+from practicus_assets.definitions import definitions
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.upkeep.releases import publish
 from tests.kit import write

@@ -80,17 +80,6 @@ def test_the_lake_is_used_without_loading_dagster_or_pandas() -> None:
     assert loaded.stdout.strip() == "[]"
 
 
-def test_the_command_line_helps_without_loading_dagster_or_pandas() -> None:
-    script = (
-        "import sys; from practicus_assets.cli import main; main(['--help'], standalone_mode=False); "
-        "heavy = ('dagster', 'pandas', 'pyarrow', 'deltalake', 'kubernetes', 'numpy'); "
-        "print([name for name in heavy if name in sys.modules], len(sys.modules) < 400)"
-    )
-    shown = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert "Commands:" in shown.stdout
-    assert shown.stdout.splitlines()[-1] == "[] True"
-
-
 def test_the_version_is_that_of_the_installation() -> None:
     assert practicus_assets.__version__ == importlib.metadata.version("practicus-assets")
     assert "importlib.metadata" not in vars(practicus_assets)

@@ -87,7 +87,7 @@ def test_findings_are_shown_as_tables_with_a_last_line_that_counts(location: lis
     assert result.exit_code == 0
     assert "This machine" in result.output
     assert "Set it as for dagster's own commands." in result.output
-    assert result.output.splitlines()[-1] == "4 ok, 0 warning, 0 failed, 1 not checked"
+    assert result.output.splitlines()[-1] == "4 ok, 0 warnings, 0 failed, 1 not checked"
 
 
 def test_a_lake_that_cannot_be_written_fails(location: list[str], tmp_path: Path) -> None:

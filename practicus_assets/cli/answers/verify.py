@@ -1,45 +1,50 @@
 """`verify`: whether tables are whole, and whether Dagster knows what they hold."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import click
 import dagster as dg
 from rich.markup import escape
+from rich.text import Text
 
 from practicus_assets.assets.catalog import TableEntry, chosen
-from practicus_assets.cli import locations, output
-from practicus_assets.cli.group import FOUND, exit_code
-from practicus_assets.cli.instance import dagster_instance, instance_is_set
-from practicus_assets.errors import DeclarationError
+from practicus_assets.cli.answers import locations, output
+from practicus_assets.cli.answers.instance import dagster_instance
+from practicus_assets.cli.answers.listing import Column
+from practicus_assets.cli.dagster_home import instance_is_set
+from practicus_assets.cli.failure import PROBLEMS, exit_code
+from practicus_assets.code_location import CodeLocation
 from practicus_assets.operations.verify import VerifiedTable, VerifyConfig, verify_table
 
+_COLUMNS = (
+    Column("table", wraps=True),
+    Column("version", is_number=True),
+    Column("log entries", is_number=True),
+    Column("files", is_number=True),
+    Column("rows", is_number=True),
+    Column("size", is_number=True),
+    Column("older files", is_number=True),
+    Column("orphans", is_number=True),
+    Column("problems", is_number=True),
+)
 
-@click.command()
-@click.argument("tables", nargs=-1)
-@click.option("--all", "all_", is_flag=True, help="Every table of the code location.")
-@click.option(
-    "--rows", is_flag=True, help="Read every row: compare statistics, and content with its commits."
-)
-@click.option(
-    "--repair", is_flag=True, help="Report to Dagster what the lake holds, where it believes otherwise."
-)
-@output.json_option
-@locations.options
-def verify(
-    tables: tuple[str, ...], *, all_: bool, rows: bool, repair: bool, as_json: bool, **location: Any
+
+def verify_tables(
+    tables: Sequence[str], code_locations: Sequence[CodeLocation], *, rows: bool, repair: bool, as_json: bool
 ) -> None:
-    """Verify TABLES: the log, every data file, its statistics, and what Dagster believes is materialized.
+    """Verify tables, and print what is wrong; exit with 3, or with the code of an error, if something is.
 
-    Nothing is changed. --repair reports materializations to Dagster, and changes nothing else: to fix a
-    damaged file, materialize its partition again or roll it back. Exits with 3 if something is wrong.
+    Args:
+        tables: the tables' names; none for all.
+        code_locations: the code locations whose tables these are.
+        rows: whether every row is read.
+        repair: whether Dagster is told what the lake holds.
+        as_json: whether programs read the output.
+
     """
-    if all_ == bool(tables):
-        raise DeclarationError("no tables are named, or too many.", "Name tables, or give --all.")
-    if repair:
-        dagster_instance()  # refused before anything is read
-    entries = chosen(locations.tables(**location), tables)
+    entries = chosen(locations.tables(code_locations), tables)
     config = VerifyConfig(tables=list(tables), rows=rows, repair=repair)
     results = []
     for entry in entries:
@@ -55,7 +60,7 @@ def verify(
         _show(results, rows=rows, repair=repair)
     errors = [exit_code(result.error) for result in results if result.error is not None]
     if errors or any(result.open_problems for result in results):
-        sys.exit(max(errors, default=FOUND))
+        sys.exit(max(errors, default=PROBLEMS))
 
 
 def _verified(entry: TableEntry, config: VerifyConfig, *, quiet: bool) -> VerifiedTable:
@@ -86,24 +91,10 @@ def _plain(result: VerifiedTable) -> dict[str, Any]:
 
 def _show(results: list[VerifiedTable], *, rows: bool, repair: bool) -> None:
     console = output.console()
-    console.print(
-        output.table(
-            "Tables",
-            (
-                "table",
-                "version",
-                "log entries",
-                "files",
-                "rows",
-                "size",
-                "older files",
-                "orphans",
-                "problems",
-            ),
-            [_row(result) for result in results if result.verification is not None],
-            "version,log entries,files,rows,size,older,orphans",
-        )
-    )
+    verified = [_row(result) for result in results if result.verification is not None]
+    output.print_table("Tables", _COLUMNS, verified)
+    if not results:
+        console.print("There is no table here.")
     absent = [result.table for result in results if result.is_absent]
     if absent:
         console.print(f"No table yet: {', '.join(absent)}.")
@@ -128,12 +119,12 @@ def _show(results: list[VerifiedTable], *, rows: bool, repair: bool) -> None:
 def _row(result: VerifiedTable) -> list[Any]:
     verification = result.verification
     count = result.open_problems
-    verdict = f"[red]{count}[/red]" if count else "[green]none[/green]"
+    verdict = Text(f"{count:,}", "red") if count else Text("none", "green")
     if verification is None or verification.version is None:  # it cannot be opened
         return [result.table, "none", "", "", "", "", "", "", verdict]
     return [
         result.table,
-        verification.version,
+        str(verification.version),
         verification.entries,
         verification.files,
         verification.rows,

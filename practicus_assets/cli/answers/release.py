@@ -1,40 +1,48 @@
 """`release`: publish and list releases, which say what versions of tables belong together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import click
 
 from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.assets.runs import made_by
-from practicus_assets.cli import locations, output
-from practicus_assets.cli.instance import dagster_instance
+from practicus_assets.cli.answers import locations, output
+from practicus_assets.cli.answers.instance import dagster_instance
+from practicus_assets.cli.answers.listing import Column
+from practicus_assets.code_location import CodeLocation
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.upkeep.releases import Release, publish, releases
-from practicus_assets.operations.maintain import DEFAULT_RELEASES
+from practicus_assets.operations.defaults import RELEASES
+
+_COLUMNS = (
+    Column("number", is_number=True),
+    Column("name", wraps=True),
+    Column("published"),
+    Column("run"),
+    Column("tables and versions", wraps=True),
+)
 
 
-@click.group()
-def release() -> None:
-    """Publish and list releases: versions of several tables that belong together."""
-
-
-@release.command("publish")
-@click.argument("name")
-@click.argument("tables", nargs=-1)
-@click.option("--run", "run_id", help="The versions that this run made; without it, the newest ones.")
-@click.option("--mixed", is_flag=True, help="Even if one was computed from other rows of another.")
-@output.json_option
-@locations.options
-def publish_command(
-    name: str, tables: tuple[str, ...], run_id: str | None, *, mixed: bool, as_json: bool, **location: Any
+def publish_release(
+    name: str,
+    tables: Sequence[str],
+    run_id: str | None,
+    code_locations: Sequence[CodeLocation],
+    *,
+    mixed: bool,
+    as_json: bool,
 ) -> None:
-    """Publish the release NAME of TABLES, or of all that there are: one commit records the version of each.
+    """Publish a release.
 
-    With --run it is what the run made, and every table must be among it. Without, the newest versions are
-    taken, and refused if one of them was computed from other rows of another.
+    Args:
+        name: the release's name.
+        tables: the tables' names; none for all.
+        run_id: the id of the run whose versions are published; None for the newest ones.
+        code_locations: the code locations whose tables these are.
+        mixed: whether tables may be computed from other rows of each other.
+        as_json: whether programs read the output.
+
     """
-    entries = chosen(locations.tables(**location), tables)
+    entries = chosen(locations.tables(code_locations), tables)
     roots = {entry.root_uri for entry in entries}
     if len(roots) != 1:
         raise DeclarationError(f"the tables are in several lakes: {sorted(roots)}.", "Name tables of one.")
@@ -50,26 +58,25 @@ def publish_command(
         )
 
 
-@release.command("list")
-@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
-@output.json_option
-@locations.options
-def list_command(limit: int, *, as_json: bool, **location: Any) -> None:
-    """Show releases, the newest first."""
-    entries = chosen(locations.tables(**location), ())
+def list_releases(limit: int, code_locations: Sequence[CodeLocation], *, as_json: bool) -> None:
+    """Print the newest releases of each lake.
+
+    Args:
+        limit: how many releases of a lake at most.
+        code_locations: the code locations whose tables these are.
+        as_json: whether programs read the output.
+
+    """
+    entries = chosen(locations.tables(code_locations), ())
     lakes = {entry.root_uri: entry.table.storage_options for entry in entries}
     newest = [entry for root, options in lakes.items() for entry in releases(root, options)[:limit]]
     if as_json:
         output.print_json([_record(entry) for entry in newest])
         return
-    output.console().print(
-        output.table(
-            f"Releases; maintain keeps the newest {DEFAULT_RELEASES} readable, or as many as --releases says",
-            ("number", "name", "published", "run", "tables and versions"),
-            [[r.number, r.name, output.moment(r.published_at), r.run_id[:8], _versions(r)] for r in newest],
-            "number",
-        )
-    )
+    rows = [[r.number, r.name, output.moment(r.published_at), r.run_id[:8], _versions(r)] for r in newest]
+    output.print_table("Releases", _COLUMNS, rows)
+    kept = f"maintain keeps the newest {RELEASES} readable, or as many as --releases says."
+    output.console().print(kept if rows else "There is no release yet: release publish NAME makes one.")
 
 
 def _newest(entries: list[TableEntry], *, named: bool) -> Mapping[str, int]:

@@ -1,26 +1,34 @@
-"""Output: tables and progress for people on a terminal, JSON for programs."""
+"""Output: tables, sentences and progress for people, JSON for programs."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-Item = TypeVar("Item")
+from practicus_assets.cli.answers.listing import Column, printed
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_UNBOUNDED = 100_000  # columns of what is no terminal: nothing is wrapped
 
 
 def console() -> Console:
-    """Return a console; without a terminal its lines are wide enough for tables to stay whole."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    """Return a console as wide as COLUMNS says, else as the terminal; a file or a pipe has no width."""
+    is_bounded = os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty()
+    return Console(highlight=False, width=None if is_bounded else _UNBOUNDED)
+
+
+def print_table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows as a table where it fits the console, else one paragraph per row; no rows print nothing."""
+    where = console()
+    for part in printed(title, columns, rows, where.width):
+        where.print(part)
 
 
 def print_json(value: Any) -> None:
@@ -36,24 +44,6 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]], numbers: str = "") -> Table:
-    """Return a table; the headings among `numbers`, separated by commas, are aligned to the right."""
-    shown = Table(title=title, title_justify="left", title_style="bold")
-    right = numbers.split(",")
-    for heading in headings:
-        shown.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
-    for row in rows:
-        shown.add_row(*(number(cell) for cell in row))
-    return shown
-
-
-def number(cell: Any) -> str:
-    """Return a table cell as text: thousands apart, nothing for None."""
-    if cell is None:
-        return "?"
-    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
-
-
 def size(count: float) -> str:
     """Return bytes as people read them."""
     for unit in ("B", "kB", "MB", "GB"):
@@ -64,15 +54,17 @@ def size(count: float) -> str:
 
 
 def moment(value: datetime) -> str:
-    """Return a time in the local zone."""
-    return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+    """Return a time in the local zone, with the zone: `2026-01-06 14:05:09 UTC`, or `… +01:00`."""
+    local = value.astimezone()
+    zone = f"{local:%z}"
+    return f"{local:%Y-%m-%d %H:%M:%S} {'UTC' if zone == '+0000' else f'{zone[:3]}:{zone[3:5]}'}"
 
 
 @contextmanager
 def progress(what: str, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on the terminal; yield the function that is called with (done, total)."""
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

@@ -10,8 +10,11 @@ import dagster as dg
 import yaml
 from rich.markup import escape
 
-from practicus_assets.cli import locations, output
-from practicus_assets.cli.instance import dagster_instance, instance_is_set
+from practicus_assets.cli.answers import locations, output
+from practicus_assets.cli.answers.instance import opened_instance
+from practicus_assets.cli.answers.listing import Column
+from practicus_assets.cli.dagster_home import instance_is_set
+from practicus_assets.code_location import CodeLocation
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.job import step_job
@@ -29,6 +32,33 @@ _HIDDEN = "***"
 _PLAIN = {"HOME", "DAGSTER_HOME"}  # set by this package and by Dagster's launcher
 
 
+_COLUMNS = (Column("field"), Column("value", wraps=True), Column("from", wraps=True))
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which step's pod is asked about.
+
+    Attributes:
+        step: the step's key, or the key of an asset that it makes.
+        job: the job's name; None where only one has such a step.
+        partition: the key of the run's partition; None for none.
+        run_tags: the run's tags, as KEY=VALUE.
+        attempt: the number of the attempt, counted from 1.
+        out_of_memory: how many attempts ran out of memory.
+        lost: how many attempts lost their pod.
+
+    """
+
+    step: str
+    job: str | None
+    partition: str | None
+    run_tags: Sequence[str]
+    attempt: int
+    out_of_memory: int
+    lost: int
+
+
 @dataclass(frozen=True)
 class _Answer:
     step: str
@@ -42,49 +72,23 @@ class _Answer:
     manifest: Mapping[str, Any]
 
 
-@click.command()
-@click.argument("step")
-@click.option("-j", "--job", "job_name_", help="The job, where several have such a step.")
-@click.option("--partition", help="The run's partition.")
-@click.option("--run-tag", "run_tags", multiple=True, metavar="KEY=VALUE", help="A tag of the run.")
-@click.option("--attempt", type=click.IntRange(1), help="Number of the attempt; 1 is the first.")
-@click.option(
-    "--out-of-memory", type=click.IntRange(0), default=0, help="How many attempts ran out of memory."
-)
-@click.option("--lost", type=click.IntRange(0), default=0, help="How many attempts lost their pod.")
-@click.option("--yaml", "as_yaml", is_flag=True, help="Print the manifest only, as YAML.")
-@output.json_option
-@locations.options
-def worker(
-    step: str,
-    job_name_: str | None,
-    partition: str | None,
-    run_tags: Sequence[str],
-    *,
-    attempt: int | None,
-    out_of_memory: int,
-    lost: int,
-    as_yaml: bool,
-    as_json: bool,
-    **location: Any,
-) -> None:
-    """Show the Kubernetes Job that worker_executor would make for STEP, and what each field comes from.
+def show_worker(question: Question, location: CodeLocation, *, as_yaml: bool, as_json: bool) -> None:
+    """Print the Kubernetes Job that a step would get.
 
-    STEP is a step's key, or an asset's key. Nothing is created, and no cluster is asked. Values of
-    environment variables that the instance's run launcher adds are hidden, for they may be secrets.
+    Args:
+        question: the step, and the run and the attempt that it is part of.
+        location: the code location.
+        as_yaml: whether only the manifest is printed.
+        as_json: whether programs read the output.
+
     """
-    job, job_step = _step_named(jobs(locations.definitions(**location)), step, job_name_)
-    with dagster_instance() if instance_is_set() else dg.DagsterInstance.ephemeral() as instance:
-        tags = {**job.run_tags, **_partition(job_step, partition, instance), **dict(map(_tag, run_tags))}
-        answer = _answer(
-            job,
-            job_step,
-            tags,
-            instance,
-            attempt=attempt or 1 + out_of_memory + lost,
-            out_of_memory=out_of_memory,
-            lost=lost,
-        )
+    plans = jobs(locations.definitions(location))
+    job, step = _step_named(plans, question.step, question.job)
+    is_set = instance_is_set()
+    with opened_instance(launches=True) if is_set else dg.DagsterInstance.ephemeral() as instance:
+        partition = _partition(step, question.partition, instance)
+        tags = {**job.run_tags, **partition, **dict(map(_tag, question.run_tags))}
+        answer = _answer(job, step, tags, instance, question)
     if as_json:
         output.print_json(answer)
     elif as_yaml:
@@ -95,17 +99,19 @@ def worker(
 
 def _step_named(plans: Sequence[JobPlan], name: str, job: str | None) -> tuple[JobPlan, Step]:
     """Return the step of that name, or that makes the asset of that name."""
-    if job is not None and job not in [each.name for each in plans]:
-        names = ", ".join(each.name for each in plans)
-        raise DeclarationError(f"there is no job {job!r} here; there are {names}.", "Correct --job.")
-    choice = [each for each in plans if job in {None, each.name}]
-    matches = [(each, step) for each in choice for step in each.steps if name in {step.key, *step.assets}]
+    names = [plan.name for plan in plans]
+    if job is not None and job not in names:
+        raise DeclarationError(
+            f"there is no job {job!r} here.", did_you_mean(job, names, f"There are {', '.join(names)}.")
+        )
+    choice = [plan for plan in plans if job in {None, plan.name}]
+    matches = [(plan, step) for plan in choice for step in plan.steps if name in {step.key, *step.assets}]
     keys = sorted({step.key for _, step in matches})
     if len(keys) > 1:
         raise DeclarationError(f"{name} is made by the steps {', '.join(keys)}.", "Name one of them.")
     if matches:
         return matches[0]
-    all_names = {each for one in choice for step in one.steps for each in (step.key, *step.assets)}
+    all_names = {key for plan in choice for step in plan.steps for key in (step.key, *step.assets)}
     raise DeclarationError(
         f"there is no step or asset {name!r} here that runs.",
         did_you_mean(name, all_names, f"There are {', '.join(sorted(all_names)) or 'none'}.", most=3),
@@ -120,9 +126,9 @@ def _partition(step: Step, key: str | None, instance: dg.DagsterInstance) -> dic
     keys = step.partitions_def.get_partition_keys(dynamic_partitions_store=instance)
     if key not in keys:
         has = f"{len(keys)}, from {keys[0]} to {keys[-1]}" if keys else "none"
+        advice = "Give a key as Dagster shows it; of two dimensions, joined by '|'."
         raise DeclarationError(
-            f"{step.key} has no partition {key!r}; it has {has}.",
-            "Give a key as Dagster shows it; of two dimensions, joined by '|'.",
+            f"{step.key} has no partition {key!r}; it has {has}.", did_you_mean(key, keys, advice)
         )
     return partition_tags(key)
 
@@ -141,22 +147,19 @@ def _answer(
     step: Step,
     tags: Mapping[str, str],
     instance: dg.DagsterInstance,
-    *,
-    attempt: int,
-    out_of_memory: int,
-    lost: int,
+    question: Question,
 ) -> _Answer:
     configuration = Configuration.of(job.config)
     placement = step.declaration.placement(
-        configuration, tags, instance, out_of_memory=out_of_memory, lost=lost
+        configuration, tags, instance, out_of_memory=question.out_of_memory, lost=question.lost
     )
     region = placement.region
     launcher = k8s_launcher(instance) if instance_is_set() else None
     backend, why = backend_of(configuration, job.config, instance if instance_is_set() else None)
     image = current_image(launcher)
-    environment = variables.of_step(job.name, step.key, attempt, region.roots)
+    environment = variables.of_step(job.name, step.key, question.attempt, region.roots)
     run = planned_run(job.name, run_id=_RUN_ID, tags=tags, image=image or _NO_IMAGE)
-    name = job_name(step.key, _RUN_ID, attempt)
+    name = job_name(step.key, _RUN_ID, question.attempt)
     manifest = step_job(name, placement, run, environment=environment, launcher=launcher)
     _hide(manifest, {*_PLAIN, *environment, *(placement.worker.env or {})})
     fields = {**_fields(placement), **_of_tags(placement)}
@@ -240,11 +243,8 @@ def _show(answer: _Answer, job: JobPlan) -> None:
     else:
         console.print(f"Steps run in Kubernetes pods: {escape(answer.why)}.")
     console.print(f"{answer.region} region, namespace {answer.namespace}")
-    rows = [
-        (name, escape(_text(field["value"])), escape(field["origin"]))
-        for name, field in answer.fields.items()
-    ]
-    console.print(output.table("Worker", ("field", "value", "from"), rows))
+    rows = [(name, _text(field["value"]), field["origin"]) for name, field in answer.fields.items()]
+    output.print_table("Worker", _COLUMNS, rows)
     click.echo(_yaml(answer.manifest), nl=False)
 
 

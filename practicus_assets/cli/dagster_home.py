@@ -1,8 +1,6 @@
-"""The Dagster instance that DAGSTER_HOME names."""
+"""DAGSTER_HOME: whether an instance is named, which is known without Dagster."""
 
 import os
-
-import dagster as dg
 
 from practicus_assets.errors import DeclarationError
 
@@ -12,8 +10,8 @@ def instance_is_set() -> bool:
     return bool(os.environ.get("DAGSTER_HOME"))
 
 
-def dagster_instance() -> dg.DagsterInstance:
-    """Return the instance.
+def refuse_unset_instance() -> None:
+    """Refuse to go on without an instance.
 
     Raises:
         DeclarationError: if DAGSTER_HOME is not set.
@@ -24,4 +22,3 @@ def dagster_instance() -> dg.DagsterInstance:
             "DAGSTER_HOME is not set, so there is no instance to report to.",
             "Set it as for dagster's own commands.",
         )
-    return dg.DagsterInstance.get()

@@ -1,0 +1,63 @@
+"""`history`: what each commit of a table did."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from practicus_assets.assets.catalog import chosen
+from practicus_assets.cli.answers import locations, output
+from practicus_assets.cli.answers.listing import Column
+from practicus_assets.code_location import CodeLocation
+from practicus_assets.lake.upkeep.history import HistoryEntry, read_history
+
+_COLUMNS = (
+    Column("version", is_number=True),
+    Column("landed"),
+    Column("what"),
+    Column("scope", wraps=True),
+    Column("rows in", is_number=True),
+    Column("rows out", is_number=True),
+    Column("files", is_number=True),
+    Column("run", wraps=True),
+    Column("audits", wraps=True),
+)
+
+
+def show_history(table: str, limit: int, code_locations: Sequence[CodeLocation], *, as_json: bool) -> None:
+    """Print the newest commits of a table.
+
+    Args:
+        table: the table's name.
+        limit: how many commits at most.
+        code_locations: the code locations whose tables these are.
+        as_json: whether programs read the output.
+
+    """
+    [entry] = chosen(locations.tables(code_locations), [table])
+    commits = list(read_history(entry.table, limit=limit))
+    if as_json:
+        output.print_json(commits)
+    else:
+        output.print_table(f"{entry.label}, {entry.table.uri}", _COLUMNS, map(_row, commits))
+
+
+def _row(commit: HistoryEntry) -> list[Any]:
+    who = commit.run_id[:8] or commit.engine
+    if commit.attempt > 1:
+        who += f", attempt {commit.attempt}"
+    return [
+        str(commit.version),
+        output.moment(commit.landed),
+        commit.operation,
+        commit.scope,
+        commit.rows_in,
+        commit.rows_out,
+        f"+{commit.files_in:,} -{commit.files_out:,}",
+        who,
+        _audits(commit),
+    ]
+
+
+def _audits(commit: HistoryEntry) -> str:
+    failed = [f"{name}: {bad:,}" for name, bad in commit.audits.items() if bad]
+    passed = len(commit.audits) - len(failed)
+    return ", ".join([f"{passed} passed", *failed]) if commit.audits else ""

@@ -1,0 +1,127 @@
+"""Listings: rows as a framed table where it fits, else as one paragraph per row, so that nothing is cut."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+_NARROWEST = 24  # characters of a column that wraps
+_INDENT = 2
+_BETWEEN = Text(" · ", "dim")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a listing.
+
+    Attributes:
+        heading: the column's heading.
+        is_number: whether cells are aligned to the right.
+        wraps: whether a cell may take several lines in a table, broken between words.
+
+    """
+
+    heading: str
+    is_number: bool = False
+    wraps: bool = False
+
+
+def printed(
+    title: str, columns: Sequence[Column], rows: Iterable[Sequence[Any]], width: int
+) -> Iterator[RenderableType]:
+    """Yield what is to be printed: a title and a table, or a title and paragraphs. Of no rows, nothing.
+
+    Columns that are empty in every row are left out.
+
+    Args:
+        title: the title; empty for none.
+        columns: the columns.
+        rows: the cells of each row: numbers, None for what is not known, text as it is, or styled `Text`.
+        width: how many characters a line may have.
+
+    """
+    cells = [[_text(cell) for cell in row] for row in rows]
+    if not cells:
+        return
+    if title:
+        yield Text(title, "bold")
+    shown = [index for index in range(len(columns)) if any(row[index] for row in cells)]
+    columns, cells = [columns[index] for index in shown], [[row[index] for index in shown] for row in cells]
+    if _least_width(columns, cells) <= width:
+        yield _table(columns, cells)
+        return
+    for row in cells:
+        yield from _paragraph(columns, row, width)
+
+
+def _text(cell: Any) -> Text:
+    if isinstance(cell, Text):
+        return cell
+    if cell is None:
+        return Text("?")
+    return Text(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell))
+
+
+def _least_width(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> int:
+    """Return how wide a table is whose cells break between words only, in columns that wrap."""
+    return sum(_widths(column, [row[i] for row in cells])[0] + 3 for i, column in enumerate(columns)) + 1
+
+
+def _widths(column: Column, cells: Sequence[Text]) -> tuple[int, int]:
+    """Return how wide a column must be, and how wide it is if nothing wraps."""
+    texts = [Text(column.heading), *cells]
+    widest = max(line.cell_len for text in texts for line in text.split("\n", allow_blank=True))
+    if not column.wraps:
+        return widest, widest
+    longest_word = max(Text(word).cell_len for text in texts for word in [*text.plain.split(), ""])
+    return min(widest, max(longest_word, _NARROWEST)), widest
+
+
+def _table(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> Table:
+    table = Table()
+    for index, column in enumerate(columns):
+        least, _ = _widths(column, [row[index] for row in cells])
+        table.add_column(
+            Text(column.heading),
+            justify="right" if column.is_number else "left",
+            no_wrap=not column.wraps,
+            min_width=least,
+        )
+    for row in cells:
+        table.add_row(*row)
+    return table
+
+
+def _paragraph(columns: Sequence[Column], row: Sequence[Text], width: int) -> Iterator[RenderableType]:
+    """Yield a row as lines: the first cell, and below it the others, each after its heading.
+
+    A mark, which is a cell without heading, stands before the next cell.
+    """
+    pairs = [_pair(column, cell) for column, cell in zip(columns, row, strict=True) if cell]
+    if not columns[0].heading and len(pairs) > 1:
+        pairs[:2] = [Text.assemble(pairs[0], " ", row[1])]
+    first, *others = pairs or [Text()]
+    first.stylize("bold")
+    yield first
+    line = Text()
+    for pair in others:
+        joined = Text.assemble(line, _BETWEEN, pair) if line else pair
+        if line and ("\n" in joined.plain or joined.cell_len > width - _INDENT):
+            yield _indented(line)
+            joined = pair
+        line = joined
+    if line:
+        yield _indented(line)
+
+
+def _pair(column: Column, cell: Text) -> Text:
+    return Text.assemble((f"{column.heading} ", "dim"), cell) if column.heading else cell.copy()
+
+
+def _indented(line: Text) -> Padding:
+    line.overflow = "fold"
+    return Padding(line, (0, 0, 0, _INDENT))

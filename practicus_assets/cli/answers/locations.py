@@ -1,0 +1,36 @@
+"""What code locations define, read without a word of theirs on standard output."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+
+import dagster as dg
+
+from practicus_assets.assets.catalog import TableEntry
+from practicus_assets.assets.locations import tables_of
+from practicus_assets.code_location import CodeLocation
+from practicus_assets.definitions import definitions_of, loading
+
+
+def tables(locations: Sequence[CodeLocation]) -> dict[str, TableEntry]:
+    """Return the tables of code locations, by name.
+
+    Raises:
+        DeclarationError: if one cannot be loaded.
+
+    """
+    with redirect_stdout(sys.stderr):  # what the author's code prints is no output of the command
+        return tables_of(locations)
+
+
+def definitions(location: CodeLocation) -> dg.Definitions:
+    """Import the definitions of a code location, with all their jobs.
+
+    Raises:
+        DeclarationError: if they cannot be loaded.
+
+    """
+    with loading(location), redirect_stdout(sys.stderr):
+        loaded = definitions_of(location)
+        loaded.get_repository_def().get_all_jobs()  # what does not fit together shows here
+        return loaded

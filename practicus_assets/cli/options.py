@@ -1,0 +1,85 @@
+"""Options that several commands have."""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import click
+
+from practicus_assets.code_location import CodeLocation, code_locations, selected
+from practicus_assets.errors import DeclarationError
+
+Locations = list[CodeLocation]
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, errors too, to standard output."
+)
+apply_option = click.option("--apply", is_flag=True, help="Do it; without it, nothing is changed.")
+all_option = click.option("--all", "all_", is_flag=True, help="Every table of the code location.")
+
+
+def location_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that name code locations, as Dagster's own commands do.
+
+    The command gets them as `locations`, a list of at least one.
+    """
+
+    @wraps(command)
+    def named(
+        *,
+        module_name: str | None,
+        python_file: str | None,
+        workspace: str | None,
+        working_directory: str | None,
+        location: str | None,
+        **options: Any,
+    ) -> None:
+        locations = code_locations(module_name, python_file, workspace, working_directory)
+        command(locations=locations if location is None else [selected(locations, location)], **options)
+
+    for option in (
+        click.option("--location", metavar="NAME", help="One code location of several in the workspace."),
+        click.option(
+            "-d",
+            "--working-directory",
+            type=click.Path(file_okay=False),
+            envvar="DAGSTER_WORKING_DIRECTORY",
+            help="Import from here.",
+        ),
+        click.option(
+            "-w", "--workspace", type=click.Path(), help="workspace.yaml; the default if it is there."
+        ),
+        click.option(
+            "-f",
+            "--python-file",
+            type=click.Path(),
+            envvar="DAGSTER_PYTHON_FILE",
+            help="File of the definitions.",
+        ),
+        click.option("-m", "--module-name", envvar="DAGSTER_MODULE_NAME", help="Module of the definitions."),
+    ):
+        named = option(named)
+    return named
+
+
+def refuse_no_tables(tables: Sequence[str], *, all_: bool) -> None:
+    """Refuse a command on tables of which none are named, or some beside `--all`.
+
+    Raises:
+        DeclarationError: if so.
+
+    """
+    if not tables and not all_:
+        raise DeclarationError("no tables are named.", "Name tables, or give --all.")
+    if tables and all_:
+        raise DeclarationError("tables are named, and --all is given.", "Name tables, or give --all.")
+
+
+def only(locations: Locations) -> CodeLocation:
+    """Return the only code location.
+
+    Raises:
+        DeclarationError: if there are several.
+
+    """
+    return selected(locations, None)

@@ -1,0 +1,130 @@
+"""What the command line answers without definitions: help, its version, refusals. Nobody waits for it."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import practicus_assets
+from practicus_assets.cli import main
+
+COMMANDS = ("history", "diff", "rollback", "verify", "maintain", "worker", "doctor", "release")
+HEAVY = ("dagster", "pandas", "pyarrow", "deltalake", "kubernetes", "numpy", "yaml", "rich", "pydantic")
+QUICK = [
+    ["--help"],
+    ["--version"],
+    *([name, "--help"] for name in COMMANDS),
+    ["release", "publish", "--help"],
+    ["release", "list", "--help"],
+    ["nothing"],
+    ["history"],
+    ["history", "--nothing"],
+    ["history", "orders", "-n", "none"],
+    ["verify", "-m", "pipelines"],
+    ["verify", "--all", "--repair", "-m", "pipelines"],
+    ["rollback", "orders", "--to", "1", "-m", "pipelines"],
+    ["history", "orders", "-d", "/no/such/folder"],
+    ["history", "orders", "-m", "a", "-f", "b.py", "--json"],
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DAGSTER_HOME", "NO_COLOR", "DAGSTER_MODULE_NAME", "DAGSTER_PYTHON_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*arguments: str, code: int) -> Result:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.mark.process
+def test_help_the_version_and_refusals_load_no_more_than_click() -> None:
+    script = f"""
+import sys
+from practicus_assets.cli import main
+for arguments in {QUICK!r}:
+    try:
+        main(arguments)
+    except SystemExit:
+        pass
+    loaded = [name for name in {HEAVY!r} if name in sys.modules]
+    assert not loaded, (arguments, loaded)
+assert len(sys.modules) < 400, len(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_fits_a_terminal_of_80_columns_and_nothing_of_it_is_cut(arguments: list[str]) -> None:
+    shown = CliRunner().invoke(main, arguments, terminal_width=80).output
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "..." not in shown.replace("[ARGS]...", "").replace("[TABLES]...", "")
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version", code=0).stdout == f"practicus-assets {practicus_assets.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "question"),
+    [
+        (["histroy"], "No such command 'histroy'. Did you mean history?"),
+        (["release", "publsh"], "No such command 'publsh'. Did you mean publish?"),
+        (["zzz"], "Commands are history, diff, rollback, verify, maintain, worker, doctor, release."),
+        (["history", "orders", "--lmit", "3"], "Did you mean '--limit'?"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_nearest(arguments: list[str], question: str) -> None:
+    assert question in " ".join(run(*arguments, code=2).stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (["nothing"], 2, {"type": "UsageError", "advice": "See 'practicus-assets --help'."}),
+        (["history"], 2, {"type": "UsageError", "problem": "Missing argument 'TABLE'."}),
+        (["verify", "-m", "pipelines"], 1, {"type": "DeclarationError", "problem": "no tables are named."}),
+        (
+            ["history", "x"],
+            1,
+            {"type": "DeclarationError", "advice": "Give -m MODULE, -f FILE or -w WORKSPACE."},
+        ),
+    ],
+)
+def test_with_json_a_refusal_is_one_object_on_standard_output(
+    arguments: list[str], code: int, error: dict[str, Any]
+) -> None:
+    result = run(*arguments, "--json", code=code)
+    assert result.stderr == ""
+    answer = json.loads(result.stdout)
+    assert answer == {"error": {**answer["error"], **error, "exit_code": code}}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("environment", "is_colored"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_an_error_is_in_color_on_a_terminal_that_has_it(
+    environment: dict[str, str], *, is_colored: bool
+) -> None:
+    mine, theirs = pty.openpty()
+    command = Path(sys.executable).with_name("practicus-assets")
+    settings = {**os.environ, "TERM": "xterm-256color", **environment}
+    subprocess.run(
+        [command, "nothing"], stdin=theirs, stdout=theirs, stderr=theirs, env=settings, check=False
+    )
+    os.close(theirs)
+    shown = os.read(mine, 65536).decode()
+    os.close(mine)
+    assert "No such command 'nothing'." in shown
+    assert ("\x1b[31m" in shown) is is_colored
