@@ -35,6 +35,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+_BEGINNING = 3  # characters, from which on the beginning of a name is near it
+
 
 class PracticusAssetsError(Exception):
     """Any error of this package.
@@ -204,7 +206,10 @@ def did_you_mean(name: object, names: Iterable[str], otherwise: str = "", *, mos
 
     """
     spellings = {_folded(spelling): spelling for spelling in names}
-    nearest = [spellings[key] for key in difflib.get_close_matches(_folded(name), spellings, most)]
+    text = _folded(name)
+    nearest = [spellings[key] for key in difflib.get_close_matches(text, spellings, most)] or [
+        spelling for key, spelling in spellings.items() if key.startswith(text) and len(text) >= _BEGINNING
+    ][:most]
     return f"Did you mean {' or '.join(nearest)}?" if nearest else otherwise
 
 

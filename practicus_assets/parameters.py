@@ -1,7 +1,7 @@
 """Parameters: a public function or class that is called with a wrong one names the right one."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -16,6 +16,23 @@ def named_parameters(callee: _Callee) -> _Callee:
         callee.__init__ = _checked(callee.__init__, callee.__name__)  # type: ignore[misc] # of any class
         return callee
     return cast("_Callee", _checked(callee, callee.__qualname__))
+
+
+def refuse_unknown(name: str, options: Iterable[str], taken: Sequence[str]) -> None:
+    """Raise DeclarationError for an option that a function does not take, before it hands all on.
+
+    Args:
+        name: what the function is called in the error.
+        options: the names of the options that were given.
+        taken: the names of those that exist.
+
+    """
+    for option in options:
+        if option not in taken:
+            raise DeclarationError(
+                f"{name} has no parameter {option!r}.",
+                did_you_mean(option, taken, f"Its parameters are {', '.join(taken)}."),
+            )
 
 
 def _checked(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -37,11 +54,12 @@ def _refuse_misnamed(
     try:
         signature.bind(*arguments, **named)
     except TypeError as error:
-        own = [p for p in parameters if p not in {"self", "cls"}]
-        every = f"Its parameters are {', '.join(own)}." if own else "It has no parameters."
-        unknown = [key for key in named if key not in parameters]
-        if unknown:
-            raise DeclarationError(
-                f"{name} has no parameter {unknown[0]!r}.", did_you_mean(unknown[0], own, every)
-            ) from None
-        raise DeclarationError(f"{name} cannot be called like this: {error}.", every) from None
+        any_name = inspect.Parameter.VAR_KEYWORD
+        own = [
+            p.name for p in parameters.values() if p.name not in {"self", "cls"} and p.kind is not any_name
+        ]
+        refuse_unknown(name, named, own)
+        raise DeclarationError(
+            f"{name} cannot be called like this: {error}.",
+            f"Its parameters are {', '.join(own)}." if own else "It has no parameters.",
+        ) from None

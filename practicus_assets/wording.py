@@ -1,6 +1,7 @@
 """Wording: counts, names and values as people read them in errors, checks and logs."""
 
 import datetime as dt
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from textwrap import shorten
@@ -41,6 +42,8 @@ def readable(value: object) -> str:
         return value.isoformat(sep=" ")
     if isinstance(value, dt.date | dt.time | dt.timedelta | Decimal):
         return str(value)
+    if inspect.isroutine(value) or inspect.ismodule(value):
+        return f"the {'module' if inspect.ismodule(value) else 'function'} {value.__name__}"
     text = "null" if value is None else repr(value.item() if hasattr(value, "item") else value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 

@@ -3,10 +3,10 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, Self, cast
 
 import dagster as dg
 import pyarrow as pa
@@ -17,7 +17,8 @@ from practicus_assets.assets.report.materialization import commit_metadata
 from practicus_assets.assets.report.names import COLUMNS
 from practicus_assets.assets.runs import added_metadata, pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
-from practicus_assets.errors import DeclarationError, TableNotFound, did_you_mean, naming
+from practicus_assets.errors import DeclarationError, TableNotFound, naming
+from practicus_assets.fields import NamedFields
 from practicus_assets.lake.delta.root import resolved
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
@@ -28,10 +29,8 @@ from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.launch.pod_storage import refuse_lost_with_pod
 
-_RENAMED = {"preview_rows": "sample_rows"}
 
-
-class DeltaIOManager(dg.ConfigurableIOManager):
+class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
     """Stores assets as Delta tables below one root, and gives them to other assets as snapshots.
 
     A table lives at `root_uri`, followed by the parts of its asset key, joined by `/`.
@@ -54,19 +53,21 @@ class DeltaIOManager(dg.ConfigurableIOManager):
     storage_options: dg.ResourceDependency[dict[str, str]] = Field(default=cast("Any", {}), repr=False)
     sample_rows: int = Field(default=SAMPLE_ROWS, ge=0)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown(cls, settings: Any) -> Any:
-        """Refuse a setting that does not exist, which pydantic would pass over."""
-        for name in settings if isinstance(settings, dict) else ():
-            if name not in cls.model_fields:
-                names = ["root_uri", "storage_options", "sample_rows"]
-                advice = did_you_mean(name, names, f"Its settings are {', '.join(names)}.")
-                raise DeclarationError(
-                    f"{cls.__name__} has no setting {name!r}.",
-                    f"It is called {_RENAMED[name]} now." if name in _RENAMED else advice,
-                )
-        return settings
+    former_names: ClassVar[Mapping[str, str]] = {"preview_rows": "sample_rows"}
+
+    @model_validator(mode="after")
+    def _refuse_unusable(self) -> Self:
+        """Refuse a root that no lake can have, and options that are no texts, where they are written."""
+        if not isinstance(self.root_uri, dg.EnvVar):  # which is read where the lake is used
+            resolved(self.root_uri)
+        options: Any = self.storage_options
+        texts = isinstance(options, Mapping) and all(isinstance(value, str) for value in options.values())
+        if not texts and isinstance(options, Mapping | str | Sequence | int):
+            raise DeclarationError(
+                "storage_options is no mapping from names to texts.",
+                'Write storage_options={"AWS_REGION": "eu-west-1"}; a value may be a dg.EnvVar.',
+            )
+        return self
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 Dagster's signature
         """Refuse a lake that is gone with the pod of a step, before the step's function runs."""

@@ -1,6 +1,7 @@
 """Releases as assets: an asset that publishes the versions of tables that a run made together."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,8 +15,10 @@ from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.upkeep.releases import publish
+from practicus_assets.parameters import named_parameters, refuse_unknown
 
 
+@named_parameters
 def build_release_asset(
     name: str,
     tables: Sequence[dg.AssetsDefinition | dg.AssetKey | str | Sequence[str]],
@@ -40,6 +43,14 @@ def build_release_asset(
         DeclarationError: if the tables are not in one lake.
 
     """
+    own = ("name", "tables", "mixed", "io_manager_key")
+    refuse_unknown("build_release_asset", asset_options, [*own, *inspect.signature(dg.asset).parameters])
+    if isinstance(tables, str | dg.AssetKey | dg.AssetsDefinition) or not tables:
+        example = repr(tables) if isinstance(tables, str) and tables else "orders, customers"
+        raise DeclarationError(
+            f"the release {name} is given tables={tables!r}, which is no list of tables.",
+            f"Write tables=[{example}].",
+        )
     io_managers: dict[dg.AssetKey, str] = {}
     for table in tables:
         if isinstance(table, dg.AssetsDefinition):

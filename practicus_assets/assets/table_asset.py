@@ -96,6 +96,11 @@ def table_asset(
 
     """
     refuse_others(asset_options, _OWN)
+    if compute_fn is not None and not callable(compute_fn):
+        raise DeclarationError(
+            f"table_asset is given {compute_fn!r}, which is no function.",
+            "Write @table_asset above the function, and its options by name: @table_asset(name=…).",
+        )
     settings = TableSettings(
         partition_by,
         WriteOptions(

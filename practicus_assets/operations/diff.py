@@ -8,13 +8,15 @@ import dagster as dg
 from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
+from practicus_assets.fields import NamedFields
 from practicus_assets.lake.upkeep.diff import Diff, diff_versions
 from practicus_assets.lake.upkeep.history import version_of
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
+from practicus_assets.parameters import named_parameters
 
 
-class DiffConfig(dg.Config):
+class DiffConfig(NamedFields, dg.Config):
     """What a run of the diff job compares."""
 
     table: str = Field(description="The table's name, with '/' between the parts of its asset key.")
@@ -35,6 +37,7 @@ def diff_table(entry: TableEntry, config: DiffConfig, progress: Progress = unsee
     return diff_versions(entry.table, before, after, samples=config.samples, progress=progress)
 
 
+@named_parameters
 def build_diff_job(selection: Selection | None = None, name: str = "table_diff") -> TableJob:
     """Return a job that observes a table with what changed from one of its versions to another.
 

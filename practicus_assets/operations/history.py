@@ -8,17 +8,20 @@ import dagster as dg
 from pydantic import Field
 
 from practicus_assets.assets.catalog import chosen
+from practicus_assets.fields import NamedFields
 from practicus_assets.lake.upkeep.history import HistoryEntry, read_history
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
+from practicus_assets.parameters import named_parameters
 
 
-class HistoryConfig(dg.Config):
+class HistoryConfig(NamedFields, dg.Config):
     """What a run of the history job shows."""
 
     table: str = Field(description="The table's name, with '/' between the parts of its asset key.")
     limit: int = Field(default=20, ge=1, description="How many commits to show, the newest first.")
 
 
+@named_parameters
 def build_history_job(selection: Selection | None = None, name: str = "table_history") -> TableJob:
     """Return a job that observes a table with its commits: what each did, for whom, with which audits.
 

@@ -1,5 +1,6 @@
 """Maintenance: keeps a table's files few and its folder small, without touching what a run may need."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,8 @@ import dagster as dg
 from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
-from practicus_assets.errors import PracticusAssetsError, TableNotFound, naming
+from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound, naming
+from practicus_assets.fields import NamedFields
 from practicus_assets.instance.events import CLOCK_SKEW
 from practicus_assets.lake.upkeep.compaction import Compaction, compact
 from practicus_assets.lake.upkeep.progress import Progress, unseen
@@ -23,6 +25,7 @@ from practicus_assets.lake.upkeep.retention import (
 )
 from practicus_assets.operations.defaults import RELEASES, RETENTION_HOURS
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, table_job
+from practicus_assets.parameters import named_parameters, refuse_unknown
 
 _OP = "maintain"
 _UNFINISHED = [
@@ -34,7 +37,7 @@ _UNFINISHED = [
 ]
 
 
-class MaintainConfig(dg.Config):
+class MaintainConfig(NamedFields, dg.Config):
     """What a run of the maintain job does, in the order of the fields."""
 
     tables: list[str] = Field(default=[], description="The names of the tables to maintain; none for all.")
@@ -177,6 +180,7 @@ def maintain_table(
     )
 
 
+@named_parameters
 def build_maintain_job(selection: Selection | None = None, name: str = "table_maintain") -> TableJob:
     """Return a job that maintains tables; one that cannot be maintained does not stop the others.
 
@@ -211,6 +215,7 @@ def build_maintain_job(selection: Selection | None = None, name: str = "table_ma
     return table_job(name, selection, "Compact, checkpoint, vacuum and expire tables.", make_op)
 
 
+@named_parameters
 def build_maintain_schedule(
     job: TableJob, cron_schedule: str = "0 3 * * *", **options: Any
 ) -> dg.ScheduleDefinition:
@@ -225,6 +230,10 @@ def build_maintain_schedule(
         options: other options of `dg.ScheduleDefinition`, e.g. `execution_timezone` or `run_config`.
 
     """
+    if not isinstance(job, TableJob):
+        raise DeclarationError(f"the job is {job!r}.", "Pass the job that build_maintain_job made.")
+    own = ("job", "cron_schedule", *inspect.signature(dg.ScheduleDefinition.__init__).parameters)
+    refuse_unknown("build_maintain_schedule", options, [name for name in own if name != "self"])
     options.setdefault("run_config", {"ops": {_OP: {"config": {"apply": True}}}})
     return dg.ScheduleDefinition(name=f"{job.name}_schedule", job=job, cron_schedule=cron_schedule, **options)
 

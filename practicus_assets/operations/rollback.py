@@ -12,6 +12,7 @@ from practicus_assets.assets.report.data_version import identity
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, RESTORES
 from practicus_assets.errors import DeclarationError
+from practicus_assets.fields import NamedFields
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -24,11 +25,12 @@ from practicus_assets.lake.upkeep.history import version_of
 from practicus_assets.lake.upkeep.rollback import RollbackPlan, carry_out, plan_rollback
 from practicus_assets.operations.drift import fingerprints
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
+from practicus_assets.parameters import named_parameters
 
 _JUDGED_BY = (DATA_VERSION_TAG, CODE_VERSION_TAG, "dagster/input_data_version", "dagster/input_event_pointer")
 
 
-class RollbackConfig(dg.Config):
+class RollbackConfig(NamedFields, dg.Config):
     """What a run of the rollback job does."""
 
     table: str = Field(description="The table's name, with '/' between the parts of its asset key.")
@@ -106,6 +108,7 @@ def _applied(
     return Rollback(plan, commit, tuple(_events(entry, instance, scope, commit, origin)))
 
 
+@named_parameters
 def build_rollback_job(selection: Selection | None = None, name: str = "table_rollback") -> TableJob:
     """Return a job that brings a table, or partitions of it, back to what they were.
 

@@ -10,13 +10,15 @@ from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.errors import PracticusAssetsError, TableNotFound
+from practicus_assets.fields import NamedFields
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 from practicus_assets.lake.upkeep.verify import TableProblem, Verification, verify_files
 from practicus_assets.operations.drift import Drift, drift, repairs
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, table_job
+from practicus_assets.parameters import named_parameters
 
 
-class VerifyConfig(dg.Config):
+class VerifyConfig(NamedFields, dg.Config):
     """What a run of the verify job does."""
 
     tables: list[str] = Field(default=[], description="The names of the tables to verify; none for all.")
@@ -107,6 +109,7 @@ def _verification(
         return None  # whether that is wrong depends on what Dagster believes
 
 
+@named_parameters
 def build_verify_job(selection: Selection | None = None, name: str = "table_verify") -> TableJob:
     """Return a job that verifies tables, and fails if something is wrong.
 

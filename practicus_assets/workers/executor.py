@@ -1,7 +1,9 @@
 """`worker_executor`: each step of a run in a worker of its own."""
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping
+from functools import update_wrapper
 from typing import Any, cast
 
 import dagster as dg
@@ -19,7 +21,7 @@ from practicus_assets.workers.launch.backend import backend_of, k8s_launcher, re
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.declaration import declarations
-from practicus_assets.workers.placement.schema import SCHEMA
+from practicus_assets.workers.placement.schema import SCHEMA, refuse_misfit
 from practicus_assets.workers.request.tags import WORKER_TAG, own_pod_tags
 
 BY_POLICY = "RetryRequestedFromPolicy"  # as Dagster calls it where it decides about the author's exception
@@ -28,16 +30,29 @@ _LONGEST_WAIT_S = 60
 _PAUSES_S = {"local": 0.1, "kubernetes": 0.5}  # between two looks at a run's events
 
 
-@dg.executor(
-    name="worker",
-    config_schema={
-        **SCHEMA,
-        "retries": get_retries_config(),
-        "tag_concurrency_limits": get_tag_concurrency_limits_config(),
-    },
-    requirements=dg.multiple_process_executor_requirements(),
-)
-def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
+_DAGSTERS = {
+    "retries": get_retries_config(),
+    "tag_concurrency_limits": get_tag_concurrency_limits_config(),
+}
+
+
+class WorkerExecutorDefinition(dg.ExecutorDefinition):
+    """The definition of `worker_executor`, which refuses a wrong configuration where it is written."""
+
+    def configured(self, config_or_config_fn: Any, *rest: Any, **options: Any) -> Any:
+        """Return the executor with a configuration, as `dg.ExecutorDefinition.configured` does.
+
+        Raises:
+            DeclarationError: naming the field that does not exist, or whose value is wrong.
+
+        """
+        if isinstance(config_or_config_fn, Mapping):
+            own = {name: value for name, value in config_or_config_fn.items() if name not in _DAGSTERS}
+            refuse_misfit(own, "the configuration of worker_executor")
+        return super().configured(config_or_config_fn, *rest, **options)
+
+
+def _create(init_context: dg.InitExecutorContext) -> dg.Executor:
     """Run each step in a worker: a process on this machine, or a pod with what its `Worker` asks for.
 
     Where steps run is decided by `backend` of the run's configuration, else by the environment variable
@@ -74,6 +89,16 @@ def worker_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
         max_concurrent=at_once or (os.cpu_count() if backend == "local" else None),
         tag_concurrency_limits=config.get("tag_concurrency_limits"),
     )
+
+
+worker_executor = WorkerExecutorDefinition(
+    name="worker",
+    config_schema={**SCHEMA, **_DAGSTERS},
+    requirements=dg.multiple_process_executor_requirements(),
+    executor_creation_fn=_create,
+    description=inspect.getdoc(_create),
+)
+update_wrapper(cast("Any", worker_executor), _create)
 
 
 class WorkerExecutor(StepDelegatingExecutor):

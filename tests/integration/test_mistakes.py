@@ -11,7 +11,32 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from practicus_assets import Column, Contract, DeclarationError, RowRule, TableRule
+from practicus_assets import (
+    Column,
+    Contract,
+    DeclarationError,
+    DeltaIOManager,
+    DiffConfig,
+    HistoryConfig,
+    MaintainConfig,
+    Release,
+    RollbackConfig,
+    RowRule,
+    SchemaMismatch,
+    Snapshot,
+    TableRule,
+    VerifyConfig,
+    VersionGone,
+    Worker,
+    build_maintain_job,
+    build_maintain_schedule,
+    build_release_asset,
+    table_asset,
+    worker_executor,
+    worker_tags,
+)
+from practicus_assets.lake.transactions.options import WriteOptions
+from tests.integration.bench import Bench
 
 # ruff: noqa: PLW0108 a mistake is made when its test calls it
 # mypy: disable-error-code="call-arg, arg-type, call-overload"
@@ -175,11 +200,11 @@ CONTRACTS: list[tuple[Mistake, str]] = [
     (lambda: Contract(rules=RowRule("a", len)), 'is no list. Write rules=[RowRule("name", function)].'),
     (
         lambda: Contract(rules=[RowRule("a", 5)]),
-        "the check of rule 'a' is 5, which is no function of the rows. ",
+        "the check of rule 'a' is 5, which cannot be called with rows. ",
     ),
     (
         lambda: Contract(rules=[RowRule("a", lambda: 5)]),
-        "which is no function of the rows. Write a function with ",
+        "which cannot be called with rows. Write a function with ",
     ),
     (
         lambda: Contract(rules=[RowRule(5, len)]),
@@ -197,3 +222,252 @@ def test_types_alone_are_columns_of_a_contract() -> None:
     contract = Contract({"id": "int64", "at": UTC, "n": Column(int, minimum=0)})
     assert contract.schema == pa.schema([("id", "int64"), ("at", UTC), ("n", "int64")])
     assert contract.columns["id"] == Column("int64")
+
+
+# --- The lake and other configuration ------------------------------------------------------------------
+
+SETTINGS: list[tuple[Mistake, str]] = [
+    (
+        lambda: DeltaIOManager(root_url="lake"),
+        "DeltaIOManager has no setting 'root_url'. Did you mean root_uri?",
+    ),
+    (
+        lambda: DeltaIOManager(root_uri="lake", preview_row=0),
+        "DeltaIOManager has no setting 'preview_row'. preview_rows is called sample_rows now.",
+    ),
+    (lambda: DeltaIOManager(), "DeltaIOManager lacks the setting 'root_uri'."),
+    (
+        lambda: DeltaIOManager("lake"),
+        "DeltaIOManager is given 'lake' without the name of a setting. Its settings ",
+    ),
+    (lambda: DeltaIOManager(root_uri=5), "DeltaIOManager: root_uri is 5. Write a text."),
+    (
+        lambda: DeltaIOManager(root_uri="a", sample_rows=-1),
+        "DeltaIOManager: sample_rows is -1. Write 0 or more.",
+    ),
+    (lambda: DeltaIOManager(root_uri="a", sample_rows="b"), "sample_rows is 'b'. Write a whole number."),
+    (lambda: DeltaIOManager(root_uri="a", sample_rows=0.5), "sample_rows is 0.5. Write a whole number."),
+    (
+        lambda: DeltaIOManager(root_uri="a", storage_options="b"),
+        "storage_options is no mapping from names to ",
+    ),
+    (
+        lambda: DeltaIOManager(root_uri="a", storage_options={"b": 1}),
+        "storage_options is no mapping from names to ",
+    ),
+    (lambda: MaintainConfig(retention_hour=1), "no setting 'retention_hour'. Did you mean retention_hours?"),
+    (lambda: MaintainConfig(retention_hours=-1), "MaintainConfig: retention_hours is -1. Write 0 or more."),
+    (lambda: MaintainConfig(retention_hours="long"), "retention_hours is 'long'. Write a number."),
+    (lambda: MaintainConfig(tables="orders"), "MaintainConfig: tables is 'orders'. Write ['orders']."),
+    (lambda: MaintainConfig(aply=True), "MaintainConfig has no setting 'aply'. Did you mean apply?"),
+    (lambda: RollbackConfig(table="orders"), "RollbackConfig lacks the setting 'to'."),
+    (lambda: RollbackConfig(table="orders", to=1), "RollbackConfig: to is 1. Write a text."),
+    (lambda: VerifyConfig(rowz=True), "VerifyConfig has no setting 'rowz'. Did you mean rows?"),
+    (lambda: HistoryConfig(table="a", limit="b"), "HistoryConfig: limit is 'b'. Write a whole number."),
+    (lambda: DiffConfig(tabel="a"), "DiffConfig has no setting 'tabel'. Did you mean table?"),
+    (
+        lambda: worker_executor.configured({"isolatoin": "none"}),
+        "the configuration of worker_executor has the unknown field 'isolatoin'. Did you mean isolation?",
+    ),
+    (
+        lambda: worker_executor.configured({"kubernetes": {"lost_retry": 1}}),
+        "worker_executor: kubernetes has the unknown field 'lost_retry'. Did you mean lost_retries?",
+    ),
+    (lambda: Worker(memry="1Gi"), "a Worker has no field 'memry'. Did you mean memory?"),
+    (
+        lambda: Worker("Large"),
+        "a Worker is given 'Large' without the name of a field. Name the fields, e.g. ",
+    ),
+    (lambda: worker_tags({"cpu": 1}), "worker is {'cpu': 1}. Pass a Worker, e.g. Worker(memory=\"8Gi\")."),
+    (lambda: build_maintain_job(nam="a"), "build_maintain_job has no parameter 'nam'. Did you mean name?"),
+    (lambda: build_maintain_schedule(build_maintain_job(), cron="0 3 * * *"), "Did you mean cron_schedule?"),
+    (
+        lambda: build_maintain_schedule("maintain"),
+        "the job is 'maintain'. Pass the job that build_maintain_job ",
+    ),
+    (lambda: build_release_asset("r", ["a"], mixd=True), "has no parameter 'mixd'. Did you mean mixed?"),
+    (lambda: build_release_asset("r", "a"), "tables='a', which is no list of tables. Write tables=['a']."),
+    (lambda: build_release_asset("r", []), "tables=[], which is no list of tables."),
+    (lambda: Release.open("lake", nam="a"), "Release.open has no parameter 'nam'. Did you mean name?"),
+]
+
+
+@pytest.mark.parametrize(("mistake", "text"), SETTINGS, ids=ids(SETTINGS))
+def test_a_setting_that_is_written_wrongly_is_refused_where_it_is_written(
+    mistake: Mistake, text: str
+) -> None:
+    assert text in said(mistake)
+
+
+ROOTS = [
+    (
+        "http://x",
+        "has the scheme 'http', which is not supported. The address of an S3 store is its AWS_ENDPOINT_URL",
+    ),
+    (
+        "s4://bucket/lake",
+        "has the scheme 's4', which is not supported. Did you mean s3://bucket/lake? Roots are ",
+    ),
+    (
+        "gcs://bucket/lake",
+        "has the scheme 'gcs', which is not supported. Did you mean gs://bucket/lake? Roots are ",
+    ),
+    (
+        "hdfs://name/lake",
+        "Roots are folders, file:// URLs, and prefixes that begin with s3:// or s3a:// (S3 and ",
+    ),
+    (
+        "s3:/bucket",
+        "the lake's root s3:/bucket is neither a URL nor a plain folder. Did you mean s3://bucket?",
+    ),
+    ("s3:bucket/lake", "is neither a URL nor a plain folder. Did you mean s3://bucket/lake?"),
+    ("s3//bucket", "is neither a URL nor a plain folder. Did you mean s3://bucket?"),
+    (
+        "~ann/lake",
+        "begins with another user's home, which delta-rs does not look up. Write the folder's absolute ",
+    ),
+    ("", "the lake's root is empty. Name a folder, or a prefix in an object store."),
+]
+
+
+@pytest.mark.parametrize(("root", "text"), ROOTS, ids=[root for root, _ in ROOTS])
+def test_a_root_that_no_lake_can_have_is_refused_when_the_lake_is_declared(root: str, text: str) -> None:
+    assert text in said(lambda: DeltaIOManager(root_uri=root))
+    told = said(lambda: Snapshot.open(root))
+    assert told == said(lambda: DeltaIOManager(root_uri=root)).replace("the lake's root", "the table's URI")
+
+
+@pytest.mark.parametrize("root", ["lake", "data//lake", "s3/lake", "a:b", "~/lake", "s3a://b/c", "az://b"])
+def test_a_root_that_a_lake_can_have_is_taken(root: str) -> None:
+    assert DeltaIOManager(root_uri=root).root_uri == root
+
+
+# --- Tables --------------------------------------------------------------------------------------------
+
+TABLES: list[tuple[Mistake, str]] = [
+    (lambda: table_asset(contrct=None), "a table asset has no option 'contrct'. Did you mean contract?"),
+    (
+        lambda: table_asset("orders"),
+        "table_asset is given 'orders', which is no function. Write @table_asset above",
+    ),
+    (
+        lambda: table_asset(contract={"id": "int64"}),
+        "is no contract. Write Contract(columns={'id': 'int64'}).",
+    ),
+    (
+        lambda: table_asset(mode="merge"),
+        'mode="merge" needs merge_keys: the columns that tell which old row a new one replaces. Write merge_',
+    ),
+    (
+        lambda: table_asset(merge_keys=["id"]),
+        'need mode="merge", and it is "replace". Write mode="merge", or drop ',
+    ),
+    (
+        lambda: table_asset(mode="merge", merge_keys="id"),
+        "merge_keys is the text 'id'. Write merge_keys=['id'].",
+    ),
+    (
+        lambda: table_asset(mode="merge", merge_keys=5),
+        'merge_keys is 5. Write a list, e.g. merge_keys=["id"].',
+    ),
+    (
+        lambda: table_asset(mode="upsert"),
+        "mode 'upsert' is unknown. Did you mean merge? The modes are \"replace\" ",
+    ),
+    (lambda: table_asset(mode="apend"), "mode 'apend' is unknown. Did you mean append? The modes are "),
+    (
+        lambda: table_asset(mode="ignore"),
+        'A run always writes: there is no "error" and no "ignore". The modes are ',
+    ),
+    (lambda: table_asset(on_schema_change="refus"), 'Did you mean refuse? Write "add" (delta-rs: "merge"), '),
+    (
+        lambda: table_asset(worker=Worker)(lambda: None),
+        "Pass a Worker, or a function from partition key to one.",
+    ),
+    (lambda: WriteOptions(mod="append"), "WriteOptions has no parameter 'mod'. Did you mean mode?"),
+    (
+        lambda: Snapshot.open(5),
+        "the table's URI is 5, which is no text. Name a folder, or a prefix in an object ",
+    ),
+    (lambda: Snapshot.open(np), "the table's URI is the module numpy, which is no text."),
+    (
+        lambda: Snapshot.open("orders", versoin=1),
+        "Snapshot.open has no parameter 'versoin'. Did you mean version?",
+    ),
+    (
+        lambda: Snapshot.open("orders", storage_options="a"),
+        "storage_options is a str. Write a mapping from names ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("mistake", "text"), TABLES, ids=ids(TABLES))
+def test_a_table_that_is_declared_or_opened_wrongly_says_what_to_write(mistake: Mistake, text: str) -> None:
+    assert text in said(mistake)
+
+
+READS: list[tuple[Callable[[Snapshot], Any], type[Exception], str]] = [
+    (
+        lambda t: t.scan(columns="value"),
+        DeclarationError,
+        "columns='value' is no list. Write columns=['value'].",
+    ),
+    (lambda t: t.scan(columns=5), DeclarationError, "columns=5 is no list."),
+    (
+        lambda t: t.scan(colums=["n"]),
+        DeclarationError,
+        "Snapshot.scan has no parameter 'colums'. Did you mean ",
+    ),
+    (
+        lambda t: t.to_pandas(predcate="n"),
+        DeclarationError,
+        "Snapshot.to_pandas has no parameter 'predcate'.",
+    ),
+    (
+        lambda t: t.scan(["tetx"]),
+        SchemaMismatch,
+        "orders has no column 'tetx'; it has ['n', 'text']. Did you mean ",
+    ),
+    (
+        lambda t: t.scan(["a", "b"]),
+        SchemaMismatch,
+        "orders has no columns 'a' and 'b'; it has ['n', 'text'].",
+    ),
+    (lambda t: t.scan(predicate=5), DeclarationError, "predicate=5 is no text. Write a SQL condition, e.g. "),
+    (
+        lambda t: t.scan(predicate="nn > 1"),
+        SchemaMismatch,
+        "orders: the predicate 'nn > 1' names the column 'nn', and there are ['n', 'text']. Did you mean n?",
+    ),
+    (
+        lambda t: t.scan(predicate="n > "),
+        SchemaMismatch,
+        "expected is an expression, and there is its end. Write ",
+    ),
+    (
+        lambda t: t.scan(predicate="n > 'x'").read_all(),
+        SchemaMismatch,
+        "is no condition on this table: 'x' is no Int64, with which it is compared.",
+    ),
+    (lambda t: t.scan(predicate="n + 1"), SchemaMismatch, "it is of type Int64, and neither true nor false."),
+    (
+        lambda t: t.scan(predicate="nosuch(n)"),
+        SchemaMismatch,
+        "is no condition on this table: Invalid function ",
+    ),
+    (
+        lambda t: Snapshot.open(t.table_uri, 9),
+        VersionGone,
+        "yet: 0 is the newest. Give the number of an earlier one, or none to read the newest.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("read", "error", "text"), READS, ids=[text[:40] for *_, text in READS])
+def test_a_read_that_is_asked_for_wrongly_is_answered_in_our_words(
+    bench: Bench, read: Callable[[Snapshot], Any], error: type[Exception], text: str
+) -> None:
+    bench.write("orders", pd.DataFrame({"n": [1, 2], "text": ["a", "b"]}))
+    told = said(lambda: read(Snapshot.open(f"{bench.root}/orders")), error)
+    assert text in told
+    assert "\n" not in told

@@ -1,9 +1,11 @@
 """What an author declares as a table's contract: a `Contract`, or a pandera model or schema."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.wording import readable
 
 
 def as_contract(declaration: Any) -> Contract | None:
@@ -24,6 +26,8 @@ def as_contract(declaration: Any) -> Contract | None:
 
         return contract_of(declaration)
     raise DeclarationError(
-        f"{declaration!r} is no contract.",
-        "Declare a Contract, a pandera DataFrameModel or DataFrameSchema.",
+        f"{readable(declaration)} is no contract.",
+        f"Write Contract(columns={declaration!r})."
+        if isinstance(declaration, Mapping)
+        else "Declare a Contract, a pandera DataFrameModel or DataFrameSchema.",
     )

@@ -9,6 +9,7 @@ from typing import Any
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.check import Check, Kind, Severity, refuse_severity
 from practicus_assets.parameters import named_parameters
+from practicus_assets.wording import readable
 
 _CHECK_NAME = re.compile(r"[A-Za-z0-9_]+")  # what Dagster takes as the name of an asset check
 
@@ -66,7 +67,7 @@ def rule_check(rule: Any) -> Check:
     """
     if not isinstance(rule, RowRule | TableRule):
         raise DeclarationError(
-            f"the contract's rules have {rule!r}, which is no rule.",
+            f"the contract's rules have {readable(rule)}, which is no rule.",
             'Write RowRule("name", function) for a condition on each row, or TableRule("name", function) for '
             "one on all rows together.",
         )
@@ -77,7 +78,7 @@ def rule_check(rule: Any) -> Check:
     refuse_severity(rule.name, rule.severity)
     if not callable(rule.check) or not _takes_rows(rule.check):
         raise DeclarationError(
-            f"the check of rule {rule.name!r} is {rule.check!r}, which is no function of the rows.",
+            f"the check of rule {rule.name!r} is {readable(rule.check)}, which cannot be called with rows.",
             "Write a function with one parameter.",
         )
     kind: Kind = "row" if isinstance(rule, RowRule) else "table"

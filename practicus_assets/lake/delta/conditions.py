@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
+from practicus_assets.lake.delta.failures import in_one_line
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.values import Value, identifier, literal
@@ -72,7 +74,52 @@ def _alternative(bounds: Bounds, first: Sequence[Value], last: Sequence[Value]) 
     return f"({' AND '.join(terms)})"
 
 
-def is_one_condition(predicate: str) -> bool:
+def refuse_no_condition(predicate: Any) -> None:
+    """Raise for a predicate that is no text, or that could leave the parentheses that it is put in."""
+    if predicate is not None and not isinstance(predicate, str):
+        raise DeclarationError(
+            f"predicate={predicate!r} is no text.", 'Write a SQL condition, e.g. predicate="amount > 3".'
+        )
+    if predicate and not _is_one_condition(predicate):
+        raise SchemaMismatch(f"{predicate!r} is not one SQL condition.", "Fix the predicate.")
+
+
+def refused_predicate(predicate: str, columns: Sequence[str], cause: BaseException) -> SchemaMismatch:
+    """Return the error for a predicate that the engine refuses, in our words.
+
+    Args:
+        predicate: the predicate.
+        columns: the table's columns.
+        cause: the engine's error.
+
+    """
+    text = in_one_line(cause)
+    column = re.search(r"No field named (.+?)\.(?: |$)", text)
+    if column is not None:
+        name = column[1].rpartition(".")[2].strip('"')
+        return SchemaMismatch(
+            f"the predicate {predicate!r} names the column {name!r}, and there are {list(columns)}.",
+            did_you_mean(name, columns, "Fix the predicate."),
+        )
+    syntax = re.search(r"Expected: (.+?), found: (.+?)(?: at Line.*)?\"?\)?$", text)
+    value = re.search(r"Cannot cast string (.+) to value of (\w+) type", text)
+    other = re.search(r"non-boolean predicate .* returning (\w+)", text)
+    if syntax is not None:
+        end = syntax[2] == ")"  # ours
+        why = f"expected is {syntax[1]}, and there is {'its end' if end else syntax[2]}"
+    elif value is not None:
+        why = f"{value[1]} is no {value[2]}, with which it is compared"
+    elif other is not None:
+        why = f"it is of type {other[1]}, and neither true nor false"
+    else:
+        why = re.sub(r"^(?:[\w ]+ error|Error during planning): ", "", text.rpartition("caused by ")[2])
+    return SchemaMismatch(
+        f"the predicate {predicate!r} is no condition on this table: {why}.",
+        "Write SQL, e.g. \"shop = 'x' AND amount > 3\".",
+    )
+
+
+def _is_one_condition(predicate: str) -> bool:
     """Return whether a predicate cannot leave the parentheses that it is put in."""
     texts = [text.start() for text in _QUOTED.finditer(predicate) if text[0][0] in "'\""]
     prefixes = [match[0] for start in texts if (match := re.search(r"\w+\Z", predicate[:start]))]

@@ -10,6 +10,7 @@ from deltalake.exceptions import DeltaError
 
 from practicus_assets.errors import PracticusAssetsError, StoreFailed, UnsupportedTable, VersionGone
 from practicus_assets.redaction import redacted
+from practicus_assets.wording import in_short
 
 _LONGEST_TEXT = 600
 _ADVICE = "Check the store or the disk, its credentials and the network, and run again."
@@ -189,7 +190,7 @@ def is_foreign(error: BaseException) -> bool:
 def in_one_line(error: BaseException) -> str:
     """Return an error's text without the colours, lines and addresses in which delta-rs draws its causes."""
     text = re.sub(r"\x1b\[[0-9;]*m|↳|\s+\d+: [^\n]*(?=\n|$)", " ", str(error))
-    return " ".join(text.split())[:_LONGEST_TEXT].rstrip(".")
+    return in_short(text, _LONGEST_TEXT).rstrip(".")
 
 
 def named_file(text: str) -> str:

@@ -4,6 +4,7 @@ delta-rs expands `~`, unquotes `file:` URLs, normalizes `..` and follows symboli
 a folder itself has to look into the same one, so a root is resolved once, before it is read or written.
 """
 
+import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -11,20 +12,29 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from practicus_assets.errors import DeclarationError
+from practicus_assets.wording import readable
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)(.*)")
+_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?::/(?!/)|//)(.*)")
 _FILE = re.compile(r"file:", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/]*@|(?<!file://)[^?]*\?)", re.IGNORECASE)
 _AZURE_CONTAINER = re.compile(r"abfss?://[^/@?:]+@[^/@?:]+(/[^?]*)?")  # container@account is a place
 _S3 = ("s3://", "s3a://")
+_SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
+_ADVICE = (
+    "Roots are folders, file:// URLs, and prefixes that begin with s3:// or s3a:// (S3 and its like), gs:// "
+    "(Google Cloud), az://, azure://, abfs:// or abfss:// (Azure)."
+)
+_ELSEWHERE = {"gcs": "gs", "s3n": "s3a", "wasb": "abfs", "wasbs": "abfss", "adl": "abfs"}  # others' words
 _ENDPOINTS = {"aws_endpoint_url", "aws_endpoint", "endpoint_url", "endpoint", "aws_endpoint_url_s3"}
 # delta-rs takes `%` for an escape in one place and not in another, `\` for `/`, and panics over the brackets,
 # `^` and `|`
 UNUSABLE = re.compile(r"[\x00-\x1f\x7f%\\\[\]^|]")
 
 
-def resolved(root_uri: str, folder: Path | None = None, what: str = "the lake's root") -> str:
+def resolved(
+    root_uri: str | os.PathLike[str], folder: Path | None = None, what: str = "the lake's root"
+) -> str:
     """Return the one spelling of a root: an absolute folder without links, or the prefix of an object store.
 
     Args:
@@ -33,9 +43,17 @@ def resolved(root_uri: str, folder: Path | None = None, what: str = "the lake's 
         what: what errors call the root.
 
     Raises:
-        DeclarationError: for a root that carries credentials, or that delta-rs cannot use.
+        DeclarationError: for a root that carries credentials, is of no store that is supported, or that
+            delta-rs cannot use.
 
     """
+    if isinstance(root_uri, os.PathLike):
+        root_uri = os.fspath(root_uri)
+    if not isinstance(root_uri, str):
+        raise DeclarationError(
+            f"{what} is {readable(root_uri)}, which is no text.",
+            "Name a folder, or a prefix in an object store.",
+        )
     if not root_uri:
         raise DeclarationError(f"{what} is empty.", "Name a folder, or a prefix in an object store.")
     if _CREDENTIALS.match(root_uri) and not _AZURE_CONTAINER.fullmatch(root_uri):
@@ -68,8 +86,8 @@ def refuse_unusable_endpoint(uri: str, storage_options: Mapping[str, str]) -> No
 
 def _refuse_almost_elsewhere(root_uri: str, what: str) -> None:
     """Raise DeclarationError for what would be a folder below the working folder, and was meant otherwise."""
-    url = _ONE_SLASH.match(root_uri)
-    if url is not None:
+    url = _ONE_SLASH.match(root_uri) or re.match(rf"({'|'.join(_SCHEMES)}):(.*)", root_uri)
+    if url is not None and (":" in root_uri or url[1].lower() in _SCHEMES):
         raise DeclarationError(
             f"{what} {root_uri} is neither a URL nor a plain folder.", f"Did you mean {url[1]}://{url[2]}?"
         )
@@ -103,6 +121,8 @@ def _of_file_url(root_uri: str, what: str) -> str:
 def _prefix(root_uri: str, what: str) -> str:
     """Return the prefix of an object store: with nothing escaped and no slash at its end."""
     scheme, _, rest = root_uri.partition("://")
+    if scheme.lower() not in _SCHEMES:
+        raise _unsupported(root_uri, scheme.lower(), rest, what)
     path = _unquoted(rest, root_uri, what).rstrip("/")
     bucket, *parts = path.split("/")
     if not bucket or any(part in {"", ".", ".."} for part in parts) or "#" in root_uri:
@@ -112,6 +132,19 @@ def _prefix(root_uri: str, what: str) -> str:
         )
     _refuse_unusable(root_uri, path, what)
     return f"{scheme.lower()}://{path}"
+
+
+def _unsupported(root_uri: str, scheme: str, rest: str, what: str) -> DeclarationError:
+    """Return the error for a scheme that is not supported, with the one that was meant."""
+    cutoff = 0.5 if len(scheme) <= 2 else 0.6  # noqa: PLR2004 of two letters, one may be wrong
+    near = difflib.get_close_matches(scheme, _SCHEMES, 1, cutoff)
+    meant = _ELSEWHERE.get(scheme) or (near[0] if near else "")
+    advice = f"Did you mean {meant}://{rest}?" if meant else ""
+    if scheme in {"http", "https"}:
+        advice = "The address of an S3 store is its AWS_ENDPOINT_URL, in storage_options."
+    return DeclarationError(
+        f"{what} {root_uri} has the scheme {scheme!r}, which is not supported.", f"{advice} {_ADVICE}".strip()
+    )
 
 
 def _unquoted(text: str, root_uri: str, what: str) -> str:

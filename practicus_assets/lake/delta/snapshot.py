@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
@@ -17,9 +17,10 @@ from practicus_assets.errors import (
     SchemaMismatch,
     StoreFailed,
     TableNotFound,
+    did_you_mean,
     naming,
 )
-from practicus_assets.lake.delta.conditions import NOTHING, conditions, is_one_condition
+from practicus_assets.lake.delta.conditions import NOTHING, conditions, refuse_no_condition, refused_predicate
 from practicus_assets.lake.delta.log import entries, landed_ms
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Partition, Scope
@@ -27,6 +28,8 @@ from practicus_assets.lake.partitions.values import identifier
 from practicus_assets.lake.rows.casts import exact_cast
 from practicus_assets.lake.rows.frames import RowSource, read_as
 from practicus_assets.lake.rows.samples import sampling
+from practicus_assets.parameters import named_parameters
+from practicus_assets.wording import names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +72,7 @@ class Snapshot(RowSource):
         self._no_rows = no_rows
 
     @classmethod
+    @named_parameters
     def open(
         cls,
         table_uri: str | os.PathLike[str],
@@ -172,6 +176,7 @@ class Snapshot(RowSource):
                 )
         return counts
 
+    @named_parameters
     def scan(
         self, columns: Sequence[str] | None = None, predicate: str | None = None
     ) -> pa.RecordBatchReader:
@@ -190,20 +195,9 @@ class Snapshot(RowSource):
             VersionGone: if files of the pinned version were vacuumed away; raised while reading, too.
 
         """
-        names = list(columns) if columns is not None else self.schema.names
-        if not names or len(set(names)) != len(names):
-            raise SchemaMismatch(
-                f"columns={names} is no selection.", "Name each column that is needed, once."
-            )
-        unknown = [name for name in names if name not in self.schema.names]
-        if unknown:
-            raise SchemaMismatch(
-                f"{self._table.name} has no columns {unknown}; it has {self.schema.names}.",
-                "Fix the list of columns.",
-            )
+        names = self._selected(columns)
         schema = pa.schema([self.schema.field(name) for name in names])
-        if predicate and not is_one_condition(predicate):
-            raise SchemaMismatch(f"{predicate!r} is not one SQL condition.", "Fix the predicate.")
+        refuse_no_condition(predicate)
         scopes = [NOTHING] if self._no_rows else conditions(self.scope.on(self.schema), self._at)
         queries = [_sql(names, scope, predicate) for scope in scopes]
         streams = (self._at.query(sql, _ALIAS) for sql in queries)
@@ -212,16 +206,35 @@ class Snapshot(RowSource):
         except StoreFailed as failed:
             if predicate is None or not isinstance(failed.__cause__, DeltaError):
                 raise
-            raise SchemaMismatch(
-                f"{self._table.name} cannot be asked for {predicate!r}: {failed.__cause__}.",
-                "Fix the predicate.",
-            ) from failed.__cause__
+            with naming(self._table.name):
+                raise refused_predicate(predicate, self.schema.names, failed.__cause__) from failed.__cause__
         return pa.RecordBatchReader.from_batches(schema, self._batches(chain([first], streams), schema))
 
+    def _selected(self, columns: Any) -> list[str]:
+        """Return the names of the columns to read."""
+        if columns is None:
+            return list(self.schema.names)
+        if isinstance(columns, str) or not isinstance(columns, Iterable):
+            raise DeclarationError(f"columns={columns!r} is no list.", f"Write columns=[{columns!r}].")
+        names = list(columns)
+        if not names or len(set(map(str, names))) != len(names):
+            raise SchemaMismatch(
+                f"columns={names} is no selection.", "Name each column that is needed, once."
+            )
+        unknown = [name for name in names if name not in self.schema.names]
+        if unknown:
+            raise SchemaMismatch(
+                f"{self._table.name} has no {names_of('column', unknown)}; it has {self.schema.names}.",
+                did_you_mean(unknown[0], self.schema.names, "Fix the list of columns."),
+            )
+        return names
+
+    @named_parameters
     def to_arrow(self, columns: Sequence[str] | None = None, predicate: str | None = None) -> pa.Table:
         """Return rows as an Arrow table; arguments and errors are those of `scan`."""
         return self.scan(columns, predicate).read_all()
 
+    @named_parameters
     def to_pandas(self, columns: Sequence[str] | None = None, predicate: str | None = None) -> "pd.DataFrame":
         """Return rows as a pandas DataFrame, as an asset's input has them; see `scan` for the arguments.
 
@@ -230,6 +243,7 @@ class Snapshot(RowSource):
         frame: pd.DataFrame = read_as(self.scan(columns, predicate), None)
         return frame
 
+    @named_parameters
     def to_polars(self, columns: Sequence[str] | None = None, predicate: str | None = None) -> "pl.DataFrame":
         """Return rows as a polars DataFrame; arguments and errors are those of `scan`.
 

@@ -24,7 +24,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from practicus_assets.errors import DeclarationError, StoreFailed, TableNotFound, VersionGone
 from practicus_assets.lake.delta.data_file import DataFile, described
-from practicus_assets.lake.delta.failures import in_one_line, is_denied
+from practicus_assets.lake.delta.failures import is_denied
 from practicus_assets.lake.delta.log_files import LOG, LogFolder
 from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
 from practicus_assets.lake.delta.table_folder import TableFolder
@@ -59,7 +59,7 @@ class Table(TableFolder):
     @classmethod
     def at(
         cls,
-        root_uri: str,
+        root_uri: str | os.PathLike[str],
         key: Sequence[str],
         storage_options: Mapping[str, str] | None = None,
         sample_rows: int = SAMPLE_ROWS,
@@ -86,7 +86,7 @@ class Table(TableFolder):
                     f"asset key part {part!r} cannot name a folder of the lake.",
                     "Use letters, digits, '-', '_' and '.'.",
                 )
-        root, options = resolved(root_uri), dict(storage_options or {})
+        root, options = resolved(root_uri), _texts_by_name(storage_options)
         refuse_unusable_endpoint(root, options)
         return cls("/".join(key), "/".join([root.rstrip("/"), *key]), options, sample_rows)
 
@@ -104,7 +104,7 @@ class Table(TableFolder):
             DeclarationError: for a place that cannot be used.
 
         """
-        place, options = resolved(os.fspath(uri), what="the table's URI"), dict(storage_options or {})
+        place, options = resolved(uri, what="the table's URI"), _texts_by_name(storage_options)
         refuse_unusable_endpoint(place, options)
         return cls(place.rpartition("/")[2], place, options)
 
@@ -129,14 +129,12 @@ class Table(TableFolder):
                 LogFolder(self).refuse_unreadable()
             if not missing and (version is None or not isinstance(error, DeltaError)):
                 raise
-            if version is None or self.open_if_exists() is None:
+            newest = self.open_if_exists() if version is not None else None
+            if version is None or newest is None:
                 raise TableNotFound(
                     f"there is no Delta table at {self.uri}.", f"Materialize {self.name} first."
                 ) from None
-            raise VersionGone(
-                f"version {version} at {self.uri} cannot be opened: {in_one_line(failed)}",
-                "Its log has expired, or it never was. Run again to read the newest version.",
-            ) from error
+            raise _gone(self, version, newest.version) from error
         LogFolder(self).refuse_emptied(handle.version())
         return TableVersion(self, handle)
 
@@ -175,6 +173,27 @@ class Table(TableFolder):
                 storage_options=dict(self.storage_options),
                 commit_properties=properties,
             )
+
+
+def _gone(table: Table, version: int, newest: int) -> VersionGone:
+    if version > newest:
+        return VersionGone(
+            f"there is no version {version} of the table at {table.uri} yet: {newest} is the newest.",
+            "Give the number of an earlier one, or none to read the newest.",
+        )
+    return VersionGone(
+        f"version {version} of the table at {table.uri} cannot be opened: its log does not reach back to it.",
+        f"Read a later version: {newest} is the newest.",
+    )
+
+
+def _texts_by_name(storage_options: Any) -> dict[str, str]:
+    if storage_options is not None and not isinstance(storage_options, Mapping):
+        raise DeclarationError(
+            f"storage_options is a {type(storage_options).__name__}.",
+            'Write a mapping from names to texts, e.g. {"AWS_REGION": "eu-west-1"}.',
+        )
+    return dict(storage_options or {})
 
 
 def _is_unsafe(part: str) -> bool:

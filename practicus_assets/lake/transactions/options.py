@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.lake.rows.schema import SchemaChange
 from practicus_assets.lake.transactions.table_properties import APPEND_ONLY, refuse_undeclarable
+from practicus_assets.parameters import named_parameters
 
 Mode = Literal["replace", "append", "merge", "overwrite"]
 OnSchemaChange = Literal["add", "refuse", "replace", "merge", "overwrite"]
@@ -19,8 +20,19 @@ _SCHEMA_CHANGES: dict[OnSchemaChange, SchemaChange] = {
     "replace": "replace",
     "overwrite": "replace",
 }
+_EVERY_MODE = 'The modes are "replace" (delta-rs: "overwrite"), "append" and "merge".'
+_EVERY_CHANGE = 'Write "add" (delta-rs: "merge"), "refuse", or "replace" (delta-rs: "overwrite").'
+_MEANT = {  # what people write for a mode
+    **dict.fromkeys(("upsert", "update", "insert_update"), "Did you mean merge?"),
+    "insert": "Did you mean append?",
+    **dict.fromkeys(("delete_insert", "truncate"), "Did you mean replace?"),
+    **dict.fromkeys(
+        ("error", "errorifexists", "ignore"), 'A run always writes: there is no "error" and no "ignore".'
+    ),
+}
 
 
+@named_parameters
 @dataclass(frozen=True)
 class WriteOptions:
     """How a transaction writes the rows of its scope.
@@ -56,28 +68,27 @@ class WriteOptions:
 
         """
         for name in ("partition_by", "merge_keys"):
-            columns = getattr(self, name)
-            if isinstance(columns, str):
-                raise DeclarationError(f"{name} is the text {columns!r}.", f"Write {name}=[{columns!r}].")
-            if not all(isinstance(c, str) and c for c in columns) or len(set(columns)) < len(tuple(columns)):
-                raise DeclarationError(f"{name} is {columns!r}.", "Name each column once.")
-            object.__setattr__(self, name, tuple(columns))
+            object.__setattr__(self, name, _columns(name, getattr(self, name)))
         if self.mode not in get_args(Mode):
-            raise DeclarationError(f"mode {self.mode!r} is unknown.", f"Use one of {get_args(Mode)}.")
+            meant = _MEANT.get(str(self.mode), did_you_mean(self.mode, get_args(Mode)))
+            raise DeclarationError(f"mode {self.mode!r} is unknown.", f"{meant} {_EVERY_MODE}".strip())
         if self.on_schema_change not in _SCHEMA_CHANGES:
+            meant = did_you_mean(self.on_schema_change, _SCHEMA_CHANGES)
             raise DeclarationError(
-                f"on_schema_change {self.on_schema_change!r} is unknown.",
-                f"Use one of {tuple(_SCHEMA_CHANGES)}.",
+                f"on_schema_change {self.on_schema_change!r} is unknown.", f"{meant} {_EVERY_CHANGE}".strip()
             )
         object.__setattr__(self, "mode", _MODES.get(self.mode, self.mode))
         object.__setattr__(self, "on_schema_change", self.schema_change)
         merges = self.mode == "merge"
         if merges and not self.merge_keys:
-            raise DeclarationError('mode="merge" needs merge_keys.', "Name the columns that identify a row.")
+            raise DeclarationError(
+                'mode="merge" needs merge_keys: the columns that tell which old row a new one replaces.',
+                'Write merge_keys=["id"], the columns that identify a row; in metadata "delta/merge_keys".',
+            )
         if not merges and (self.merge_keys or self.delete_unmatched):
             raise DeclarationError(
-                f'merge_keys and delete_unmatched need mode="merge", and it is {self.mode!r}.',
-                "Set it, or drop them.",
+                f'merge_keys and delete_unmatched need mode="merge", and it is "{self.mode}".',
+                'Write mode="merge", or drop them.',
             )
         if self.schema_change == "replace" and self.mode != "replace":
             raise DeclarationError(
@@ -96,3 +107,14 @@ class WriteOptions:
     def schema_change(self) -> SchemaChange:
         """What `on_schema_change` says, in the words of this package."""
         return _SCHEMA_CHANGES[self.on_schema_change]
+
+
+def _columns(name: str, columns: Any) -> tuple[str, ...]:
+    """Return an option that names columns; raise DeclarationError if it does not."""
+    if isinstance(columns, str):
+        raise DeclarationError(f"{name} is the text {columns!r}.", f"Write {name}=[{columns!r}].")
+    if not isinstance(columns, Sequence):
+        raise DeclarationError(f"{name} is {columns!r}.", f'Write a list, e.g. {name}=["id"].')
+    if not all(isinstance(c, str) and c for c in columns) or len(set(columns)) < len(columns):
+        raise DeclarationError(f"{name} is {columns!r}.", "Name each column once.")
+    return tuple(columns)

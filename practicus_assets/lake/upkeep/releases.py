@@ -35,6 +35,7 @@ from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.mixture import refuse_mixed
+from practicus_assets.parameters import named_parameters
 
 FOLDER = "_releases"
 FORMAT = 1
@@ -84,6 +85,7 @@ class Release:
     storage_options: Mapping[str, str] = field(repr=False, compare=False)
 
     @classmethod
+    @named_parameters
     def open(
         cls, root_uri: str, name: str | None = None, storage_options: Mapping[str, str] | None = None
     ) -> "Release":
@@ -111,6 +113,7 @@ class Release:
             )
         return chosen
 
+    @named_parameters
     def snapshot(self, table: str, partitions: Iterable[Partition] | None = None) -> Snapshot:
         """Return a table as it is in the release.
 

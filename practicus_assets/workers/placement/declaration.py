@@ -101,7 +101,7 @@ def declare(
         own[K8S_CONFIG_TAG] = k8s_config_of(own[K8S_CONFIG_TAG], source)
     if worker is None:
         return own
-    if not callable(worker):
+    if not callable(worker) or isinstance(worker, type):
         raise DeclarationError(
             f"worker is {worker!r}.", "Pass a Worker, or a function from partition key to one."
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._config import Shape, process_config
+from dagster._config import Shape, process_config, validate_config
 
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.workers.request.worker import RENAMED
@@ -96,9 +96,20 @@ def processed(config: Any, source: str) -> dict[str, Any]:
 
     """
     result = process_config(Shape(SCHEMA), config)
-    if not result.errors:
-        return dict(result.value or {})
-    error = result.errors[0]
+    if result.errors:
+        raise _misfit(result.errors[0], source)
+    return dict(result.value or {})
+
+
+def refuse_misfit(config: Mapping[str, Any], source: str) -> None:
+    """Raise DeclarationError for a configuration that does not fit the schema, whose `{env: NAME}` stay."""
+    result = validate_config(Shape(SCHEMA), config)
+    if result.errors:
+        raise _misfit(result.errors[0], source)
+
+
+def _misfit(error: Any, source: str) -> DeclarationError:
+    """Return the error for a field that does not fit the schema."""
     entries = [getattr(entry, "field_name", getattr(entry, "map_key", None)) for entry in error.stack.entries]
     path = [str(entry) for entry in entries if entry is not None]
     place = ": ".join([source, *path])
@@ -106,10 +117,12 @@ def processed(config: Any, source: str) -> dict[str, Any]:
         getattr(error.error_data, "field_name", None)
     ]
     if unknown[0] is None:
-        raise DeclarationError(f"{place} is wrong. {' '.join(error.message.splitlines()[:2])}", "Correct it.")
+        return DeclarationError(
+            f"{place} is wrong. {' '.join(error.message.splitlines()[:2])}", "Correct it."
+        )
     names = _fields_at(path)
     name = str(unknown[0])
-    raise DeclarationError(
+    return DeclarationError(
         f"{place} has the unknown field {name!r}.",
         f"It is called {RENAMED[name]} now."
         if RENAMED.get(name) in names

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from practicus_assets.errors import DeclarationError
+from practicus_assets.parameters import named_parameters
 from practicus_assets.workers.request.api_types import check, in_api_spelling
 from practicus_assets.workers.request.manifest import k8s_config, merged
 from practicus_assets.workers.request.worker import SIZES, Worker
@@ -26,6 +27,7 @@ _SECTIONS = {
 _MERGE_BEHAVIORS = ("DEEP", "SHALLOW")
 
 
+@named_parameters
 def worker_tags(worker: Worker) -> dict[str, Any]:
     """Return the tags with which a plain `@dg.asset` or `@dg.op` asks for a worker.
 
@@ -42,6 +44,8 @@ def worker_tags(worker: Worker) -> dict[str, Any]:
         `@dg.asset(op_tags=worker_tags(Worker(memory="8Gi")))`
 
     """
+    if not isinstance(worker, Worker):
+        raise DeclarationError(f"worker is {worker!r}.", 'Pass a Worker, e.g. Worker(memory="8Gi").')
     return {WORKER_TAG: worker.given(), K8S_CONFIG_TAG: _derived(worker)}
 
 

@@ -98,8 +98,13 @@ class Worker:
     keep_failed_seconds: int | None = None
     pod_spec: Mapping[str, Any] | None = None
 
-    def __new__(cls, **given: Any) -> Self:
+    def __new__(cls, *positional: Any, **given: Any) -> Self:
         """Refuse unknown fields with the name that was meant."""
+        if positional:
+            raise DeclarationError(
+                f"a Worker is given {positional[0]!r} without the name of a field.",
+                'Name the fields, e.g. Worker(size="Large").',
+            )
         _refuse_unknown(given, "a Worker")
         return super().__new__(cls)
 
