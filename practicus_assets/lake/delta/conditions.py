@@ -99,7 +99,7 @@ def refused_predicate(predicate: str, columns: Sequence[str], cause: BaseExcepti
         name = column[1].rpartition(".")[2].strip('"')
         return SchemaMismatch(
             f"the predicate {predicate!r} names the column {name!r}, and there are {list(columns)}.",
-            did_you_mean(name, columns, "Fix the predicate."),
+            did_you_mean(name, columns, "Name one of these."),
         )
     syntax = re.search(r"Expected: (.+?), found: (.+?)(?: at Line.*)?\"?\)?$", text)
     value = re.search(r"Cannot cast string (.+) to value of (\w+) type", text)

@@ -27,7 +27,7 @@ from practicus_assets.lake.delta.data_file import DataFile, described
 from practicus_assets.lake.delta.failures import is_denied
 from practicus_assets.lake.delta.log_files import LOG, LogFolder
 from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
-from practicus_assets.lake.delta.table_folder import TableFolder
+from practicus_assets.lake.delta.table_folder import TableFolder, options_of
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 
 _UNSAFE_PART = re.compile(r"[/?#*]")  # in a URI, `?` and `#` end the path
@@ -47,14 +47,6 @@ class Table(TableFolder):
     """
 
     sample_rows: int = field(default=SAMPLE_ROWS, repr=False, compare=False, hash=False)
-
-    def __post_init__(self) -> None:
-        """Refuse options that are no texts, of which delta-rs would not name the one at fault."""
-        odd = [name for name, value in self.storage_options.items() if not isinstance(value, str)]
-        if odd:
-            raise DeclarationError(
-                f"the storage options {odd} are no strings.", "Write their values as text."
-            )
 
     @classmethod
     def at(
@@ -86,7 +78,7 @@ class Table(TableFolder):
                     f"asset key part {part!r} cannot name a folder of the lake.",
                     "Use letters, digits, '-', '_' and '.'.",
                 )
-        root, options = resolved(root_uri), _texts_by_name(storage_options)
+        root, options = resolved(root_uri), options_of(storage_options)
         refuse_unusable_endpoint(root, options)
         return cls("/".join(key), "/".join([root.rstrip("/"), *key]), options, sample_rows)
 
@@ -104,7 +96,7 @@ class Table(TableFolder):
             DeclarationError: for a place that cannot be used.
 
         """
-        place, options = resolved(uri, what="the table's URI"), _texts_by_name(storage_options)
+        place, options = resolved(uri, what="the table's URI"), options_of(storage_options)
         refuse_unusable_endpoint(place, options)
         return cls(place.rpartition("/")[2], place, options)
 
@@ -185,15 +177,6 @@ def _gone(table: Table, version: int, newest: int) -> VersionGone:
         f"version {version} of the table at {table.uri} cannot be opened: its log does not reach back to it.",
         f"Read a later version: {newest} is the newest.",
     )
-
-
-def _texts_by_name(storage_options: Any) -> dict[str, str]:
-    if storage_options is not None and not isinstance(storage_options, Mapping):
-        raise DeclarationError(
-            f"storage_options is a {type(storage_options).__name__}.",
-            'Write a mapping from names to texts, e.g. {"AWS_REGION": "eu-west-1"}.',
-        )
-    return dict(storage_options or {})
 
 
 def _is_unsafe(part: str) -> bool:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs
@@ -14,8 +15,30 @@ from deltalake.fs import DeltaStorageHandler
 
 from practicus_assets.errors import DeclarationError, PracticusAssetsError
 from practicus_assets.lake.delta.failures import Failures
+from practicus_assets.wording import names_of
 
 _DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
+
+def options_of(storage_options: Any) -> dict[str, str]:
+    """Return storage options as delta-rs takes them; None is none.
+
+    Raises:
+        DeclarationError: if they are no mapping from names to texts.
+
+    """
+    if not isinstance(storage_options, Mapping | None):
+        raise DeclarationError(
+            f"storage_options is a {type(storage_options).__name__}.",
+            'Write a mapping from names to texts, e.g. {"AWS_REGION": "eu-west-1"}.',
+        )
+    odd = [name for name, value in (storage_options or {}).items() if not isinstance(value, str)]
+    if odd:
+        raise DeclarationError(
+            f"the storage {names_of('option', odd)} {'is' if len(odd) == 1 else 'are'} no text.",
+            "Write their values as text.",
+        )
+    return dict(storage_options or {})
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,10 @@ class TableFolder:
     name: str
     uri: str
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False, hash=False)
+
+    def __post_init__(self) -> None:
+        """Refuse options that are no texts, of which delta-rs would not name the one at fault."""
+        options_of(self.storage_options)
 
     @property
     def local_path(self) -> Path | None:
