@@ -41,7 +41,7 @@ class NamedFields:
                 renamed = next((old for old in kind.former_names if did_you_mean(name, [old])), "")
                 raise DeclarationError(
                     f"{kind.__name__} has no setting {name!r}.",
-                    f"{renamed} is called {kind.former_names[renamed]} now."
+                    f"{'It' if renamed == name else renamed} is called {kind.former_names[renamed]} now."
                     if renamed
                     else did_you_mean(name, names, every),
                 )

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch
 from practicus_assets.lake.contracts.check import Check, Kind, Severity, check_name, refuse_severity
+from practicus_assets.lake.contracts.declared_types import as_type
 from practicus_assets.lake.rows.casts import exact_scalar
-from practicus_assets.lake.rows.declared_types import as_type
 from practicus_assets.lake.rows.types import stored_type
 from practicus_assets.parameters import named_parameters
 from practicus_assets.wording import readable

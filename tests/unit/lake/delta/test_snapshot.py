@@ -61,10 +61,7 @@ def test_a_selection_that_is_none_is_refused(table: Table, columns: list[str]) -
 @pytest.mark.parametrize("predicate", ["nope = 1", "n ="])
 def test_a_predicate_that_is_none_is_refused(table: Table, predicate: str) -> None:
     write(table, p=["a"], n=[1])
-    with pytest.raises(
-        SchemaMismatch,
-        match="the predicate 'n(ope = 1' names the column 'nope'| =' is no condition on this table)",
-    ):
+    with pytest.raises(SchemaMismatch, match=r"names the column 'nope'|'n =' is no condition"):
         Snapshot.of(table).scan(predicate=predicate).read_all()
 
 
@@ -266,7 +263,7 @@ def test_a_place_or_an_option_that_cannot_be_is_refused_without_secrets(tmp_path
         Snapshot.open("s3://key:secret@bucket/t")
     with pytest.raises(DeclarationError, match="the table's URI is empty"):
         Snapshot.open("")
-    with pytest.raises(DeclarationError, match=r"\['max_retries'\] are no strings"):
+    with pytest.raises(DeclarationError, match="storage option 'max_retries' is no text"):
         Snapshot.open("s3://bucket/t", storage_options={"max_retries": 0})  # type: ignore[dict-item]
     with pytest.raises(TableNotFound):
         Snapshot.open(tmp_path / "none")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.contracts.declared_types import as_type
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.rows.declared_types import as_type
 from practicus_assets.lake.transactions.transaction import Transaction
 
 INT, TEXT = pa.int64(), pa.string()

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch
-from practicus_assets.lake.rows.type_text import (
+from practicus_assets.lake.contracts.type_text import (
     EITHER_TIMESTAMP,
     NO_TIME,
     TYPES,
@@ -80,7 +80,7 @@ def _translated(declared: Any) -> pa.DataType | None:
     if type_ is None:
         return None
     try:
-        return stored_type(type_, "")
+        return stored_type(type_, "", keeps_required=True)
     except SchemaMismatch:
         return type_  # the contract refuses it, by its column
 
