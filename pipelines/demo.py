@@ -105,8 +105,8 @@ def _tables(metadata: dict[str, dict[str, Any]]) -> Table:
             name,
             str(entries["delta/version"]),
             f"{entries['dagster/row_count']:,}",
-            str(entries["delta/files"]),
-            f"{entries['delta/bytes'] / 1e6:.1f} MB",
+            str(entries["delta/run_files"]),
+            f"{entries['delta/run_size_mb']:.1f} MB",
             f"[{'yellow' if outcome == 'unchanged' else 'green'}]{outcome}[/]",
         )
     return table

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from practicus_assets.assets.output import warn_of_owned
+from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.materialization import commit_metadata
 from practicus_assets.assets.report.names import COLUMNS
 from practicus_assets.assets.runs import added_metadata, pinned, provenance_of, step_of
@@ -122,7 +123,12 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         options = settings.described(spec.description if spec is not None else None)
         transaction = Transaction(table, scope, options, provenance=provenance)
         warn_of_properties(context.log, table, transaction)
-        commit = transaction.write(obj)
+        try:
+            commit = transaction.write(obj)
+        except Exception as error:
+            context.log.error(outcome.failed(table.name, scope, error))
+            raise
+        context.log.info(outcome.committed(table.name, scope, commit))
         metadata = commit_metadata(
             table,
             Snapshot.of(table, commit.version, scope),
@@ -130,6 +136,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             None,
             provenance.input_versions,
             preview_rows=self.sample_rows,
+            appends=settings.options.mode == "append",
         )
         context.add_output_metadata(metadata)
         added = {*(context.output_metadata or {}), *added_metadata(context, context.asset_key)}

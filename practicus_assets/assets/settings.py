@@ -78,8 +78,9 @@ class TableSettings:
         metadata: dict[str, Any] = {}
         if self.partition_by is not None:
             columns = self.partition_by
-            metadata[names.PARTITION_BY] = columns if isinstance(columns, str | Mapping) else list(columns)
             metadata[names.PARTITION_EXPR] = columns if isinstance(columns, str | Mapping) else columns[0]
+            if len(self.columns) > 1 and not isinstance(columns, Mapping):
+                metadata[names.PARTITION_BY] = list(columns)
         options = self.options
         if options.mode != "replace":
             metadata[names.MODE] = options.mode

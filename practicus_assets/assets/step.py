@@ -10,13 +10,14 @@ import dagster as dg
 from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.io_manager import lake_of, warn_of_properties
 from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
+from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.checks import audit_snapshot, check_results
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.runs import added_metadata, partition_keys, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import AuditFailed, DeclarationError, LossyValues, SchemaMismatch, naming
-from practicus_assets.lake.contracts.audit import schema_failure
+from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import Scope
@@ -143,18 +144,15 @@ class Step:
                 with naming(table.name, str(scope), nothing_written=True):
                     rows = output.rows_of(call())
                 if rows is NOTHING:
-                    context.log.info("%s: the function made no rows, so the table stays as it is", table.name)
+                    context.log.info(outcome.nothing_new(table.name, scope))
                     yield from (*output.events, *checks.recorded(output.check_results))
                     return
                 staged = transaction.stage(rows)
                 commit = transaction.commit(staged, further=audits(output.check_results))
             except Exception as error:
+                context.log.error(outcome.failed(table.name, scope, error))
                 yield from (*output.events, *checks.recorded(output.check_results))
-                if isinstance(error, AuditFailed):
-                    yield from check_results(error.results, key, scope, of_contract)
-                elif isinstance(error, SchemaMismatch | LossyValues) and self._contract is not None:
-                    failures = schema_failure(self._contract.checks, error)
-                    yield from check_results(failures, key, scope, of_contract)
+                yield from check_results(self._failures(error), key, scope, of_contract)
                 raise
             with naming(table.name, str(scope)):
                 output.finish()
@@ -164,12 +162,23 @@ class Step:
             ]
         else:
             results = check_results(commit.audits, key, scope, selected)
+        context.log.info(outcome.committed(table.name, scope, commit))
+        appends = self._settings.options.mode == "append"
         snapshot = Snapshot.of(table, commit.version, scope)
         metadata = commit_metadata(
-            table, snapshot, commit, self._contract, provenance.input_versions, preview_rows=lake.sample_rows
+            table,
+            snapshot,
+            commit,
+            self._contract,
+            provenance.input_versions,
+            preview_rows=lake.sample_rows,
+            appends=appends,
         )
         if len(scope.keys) > 1:
-            for partition, entries in partition_metadata(snapshot, commit).items():
+            by_partition = partition_metadata(
+                table, snapshot, commit, preview_rows=lake.sample_rows, appends=appends
+            )
+            for partition, entries in by_partition.items():
                 context.add_asset_metadata(entries, key, partition)
         replaced = warn_of_owned({*output.metadata, *added_metadata(context, key)}, metadata, warn)
         if replaced and step_of(context) is not None:
@@ -183,6 +192,14 @@ class Step:
             or data_version(context.instance, key, commit, self._settings.options.mode),
             check_results=results,
         )
+
+    def _failures(self, error: Exception) -> Sequence[AuditResult]:
+        """Return the results of the rules that an error is about."""
+        if isinstance(error, AuditFailed):
+            return error.results
+        if isinstance(error, SchemaMismatch | LossyValues) and self._contract is not None:
+            return schema_failure(self._contract.checks, error)
+        return ()
 
     def _evaluate(self, context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         authored = {spec.key for spec in self._author_specs}

@@ -196,21 +196,22 @@ def _events(
 
     """
     target, code_version = origin
+    keys = entry.partition_keys(instance)
+    is_whole = bool(keys) and not scope.keys  # the whole table of a partitioned asset went back
+    scope = entry.scope(instance, keys) if is_whole else scope
     snapshot = Snapshot.of(entry.table, commit.version, scope)
     metadata = commit_metadata(entry.table, snapshot, commit, None, {}, preview_rows=0)
     del metadata["dagster/column_schema"]  # keep the one of the definition, which has descriptions
     metadata[RESTORES] = target
     by_key = dict(commit.fingerprints)
-    by_partition = partition_metadata(snapshot, commit) if scope.keys else {}
-    keys = entry.partition_keys(instance)
-    if keys and not scope.keys:  # the whole table of a partitioned asset went back
-        everything = Snapshot.of(entry.table, commit.version, entry.scope(instance, keys))
+    by_partition = partition_metadata(entry.table, snapshot, commit) if scope.keys else {}
+    if is_whole:
         materialized = latest(instance, entry.key, keys)
-        by_key = {k: p for k, p in fingerprints(everything).items() if p != EMPTY or k in materialized}
+        by_key = {k: p for k, p in fingerprints(snapshot).items() if p != EMPTY or k in materialized}
         by_partition = {
-            key: {"dagster/partition_row_count": rows, FINGERPRINT: by_key[key]}
-            for key, rows in everything.partition_rows.items()
-            if rows is not None and key in by_key
+            key: {**entries, FINGERPRINT: by_key[key]}
+            for key, entries in by_partition.items()
+            if key in by_key
         }
     original = _original_tags(instance, entry.key, by_key)
     events = []

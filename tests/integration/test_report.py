@@ -1,4 +1,6 @@
 import json
+import logging
+import re
 from typing import Any
 
 import dagster as dg
@@ -75,9 +77,9 @@ def test_the_standard_keys_are_those_that_dagster_reads(bench: Bench) -> None:
     assert columns["shop"].constraints.other == ["one of a, b"]
     told = {key: entry.value for key, entry in event.metadata.items()}
     assert (told["delta/version"], told["delta/outcome"]) == (0, "committed")
-    assert (told["delta/rows"], told["delta/files"]) == (2, 1)
-    assert told["delta/bytes"] > 0
-    assert told["delta/seconds"] >= 0
+    assert told["delta/files"] == 1
+    assert 0 < told["delta/size_mb"] < 0.1
+    assert 0 <= told["delta/duration_s"] < 60
     assert "delta/input_versions" not in told
 
 
@@ -87,7 +89,7 @@ def test_the_catalog_knows_the_columns_before_the_first_run() -> None:
 
     metadata = orders.get_asset_spec(orders.key).metadata
     assert [column.name for column in metadata["dagster/column_schema"].columns] == ["id", "shop"]
-    assert metadata["partition_expr"] == "shop"
+    assert (metadata["partition_expr"], metadata["delta/partition_by"]) == ("shop", ["shop", "id"])
     assert (metadata["delta/mode"], metadata["delta/on_schema_change"]) == ("append", "refuse")
 
 
@@ -101,6 +103,52 @@ def test_each_partition_of_a_run_is_told_its_own_rows(bench: Bench) -> None:
     counts = [bench.metadata("orders", day)["dagster/partition_row_count"] for day in (FIRST, SECOND, THIRD)]
     assert counts == [3, 0, 1]
     assert {bench.metadata("orders", day)["dagster/row_count"] for day in (FIRST, SECOND, THIRD)} == {4}
+
+
+def test_a_partition_of_a_large_run_shows_its_own_rows_and_labels_the_rest_as_the_runs(bench: Bench) -> None:
+    @table_asset(
+        partitions_def=dg.MonthlyPartitionsDefinition("2024-01-01", end_date="2024-04-01"),
+        partition_by=["day", "shop"],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        days = pd.to_datetime(["2024-01-05", "2024-01-06", "2024-03-07"]).date
+        return pd.DataFrame({"day": days, "shop": "a", "n": [1, 2, 3]})
+
+    bench.run([orders], between=("2024-01-01", "2024-03-01"))
+    months = [bench.metadata("orders", month) for month in ("2024-01-01", "2024-02-01", "2024-03-01")]
+    assert [month["dagster/partition_row_count"] for month in months] == [2, 0, 1]
+    assert [month["delta/files"] for month in months] == [2, 0, 1]
+    assert [month["delta/run_rows"] for month in months] == [3, 3, 3]
+    assert [month["delta/run_partitions"] for month in months] == [3, 3, 3]
+    assert sum(month["delta/size_mb"] for month in months) == pytest.approx(months[0]["delta/run_size_mb"])
+    assert not {"delta/rows", "delta/duration_s"} & set(months[0])
+    january, february, march = (str(month["delta/preview"]) for month in months)
+    assert sorted(line[:23] for line in january.splitlines()[2:]) == [
+        "| 2024-01-05 | a | 1 |",
+        "| 2024-01-06 | a | 2 |",
+    ]
+    assert february == "no rows"
+    assert march.splitlines() == ["| day | shop | n |", "| --- | --- | --- |", "| 2024-03-07 | a | 3 |"]
+
+
+@pytest.mark.parametrize("between", [None, (FIRST, THIRD)])
+def test_metadata_say_each_thing_once_and_the_fingerprint_last(
+    bench: Bench, between: tuple[str, str] | None
+) -> None:
+    (orders, _), _ = orders_of(
+        partitions_def=DAYS, partition_by="day", backfill_policy=dg.BackfillPolicy.single_run()
+    )
+    bench.run([orders], partition=None if between else FIRST, between=between)
+    metadata = bench.metadata("orders", FIRST)
+    assert "delta/rows" not in metadata
+    assert list(metadata)[-1] == "delta/fingerprint"
+    assert "delta/partition_by" not in orders.get_asset_spec(orders.key).metadata
+    for key, value in metadata.items():
+        if key.endswith(("rows", "count", "files", "partitions", "version")):
+            assert type(value) is int
+        if key.endswith(("_mb", "_s")):
+            assert type(value) is float
 
 
 def test_the_row_count_is_that_of_the_table_and_the_partitions_its_own(bench: Bench) -> None:
@@ -160,6 +208,66 @@ def test_an_author_may_add_metadata(bench: Bench) -> None:
     bench.run([orders])
     assert bench.metadata("orders")["mine"] == 7
     assert bench.metadata("orders")["dagster/row_count"] == 1
+
+
+# --- the run's log ------------------------------------------------------------------------------------
+
+
+def lines(bench: Bench, run: dg.ExecuteInProcessResult, level: int = logging.INFO) -> list[str]:
+    """Return what a run's log says of tables, without the time that it took."""
+    entries = [e for e in bench.instance.all_logs(run.run_id) if not e.is_dagster_event]
+    texts = [entry.user_message for entry in entries if entry.level == level]
+    return [re.sub(r"[0-9.]+ s$", "… s", text) for text in texts]
+
+
+def test_a_run_says_in_one_line_what_became_of_a_table(bench: Bench) -> None:
+    (orders, _), rows = orders_of(
+        contract=Contract({"n": Column("int64", allowed=[1])}, rows=(1, 2)),
+        partitions_def=DAYS,
+        partition_by="day",
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    assert lines(bench, bench.run([orders], between=(FIRST, THIRD))) == [
+        "orders [2024-01-01…03]: committed version 0, 6 rows, 3 checks passed, … s"
+    ]
+    assert lines(bench, bench.run([orders], partition=FIRST)) == [
+        "orders [2024-01-01]: nothing changed, version 0 has the same 2 rows, 3 checks passed, … s"
+    ]
+    rows[0] = 7
+    failed = bench.run([orders], partition=FIRST, fails=True)
+    assert lines(bench, failed) == []
+    assert lines(bench, failed, logging.ERROR) == [
+        "orders [2024-01-01]: not committed, 1 check failed: row_count, 2 checks passed"
+    ]
+
+
+def test_the_line_of_a_table_names_the_rules_that_warned(bench: Bench) -> None:
+    @table_asset(contract=Contract({"n": Column("int64", minimum=2, severity="WARN")}))
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1]})
+
+    assert lines(bench, bench.run([orders])) == [
+        "orders: committed version 0, 1 row, 1 check warned: n_minimum, 1 check passed, … s"
+    ]
+
+
+def test_the_line_of_a_function_that_raised_says_that_nothing_was_committed(bench: Bench) -> None:
+    @table_asset
+    def orders() -> pd.DataFrame:
+        raise ConnectionError
+
+    failed = bench.run([orders], fails=True)
+    assert lines(bench, failed, logging.ERROR) == ["orders: not committed, ConnectionError"]
+
+
+def test_a_plain_asset_says_it_too(bench: Bench) -> None:
+    @dg.asset(partitions_def=DAYS, metadata={"partition_expr": "day"})
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1]})
+
+    assert lines(bench, bench.run([orders], partition=FIRST)) == [
+        "orders [2024-01-01]: committed version 0, 1 row, … s"
+    ]
 
 
 # --- data versions ------------------------------------------------------------------------------------

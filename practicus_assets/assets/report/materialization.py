@@ -1,4 +1,7 @@
-"""Materializations: what Dagster shows of a commit."""
+"""Materializations: what Dagster shows of a commit.
+
+Numbers are plain ones, so that Dagster plots them, and their keys end in their unit.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +10,10 @@ import dagster as dg
 
 from practicus_assets.assets.report import names
 from practicus_assets.assets.report.column_schema import table_schema
-from practicus_assets.assets.report.markdown import markdown
+from practicus_assets.assets.report.preview import partition_previews, preview
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.transactions.commit import Commit
 
 
@@ -23,8 +25,9 @@ def commit_metadata(
     inputs: Mapping[str, int],
     *,
     preview_rows: int,
+    appends: bool = False,
 ) -> dict[str, Any]:
-    """Return the metadata of a materialization.
+    """Return the metadata that a materialization has for every partition of a run.
 
     Args:
         table: the table.
@@ -33,6 +36,7 @@ def commit_metadata(
         contract: the contract, from which columns get their descriptions and constraints.
         inputs: the version of each table that was read.
         preview_rows: the number of rows to show; 0 for none.
+        appends: whether rows were appended, so that their number is not that of the table or the partition.
 
     """
     scope = snapshot.scope
@@ -40,48 +44,82 @@ def commit_metadata(
         names.COLUMN_SCHEMA: table_schema(snapshot.schema, contract),
         names.TABLE_NAME: table.name,
         names.TABLE_URI: table.uri,
-        names.VERSION: commit.version,
-        names.OUTCOME: _outcome(commit),
-        names.ROWS: commit.rows,
-        names.BYTES: commit.bytes,
-        names.FILES: commit.files,
-        names.SECONDS: commit.seconds,
     }
     if snapshot.table_row_count is not None:
         metadata[names.ROW_COUNT] = snapshot.table_row_count
-    if scope.is_whole_table:
-        metadata[names.FINGERPRINT] = commit.fingerprint
-    elif len(scope.keys) == 1:
-        metadata |= partition_metadata(snapshot, commit)[scope.keys[0]]
+    metadata |= {names.VERSION: commit.version, names.OUTCOME: _outcome(commit)}
     if inputs:
         metadata[names.INPUT_VERSIONS] = dict(inputs)
+    if len(scope.keys) > 1:
+        return metadata | {names.RUN_PARTITIONS: len(scope.keys)} | _of_run(commit)
+    if appends:
+        metadata[names.ROWS] = commit.rows
+    metadata |= {
+        names.FILES: commit.files,
+        names.SIZE_MB: _megabytes(commit.bytes),
+        names.DURATION_S: commit.seconds,
+    }
     if preview_rows:
-        metadata[names.PREVIEW] = dg.MetadataValue.md(_preview(snapshot, preview_rows))
+        metadata[names.PREVIEW] = preview(snapshot, preview_rows)
+    if scope.is_whole_table:
+        return metadata | {names.FINGERPRINT: commit.fingerprint}
+    [key] = scope.keys
+    return metadata | _counts(snapshot, key) | _fingerprint(snapshot, commit, key)
+
+
+def partition_metadata(
+    table: Table, snapshot: Snapshot, commit: Commit, *, preview_rows: int = 0, appends: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Return what the materialization of each partition has beside that of the run, by key.
+
+    Args:
+        table: the table.
+        snapshot: the table at the commit's version, scoped to what was replaced.
+        commit: the commit that the transaction made.
+        preview_rows: the number of rows to show of each partition; 0 for none.
+        appends: whether rows were appended.
+
+    """
+    previews = partition_previews(table, snapshot, preview_rows) if preview_rows else {}
+    metadata = {}
+    for key, files in snapshot.partition_files.items():
+        metadata[key] = {
+            **_counts(snapshot, key),
+            **({names.ROWS: commit.partition_rows[key]} if appends else {}),
+            names.FILES: len(files),
+            names.SIZE_MB: _megabytes(sum(file.size for file in files)),
+            **({names.PREVIEW: previews[key]} if key in previews else {}),
+            **_fingerprint(snapshot, commit, key),
+        }
     return metadata
 
 
-def partition_metadata(snapshot: Snapshot, commit: Commit) -> dict[str, dict[str, Any]]:
-    """Return the metadata of each partition of a commit, by key."""
-    metadata: dict[str, dict[str, Any]] = {}
-    staged = commit.partition_rows
-    for key, rows in snapshot.partition_rows.items():
-        metadata[key] = {names.PARTITION_ROW_COUNT: rows} if rows is not None else {}
-        # where rows were appended, their fingerprint is not the partition's
-        if rows == staged[key]:
-            metadata[key][names.FINGERPRINT] = commit.fingerprints[key]
-    return metadata
+def _of_run(commit: Commit) -> dict[str, Any]:
+    """Return what was committed for all partitions of a run together."""
+    return {
+        names.RUN_ROWS: commit.rows,
+        names.RUN_FILES: commit.files,
+        names.RUN_SIZE_MB: _megabytes(commit.bytes),
+        names.RUN_DURATION_S: commit.seconds,
+    }
+
+
+def _counts(snapshot: Snapshot, key: str) -> dict[str, Any]:
+    rows = snapshot.partition_rows[key]
+    return {names.PARTITION_ROW_COUNT: rows} if rows is not None else {}
+
+
+def _fingerprint(snapshot: Snapshot, commit: Commit, key: str) -> dict[str, Any]:
+    """Return the fingerprint of a partition, unless rows were appended: theirs is not the partition's."""
+    is_whole = snapshot.partition_rows[key] == commit.partition_rows.get(key)
+    return {names.FINGERPRINT: commit.fingerprints[key]} if is_whole else {}
+
+
+def _megabytes(size: int) -> float:
+    return size / 1e6
 
 
 def _outcome(commit: Commit) -> str:
     if commit.recovered:
         return "committed by an earlier attempt"
     return "committed" if commit.changed else "unchanged"
-
-
-def _preview(snapshot: Snapshot, rows: int) -> str:
-    head: list[dict[str, Any]] = []
-    for batch in snapshot.scan():
-        head += shown(batch.slice(0, rows - len(head)))
-        if len(head) >= rows:
-            break
-    return markdown(head) if head else "no rows"

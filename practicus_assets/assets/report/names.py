@@ -20,13 +20,20 @@ COLUMNS = "delta/columns"
 VERSION = "delta/version"
 OUTCOME = "delta/outcome"
 ROWS = "delta/rows"
-BYTES = "delta/bytes"
 FILES = "delta/files"
-SECONDS = "delta/seconds"
-FINGERPRINT = "delta/fingerprint"
+SIZE_MB = "delta/size_mb"
+DURATION_S = "delta/duration_s"
 INPUT_VERSIONS = "delta/input_versions"
 PREVIEW = "delta/preview"
+FINGERPRINT = "delta/fingerprint"
 RESTORES = "delta/restores"
+
+# of a materialization of one partition among several: what was committed with it
+RUN_PARTITIONS = "delta/run_partitions"
+RUN_ROWS = "delta/run_rows"
+RUN_FILES = "delta/run_files"
+RUN_SIZE_MB = "delta/run_size_mb"
+RUN_DURATION_S = "delta/run_duration_s"
 
 # Dagster's own
 COLUMN_SCHEMA = "dagster/column_schema"

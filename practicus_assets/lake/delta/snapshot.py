@@ -21,6 +21,7 @@ from practicus_assets.errors import (
     naming,
 )
 from practicus_assets.lake.delta.conditions import NOTHING, conditions, refuse_no_condition, refused_predicate
+from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.log import entries, landed_ms
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Partition, Scope
@@ -163,18 +164,20 @@ class Snapshot(RowSource):
         return self._at.row_count
 
     @cached_property
-    def partition_rows(self) -> dict[str, int | None]:
-        """How many rows each partition of the scope has, by key; None if some file has no statistics."""
+    def partition_files(self) -> dict[str, list[DataFile]]:
+        """The data files of each partition of the scope, by key."""
         bounds = self.scope.on(self.schema)
-        counts: dict[str, int | None] = dict.fromkeys(self.scope.keys, 0)
-        for file in self._at.files() if counts else ():
+        files: dict[str, list[DataFile]] = {key: [] for key in self.scope.keys}
+        for file in self._at.files() if files else ():
             part = bounds.part_of(file.values)
             if part is not None:
-                before = counts[self.scope.keys[part]]
-                counts[self.scope.keys[part]] = (
-                    None if before is None or file.rows is None else before + file.rows
-                )
-        return counts
+                files[self.scope.keys[part]].append(file)
+        return files
+
+    @cached_property
+    def partition_rows(self) -> dict[str, int | None]:
+        """How many rows each partition of the scope has, by key; None if some file has no statistics."""
+        return {key: _row_count(files) for key, files in self.partition_files.items()}
 
     @named_parameters
     def scan(
@@ -290,6 +293,11 @@ class Snapshot(RowSource):
         except PracticusAssetsError:  # a repr is asked for where errors are shown
             rows = None
         return f"Snapshot({', '.join(parts)}, rows={'unknown' if rows is None else rows})"
+
+
+def _row_count(files: Iterable[DataFile]) -> int | None:
+    counts = [file.rows for file in files]
+    return None if None in counts else sum(count for count in counts if count is not None)
 
 
 def _opened(table: Table, version: int | datetime | None) -> TableVersion:

@@ -1,0 +1,79 @@
+"""Outcomes: the one line of a run's log that says what became of a table."""
+
+from collections.abc import Sequence
+
+from practicus_assets.errors import AuditFailed
+from practicus_assets.lake.contracts.audit import AuditResult
+from practicus_assets.lake.partitions.scope import Scope, Window
+from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.wording import number_of
+
+_NAMED_RULES = 5
+
+
+def committed(table: str, scope: Scope, commit: Commit) -> str:
+    """Return the line of a transaction that succeeded.
+
+        orders [2026-03-01…31]: committed version 3, 31 rows, 26 checks passed, 0.4 s
+
+    Args:
+        table: the table's name.
+        scope: the partitions of the run.
+        commit: the transaction's commit.
+
+    """
+    rows = number_of(commit.rows, "row")
+    what = f"committed version {commit.version}, {rows}"
+    if commit.recovered:
+        what = f"an earlier attempt committed version {commit.version}, {rows}"
+    elif not commit.changed:
+        what = f"nothing changed, version {commit.version} has the same {rows}"
+    parts = [what, *_checks(commit.audits), f"{commit.seconds:.1f} s"]
+    return f"{_place(table, scope)}: {', '.join(parts)}"
+
+
+def failed(table: str, scope: Scope, error: Exception) -> str:
+    """Return the line of a transaction that failed; what to do about it is in the error."""
+    reason = [type(error).__name__]
+    if isinstance(error, AuditFailed):
+        reason = _checks(error.results)
+    return f"{_place(table, scope)}: not committed, {', '.join(reason)}"
+
+
+def nothing_new(table: str, scope: Scope) -> str:
+    """Return the line of a function that returned nothing, where it need not."""
+    return f"{_place(table, scope)}: the function returned no rows, so the table stays as it is"
+
+
+def _checks(audits: Sequence[AuditResult]) -> list[str]:
+    broken = [audit.name for audit in audits if audit.blocks]
+    warnings = [audit.name for audit in audits if not audit.passed and not audit.blocks]
+    passed = len(audits) - len(broken) - len(warnings)
+    texts = [f"{number_of(len(broken), 'check')} failed: {_listed(broken)}"] if broken else []
+    texts += [f"{number_of(len(warnings), 'check')} warned: {_listed(warnings)}"] if warnings else []
+    return [*texts, *([f"{number_of(passed, 'check')} passed"] if passed else [])]
+
+
+def _listed(rules: list[str]) -> str:
+    more = len(rules) - _NAMED_RULES
+    return " ".join(rules[:_NAMED_RULES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _place(table: str, scope: Scope) -> str:
+    """Return a table's name with its partitions; neighbours in time as `[2026-03-01…31]`."""
+    if scope.is_whole_table:
+        return table
+    return f"{table} [{_span(scope) or scope}]"
+
+
+def _span(scope: Scope) -> str:
+    """Return the first and the last key of time windows that follow each other; empty for other scopes."""
+    windows = [part[0] for part in scope.parts if len(part) == 1 and isinstance(part[0], Window)]
+    follow = all(one.end == other.start for one, other in zip(windows, windows[1:], strict=False))
+    if len(windows) < max(2, len(scope.parts)) or not follow:
+        return ""
+    first, last = scope.keys[0], scope.keys[-1]
+    shared = 0
+    while first[: shared + 1] == last[: shared + 1]:
+        shared += 1
+    return f"{first}…{last[first.rfind('-', 0, shared) + 1 :]}"
