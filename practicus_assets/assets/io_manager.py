@@ -126,7 +126,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         try:
             commit = transaction.write(obj)
         except Exception as error:
-            context.log.error(outcome.failed(table.name, scope, error))
+            context.log.error(outcome.failed(table.name, scope, error))  # noqa: TRY400 the run shows it
             raise
         context.log.info(outcome.committed(table.name, scope, commit))
         metadata = commit_metadata(

@@ -6,8 +6,6 @@ Numbers are plain ones, so that Dagster plots them, and their keys end in their 
 from collections.abc import Mapping
 from typing import Any
 
-import dagster as dg
-
 from practicus_assets.assets.report import names
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.preview import partition_previews, preview

@@ -1,6 +1,7 @@
 """Outcomes: the one line of a run's log that says what became of a table."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from practicus_assets.errors import AuditFailed
 from practicus_assets.lake.contracts.audit import AuditResult
@@ -69,7 +70,7 @@ def _place(table: str, scope: Scope) -> str:
 def _span(scope: Scope) -> str:
     """Return the first and the last key of time windows that follow each other; empty for other scopes."""
     windows = [part[0] for part in scope.parts if len(part) == 1 and isinstance(part[0], Window)]
-    follow = all(one.end == other.start for one, other in zip(windows, windows[1:], strict=False))
+    follow = all(one.end == other.start for one, other in pairwise(windows))
     if len(windows) < max(2, len(scope.parts)) or not follow:
         return ""
     first, last = scope.keys[0], scope.keys[-1]
