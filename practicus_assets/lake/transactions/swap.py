@@ -11,7 +11,7 @@ from deltalake import CommitProperties, Schema, TableFeatures
 from deltalake import Transaction as AppTransaction
 from deltalake.transaction import RemoveAction
 
-from practicus_assets.errors import CommitConflict, OutOfScope
+from practicus_assets.errors import CommitConflict, OutOfScope, SchemaMismatch
 from practicus_assets.lake.delta.conditional_puts import PROOF
 from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.failures import CommitUnsettled
@@ -54,6 +54,7 @@ class Swap:
             CommitUnsettled: if the commit ended with an error, for one if there is such a version already.
             CommitConflict: if another writer changed the table's columns.
             OutOfScope: if the commit would remove a file outside the scope.
+            SchemaMismatch: if delta-rs cannot change the columns.
 
         """
         staged = self._staged.files if record.changed else ()
@@ -136,7 +137,7 @@ class Swap:
         columns = self._bounds.columns
         if not columns and not self._attempt.appends:
             return _Selection(None)
-        columns = columns or tuple(handle.schema.names[:1])
+        columns = columns or _flat_column(handle)
         texts = [
             (column, sorted({text for file in removes if (text := _text(file.values[column])) is not None}))
             for column in columns
@@ -180,6 +181,23 @@ class _Selection:
     """Partition filters of an overwrite, as delta-rs takes them; None selects every file."""
 
     filters: list[tuple[str, str, Any]] | None
+
+
+def _flat_column(handle: TableVersion) -> tuple[str]:
+    """Return a column of which an overwrite can select no file: delta-rs takes no nested one.
+
+    Raises:
+        SchemaMismatch: if the table has only nested columns.
+
+    """
+    flat = [column.name for column in handle.schema if not pa.types.is_nested(column.type)]
+    if not flat:
+        raise SchemaMismatch(
+            f"delta-rs cannot add columns beside {', '.join(handle.schema.names)}, which are all nested, "
+            "while the table's rows stay.",
+            "Replace the whole table once, with the new column.",
+        )
+    return (flat[0],)
 
 
 def removal(file: DataFile, partition_by: Sequence[str], *, loses_rows: bool = True) -> RemoveAction:

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from practicus_assets.errors import SchemaMismatch
+from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Key, Scope
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
@@ -196,3 +198,20 @@ def test_partitions_that_are_no_grid_are_replaced_exactly(table: Table) -> None:
     corners = Scope(("p", "q"), ((Key("a"), Key("x")), (Key("b"), Key("y"))))
     Transaction(table, corners, options).write(pa.table({"p": ["a"], "q": ["x"], "n": [9]}))
     assert sorted(row["n"] for row in read(table)) == [1, 2, 9]
+
+
+def test_an_append_adds_a_column_to_a_table_that_begins_with_a_nested_one(table: Table) -> None:
+    append = WriteOptions(mode="append")
+    Transaction(table, None, append).write(pa.table({"s": [{"x": 1}], "n": [1]}))
+    Transaction(table, None, append).write(pa.table({"s": [{"x": 2}], "n": [2], "new": ["y"]}))
+    assert read(table, "n, new") == [{"n": 1, "new": None}, {"n": 2, "new": "y"}]
+
+
+def test_an_append_cannot_add_a_column_where_all_are_nested(table: Table) -> None:
+    append = WriteOptions(mode="append")
+    Transaction(table, None, append).write(pa.table({"s": [{"x": 1}]}))
+    with pytest.raises(
+        SchemaMismatch, match=r"all nested.* Replace the whole table once.* Nothing was written"
+    ):
+        Transaction(table, None, append).write(pa.table({"s": [{"x": 2}], "new": ["y"]}))
+    assert Snapshot.of(table).schema.names == ["s"]
