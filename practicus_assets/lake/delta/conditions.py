@@ -1,4 +1,4 @@
-"""Conditions: which queries read a scope of a version, none of which grows with the number of its keys.
+"""Conditions: which queries read a scope of a table, none of which grows with the number of its keys.
 
 DataFusion and delta-rs nest a condition once for each of its alternatives, and a process that nests some
 20,000 of them dies. So the log says which partitions the version has, those that lie side by side in the
@@ -6,37 +6,55 @@ order of their values are read as one range, and the ranges are spread over quer
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
+from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.failures import in_one_line
-from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.values import Value, identifier, literal
 
 _ALTERNATIVES = 200  # of one query
+ALIAS = "snapshot"  # the name by which queries call the table
 NOTHING = "FALSE"
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*(?:(?!/\*).)*?\*/""", re.DOTALL)
 
 
-def conditions(bounds: Bounds, version: TableVersion) -> list[str | None]:
-    """Return a SQL condition for each query, which together read the scope's rows, each row once.
+def queries(
+    columns: Sequence[str],
+    bounds: Bounds | None,
+    predicate: str | None,
+    partition_by: Sequence[str],
+    files: Callable[[], Iterable[DataFile]],
+) -> list[str]:
+    """Return SQL queries that together read the rows of a scope, each row once.
 
     Args:
-        bounds: the scope.
-        version: the version that is read.
-
-    Returns:
-        the conditions; None for a query of the whole table.
+        columns: the names of the columns to read.
+        bounds: the scope; None for no row.
+        predicate: a further condition that rows must satisfy; whatever it says, it stays inside of the scope.
+        partition_by: the table's partition columns.
+        files: a function that returns the files of the version that is read.
 
     """
+    scopes = [NOTHING] if bounds is None else _conditions(bounds, partition_by, files)
+    selection = f"SELECT {', '.join(map(identifier, columns))}"
+    sources = [f"(SELECT * FROM {ALIAS} WHERE {scope})" if scope else ALIAS for scope in scopes]  # noqa: S608 values are literals
+    where = f" WHERE ({predicate}\n)" if predicate else ""
+    return [f"{selection} FROM {source}{where}" for source in sources]
+
+
+def _conditions(
+    bounds: Bounds, partition_by: Sequence[str], files: Callable[[], Iterable[DataFile]]
+) -> list[str | None]:
+    """Return the SQL condition of each query; None for a query of the whole table."""
     if not bounds.columns:
         return [None]
-    if not set(bounds.columns) <= set(version.partition_by):
+    if not set(bounds.columns) <= set(partition_by):
         return [part.predicate() for part in bounds.divided(_ALTERNATIVES)]
-    present = {tuple(file.values[column] for column in bounds.columns) for file in version.files()}
+    present = {tuple(file.values[column] for column in bounds.columns) for file in files()}
     named = ((values, dict(zip(bounds.columns, values, strict=True))) for values in present)
     inside = {values for values, by_column in named if bounds.part_of(by_column) is not None}
     if inside == present:

@@ -20,12 +20,11 @@ from practicus_assets.errors import (
     did_you_mean,
     naming,
 )
-from practicus_assets.lake.delta.conditions import NOTHING, conditions, refuse_no_condition, refused_predicate
+from practicus_assets.lake.delta.conditions import refuse_no_condition, refused_predicate
 from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.log import entries, landed_ms
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Partition, Scope
-from practicus_assets.lake.partitions.values import identifier
 from practicus_assets.lake.rows.casts import exact_cast
 from practicus_assets.lake.rows.frames import RowSource, read_as
 from practicus_assets.lake.rows.samples import sampling
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-_ALIAS = "snapshot"
 _NO_VERSION = 2**63  # the Delta protocol counts versions in 64 bits
 
 
@@ -201,9 +199,8 @@ class Snapshot(RowSource):
         names = self._selected(columns)
         schema = pa.schema([self.schema.field(name) for name in names])
         refuse_no_condition(predicate)
-        scopes = [NOTHING] if self._no_rows else conditions(self.scope.on(self.schema), self._at)
-        queries = [_sql(names, scope, predicate) for scope in scopes]
-        streams = (self._at.query(sql, _ALIAS) for sql in queries)
+        bounds = self.scope.on(self.schema) if not self._no_rows else None
+        streams = self._at.select(names, bounds, predicate)
         try:
             first = next(streams)
         except StoreFailed as failed:
@@ -329,10 +326,3 @@ def _at(table: Table, moment: datetime) -> TableVersion:
         )
     # the log before was cleaned up, so it is older
     return table.open(oldest_seen - 1)
-
-
-def _sql(names: Sequence[str], scope: str | None, predicate: str | None) -> str:
-    """Return a query in which the predicate, whatever it says, stays inside of the scope."""
-    source = f"(SELECT * FROM {_ALIAS} WHERE {scope})" if scope else _ALIAS  # noqa: S608 values are literals
-    sql = f"SELECT {', '.join(map(identifier, names))} FROM {source}"  # noqa: S608 names are quoted
-    return f"{sql} WHERE ({predicate}\n)" if predicate else sql

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,11 +23,13 @@ from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from practicus_assets.errors import DeclarationError, StoreFailed, TableNotFound, VersionGone
+from practicus_assets.lake.delta.conditions import ALIAS, queries
 from practicus_assets.lake.delta.data_file import DataFile, described
 from practicus_assets.lake.delta.failures import is_denied
 from practicus_assets.lake.delta.log_files import LOG, LogFolder
 from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
 from practicus_assets.lake.delta.table_folder import TableFolder, options_of
+from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 
 _UNSAFE_PART = re.compile(r"[/?#*]")  # in a URI, `?` and `#` end the path
@@ -73,7 +75,7 @@ class Table(TableFolder):
             raise DeclarationError("a table needs a key.", "Name it.")
         for part in key:
             hidden = part in {"", ".", ".."} or part.startswith(LOG)
-            if hidden or part != part.strip() or _is_unsafe(part):
+            if hidden or part != part.strip() or _UNSAFE_PART.search(part) or UNUSABLE.search(part):
                 raise DeclarationError(
                     f"asset key part {part!r} cannot name a folder of the lake.",
                     "Use letters, digits, '-', '_' and '.'.",
@@ -179,16 +181,11 @@ def _gone(table: Table, version: int, newest: int) -> VersionGone:
     )
 
 
-def _is_unsafe(part: str) -> bool:
-    return bool(_UNSAFE_PART.search(part) or UNUSABLE.search(part))
-
-
 class TableVersion:
     """A table at one version, as its log describes it; no error of delta-rs leaves it untranslated.
 
     Attributes:
-        table: the table.
-        version: the version.
+        table, version: the table, and which of its versions this is.
         id: the identifier that Delta gave the table when it was created.
         partition_by: the table's partition columns, in order.
         configuration: the table's properties, such as `delta.appendOnly`.
@@ -245,9 +242,8 @@ class TableVersion:
             return {}
         with self._reaching_log():
             vectors = pa.table(self._handle.deletion_vectors())
-        root = self._handle.table_uri
         return {
-            unquote(uri.removeprefix(root).lstrip("/")): len(kept) - sum(kept)
+            unquote(uri.removeprefix(self._handle.table_uri).lstrip("/")): len(kept) - sum(kept)
             for uri, kept in zip(*(column.to_pylist() for column in vectors.columns), strict=True)
         }
 
@@ -255,7 +251,7 @@ class TableVersion:
     def row_count(self) -> int | None:
         """How many rows the table has, by its log; None if the log does not say it of some file."""
         counts = [file.rows for file in self.files()]
-        return None if None in counts else sum(count for count in counts if count is not None)
+        return None if None in counts else sum(count or 0 for count in counts)
 
     def transaction_version(self, app_id: str) -> int | None:
         """Return the version that an application recorded with its last commit; None if there is none."""
@@ -267,20 +263,26 @@ class TableVersion:
         with self._reaching_log():
             return len(self._handle.file_uris(file_pruning_predicate=list(filters)))
 
-    def query(self, sql: str, name: str = "snapshot") -> pa.RecordBatchReader:
-        """Return the rows of a query, in an order that is the same each time.
+    def select(
+        self, columns: Sequence[str], bounds: Bounds | None, predicate: str | None = None
+    ) -> Iterator[pa.RecordBatchReader]:
+        """Return streams of the rows of a scope, in an order that is the same each time.
 
         Args:
-            sql: the query.
-            name: the name by which it calls the table.
+            columns: the names of the columns to read.
+            bounds: the scope; None for no row.
+            predicate: a SQL condition that the rows must satisfy.
 
         Raises:
-            StoreFailed: if delta-rs refuses the query; errors that it meets later are raised while reading.
+            StoreFailed: if the log cannot be read; if delta-rs refuses a query, when its stream is asked for.
 
         """
+        return map(self._query, queries(columns, bounds, predicate, self.partition_by, self.files))
+
+    def _query(self, sql: str) -> pa.RecordBatchReader:
         with self.table.reaching("a query"):
-            query = QueryBuilder(_IN_ORDER).register(name, self._handle).execute(sql)
-            return pa.RecordBatchReader.from_stream(query)
+            builder = QueryBuilder(_IN_ORDER).register(ALIAS, self._handle)
+            return pa.RecordBatchReader.from_stream(builder.execute(sql))
 
     def commit(
         self,

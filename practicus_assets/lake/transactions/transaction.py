@@ -186,8 +186,12 @@ class Transaction:
         seconds = round(staged.seconds + time.monotonic() - started, 3)
         record = self._record(staged, fingerprints, audits, seconds)
         with naming(self._table.name, str(self._scope)):
-            version, record = Landing(self._attempt, staged, record).land()
+            version, record = self._land(staged, record)
         return Commit.from_record(record, version, self._scope.keys, audits, recovered=False)
+
+    def _land(self, staged: Staged, record: TransactionRecord) -> tuple[int, TransactionRecord]:
+        """Commit the staged files, and return the version that holds the scope with the commit's record."""
+        return Landing(self._attempt, staged, record).land()
 
     def discard(self, *parts: Staged) -> None:
         """Delete the files of parts that are not going to be committed."""
