@@ -138,7 +138,7 @@ def table_asset(
         options["op_tags"], _ = (declare(worker, op, options, name) for op in (compute, evaluate))
         assets = cast("dg.AssetsDefinition", dg.asset(**options, check_specs=specs)(compute))
         checks_op = _checks_op(assets, specs, evaluate, options) if specs else None
-        return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op)
+        return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op, promised)
 
     return decorate if compute_fn is None else decorate(compute_fn)
 

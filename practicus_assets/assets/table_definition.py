@@ -8,6 +8,8 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.lake.contracts.contract import Contract
+
 
 class TableDefinition(dg.AssetsDefinition):
     """An asset that is a Delta table.
@@ -20,6 +22,7 @@ class TableDefinition(dg.AssetsDefinition):
     Args:
         function_op: a function that returns the op of the author's function, which a direct call runs.
         checks_op: the op that evaluates checks on the table as it is; None if there are no checks.
+        contract: what the table promises.
         attributes: those of `dg.AssetsDefinition`.
 
     """
@@ -29,12 +32,14 @@ class TableDefinition(dg.AssetsDefinition):
         *,
         function_op: Callable[[], dg.OpDefinition],
         checks_op: dg.OpDefinition | None,
+        contract: Contract | None,
         **attributes: Any,
     ) -> None:
         with _without_warnings():
             super().__init__(**attributes)
         self._function_op = function_op
         self._checks_op = checks_op
+        self.contract = contract
 
     @classmethod
     def of(
@@ -42,6 +47,7 @@ class TableDefinition(dg.AssetsDefinition):
         assets: dg.AssetsDefinition,
         function_op: Callable[[], dg.OpDefinition],
         checks_op: dg.OpDefinition | None,
+        contract: Contract | None,
     ) -> "TableDefinition":
         """Return the definition of one asset, as `dg.asset` made it, with checks that run alone."""
         optional = {
@@ -55,7 +61,7 @@ class TableDefinition(dg.AssetsDefinition):
             "node_def": op,
             "can_subset": bool(optional),
         }
-        return cls(function_op=function_op, checks_op=checks_op, **attributes)
+        return cls(function_op=function_op, checks_op=checks_op, contract=contract, **attributes)
 
     @staticmethod
     def dagster_internal_init(**attributes: Any) -> "TableDefinition":
@@ -65,7 +71,7 @@ class TableDefinition(dg.AssetsDefinition):
     def get_attributes_dict(self) -> dict[str, Any]:
         """Return what a copy is made of."""
         ops = {"function_op": self._function_op, "checks_op": self._checks_op}
-        return {**super().get_attributes_dict(), **ops}
+        return {**super().get_attributes_dict(), **ops, "contract": self.contract}
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Return what the author's function returns.

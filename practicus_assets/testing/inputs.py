@@ -1,0 +1,56 @@
+"""Inputs: given values as a table's function gets them in a run."""
+
+from typing import Any
+
+import dagster as dg
+
+from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.rows.frames import read_as, record_batches
+from practicus_assets.testing.memory import MemoryTable
+from practicus_assets.testing.rehearsal import Rehearsal
+
+
+def as_read(name: str, value: Any, table: dg.AssetsDefinition) -> Any:
+    """Return the value of an input as the parameter's annotation asks for it.
+
+    A value of that type stays as it is, and so does what is no table: Dagster judges it. Another table is
+    stored in memory, and read.
+
+    Args:
+        name: the parameter's name.
+        value: the value that the test gives.
+        table: the asset that reads it.
+
+    Raises:
+        DeclarationError: if the asset has no such input.
+
+    """
+    inputs = table.op.input_dict
+    if name not in inputs:
+        every = f"Its inputs are {', '.join(inputs)}." if inputs else "It has none."
+        advice = did_you_mean(name, inputs, every)
+        raise DeclarationError(f"{table.op.name} has no input {name!r}.", advice)
+    annotation = inputs[name].dagster_type.typing_type
+    if annotation in (None, Any) or _is(value, annotation):
+        return value
+    try:
+        rows = record_batches(value)
+    except SchemaMismatch:
+        return value
+    stored = MemoryTable.named(name)
+    Rehearsal(stored).write(rows)
+    snapshot = Snapshot.of(stored)
+    if annotation is Snapshot:
+        return snapshot
+    try:
+        return read_as(snapshot.scan(), annotation)
+    except DeclarationError:
+        return value
+
+
+def _is(value: Any, annotation: Any) -> bool:
+    try:
+        return isinstance(value, annotation)
+    except TypeError:  # such as list[int]
+        return False

@@ -1,0 +1,86 @@
+"""Partitions: the keys that a test names, as those of a run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from practicus_assets.errors import DeclarationError
+
+Partition = str | Sequence[str] | dg.PartitionKeyRange
+
+
+def keys_of(
+    name: str,
+    partitions_def: dg.PartitionsDefinition[Any] | None,
+    partition: Partition | None,
+    instance: dg.DagsterInstance,
+) -> list[str]:
+    """Return the keys of a run's partitions, in their order; none for an asset without partitions.
+
+    Args:
+        name: the asset's name, for errors.
+        partitions_def: its partitions.
+        partition: what the test names.
+        instance: the instance of the test, which gets the keys of dynamic partitions.
+
+    Raises:
+        DeclarationError: if these are not the partitions of one run.
+
+    """
+    if partitions_def is None:
+        if partition is not None:
+            raise DeclarationError(f"{name} has no partitions, and partition={partition!r}.", "Leave it out.")
+        return []
+    if partition is None or partition in ("", [], ()):
+        raise DeclarationError(
+            f"{name} has partitions, and partition is {partition!r}.",
+            'Name the one to run, e.g. partition="2026-01-01".',
+        )
+    if isinstance(partition, dg.PartitionKeyRange):
+        named = [partition.start, partition.end]
+    else:
+        named = [partition] if isinstance(partition, str) else list(partition)
+    if isinstance(partitions_def, dg.DynamicPartitionsDefinition) and partitions_def.name is not None:
+        instance.add_dynamic_partitions(partitions_def.name, named)
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        for key in named:
+            if not _exists(partitions_def, key):
+                raise DeclarationError(f"{name} has no partition {key!r}.", _advice(partitions_def))
+        if len(named) == 1:
+            return named
+        if isinstance(partition, dg.PartitionKeyRange):
+            return list(partitions_def.get_partition_keys_in_range(partition))
+        return _in_one_run(name, partitions_def, named)
+
+
+def _in_one_run(name: str, partitions_def: dg.PartitionsDefinition[Any], named: list[str]) -> list[str]:
+    """Return keys in their order.
+
+    Raises:
+        DeclarationError: if others lie between them.
+
+    """
+    every = list(partitions_def.get_partition_keys())
+    positions = {str(key): position for position, key in enumerate(every)}
+    ordered = sorted(named, key=lambda key: positions[str(key)])
+    whole = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(ordered[0], ordered[-1]))
+    if sorted(whole) != sorted(named):
+        raise DeclarationError(
+            f"{len(whole)} partitions of {name} lie between {ordered[0]} and {ordered[-1]}, and {len(named)} "
+            "are named.",
+            "A run has all partitions of a range: name them all, or run the others by themselves.",
+        )
+    return list(whole)
+
+
+def _exists(partitions_def: dg.PartitionsDefinition[Any], key: str) -> bool:
+    try:
+        return bool(partitions_def.has_partition_key(key))
+    except (ValueError, dg.DagsterError):  # a text that is no key
+        return False
+
+
+def _advice(partitions_def: dg.PartitionsDefinition[Any]) -> str:
+    keys = partitions_def.get_partition_keys()
+    return f"It has {len(keys)}, from {keys[0]} to {keys[-1]}." if keys else "It has none yet."
