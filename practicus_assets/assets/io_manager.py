@@ -12,6 +12,8 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from practicus_assets.assets import op_outputs
+from practicus_assets.assets.op_outputs import OpOutputs
 from practicus_assets.assets.output import warn_of_owned
 from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.materialization import commit_metadata
@@ -96,15 +98,33 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             DeclarationError: if the key cannot be a path, or an environment variable is not set.
 
         """
-        options = {name: _resolved(name, value) for name, value in self.storage_options.items()}
-        return Table.at(self.root(), key.path, options, self.sample_rows)
+        if key.path[0] == op_outputs.FOLDER:
+            raise DeclarationError(
+                f"asset key {key.to_user_string()} begins with {op_outputs.FOLDER}, the place of op outputs.",
+                "Rename the asset.",
+            )
+        return Table.at(self.root(), key.path, self._options(), self.sample_rows)
+
+    def op_outputs(self) -> OpOutputs:
+        """Return the values that ops handed on to other ops.
+
+        Raises:
+            DeclarationError: if an environment variable is not set.
+
+        """
+        return OpOutputs(self.root(), self._options())
+
+    def _options(self) -> dict[str, str]:
+        return {name: _resolved(name, value) for name, value in self.storage_options.items()}
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Commit the value of a plain asset: replace its partitions, or do what `delta/mode` says."""
+        """Commit the value of a plain asset: replace its partitions, or do what `delta/mode` says.
+
+        The value of an op's output that is no asset is kept for the ops that take it.
+        """
         if not context.has_asset_key:
-            raise DeclarationError(
-                f"output {context.name!r} is no asset, so it has no table.", "Give it another io_manager_key."
-            )
+            self.op_outputs().store(context, obj)
+            return
         table = self.table(context.asset_key)
         with naming(table.name):
             settings = TableSettings.from_metadata(context.definition_metadata or {})
@@ -146,7 +166,17 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             step.add_asset_metadata(replaced, context.asset_key)  # after what the function added so
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """Return the table, or the partitions that map to the run's, as the parameter's annotation asks."""
+        """Return the table, or the partitions that map to the run's, as the parameter's annotation asks.
+
+        What another op handed on, and is no asset, is returned as it was.
+        """
+        if not context.has_asset_key:
+            if context.upstream_output is None:
+                raise DeclarationError(
+                    f"the input {context.name!r} comes from no op and no asset.",
+                    "Give it a value in the config.",
+                )
+            return self.op_outputs().load(context.upstream_output)
         table = self.table(context.asset_key)
         annotation = context.dagster_type.typing_type
         columns = (context.definition_metadata or {}).get(COLUMNS)

@@ -1,7 +1,7 @@
 """Maintenance: keeps a table's files few and its folder small, without touching what a run may need."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from practicus_assets.lake.upkeep.retention import (
     unneeded_files,
 )
 from practicus_assets.operations.defaults import RELEASES, RETENTION_HOURS
+from practicus_assets.operations.op_outputs import RemovableOutputs, remove_op_outputs
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, table_job
 from practicus_assets.parameters import named_parameters, refuse_unknown
 
@@ -180,6 +181,24 @@ def maintain_table(
     )
 
 
+def maintain_op_outputs(
+    entries: Iterable[TableEntry], instance: dg.DagsterInstance, config: MaintainConfig, *, run_id: str = ""
+) -> list[RemovableOutputs]:
+    """Delete what ops handed on, of each lake of the tables, where all tables are maintained and vacuumed.
+
+    Args:
+        entries: all tables.
+        instance: the Dagster instance that knows the runs at work.
+        config: what to do.
+        run_id: the id of the run that does it; empty for a command.
+
+    """
+    if config.tables or not config.vacuum:
+        return []
+    moment, _ = cutoff(instance, config.retention_hours, run_id)
+    return remove_op_outputs(entries, instance, moment, _UNFINISHED, apply=config.apply)
+
+
 @named_parameters
 def build_maintain_job(selection: Selection | None = None, name: str = "table_maintain") -> TableJob:
     """Return a job that maintains tables; one that cannot be maintained does not stop the others.
@@ -205,6 +224,10 @@ def build_maintain_job(selection: Selection | None = None, name: str = "table_ma
                     yield dg.AssetObservation(entry.key, metadata=_metadata(maintained))
                 elif entry.is_written:
                     context.log.info("%s has no table yet", entry.name)
+            entries = tables.entries(context).values()
+            outputs = maintain_op_outputs(entries, context.instance, config, run_id=context.run_id)
+            errors += [str(lake.error) for lake in outputs if lake.error is not None]
+            context.log.info("%s", "\n".join(str(lake) for lake in outputs))
             if not config.apply:
                 context.log.info("Nothing was changed: set apply: true to do it.")
             if errors:

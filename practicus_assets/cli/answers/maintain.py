@@ -13,7 +13,13 @@ from practicus_assets.cli.answers.instance import dagster_instance
 from practicus_assets.cli.answers.listing import Column
 from practicus_assets.cli.failure import exit_code
 from practicus_assets.code_location import CodeLocation
-from practicus_assets.operations.maintain import MaintainConfig, MaintainedTable, maintain_table
+from practicus_assets.operations.maintain import (
+    MaintainConfig,
+    MaintainedTable,
+    maintain_op_outputs,
+    maintain_table,
+)
+from practicus_assets.operations.op_outputs import RemovableOutputs
 from practicus_assets.wording import number_of
 
 _COLUMNS = (
@@ -41,20 +47,23 @@ def maintain_tables(
     config = MaintainConfig(**settings)
     results = []
     with dagster_instance() as instance:
-        for entry in chosen(locations.tables(code_locations), config.tables):
+        tables = locations.tables(code_locations)
+        for entry in chosen(tables, config.tables):
             with output.progress(entry.label, hidden=as_json) as progress:
                 result = maintain_table(entry, instance, config, progress=progress)
             if config.tables and result.cutoff is None:
                 raise entry.missing()
             if entry.is_written or result.cutoff is not None:
                 results.append(result)
+        outputs = maintain_op_outputs(tables.values(), instance, config)
     if as_json:
-        output.print_json([_plain(result) for result in results])
+        output.print_json([*map(_plain, results), *map(_plain_outputs, outputs)])
     else:
-        _show(results, apply=config.apply)
-    errors = [exit_code(result.error) for result in results if result.error is not None]
-    if errors:
-        sys.exit(max(errors))
+        _show(results, [lake for lake in outputs if lake.files or lake.error], apply=config.apply)
+    errors = [*(result.error for result in results), *(lake.error for lake in outputs)]
+    codes = [exit_code(error) for error in errors if error is not None]
+    if codes:
+        sys.exit(max(codes))
 
 
 def _plain(result: MaintainedTable) -> dict[str, Any]:
@@ -62,7 +71,12 @@ def _plain(result: MaintainedTable) -> dict[str, Any]:
     return {**asdict(result), "held": result.held, "error": error}
 
 
-def _show(results: list[MaintainedTable], *, apply: bool) -> None:
+def _plain_outputs(outputs: RemovableOutputs) -> dict[str, Any]:
+    error = str(outputs.error) if outputs.error is not None else None
+    return {"op_outputs": outputs.root_uri, **asdict(outputs), "error": error}
+
+
+def _show(results: list[MaintainedTable], outputs: list[RemovableOutputs], *, apply: bool) -> None:
     console = output.console()
     rows = [_row(result) for result in results if result.cutoff is not None and result.error is None]
     output.print_table("Done" if apply else "To be done", _COLUMNS, rows)
@@ -71,6 +85,9 @@ def _show(results: list[MaintainedTable], *, apply: bool) -> None:
             console.print(f"[red]✗[/red] {escape(str(result.error))}", soft_wrap=True)
         elif result.held:
             console.print(f"{result.table}: nothing is removed: {result.held}.")
+    for lake in outputs:
+        failed = f"[red]✗[/red] {escape(str(lake.error))}" if lake.error is not None else ""
+        console.print(failed or escape(f"{lake} ({output.size(lake.bytes)})."), soft_wrap=True)
     if not results:
         console.print("There is no table here.")
         return

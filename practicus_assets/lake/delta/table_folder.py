@@ -1,6 +1,8 @@
 """Folders of tables: the files in one, with every error of the store in our words."""
 
 import errno
+import os
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from practicus_assets.errors import DeclarationError, PracticusAssetsError
 from practicus_assets.lake.delta.failures import Failures
 from practicus_assets.wording import names_of
 
+_SLICE = 2**20  # bytes
 _DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
@@ -133,6 +136,24 @@ class TableFolder:
             except FileNotFoundError:
                 return None
 
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file below the table's folder as a whole, or not at all; one that is there is replaced.
+
+        Raises:
+            StoreFailed: if it cannot be written.
+
+        """
+        if self.local_path is not None:
+            with self.reaching(path):
+                _write_at_once(self.local_path / path, content)
+            return
+        filesystem = self.filesystem()
+        with self.reaching(path), filesystem.open_output_stream(path, buffer_size=4 * _SLICE) as stream:
+            for start in range(
+                0, len(content), _SLICE
+            ):  # delta-rs takes no more at once than fits the buffer
+                stream.write(content[start : start + _SLICE])
+
     def delete(self, path: str) -> bool:
         """Delete a file below the table's folder, and return whether it was there.
 
@@ -206,6 +227,21 @@ class TableFolder:
     def failures(self) -> Failures:
         """The translation of errors that are met on the way to the table."""
         return Failures(self.name, self.uri, self.storage_options)
+
+
+def _write_at_once(path: Path, content: bytes) -> None:
+    """Write a file beside its place, and then put it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{uuid.uuid4()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 class FolderWriter:
