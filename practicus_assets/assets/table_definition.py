@@ -82,7 +82,7 @@ class TableDefinition(dg.AssetsDefinition):
             kwargs: those of them that are given by name.
 
         """
-        outputs = self._function_asset()(*args, **kwargs)
+        outputs = self._outputs(*args, **kwargs)
         if not isinstance(outputs, Generator):  # a graph is being composed
             return outputs
         returned = next(outputs).value
@@ -91,18 +91,30 @@ class TableDefinition(dg.AssetsDefinition):
         _finish(outputs)
         return returned
 
-    def _function_asset(self) -> dg.AssetsDefinition:
-        """Return an asset that is like this one, and whose op is the author's function."""
-        attributes = {
-            **super().get_attributes_dict(),
-            "node_def": self._function_op(),
-            "can_subset": False,
-            "is_subset": False,
-            "check_specs_by_output_name": {},
-            "selected_asset_check_keys": set(),
-        }
+    def _outputs(self, *args: object, **kwargs: object) -> Any:
+        """Return what Dagster does of a call of an asset like this one, whose op is the author's function."""
         with _without_warnings():
-            return dg.AssetsDefinition(**attributes)
+            function_op = self._function_op()
+            attributes = {
+                **super().get_attributes_dict(),
+                "node_def": function_op,
+                "can_subset": False,
+                "is_subset": False,
+                "check_specs_by_output_name": {},
+                "selected_asset_check_keys": set(),
+            }
+            asset = dg.AssetsDefinition(**attributes)
+        try:
+            return asset(*args, **kwargs)
+        except KeyError as error:  # the function has not begun
+            [name] = error.args
+            if name not in function_op.required_resource_keys:
+                raise
+            raise dg.DagsterInvalidInvocationError(
+                f"No value provided for the resource {name!r} of {function_op.name!r}. Give it by name, "
+                f"{function_op.name}({name}=…), or in the context, "
+                f"dg.build_asset_context(resources={{{name!r}: …}})."
+            ) from None
 
     def subset_for(
         self,

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.report.names import COLUMNS
 from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.rows.frames import read_as, record_batches
@@ -15,7 +16,7 @@ def as_read(name: str, value: Any, table: dg.AssetsDefinition) -> Any:
     """Return the value of an input as the parameter's annotation asks for it.
 
     A value of that type stays as it is, and so does what is no table: Dagster judges it. Another table is
-    stored in memory, and read.
+    stored in memory, and read; so is one of which only some columns are read, by `delta/columns`.
 
     Args:
         name: the parameter's name.
@@ -32,7 +33,8 @@ def as_read(name: str, value: Any, table: dg.AssetsDefinition) -> Any:
         advice = did_you_mean(name, inputs, every)
         raise DeclarationError(f"{table.op.name} has no input {name!r}.", advice)
     annotation = inputs[name].dagster_type.typing_type
-    if annotation in (None, Any) or _is(value, annotation):
+    columns = inputs[name].metadata.get(COLUMNS)
+    if columns is None and (annotation in (None, Any) or _is(value, annotation)):
         return value
     try:
         rows = record_batches(value)
@@ -44,7 +46,7 @@ def as_read(name: str, value: Any, table: dg.AssetsDefinition) -> Any:
     if annotation is Snapshot:
         return snapshot
     try:
-        return read_as(snapshot.scan(), annotation)
+        return read_as(snapshot.scan(columns), annotation)
     except DeclarationError:
         return value
 

@@ -1,6 +1,6 @@
 """Partitions: the keys that a test names, as those of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -38,9 +38,9 @@ def keys_of(
             'Name the one to run, e.g. partition="2026-01-01".',
         )
     if isinstance(partition, dg.PartitionKeyRange):
-        named = [partition.start, partition.end]
+        named, together = [partition.start, partition.end], _between
     else:
-        named = [partition] if isinstance(partition, str) else list(partition)
+        named, together = _named(name, partition), _in_one_run
     if isinstance(partitions_def, dg.DynamicPartitionsDefinition) and partitions_def.name is not None:
         instance.add_dynamic_partitions(partitions_def.name, named)
     with dg.partition_loading_context(dynamic_partitions_store=instance):
@@ -49,9 +49,34 @@ def keys_of(
                 raise DeclarationError(f"{name} has no partition {key!r}.", _advice(partitions_def))
         if len(named) == 1:
             return named
-        if isinstance(partition, dg.PartitionKeyRange):
-            return list(partitions_def.get_partition_keys_in_range(partition))
-        return _in_one_run(name, partitions_def, named)
+        return together(name, partitions_def, named)
+
+
+def _between(name: str, partitions_def: dg.PartitionsDefinition[Any], named: list[str]) -> list[str]:
+    """Return the keys of a range.
+
+    Raises:
+        DeclarationError: if there are none.
+
+    """
+    keys = list(partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*named)))
+    if not keys:
+        raise DeclarationError(
+            f"{name} has no partitions from {named[0]} to {named[1]}.", "Name the earlier one first."
+        )
+    return keys
+
+
+def _named(name: str, partition: Any) -> list[str]:
+    """Return the keys that a test names, each once."""
+    keys = [partition] if isinstance(partition, str) or not isinstance(partition, Iterable) else partition
+    named = list(dict.fromkeys(keys))
+    odd = [key for key in named if not isinstance(key, str)]
+    if odd:
+        raise DeclarationError(
+            f"{name} has no partition {odd[0]!r}: keys are texts.", f"Write partition={str(odd[0])!r}."
+        )
+    return named
 
 
 def _in_one_run(name: str, partitions_def: dg.PartitionsDefinition[Any], named: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.output import NOTHING, Output
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.assets.table_definition import TableDefinition
-from practicus_assets.errors import DeclarationError, naming
+from practicus_assets.errors import DataRefused, DeclarationError, naming
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -60,6 +60,10 @@ def run_table(
 
     """
     key = _key(table)
+    _refuse_no_mapping("inputs", inputs)
+    _refuse_no_mapping("resources", resources)
+    if not isinstance(config, dg.Config):
+        _refuse_no_mapping("config", config)
     spec = table.get_asset_spec(key)
     settings = TableSettings.from_metadata(spec.metadata)
     contract = table.contract if isinstance(table, TableDefinition) else None
@@ -70,8 +74,8 @@ def run_table(
     keys = keys_of(stored.name, table.partitions_def, partition, instance)
     with naming(stored.name):
         scope = settings.scope(table.partitions_def, keys)
-        if existing is not None:
-            _fill(stored, existing, settings.options, contract)
+    if existing is not None:
+        _fill(stored, existing, settings.options, contract)
     transaction = Rehearsal(stored, scope, settings.described(spec.description), contract=contract)
     partitions: dict[str, Any] = {"partition_key": keys[0]} if len(keys) == 1 else {}
     if len(keys) > 1:
@@ -132,13 +136,28 @@ def _author_checks(table: dg.AssetsDefinition, contract: Contract | None) -> Aut
 
 def _fill(table: MemoryTable, rows: Any, options: WriteOptions, contract: Contract | None) -> None:
     """Put the rows that a table has before the run into it, with the types that its contract declares."""
-    reader = record_batches(rows)
     declared = contract.columns if contract is not None else {}
-    types = {name: Column(declared[name].type) for name in reader.schema.names if name in declared}
     how = WriteOptions(
         partition_by=options.partition_by, mode="append", table_properties=options.table_properties
     )
-    Rehearsal(table, None, how, contract=Contract(columns=types)).write(reader)
+    try:
+        reader = record_batches(rows)
+        types = {name: Column(declared[name].type) for name in reader.schema.names if name in declared}
+        Rehearsal(table, None, how, contract=Contract(columns=types)).write(reader)
+    except DataRefused as error:
+        raise DeclarationError(
+            f"{table.name}: the rows of existing make no table: {error.problem} {error.sample}".strip(),
+            error.advice,
+        ) from error
+
+
+def _refuse_no_mapping(name: str, value: Any) -> None:
+    """Raise DeclarationError for an argument that does not name its values."""
+    if value is not None and not isinstance(value, Mapping):
+        raise DeclarationError(
+            f"{name} is a value of type {type(value).__qualname__}.",
+            f'Name what is in it: {name}={{"…": …}}.',
+        )
 
 
 def _unmaterialized(table: MemoryTable) -> TableRun:

@@ -219,6 +219,13 @@ def test_a_missing_input_is_named() -> None:
         orders()
 
 
+def test_a_missing_resource_is_named() -> None:
+    with pytest.raises(
+        dg.DagsterInvalidInvocationError, match=r"resource 'database' of 'raw_orders'\. Give it"
+    ):
+        raw_orders()
+
+
 def test_a_missing_context_is_named() -> None:
     with pytest.raises(
         dg.DagsterInvalidInvocationError, match="'dated' has context argument 'context', but no"

@@ -192,6 +192,14 @@ def test_an_input_arrives_as_its_parameter_asks(annotation: Any, given: Any) -> 
     assert isinstance(seen[0], annotation) if annotation is not Any else seen[0] is given
 
 
+def test_an_input_that_asks_for_some_columns_gets_these() -> None:
+    @table_asset(ins={"source": dg.AssetIn(metadata={"delta/columns": ["cents"]})})
+    def copied(source: pd.DataFrame) -> pd.DataFrame:
+        return source
+
+    assert run_table(copied, {"source": RAW}).rows.column_names == ["cents"]
+
+
 def test_a_snapshot_of_given_rows_is_queried_as_a_stored_one() -> None:
     @table_asset
     def best(orders: Snapshot) -> pa.RecordBatchReader:
@@ -322,6 +330,18 @@ def plain(raw_orders: pd.DataFrame) -> pd.DataFrame:
         (
             {"table": plain, "partitions": "x"},
             "run_table has no parameter 'partitions'. Did you mean partition",
+        ),
+        ({"table": orders, "partition": FIRST}, r"keys are texts\. Write partition='2026-01-01'"),
+        (
+            {"table": orders, "partition": dg.PartitionKeyRange("2026-01-02", "2026-01-01")},
+            r"no partitions from 2026-01-02 to 2026-01-01\. Name the earlier one first",
+        ),
+        ({"table": plain, "inputs": RAW}, "inputs is a value of type DataFrame. Name what is in it"),
+        ({"table": plain, "resources": ["x"]}, "resources is a value of type list"),
+        ({"table": plain, "config": "x"}, "config is a value of type str"),
+        (
+            {"table": orders, "partition": "2026-01-01", "existing": RAW},
+            r"orders: the rows of existing make no table: .*'day'",
         ),
         ({"table": RAW}, "is no asset that runs one function"),
         ({"table": dg.AssetSpec("x")}, "is no asset that runs one function"),
