@@ -13,9 +13,10 @@ from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, did_you_mean
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.wording import names_of
 
 _LONGEST_TEXT = 500
-_NAMES = "Give names of table assets, with '/' between the parts of a key."
+_SHOWN_NAMES = 12
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,10 @@ class TableEntry:
         if unknown:
             ends = f"from {existing[0]} to {existing[-1]}" if existing else "none"
             raise DeclarationError(
-                f"{self.name} has no partitions {unknown[:5]}; it has {len(existing)}, {ends}.",
-                "Give keys as Dagster shows them; of two dimensions, joined by '|'.",
+                f"{self.name} has no {names_of('partition', unknown[:5])}; it has {len(existing):,}, {ends}.",
+                did_you_mean(
+                    unknown[0], existing, "Give keys as Dagster shows them; of two dimensions, joined by '|'."
+                ),
             )
         by_text = {str(key): key for key in existing}
         return self.settings.scope(self.partitions_def, [by_text[key] for key in dict.fromkeys(keys)])
@@ -192,8 +195,12 @@ def chosen(entries: Mapping[str, TableEntry], names: Sequence[str]) -> list[Tabl
     """
     unknown = [name for name in names if name not in entries]
     if unknown:
+        few = sorted(entries)[:_SHOWN_NAMES]
+        more = f" and {len(entries) - len(few):,} more" if len(entries) > len(few) else ""
+        existing = f"There are {', '.join(few)}{more}." if few else "The code location has no tables."
+        verb = "is" if len(unknown) == 1 else "are"
         raise DeclarationError(
-            f"there are no tables {unknown} here; there are {sorted(entries)}.",
-            did_you_mean(unknown[0], entries, _NAMES, most=3),
+            f"there {verb} no {names_of('table', unknown)} here.",
+            did_you_mean(unknown[0], entries, existing, most=3),
         )
     return [entries[name] for name in names or sorted(entries)]

@@ -17,6 +17,7 @@ from practicus_assets.lake.partitions.values import split
 from practicus_assets.lake.rows.fingerprint import Fingerprint, same_rows
 from practicus_assets.lake.rows.hashes import hash_rows
 from practicus_assets.lake.upkeep.origins import Origin, origins
+from practicus_assets.wording import number_of
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _compared(
     key: str, rows: int | None, event: dg.AssetMaterialization | None, origin: Origin | None, newest: int
 ) -> Iterator[Drift]:
     partition = _partition(key)
-    here = "rows" if rows is None else f"{rows:,} rows"
+    here = "rows" if rows is None else number_of(rows, "row")
     if event is None:
         if rows != 0:
             text = f"the lake has {here}, and Dagster has no materialization."

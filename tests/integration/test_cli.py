@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.bench import Bench
+from tests.servers.server import HANGS_S
 
 DEFINITIONS = """
 import dagster as dg
@@ -53,7 +54,7 @@ def dagster(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=HANGS_S,
     )
 
 

@@ -1,8 +1,10 @@
 """`practicus-assets` at a terminal, on a lake that Dagster's own command line fills."""
 
 import json
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,11 +156,65 @@ def test_rollback_shows_its_plan_and_then_does_it(run: Run) -> None:
 
 def test_partitions_and_tables_that_are_not_there_are_named(run: Run) -> None:
     wrong = run("rollback", "shop/orders", "--to", "0", "--partition", "2023-01-01", code=1).stderr
-    assert "shop/orders has no partitions ['2023-01-01']; it has 3, from 2024-01-01 to 2024-01-03." in wrong
-    assert "there are ['shop/orders', 'total']" in run("history", "orders", code=1).stderr
+    assert "shop/orders has no partition '2023-01-01'; it has 3, from 2024-01-01 to 2024-01-03." in wrong
+    assert wrong.endswith("Did you mean 2024-01-01?\n")
+    unknown = run("history", "orders", code=1).stderr
+    assert unknown.endswith("there is no table 'orders' here. Did you mean shop/orders?\n")
+    far = run("verify", "zzz", "yyy", code=1).stderr
+    assert far.endswith("there are no tables 'zzz' and 'yyy' here. There are shop/orders, total.\n")
     assert (
         "total has no partitions." in run("rollback", "total", "--to", "0", "--partition", "x", code=1).stderr
     )
+
+
+def test_a_table_that_a_terminal_has_no_room_for_is_shown_as_paragraphs_of_whole_words(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change("2024-01-02", 7, 8)
+    run("release", "publish", "the-first")
+    commands = [
+        ("history", "shop/orders"),
+        ("diff", "shop/orders", "0", "1"),
+        ("maintain", "--all"),
+        ("release", "list"),
+        ("rollback", "shop/orders", "--to", "0"),
+        ("verify", "--all"),
+    ]
+    for command in commands:
+        code = 3 if command[0] == "verify" else 0
+        whole = run(*command, code=code).stdout
+        assert "\n│" in whole, "a pipe has room"
+        for width in (50, 80, 110):
+            monkeypatch.setenv("COLUMNS", str(width))
+            shown = run(*command, code=code).stdout
+            # rows and problems are not wrapped: they are copied
+            wide = [line for line in shown.splitlines() if len(line) > width and line[0] not in "!-+"]
+            assert wide == []
+            assert words(whole) <= words(shown), command
+        monkeypatch.delenv("COLUMNS")
+
+
+def words(shown: str) -> set[str]:
+    """Return the words of an output, but for its frames, the lake's folder, and the time of the command."""
+    return set(re.sub(r"[━┏┳┓┡╇┩│└┴┘┃─·]|\S*/lake/\S*|\d\d:\d\d:\d\d", " ", shown).split())
+
+
+def test_times_have_their_zone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        for name, zone in (("UTC", "UTC"), ("Asia/Kolkata", "+05:30")):
+            monkeypatch.setenv("TZ", name)
+            time.tzset()
+            assert f" {zone} " in run("history", "total").stdout
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_an_empty_list_is_a_sentence(run: Run, folder: Path) -> None:
+    assert "There is no release yet" in run("release", "list").stdout
+    (folder / "empty.py").write_text("import dagster as dg\ndefs = dg.Definitions()\n")
+    for command in ("verify", "maintain"):
+        assert "There is no table here." in run(command, "--all", "-f", "empty.py").stdout
 
 
 def test_maintain_shows_what_it_would_do_and_does_it_when_told(run: Run, folder: Path) -> None:
@@ -223,7 +279,7 @@ raw_csv = dg.AssetSpec("raw_csv")
         missing = run("verify", name, "-f", "more.py", code=1).stderr
         assert "there is no Delta table at" in missing
         assert f"{name} is an external asset, or one that returns nothing" in missing
-    assert "there are no tables ['raw'] here" in run("history", "raw", "-f", "more.py", code=1).stderr
+    assert "there is no table 'raw' here" in run("history", "raw", "-f", "more.py", code=1).stderr
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-HANGS_S = 900  # ends what hangs; a busy machine takes long
-_FORWARD_S = HANGS_S
-_GONE_S = HANGS_S
+from tests.servers.server import HANGS_S
 
 
 class Cluster:
@@ -57,7 +55,7 @@ class Cluster:
         try:
             yield name
         finally:
-            self.kubectl("delete", "namespace", name, f"--timeout={_GONE_S}s")
+            self.kubectl("delete", "namespace", name, f"--timeout={HANGS_S}s")
 
     @contextmanager
     def forward(self, target: str, port: int, namespace: str) -> Iterator[str]:
@@ -69,7 +67,7 @@ class Cluster:
                 line = process.stdout.readline()  # Forwarding from 127.0.0.1:40123 -> 80
                 assert line.startswith("Forwarding from"), f"{' '.join(command)} said {line!r}"
                 url = f"http://{line.split()[2]}"
-                wait_until(lambda: _answers(url), _FORWARD_S, f"{target} to answer at {url}")
+                wait_until(lambda: _answers(url), HANGS_S, f"{target} to answer at {url}")
                 yield url
             finally:
                 process.terminate()

@@ -10,10 +10,10 @@ from typing import Any
 
 from tests.servers.cluster import Cluster, wait_until
 from tests.servers.postgresql import PostgreSQL
+from tests.servers.server import HANGS_S
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 _FINISHED = {"SUCCESS", "FAILURE", "CANCELED"}
-_READY_S = 180
 _RUN_S = 300
 _LAUNCH = """
 mutation ($execution: ExecutionParams!) {
@@ -55,7 +55,7 @@ class Deployment:
         images = [{"name": "localhost/practicus-assets", "newName": name, "newTag": tag}]
         self._apply("local", namespace, images=images)
         for part in ("webserver", "daemon", "code"):
-            waited = ["rollout", "status", f"deployment/dagster-{part}", f"--timeout={_READY_S}s"]
+            waited = ["rollout", "status", f"deployment/dagster-{part}", f"--timeout={HANGS_S}s"]
             self.cluster.kubectl(*waited, namespace=namespace)
 
     def add_region(self, namespace: str, home: str) -> None:
@@ -118,7 +118,7 @@ class Dagster:
         """Return the answer to a GraphQL query."""
         asked = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", asked, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=HANGS_S) as response:
             answer = json.loads(response.read())
         assert "errors" not in answer, answer
         return answer["data"]

@@ -14,8 +14,9 @@ import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from deltalake import DeltaTable
 
+from tests.servers.server import HANGS_S
+
 HERE = Path(__file__).parent
-HANGS_S = 900
 
 
 @dataclass

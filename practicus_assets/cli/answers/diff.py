@@ -73,7 +73,7 @@ def _show(table: str, changes: Diff) -> None:
     for line in _columns(*sides):
         console.print(escape(line))
     rows = [
-        [_named(p.partition), p.rows_before, p.rows_after, f"-{p.lost:,}", f"+{p.gained:,}"]
+        [_named(p.partition), p.rows_before, p.rows_after, _signed("-", p.lost), _signed("+", p.gained)]
         for p in changes.partitions[:_SHOWN_PARTITIONS]
     ]
     output.print_table("Changed", _PARTITIONS, rows)
@@ -100,3 +100,7 @@ def _columns(before: Side, after: Side) -> list[str]:
 
 def _named(values: Any) -> str:
     return ", ".join(f"{column}={value}" for column, value in values.items()) or "(table)"
+
+
+def _signed(sign: str, count: int) -> str:
+    return f"{sign}{count:,}" if count else "0"

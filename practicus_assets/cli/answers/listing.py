@@ -97,7 +97,7 @@ def _table(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> Table:
 
 
 def _paragraph(columns: Sequence[Column], row: Sequence[Text], width: int) -> Iterator[RenderableType]:
-    """Yield a row as lines: the first cell, and below it the others, each after its heading.
+    """Yield a row as lines of cells, each after its heading; lines after the first are indented.
 
     A mark, which is a cell without heading, stands before the next cell.
     """
@@ -106,22 +106,16 @@ def _paragraph(columns: Sequence[Column], row: Sequence[Text], width: int) -> It
         pairs[:2] = [Text.assemble(pairs[0], " ", row[1])]
     first, *others = pairs or [Text()]
     first.stylize("bold")
-    yield first
-    line = Text()
+    lines = [first]
     for pair in others:
-        joined = Text.assemble(line, _BETWEEN, pair) if line else pair
-        if line and ("\n" in joined.plain or joined.cell_len > width - _INDENT):
-            yield _indented(line)
-            joined = pair
-        line = joined
-    if line:
-        yield _indented(line)
+        joined = Text.assemble(lines[-1], _BETWEEN, pair)
+        fits = "\n" not in joined.plain and joined.cell_len <= width - _INDENT
+        lines[-1:] = [joined] if fits else [lines[-1], pair]
+    yield lines[0]
+    for line in lines[1:]:
+        line.overflow = "fold"
+        yield Padding(line, (0, 0, 0, _INDENT), expand=False)
 
 
 def _pair(column: Column, cell: Text) -> Text:
     return Text.assemble((f"{column.heading} ", "dim"), cell) if column.heading else cell.copy()
-
-
-def _indented(line: Text) -> Padding:
-    line.overflow = "fold"
-    return Padding(line, (0, 0, 0, _INDENT))

@@ -1,12 +1,11 @@
 """`verify`: whether tables are whole, and whether Dagster knows what they hold."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
-from rich.markup import escape
 from rich.text import Text
 
 from practicus_assets.assets.catalog import TableEntry, chosen
@@ -18,6 +17,7 @@ from practicus_assets.cli.failure import PROBLEMS, exit_code
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.operations.verify import VerifiedTable, VerifyConfig, verify_table
 
+_SHOWN_PROBLEMS = 20  # of each table
 _COLUMNS = (
     Column("table", wraps=True),
     Column("version", is_number=True),
@@ -99,21 +99,32 @@ def _show(results: list[VerifiedTable], *, rows: bool, repair: bool) -> None:
     if absent:
         console.print(f"No table yet: {', '.join(absent)}.")
     for result in results:
-        if result.error is not None:
-            console.print(f"[red]✗[/red] {escape(str(result.error))}", soft_wrap=True)
-        for problem in result.problems:
-            where = escape(f"{result.table}, {problem.kind}: {problem.subject}: {problem.text}")
-            console.print(f"[red]✗[/red] {where} {escape(problem.advice)}", soft_wrap=True)
-        for drift in result.drifts:
-            repaired = drift not in result.open_drifts
-            mark = "[green]reported[/green]" if repaired else "[yellow]![/yellow]"
-            console.print(f"{mark} {escape(drift.sentence(result.table))}", soft_wrap=True)
+        lines = list(_findings(result))
+        for line in lines[:_SHOWN_PROBLEMS]:
+            console.print(line, soft_wrap=True)
+        if len(lines) > _SHOWN_PROBLEMS:
+            console.print(
+                f"  And {len(lines) - _SHOWN_PROBLEMS:,} more of {result.table}; --json has them all."
+            )
     if not instance_is_set():
         console.print("DAGSTER_HOME is not set: what Dagster believes was not compared.")
     elif not repair and any(drift.repairable for result in results for drift in result.drifts):
         console.print("--repair reports to Dagster what the lake holds.")
     if not rows:
         console.print("Footers were read; --rows reads every row and compares content with its commits.")
+
+
+def _findings(result: VerifiedTable) -> Iterator[Text]:
+    """Yield a line for each thing that is wrong with a table, errors and damages first."""
+    if result.error is not None:
+        yield Text.assemble(("✗", "red"), f" {result.error}")
+    for problem in result.problems:
+        place = f"{result.table}, {problem.kind}: {problem.subject}"
+        yield Text.assemble(("✗", "red"), f" {place}: {problem.text} {problem.advice}")
+    for drift in result.drifts:
+        is_reported = bool(result.events) and drift.repairable
+        mark = ("reported", "green") if is_reported else ("!", "yellow")
+        yield Text.assemble(mark, f" {drift.sentence(result.table)}")
 
 
 def _row(result: VerifiedTable) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.workers.placement.layers import LayeredWorker
 from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.placement.region import Region
@@ -129,7 +129,11 @@ class Configuration:
             raise DeclarationError(
                 f"the worker asks for the region {name!r}; the executor's configuration has "
                 f"{names or 'none'}.",
-                f"Add it to kubernetes: regions{', or name one of these' if names else ''}.",
+                did_you_mean(
+                    name,
+                    self.regions,
+                    f"Add it to kubernetes: regions{', or name one of these' if names else ''}.",
+                ),
             )
         return self.regions[name]
 
