@@ -80,7 +80,7 @@ def test_a_broken_contract_fails_the_command_and_says_why(folder: Path, bench: B
     assert done.returncode != 0
     said = done.stdout + done.stderr
     assert "checked [2024-01-01 … 2024-01-05, 5 partitions]: the contract is broken." in said
-    assert "n_maximum (n is at most 1): 3 bad rows, e.g. {'day': '2024-01-03', 'n': 2}." in said
+    assert "n_maximum (n is at most 1): 3 bad rows, e.g. day='2024-01-03', n=2." in said
     assert "Nothing was written." in said
     assert bench.exists("orders")
     assert not bench.exists("checked")

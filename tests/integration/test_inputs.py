@@ -278,7 +278,7 @@ def test_an_input_may_ask_for_some_columns(bench: Bench, daily: Any, decorator: 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(bench: Bench, daily: Any) -> None:
     copy = reads(ins={"orders": dg.AssetIn(metadata={"delta/columns": ["amount"]})})
     message = errors(bench.run([daily, copy], select=[copy], fails=True))
-    assert "orders has no columns ['amount']; it has ['day', 'n']" in message
+    assert "orders has no column 'amount'; it has ['day', 'n']" in message
 
 
 # --- versions -----------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def test_rows_of_another_partition_are_refused(bench: Bench) -> None:
         return pd.DataFrame({"day": [FIRST, SECOND], "n": 1})
 
     message = errors(bench.run([orders], partition=FIRST, fails=True))
-    assert f"orders [{FIRST}]: 1 rows lie outside the scope" in message
+    assert f"orders [{FIRST}]: the output has 1 row outside the scope" in message
     assert not bench.exists("orders")
 
 

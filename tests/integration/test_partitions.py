@@ -165,7 +165,7 @@ def test_a_range_is_one_commit_and_again_the_same_rows_are_none(bench: Bench, ca
 def test_rows_of_another_partition_are_refused(bench: Bench, case: Case) -> None:
     told = {"rows": json.dumps([case.keys[1], case.keys[2]])}
     result = bench.run([case.asset()], partition=case.keys[1], tags=told, fails=True)
-    assert f"orders [{case.keys[1]}]: 1 rows lie outside the scope" in errors(result)
+    assert f"orders [{case.keys[1]}]: the output has 1 row outside the scope" in errors(result)
     assert not bench.exists("orders")
 
 
@@ -300,7 +300,7 @@ def test_a_cell_beside_the_box_is_refused(bench: Bench) -> None:
             tags={"rows": json.dumps(["2024-03-01|izmir", foreign])},
             fails=True,
         )
-        assert "1 rows lie outside the scope" in errors(result)
+        assert "the output has 1 row outside the scope" in errors(result)
     assert not bench.exists("orders")
 
 

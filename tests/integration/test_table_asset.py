@@ -583,7 +583,7 @@ def test_an_error_about_the_columns_of_an_input_is_no_failed_check_of_the_output
         return table1.scan(["nope"]).read_all()
 
     result = bench.run([table1, orders], fails=True)
-    assert "table1 has no columns ['nope']" in errors(result)
+    assert "table1 has no column 'nope'" in errors(result)
     assert checks(result) == {}
 
 

@@ -29,7 +29,7 @@ def check_specs(contract: Contract | None, key: dg.AssetKey) -> list[dg.AssetChe
 def check_results(
     audits: Sequence[AuditResult], key: dg.AssetKey, scope: Scope, selected: Iterable[dg.AssetCheckKey]
 ) -> list[dg.AssetCheckResult]:
-    """Return the result of each rule that a run records, with the number of bad rows and a sample of them.
+    """Return the result of each rule that a run records, with what it counted, and a sample.
 
     Args:
         audits: the results of all rules.
@@ -43,7 +43,7 @@ def check_results(
     for audit in audits:
         if audit.name not in names:
             continue
-        metadata: dict[str, Any] = {"bad_rows": audit.bad_rows}
+        metadata: dict[str, Any] = {audit.counted: audit.bad_rows} if audit.counted else {}
         if not scope.is_whole_table:
             metadata["partitions"] = str(scope)
         if audit.sample:

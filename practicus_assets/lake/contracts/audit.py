@@ -1,23 +1,27 @@
 """Audits: the run of a contract on staged rows, before anybody can see them."""
 
+import inspect
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
-from practicus_assets.lake.contracts.check import Check, Severity, rows_parameter
+from practicus_assets.lake.contracts.check import Check, Kind, Severity, rows_parameter
 from practicus_assets.lake.rows.distinct import counted
 from practicus_assets.lake.rows.frames import read_as, record_batches
 from practicus_assets.lake.rows.hashes import Hashes, hash_rows
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS, shown
+from practicus_assets.wording import number_of, readable_row
 
+Counted = Literal["bad_rows", "bad_partitions", "cases", ""]
 Rescan = Callable[[Sequence[str] | None], pa.RecordBatchReader]
 
 
@@ -30,9 +34,11 @@ class AuditResult:
         passed: whether the rule holds.
         severity: the rule's severity.
         description: what the rule promises.
-        bad_rows: how many rows break the rule (partitions for a row count, cases for a table rule).
+        bad_rows: how many rows break the rule; of what else, `counted` says.
         sample: the first few of them.
         finding: what was found, in words.
+        counted: what `bad_rows` is the number of: "bad_rows", "bad_partitions" of a row count, or "cases" of
+            a table rule; empty where a table rule says only that it does not hold.
 
     """
 
@@ -43,6 +49,7 @@ class AuditResult:
     bad_rows: int = 0
     sample: list[dict[str, Any]] = field(default_factory=list)
     finding: str = ""
+    counted: Counted = "bad_rows"
 
     @property
     def blocks(self) -> bool:
@@ -181,10 +188,14 @@ class Audit:
         return _outcome(check, surplus, shown(keys))
 
 
+_COUNTED: dict[Kind, Counted] = {"row_count": "bad_partitions", "table": "cases"}
+
+
 def failure(results: Sequence[AuditResult]) -> AuditFailed:
     """Return the error that ends a transaction whose rows broke a blocking rule."""
     failures = "; ".join(
-        f"{r.name} ({r.description}): {r.finding}" + (f", e.g. {r.sample[0]}" if r.sample else "")
+        f"{r.name} ({r.description}): {r.finding}"
+        + (f", e.g. {readable_row(r.sample[0])}" if r.sample else "")
         for r in results
         if r.blocks
     )
@@ -203,10 +214,13 @@ def schema_failure(checks: Iterable[Check], error: DataRefused) -> list[AuditRes
 def _outcome(
     check: Check, bad_rows: int, sample: list[dict[str, Any]] | None = None, finding: str = ""
 ) -> AuditResult:
-    what = {"row_count": "bad partition", "table": "case"}.get(check.kind, "bad row")
-    finding = finding or (f"{bad_rows:,} {what}{'s' * (bad_rows > 1)}" if bad_rows else "")
+    counted = _COUNTED.get(check.kind, "bad_rows")
+    if finding and check.kind == "table":
+        counted = ""
+    noun = counted.removesuffix("s").replace("_", " ")
+    finding = finding or (number_of(bad_rows, noun) if bad_rows else "")
     return AuditResult(
-        check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], finding
+        check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], finding, counted
     )
 
 
@@ -247,8 +261,8 @@ def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
         answer = _as_array(answer)
     if not pa.types.is_boolean(answer.type) or len(answer) != batch.num_rows:
         raise DataRefused(
-            f"row rule {check.name!r} returned {len(answer)} values of type {answer.type} "
-            f"for {batch.num_rows} rows.",
+            f"row rule {check.name!r} returned {number_of(len(answer), 'value')} of type {answer.type} "
+            f"for {number_of(batch.num_rows, 'row')}.",
             "Return one boolean per row.",
         )
     return pc.invert(pc.fill_null(answer, True))  # noqa: FBT003 a fill value
@@ -270,13 +284,23 @@ def _blaming(check: Check) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        place = _place_in(check.argument, error)
         raise DataRefused(
             f"rule {check.name!r} raised {type(error).__name__} in line {place.lineno} of "
             f"{Path(place.filename).name}.",
             "Fix the rule or the data.",
             f"It says: {error}.",
         ) from error
+
+
+def _place_in(function: Any, error: Exception) -> traceback.FrameSummary:
+    """Return the line of the author's file at which a rule's function raised, or called what raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    inside = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
+    libraries = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(Path(__file__).parents[2]))
+    others = [frame for frame in frames if not frame.filename.startswith(libraries)]
+    return (inside or others or frames)[-1]
 
 
 def _run_table_rule(check: Check, rescan: Rescan, sample_rows: int) -> tuple[int, list[dict[str, Any]], str]:

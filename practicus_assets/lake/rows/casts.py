@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from practicus_assets.errors import LossyValues, SchemaMismatch
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.rows.types import has_required, is_encoded, is_list
+from practicus_assets.wording import number_of, readable
 
 _EXACT_INTEGERS = {
     16: 1 << 11,
@@ -54,13 +55,15 @@ def exact_cast(array: pa.Array, type_: pa.DataType, column: str, first_row: int 
         rows = _rows_that_fail(array, type(error), lambda part: _checked_cast(part, type_, column))
         if not rows:
             raise LossyValues(
-                f"column {column!r} has a batch of {len(array):,} rows of type {array.type} "
+                f"column {column!r} has a batch of {number_of(len(array), 'row')} of type {array.type} "
                 f"that do not fit into type {type_} at once.",
                 "Return smaller batches.",
                 f"pyarrow says: {error}.",
             ) from error
         values = [shown(pa.table({column: array.slice(row, 1)}))[0][column] for row in rows]
-        sample = ", ".join(f"row {first_row + row}: {v!r}" for row, v in zip(rows, values, strict=True))
+        sample = ", ".join(
+            f"row {first_row + row}: {readable(v)}" for row, v in zip(rows, values, strict=True)
+        )
         if isinstance(error, _NoValue):
             raise SchemaMismatch(str(error), "Fill or drop these rows.", f"E.g. {sample}.") from None
         raise LossyValues(

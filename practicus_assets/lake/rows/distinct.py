@@ -12,4 +12,4 @@ def counted(table: pa.Table) -> pa.Table:
     """Return each distinct row once, in the order of appearance, with its count as the last column."""
     plain = positional(table)
     counts = plain.group_by(plain.column_names, use_threads=False).aggregate([([], "count_all")])
-    return counts.rename_columns([*table.column_names, "count_all"])
+    return counts.rename_columns([*table.column_names, "times"])

@@ -15,6 +15,7 @@ from practicus_assets.errors import DeclarationError, SchemaMismatch
 from practicus_assets.lake.rows.chunks import fitted, naming_chunk, typed_as
 from practicus_assets.lake.rows.polars_frames import from_lazy, is_lazy, refuse_polars_types
 from practicus_assets.lake.rows.python_values import NO_COLUMNS, from_columns, from_dicts
+from practicus_assets.wording import enumerated
 
 BATCH_ROWS = 131_072
 _EXHAUSTED = object()
@@ -46,7 +47,9 @@ def record_batches(value: Any, declared: pa.Schema = NO_COLUMNS) -> pa.RecordBat
     names = reader.schema.names
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        raise SchemaMismatch(f"the output has more than one column named {doubled}.", "Rename them.")
+        raise SchemaMismatch(
+            f"the output has more than one column named {enumerated(doubled)}.", "Rename them."
+        )
     return reader
 
 

@@ -10,6 +10,7 @@ from pandas.arrays import ArrowExtensionArray
 
 from practicus_assets.errors import SchemaMismatch
 from practicus_assets.lake.rows.python_values import refuse_mixed
+from practicus_assets.wording import enumerated, names_of
 
 _NULLABLE = {
     pa.bool_(): pd.BooleanDtype(),
@@ -86,10 +87,15 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
         frame = frame.reset_index(level=[i for i in range(frame.index.nlevels) if i not in unnamed])
     odd = [label for label in frame.columns if not isinstance(label, str)]
     if odd:
-        raise SchemaMismatch(f"column labels {odd[:5]} are not strings.", "Rename the columns.")
+        raise SchemaMismatch(
+            f"the {names_of('column label', odd[:5])} {'is' if len(odd) == 1 else 'are'} no text.",
+            "Rename the columns.",
+        )
     if frame.columns.has_duplicates:
         doubled = sorted(set(frame.columns[frame.columns.duplicated()]))
-        raise SchemaMismatch(f"the output has more than one column named {doubled}.", "Rename them.")
+        raise SchemaMismatch(
+            f"the output has more than one column named {enumerated(doubled)}.", "Rename them."
+        )
     return pa.table([_to_arrow(name, frame[name]) for name in frame.columns], names=list(frame.columns))
 
 

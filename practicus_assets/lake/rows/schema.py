@@ -9,6 +9,7 @@ from practicus_assets.errors import OutOfScope, SchemaMismatch
 from practicus_assets.lake.rows.casts import exact_cast
 from practicus_assets.lake.rows.nested import absent_fields, as_strict, joined, unordered
 from practicus_assets.lake.rows.types import knows_nulls_only, stored_type
+from practicus_assets.wording import names_of, number_of
 
 SchemaChange = Literal["add", "refuse", "replace"]
 
@@ -51,13 +52,13 @@ def reconcile(
     missing = [name for name in {**existing, **promised} if name not in names]
     if missing:
         raise SchemaMismatch(
-            f"the output lacks the columns {missing}; it has {output.names}.",
+            f"the output lacks the {names_of('column', missing)}; it has {output.names}.",
             _return_them(all_rows=all_rows),
         )
     new = [name for name in names if name not in existing]
     if existing and new and change == "refuse":
         raise SchemaMismatch(
-            f'the columns {new} are new, and on_schema_change is "refuse".',
+            f'the output has the new {names_of("column", new)}, and on_schema_change is "refuse".',
             f"The table has the columns {list(existing)}.",
         )
     fields = []
@@ -108,7 +109,7 @@ def conformed(
             )
         if not field.nullable and array.null_count:
             raise SchemaMismatch(
-                f"{field.name!r} is NOT NULL in the table, and {array.null_count:,} rows have none.",
+                f"{field.name!r} is NOT NULL in the table, and null in {number_of(array.null_count, 'row')}.",
                 "Fill or drop these rows.",
             )
         arrays.append(array)
@@ -122,14 +123,18 @@ def _refuse_alike(names: Sequence[str]) -> None:
         spelled.setdefault(name.lower(), []).append(name)
     alike = [spellings for spellings in spelled.values() if len(spellings) > 1]
     if alike:
-        raise SchemaMismatch(f"Delta Lake does not tell the columns {alike[0]} apart.", "Rename one of them.")
+        raise SchemaMismatch(
+            f"Delta Lake does not tell the {names_of('column', alike[0])} apart.", "Rename one of them."
+        )
 
 
 def _refuse_absent_fields(field: pa.Field, output: pa.DataType, *, all_rows: bool) -> None:
     """Raise SchemaMismatch if the structs inside a column of the output lack fields of the table's."""
     absent = absent_fields(field.type, output, field.name)
     if absent:
-        raise SchemaMismatch(f"the output lacks the fields {absent}.", _return_them(all_rows=all_rows))
+        raise SchemaMismatch(
+            f"the output lacks the {names_of('field', absent)}.", _return_them(all_rows=all_rows)
+        )
 
 
 def _return_them(*, all_rows: bool) -> str:
@@ -143,7 +148,7 @@ def _fitted(field: pa.Field, wanted: pa.DataType, change: SchemaChange, *, all_r
     added = absent_fields(wanted, field.type, field.name)
     if added and change == "refuse":
         raise SchemaMismatch(
-            f'the fields {added} are new, and on_schema_change is "refuse".',
+            f'the output has the new {names_of("field", added)}, and on_schema_change is "refuse".',
             f"The table's column is of type {field.type}.",
         )
     if change == "refuse":
@@ -158,7 +163,8 @@ def _fitted(field: pa.Field, wanted: pa.DataType, change: SchemaChange, *, all_r
     inside_maps = absent_fields(wanted, fitted, field.name)
     if inside_maps:
         raise SchemaMismatch(
-            f"the fields {inside_maps} are new inside of a map, and old rows stay in the table.",
+            f"the output has the new {names_of('field', inside_maps)} inside of a map, and old rows stay in "
+            "the table.",
             "Replace the table as a whole, or leave them out: delta-rs could not read the old rows.",
         )
     if fitted != field.type:

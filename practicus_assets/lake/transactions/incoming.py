@@ -13,6 +13,7 @@ from practicus_assets.lake.rows.python_values import NO_COLUMNS
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.wording import names_of, number_of, readable, readable_row
 
 
 class IncomingRows:
@@ -84,7 +85,8 @@ class IncomingRows:
         lost = sorted(needed - set(schema.names))
         if lost:
             raise SchemaMismatch(
-                f"the output lacks the columns {lost}, which tell its rows apart.", "Return them."
+                f"the output lacks the {names_of('column', lost)}, by which its rows are told apart.",
+                "Return them.",
             )
         types = {column: schema.field(column).type for column in options.partition_by}
         unfit = [f"{column} ({type_})" for column, type_ in types.items() if not can_partition(type_)]
@@ -108,13 +110,14 @@ def refuse_outside(values: dict[str, Any], rows: pa.RecordBatch, bounds: Bounds)
     empty = [(column, value) for column, value in values.items() if is_null(value)]
     if empty:
         raise OutOfScope(
-            f"{rows.num_rows:,} rows have the value {empty[0][1]!r} in {empty[0][0]!r}, "
-            "a partition column, where it would be read as null.",
+            f"the partition column {empty[0][0]!r} has the value {readable(empty[0][1])} in "
+            f"{number_of(rows.num_rows, 'row')}, where it would be read as null.",
             "Fill or drop these rows.",
         )
     if bounds.part_of(values) is None:
         raise OutOfScope(
-            f"{rows.num_rows:,} rows lie outside the scope, by their {list(values)}.",
+            f"the output has {number_of(rows.num_rows, 'row')} outside the scope, by "
+            f"{names_of('column', values)}.",
             "Return only rows of the partitions that the run materializes.",
-            f"They have {values}, e.g. {shown(rows.slice(0, 1))[0]}.",
+            f"E.g. {readable_row(shown(rows.slice(0, 1))[0])}.",
         )

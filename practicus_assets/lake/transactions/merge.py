@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from practicus_assets.errors import DataRefused, SchemaMismatch
 from practicus_assets.lake.rows.distinct import counted, positional
 from practicus_assets.lake.rows.samples import shown
+from practicus_assets.wording import names_of, number_of, readable_row
 
 _CHUNK_ROWS = 1 << 20
 
@@ -40,7 +41,7 @@ class Merge:
     def _observe(self, batch: pa.RecordBatch) -> None:
         missing = [name for name in self._columns if name not in batch.schema.names]
         if missing:
-            raise SchemaMismatch(f"the output lacks the merge keys {missing}.", "Return them.")
+            raise SchemaMismatch(f"the output lacks the {names_of('merge key', missing)}.", "Return them.")
         keys = pa.table(batch.select(self._columns))
         odd = [
             f"{f.name} ({f.type})"
@@ -48,11 +49,13 @@ class Merge:
             if pa.types.is_nested(f.type) or pa.types.is_floating(f.type)
         ]
         if odd:
-            raise SchemaMismatch(f"merge keys {odd} cannot be compared exactly.", "Merge by other columns.")
+            raise SchemaMismatch(
+                f"the {names_of('merge key', odd)} cannot be compared exactly.", "Merge by other columns."
+            )
         empty = [name for name in self._columns if keys[name].null_count]
         if empty:
             raise DataRefused(
-                f"merge keys {empty} have nulls, which match no row.", "Fill or drop these rows."
+                f"nulls in the {names_of('merge key', empty)} match no row.", "Fill or drop these rows."
             )
         self._seen.append(keys)
 
@@ -64,9 +67,9 @@ class Merge:
         twice = counts.filter(pc.greater(counts.columns[-1], 1))
         if twice.num_rows:
             raise DataRefused(
-                f"{twice.num_rows:,} merge keys appear more than once.",
+                f"the output has more than one row for {number_of(twice.num_rows, 'merge key')}.",
                 "Keep one row per key.",
-                f"E.g. {shown(twice.slice(0, 3))}.",
+                f"E.g. {'; '.join(map(readable_row, shown(twice.slice(0, 3).select(self._columns))))}.",
             )
 
     def kept(self, old: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -22,6 +22,7 @@ from practicus_assets.lake.partitions.values import Value, serialized
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.staged import Staged
 from practicus_assets.lake.transactions.table_properties import APPEND_ONLY, CHANGE_FEED
+from practicus_assets.wording import names_of
 
 _FEATURES = {APPEND_ONLY: TableFeatures.AppendOnly, CHANGE_FEED: TableFeatures.ChangeDataFeed}
 _MOST_VALUES = 200  # of partition columns, in a filter or a predicate
@@ -116,7 +117,7 @@ class Swap:
                 changed.append(name)
         if changed:
             raise CommitConflict(
-                f"another writer changed the columns {changed} after this attempt began.",
+                f"another writer changed the {names_of('column', changed)} after this attempt began.",
                 "Run again on fresh inputs.",
             )
         return pa.schema([*schema, *added])

@@ -29,6 +29,7 @@ from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.staging import Staging
 from practicus_assets.lake.transactions.swap import removal
 from practicus_assets.lake.upkeep.progress import Progress, unseen
+from practicus_assets.wording import names_of
 
 TARGET_BYTES = 128 << 20
 _COMMIT_BYTES = 1 << 30
@@ -88,7 +89,9 @@ def compact(
     schema = handle.schema
     odd = [c for c in order_by if c not in schema.names or c in partition_by]
     if odd:
-        raise SchemaMismatch(f"{table.name} has no columns {odd} to order by.", "Name columns of its files.")
+        raise SchemaMismatch(
+            f"{table.name} has no {names_of('column', odd)} to order by.", "Name columns of its files."
+        )
     operation = f"z-order by {', '.join(order_by)}" if order_by else "compact"
     groups = _groups(table, handle, target_bytes, operation if order_by else "")
     before = sum(map(len, groups))

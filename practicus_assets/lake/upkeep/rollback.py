@@ -20,6 +20,7 @@ from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.history import HistoryEntry, described
 from practicus_assets.lake.upkeep.origins import newest_changes, origins
+from practicus_assets.wording import names_of
 
 _Values = Mapping[str, Value | None]
 
@@ -71,7 +72,7 @@ def plan_rollback(table: Table, target: int, within: Scope, *, whole: bool) -> R
     scope = _changed(files, since, target, within, now_schema)
     if scope is not None and not scope.is_whole_table and misfits and not whole:
         raise SchemaMismatch(
-            f"since version {target} the columns {misfits} of {table.name} changed.",
+            f"the {names_of('column', misfits)} of {table.name} changed since version {target}.",
             "Roll the whole table back, or materialize the partitions again.",
         )
     schema_returns = False

@@ -160,7 +160,7 @@ def test_an_append_with_a_key_column_that_old_rows_do_not_have_takes_it_for_null
 
 
 def test_a_key_column_that_is_not_there_is_refused(table: Table) -> None:
-    with pytest.raises(SchemaMismatch, match=r"lacks the columns \['y'\]"):
+    with pytest.raises(SchemaMismatch, match=r"lacks the column 'y'"):
         audited(table, Contract(unique=[["y"]]), column(INT, 1))
 
 

@@ -356,15 +356,15 @@ def test_a_type_is_widened_where_every_row_is_replaced(
 
 def test_new_columns_are_added_or_refused_and_missing_ones_are_refused(table: Table, rows: Read) -> None:
     Transaction(table, options=WriteOptions(mode="append")).write(pa.table({"x": [1]}))
-    with pytest.raises(SchemaMismatch, match=r"columns \['y'\] are new"):
+    with pytest.raises(SchemaMismatch, match=r"has the new column 'y'"):
         Transaction(table, options=WriteOptions(mode="append", on_schema_change="refuse")).write(
             pa.table({"x": [2], "y": [2]})
         )
     Transaction(table, options=WriteOptions(mode="append")).write(pa.table({"y": [2], "x": [2]}))
     assert rows(table) == [{"x": 1, "y": None}, {"x": 2, "y": 2}]
-    with pytest.raises(SchemaMismatch, match=r"lacks the columns \['y'\]"):
+    with pytest.raises(SchemaMismatch, match=r"lacks the column 'y'"):
         Transaction(table, options=WriteOptions(mode="append")).write(pa.table({"x": [3]}))
-    with pytest.raises(SchemaMismatch, match=r"lacks the columns \['y'\].*replace"):
+    with pytest.raises(SchemaMismatch, match=r"lacks the column 'y'.*replace"):
         Transaction(table).write(pa.table({"x": [3]}))
 
 
@@ -372,9 +372,9 @@ def test_a_contract_decides_types_and_is_held_to_them(table: Table, rows: Read) 
     contract = Contract({"x": Column("int32"), "y": Column("string")}, closed=True)
     Transaction(table, contract=contract).write(pd.DataFrame({"x": [1.0], "y": [None]}))
     assert Snapshot.of(table).schema == contract.schema
-    with pytest.raises(SchemaMismatch, match=r"does not know the columns \['z'\]"):
+    with pytest.raises(SchemaMismatch, match=r"does not declare the column 'z'"):
         Transaction(table, contract=contract).write(pa.table({"x": [1], "y": ["a"], "z": [1]}))
-    with pytest.raises(SchemaMismatch, match=r"lacks the columns \['y'\]"):
+    with pytest.raises(SchemaMismatch, match=r"lacks the column 'y'"):
         Transaction(table, contract=contract).write(pa.table({"x": [1]}))
     with pytest.raises(DataRefused, match="int64 in the contract"):
         Transaction(
@@ -451,7 +451,7 @@ def test_a_merge_keeps_old_rows_whose_structs_lack_new_fields(table: Table, rows
 def test_a_new_field_is_refused_where_no_change_may_be_and_a_missing_one_always(table: Table) -> None:
     Transaction(table, options=WriteOptions(partition_by=["p"])).write(nested("a", NEW, WIDE))
     more = pa.struct([*NEW, ("z", pa.int64())])
-    with pytest.raises(SchemaMismatch, match=r"fields \['s\.z'\] are new.*\"refuse\""):
+    with pytest.raises(SchemaMismatch, match=r"the new field 's\.z'.*\"refuse\""):
         Transaction(table, options=WriteOptions(partition_by=["p"], on_schema_change="refuse")).write(
             nested("a", more, {**WIDE, "z": 1})
         )
@@ -469,7 +469,7 @@ def test_a_new_field_inside_a_map_needs_a_table_that_is_replaced_as_a_whole(tabl
         return pa.table({"p": ["a"], "m": pa.array([[("k", value)]], pa.map_(pa.string(), type_))})
 
     Transaction(table, options=WriteOptions(partition_by=["p"])).write(maps(OLD, {"a": 1}))
-    with pytest.raises(SchemaMismatch, match=r"\['m\.value\.b', 'm\.value\.c'\] are new inside of a map"):
+    with pytest.raises(SchemaMismatch, match=r"new fields 'm\.value\.b' and 'm\.value\.c' inside of a map"):
         Transaction(table, partitions("a"), WriteOptions(partition_by=["p"])).write(maps(NEW, WIDE))
     Transaction(table, options=WriteOptions(partition_by=["p"])).write(maps(NEW, WIDE))
     assert rows(table) == [{"p": "a", "m": [("k", WIDE)]}]
