@@ -19,7 +19,7 @@ from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.declared import as_contract
-from practicus_assets.lake.transactions.options import Mode, OnSchemaChange, WriteOptions
+from practicus_assets.lake.transactions.options import Mode, OnSchemaChange, WriteOptions, refuse_unpromised
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
 from practicus_assets.workers.request.worker import Worker
 
@@ -112,6 +112,7 @@ def table_asset(
         ),
     )
     promised = as_contract(contract)
+    refuse_unpromised(settings.options, promised.columns if promised is not None else ())
 
     def decorate(function: Function) -> dg.AssetsDefinition:
         _refuse(function, settings, asset_options)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -36,7 +37,7 @@ from practicus_assets import (
     worker_tags,
 )
 from practicus_assets.lake.transactions.options import WriteOptions
-from tests.integration.bench import Bench
+from tests.integration.bench import Bench, checks, errors
 
 # ruff: noqa: PLW0108 a mistake is made when its test calls it
 # mypy: disable-error-code="call-arg, arg-type, call-overload"
@@ -471,3 +472,133 @@ def test_a_read_that_is_asked_for_wrongly_is_answered_in_our_words(
     told = said(lambda: read(Snapshot.open(f"{bench.root}/orders")), error)
     assert text in told
     assert "\n" not in told
+
+
+# --- A partition column that is misspelt -----------------------------------------------------------------
+
+DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-02-01")
+
+
+def orders_by(column: str, rows: Callable[[str], Any], **options: Any) -> dg.AssetsDefinition:
+    @table_asset(partitions_def=DAYS, partition_by=column, **options)
+    def orders(context: dg.AssetExecutionContext) -> Any:
+        return rows(context.partition_key)
+
+    return orders
+
+
+def test_a_partition_column_that_the_contract_does_not_have_is_refused_where_it_is_declared() -> None:
+    contract = Contract({"day": "date", "n": "int64"})
+    assert said(lambda: table_asset(partition_by="dya", contract=contract)) == (
+        "partition_by names 'dya', which is no column of the contract (day, n). Did you mean day?"
+    )
+    told = said(lambda: table_asset(mode="merge", merge_keys=["id"], contract=contract))
+    assert "merge_keys names 'id', which is no column of the contract (day, n). Declare it in the" in told
+
+
+@pytest.mark.parametrize(
+    "value",
+    [str, dt.date.fromisoformat, dt.datetime.fromisoformat],
+    ids=["text", "date", "midnight"],
+)
+def test_a_filled_in_column_beside_the_one_that_was_meant_is_refused(bench: Bench, value: Any) -> None:
+    orders = orders_by("dya", lambda key: pd.DataFrame({"day": [value(key)] * 2, "n": [1, 2]}))
+    message = errors(bench.run([orders], partition="2026-01-06", fails=True))
+    assert (
+        "orders [2026-01-06]: the output has no partition column 'dya', and each row of its column 'day' has "
+        "2026-01-06, which is the partition. Did you mean partition_by='day'? If both are meant, return "
+        "'dya' as well. Nothing was written."
+    ) in message
+    assert not bench.exists("orders")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"dax": ["2026-01-05", "2026-01-06"]}, {"shop": ["2026-01-06"] * 2}, {"dax": [None, "2026-01-06"]}],
+    ids=["other days", "another name", "a null"],
+)
+def test_a_column_that_is_filled_in_is_said_in_the_log_and_the_metadata(bench: Bench, columns: Any) -> None:
+    orders = orders_by("day", lambda _: pa.table({**columns, "n": [1, 2]}))
+    result = bench.run([orders], partition="2026-01-06")
+    lines = [entry.user_message for entry in bench.instance.all_logs(result.run_id)]
+    assert bench.metadata("orders")["delta/filled_columns"] == ["day"]
+    assert any("column 'day' filled in, which the output lacks" in line for line in lines)
+
+
+def test_a_column_that_is_returned_is_not_said_to_be_filled_in(bench: Bench) -> None:
+    orders = orders_by("day", lambda key: pd.DataFrame({"day": [key], "n": [1]}))
+    bench.run([orders], partition="2026-01-06")
+    assert "delta/filled_columns" not in bench.metadata("orders")
+
+
+def test_a_misspelt_column_of_many_partitions_is_answered_with_the_nearest(bench: Bench) -> None:
+    orders = table_asset(
+        name="orders", partitions_def=DAYS, partition_by="dya", backfill_policy=dg.BackfillPolicy.single_run()
+    )(lambda: pd.DataFrame({"day": ["2026-01-06", "2026-01-07"], "n": [1, 2]}))
+    message = errors(bench.run([orders], between=("2026-01-06", "2026-01-07"), fails=True))
+    assert "the output lacks the partition column 'dya', and the scope has more than one value" in message
+    assert "Return the column. Did you mean day?" in message
+
+
+# --- Broken rules -----------------------------------------------------------------------------------------
+
+ROWS = pa.table({"day": [dt.date(2026, 1, 6)] * 3, "n": [1, -1, -2], "price": [Decimal("1.50")] * 3})
+
+
+def broken(bench: Bench, contract: Contract, rows: Any = ROWS) -> tuple[str, dg.AssetCheckEvaluation]:
+    result = bench.run([table_asset(name="orders", contract=contract)(lambda: rows)], fails=True)
+    [check] = [check for check in checks(result).values() if not check.passed]
+    return errors(result), check
+
+
+def test_samples_are_shown_as_people_read_them(bench: Bench) -> None:
+    message, _ = broken(bench, Contract({"n": Column("int64", minimum=0)}))
+    assert "n_minimum (n is at least 0): 2 bad rows, e.g. day=2026-01-06, n=-1, price=1.50. Fix" in message
+
+
+def test_one_bad_row_is_one_row(bench: Bench) -> None:
+    message, _ = broken(bench, Contract({"n": Column("int64", minimum=-1)}))
+    assert "n_minimum (n is at least -1): 1 bad row, e.g. day=2026-01-06, n=-2" in message
+
+
+def test_a_table_rule_says_cases_and_which_and_may_return_the_rows(bench: Bench) -> None:
+    rule = TableRule("never_negative", lambda rows: rows[rows["n"] < 0])
+    message, check = broken(bench, Contract(rules=[rule]))
+    assert "never_negative (never negative): 2 cases, e.g. day=2026-01-06, n=-1, price=1.50. Fix" in message
+    assert "bad_rows" not in check.metadata
+    assert check.metadata["cases"].value == 2
+    assert "2026-01-06" in str(check.metadata["sample"].value)
+
+
+def test_a_table_rule_that_does_not_hold_counts_nothing(bench: Bench) -> None:
+    message, check = broken(bench, Contract(rules=[TableRule("balanced", lambda rows: rows["n"].sum() == 0)]))
+    assert "balanced (balanced): the rule does not hold. Fix" in message
+    assert not {"bad_rows", "cases"} & set(check.metadata)
+
+
+def test_a_row_count_counts_partitions(bench: Bench) -> None:
+    message, check = broken(bench, Contract(rows=(5, None)))
+    assert "at least 5 rows): 1 bad partition, e.g. partition='(table)', rows=3" in message
+    assert check.metadata["bad_partitions"].value == 1
+
+
+def test_keys_of_a_merge_that_appear_twice_are_shown_without_a_count_of_ours(bench: Bench) -> None:
+    orders = table_asset(name="orders", mode="merge", merge_keys=["day"])(lambda: ROWS)
+    message = errors(bench.run([orders], fails=True))
+    assert "more than one row for 1 merge key. E.g. day=2026-01-06. Keep one row per key." in message
+
+
+def raises_below(rows: pd.DataFrame) -> Any:
+    return rows["m"]  # raises inside of pandas
+
+
+@pytest.mark.parametrize("kind", [RowRule, TableRule])
+@pytest.mark.parametrize("sample_rows", [0, 5])
+def test_a_rule_that_raises_is_named_with_the_line_of_its_author(
+    bench: Bench, kind: Any, sample_rows: int
+) -> None:
+    orders = table_asset(name="orders", contract=Contract(rules=[kind("odd", raises_below)]))(lambda: ROWS)
+    bench.resources = {"io_manager": DeltaIOManager(root_uri=bench.root, sample_rows=sample_rows)}
+    message = errors(bench.run([orders], fails=True))
+    line = raises_below.__code__.co_firstlineno + 1
+    assert f"in line {line} of test_mistakes.py. " in message

@@ -46,6 +46,8 @@ def commit_metadata(
     if snapshot.table_row_count is not None:
         metadata[names.ROW_COUNT] = snapshot.table_row_count
     metadata |= {names.VERSION: commit.version, names.OUTCOME: _outcome(commit)}
+    if commit.filled:
+        metadata[names.FILLED] = list(commit.filled)
     if inputs:
         metadata[names.INPUT_VERSIONS] = dict(inputs)
     if len(scope.keys) > 1:

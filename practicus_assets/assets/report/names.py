@@ -19,6 +19,7 @@ COLUMNS = "delta/columns"
 # of a materialization: what was committed
 VERSION = "delta/version"
 OUTCOME = "delta/outcome"
+FILLED = "delta/filled_columns"
 ROWS = "delta/rows"
 FILES = "delta/files"
 SIZE_MB = "delta/size_mb"

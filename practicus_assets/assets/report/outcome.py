@@ -7,7 +7,7 @@ from practicus_assets.errors import AuditFailed
 from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.partitions.scope import Scope, Window
 from practicus_assets.lake.transactions.commit import Commit
-from practicus_assets.wording import number_of
+from practicus_assets.wording import names_of, number_of
 
 _NAMED_RULES = 5
 
@@ -29,7 +29,8 @@ def committed(table: str, scope: Scope, commit: Commit) -> str:
         what = f"an earlier attempt committed version {commit.version}, {rows}"
     elif not commit.changed:
         what = f"nothing changed, version {commit.version} has the same {rows}"
-    parts = [what, *_checks(commit.audits), f"{commit.seconds:.1f} s"]
+    filled = [f"{names_of('column', commit.filled)} filled in, which the output lacks"] * bool(commit.filled)
+    parts = [what, *filled, *_checks(commit.audits), f"{commit.seconds:.1f} s"]
     return f"{_place(table, scope)}: {', '.join(parts)}"
 
 

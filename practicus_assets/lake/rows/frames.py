@@ -48,7 +48,7 @@ def record_batches(value: Any, declared: pa.Schema = NO_COLUMNS) -> pa.RecordBat
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise SchemaMismatch(
-            f"the output has more than one column named {enumerated(doubled)}.", "Rename them."
+            f"the output has more than one column named {enumerated([*map(repr, doubled)])}.", "Rename them."
         )
     return reader
 

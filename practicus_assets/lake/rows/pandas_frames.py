@@ -94,7 +94,7 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
     if frame.columns.has_duplicates:
         doubled = sorted(set(frame.columns[frame.columns.duplicated()]))
         raise SchemaMismatch(
-            f"the output has more than one column named {enumerated(doubled)}.", "Rename them."
+            f"the output has more than one column named {enumerated([*map(repr, doubled)])}.", "Rename them."
         )
     return pa.table([_to_arrow(name, frame[name]) for name in frame.columns], names=list(frame.columns))
 

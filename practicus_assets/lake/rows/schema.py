@@ -5,7 +5,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from practicus_assets.errors import OutOfScope, SchemaMismatch
+from practicus_assets.errors import OutOfScope, SchemaMismatch, did_you_mean
 from practicus_assets.lake.rows.casts import exact_cast
 from practicus_assets.lake.rows.nested import absent_fields, as_strict, joined, unordered
 from practicus_assets.lake.rows.types import knows_nulls_only, stored_type
@@ -105,7 +105,7 @@ def conformed(
             raise OutOfScope(
                 f"the output lacks the partition column {field.name!r}, "
                 "and the scope has more than one value for it.",
-                "Return the column.",
+                f"Return the column. {did_you_mean(field.name, batch.schema.names)}".strip(),
             )
         if not field.nullable and array.null_count:
             raise SchemaMismatch(

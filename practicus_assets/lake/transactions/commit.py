@@ -27,6 +27,7 @@ class Commit:
         audits: the result of each rule.
         changed: False if the table already held the same rows and nothing was committed.
         recovered: True if an earlier attempt had landed and nothing was written again.
+        filled: the partition columns that the output lacks, and that were filled in.
 
     """
 
@@ -40,6 +41,7 @@ class Commit:
     audits: Sequence[AuditResult] = ()
     changed: bool = True
     recovered: bool = False
+    filled: tuple[str, ...] = ()
 
     @property
     def partition_rows(self) -> dict[str, int]:

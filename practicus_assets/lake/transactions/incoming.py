@@ -13,6 +13,7 @@ from practicus_assets.lake.rows.python_values import NO_COLUMNS
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.misspelt import Misspelt
 from practicus_assets.wording import names_of, number_of, readable, readable_row
 
 
@@ -26,6 +27,7 @@ class IncomingRows:
     Attributes:
         schema: the table's columns after the commit.
         bounds: the attempt's scope on these columns.
+        filled: the partition columns of the scope that the output lacks, and that are filled in.
 
     Raises:
         SchemaMismatch: if the columns fit neither the table nor its contract.
@@ -38,16 +40,22 @@ class IncomingRows:
         self._reader = self._with_columns(record_batches(data, self._declared()))
         self.schema = self._reconciled(self._reader.schema)
         self.bounds = attempt.scope.on(self.schema)
+        self.filled = tuple(c for c in self.bounds.columns if c not in self._reader.schema.names)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Stream the rows; values that would change, and nulls where there must be none, are refused."""
         constants = self.bounds.constants()
+        misspelt = Misspelt(
+            {c: constants[c] for c in self.filled if c in constants}, self._reader.schema.names
+        )
         first_row = 0
         for batch in self._reader:
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 rows = batch.slice(start, BATCH_ROWS)
+                misspelt.observe(rows)
                 yield conformed(rows, self.schema, constants, first_row + start)
             first_row += batch.num_rows
+        misspelt.refuse()
 
     def _declared(self) -> pa.Schema:
         """Return the contract's columns, without those of the scope, which are filled in where they lack."""

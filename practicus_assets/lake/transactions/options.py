@@ -1,6 +1,6 @@
 """Options: how a transaction writes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -107,6 +107,23 @@ class WriteOptions:
     def schema_change(self) -> SchemaChange:
         """What `on_schema_change` says, in the words of this package."""
         return _SCHEMA_CHANGES[self.on_schema_change]
+
+
+def refuse_unpromised(options: WriteOptions, columns: Collection[str]) -> None:
+    """Raise DeclarationError for a column to partition or merge by that a contract does not declare.
+
+    Args:
+        options: how a table is written.
+        columns: the names of the contract's columns; none if it declares none.
+
+    """
+    for option in ("partition_by", "merge_keys"):
+        unknown = [column for column in getattr(options, option) if columns and column not in columns]
+        if unknown:
+            raise DeclarationError(
+                f"{option} names {unknown[0]!r}, which is no column of the contract ({', '.join(columns)}).",
+                did_you_mean(unknown[0], columns, "Declare it in the contract, or name one of these."),
+            )
 
 
 def _columns(name: str, columns: Any) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ class Staged:
         fingerprints: the fingerprint of the rows of each partition, by the values of its columns.
         observations: what the contract's rules found in the rows.
         merge_keys: the merge keys of each row, for a merge.
+        filled: the partition columns that the output lacks, and that were filled in.
         is_stream: whether the rows came as a stream, and not as one table in memory.
         is_shared: whether it was pickled, so that another process may commit it too.
         seconds: how long staging took; of several parts, the longest.
@@ -83,6 +84,7 @@ class Staged:
     fingerprints: Mapping[Values, Fingerprint] = field(repr=False)
     observations: Observations = field(repr=False)
     merge_keys: tuple[pa.Table, ...] = field(default=(), repr=False)
+    filled: tuple[str, ...] = ()
     is_stream: bool = False
     is_shared: bool = False
     seconds: float = 0.0
@@ -134,6 +136,7 @@ class Staged:
             fingerprints=fingerprints,
             observations=Observations.merged(part.observations for part in parts),
             merge_keys=tuple(keys for part in parts for keys in part.merge_keys),
+            filled=tuple(dict.fromkeys(column for part in parts for column in part.filled)),
             is_stream=any(part.is_stream for part in parts),
             is_shared=any(part.is_shared for part in parts),
             seconds=max(part.seconds for part in parts),

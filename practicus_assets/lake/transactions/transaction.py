@@ -141,7 +141,8 @@ class Transaction:
             batches = incoming.batches()
             staged = self._staged(merge.observed(batches) if merge else batches, incoming.schema, part)
             keys = merge.seen if merge is not None else ()
-            return replace(staged, merge_keys=keys, is_stream=not isinstance(data, Sized))
+            is_stream = not isinstance(data, Sized)
+            return replace(staged, merge_keys=keys, filled=incoming.filled, is_stream=is_stream)
 
     def commit(self, *parts: Staged, further: Sequence[AuditResult] = ()) -> Commit:
         """Audit what was staged as a whole, and commit it at once.
@@ -187,7 +188,8 @@ class Transaction:
         record = self._record(staged, fingerprints, audits, seconds)
         with naming(self._table.name, str(self._scope)):
             version, record = self._land(staged, record)
-        return Commit.from_record(record, version, self._scope.keys, audits, recovered=False)
+        commit = Commit.from_record(record, version, self._scope.keys, audits, recovered=False)
+        return replace(commit, filled=staged.filled)
 
     def _land(self, staged: Staged, record: TransactionRecord) -> tuple[int, TransactionRecord]:
         """Commit the staged files, and return the version that holds the scope with the commit's record."""

@@ -97,9 +97,7 @@ def test_a_warning_is_recorded_and_the_rows_land(table: Table, rows: Any) -> Non
 
 def test_an_error_names_each_broken_rule_with_an_example(table: Table) -> None:
     contract = Contract({"x": Column(INT, minimum=1)}, rows=(3, None))
-    with pytest.raises(
-        AuditFailed, match=r"x_minimum \(x is at least 1\): 1 bad row, e\.g\. \{'x': 0\}"
-    ) as error:
+    with pytest.raises(AuditFailed, match=r"x_minimum \(x is at least 1\): 1 bad row, e\.g\. x=0") as error:
         Transaction(table, contract=contract).write(pa.table({"x": [0, 1]}))
     assert "row_count (each partition has at least 3 rows): 1 bad partition," in str(error.value)
     assert str(error.value).endswith("Fix the data or the contract. Nothing was written.")

@@ -215,11 +215,11 @@ def test_rows_without_a_null_where_it_is_forbidden_are_taken(
 @pytest.mark.parametrize(
     ("kind", "values", "path", "row"),
     [
-        ("struct", [None, {"a": None, "b": 1}], "x.a", r"row 1: \{'a': None, 'b': 1\}"),
-        ("list", [[], None, [1, None]], "x[]", r"row 2: \[1, None\]"),
-        ("map", [[("k", None)], []], "x.value", r"row 0: \[\('k', None\)\]"),
-        ("list of structs", [[None], [{"a": None}]], "x[].a", r"row 1: \[\{'a': None\}\]"),
-        ("struct of structs", [None, {"in": None}], "x.in", r"row 1: \{'in': None\}"),
+        ("struct", [None, {"a": None, "b": 1}], "x.a", r"row 1: \{a: null, b: 1\}"),
+        ("list", [[], None, [1, None]], "x[]", r"row 2: \[1, null\]"),
+        ("map", [[("k", None)], []], "x.value", r"row 0: \[\['k', null\]\]"),
+        ("list of structs", [[None], [{"a": None}]], "x[].a", r"row 1: \[\{a: null\}\]"),
+        ("struct of structs", [None, {"in": None}], "x.in", r"row 1: \{in: null\}"),
         ("struct of structs", [None, {"in": {"a": None}}], "x.in.a", "row 1: "),
         ("struct of nullable structs", [{"in": None}, {"in": {"a": None}}], "x.in.a", "row 1: "),
         ("struct of lists", [{"in": []}, {"in": [None]}], "x.in[]", "row 1: "),

@@ -581,8 +581,8 @@ def test_a_merge_widens_keys_and_gives_old_rows_nulls_in_new_columns(table: Tabl
 @pytest.mark.parametrize(
     ("keys", "error", "words"),
     [
-        ({"n": [1, 1]}, DataRefused, "more than once"),
-        ({"n": [1, None]}, DataRefused, "have nulls"),
+        ({"n": [1, 1]}, DataRefused, "more than one row for 1 merge key"),
+        ({"n": [1, None]}, DataRefused, "nulls in the merge key"),
         ({"n": [1.5, float("nan")]}, SchemaMismatch, "cannot be compared"),
         ({"n": [[1], [2]]}, SchemaMismatch, "cannot be compared"),
         ({"m": [1, 2]}, SchemaMismatch, "lacks the merge key"),

@@ -1,0 +1,64 @@
+"""Misspelt partition columns: one that is filled in beside the column that was meant."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from practicus_assets.errors import SchemaMismatch, did_you_mean
+from practicus_assets.lake.partitions.values import serialized
+from practicus_assets.wording import readable
+
+
+class Misspelt:
+    """Looks in rows for a column of a similar name that holds exactly what is filled in.
+
+    Args:
+        filled: the value that is filled in, by partition column.
+        names: the names of the output's columns.
+
+    """
+
+    def __init__(self, filled: Mapping[str, pa.Scalar], names: Sequence[str]) -> None:
+        self._filled = filled
+        self._pairs = {(c, name) for c in filled for name in names if did_you_mean(c, [name])}
+        self._rows = 0
+
+    def observe(self, rows: pa.RecordBatch) -> None:
+        """Look at some rows."""
+        self._rows += rows.num_rows
+        self._pairs = {
+            (column, name)
+            for column, name in self._pairs
+            if _holds(rows.column(name), self._filled[column].as_py())
+        }
+
+    def refuse(self) -> None:
+        """Raise SchemaMismatch if a column was found, once all rows were seen."""
+        for column, name in sorted(self._pairs if self._rows else ()):
+            raise SchemaMismatch(
+                f"the output has no partition column {column!r}, and each row of its column {name!r} has "
+                f"{readable(self._filled[column].as_py())}, which is the partition.",
+                f"Did you mean partition_by={name!r}? If both are meant, return {column!r} as well.",
+            )
+
+
+def _holds(values: pa.Array, wanted: object) -> bool:
+    """Return whether each value is the wanted one, as a value of whichever type."""
+    if pa.types.is_nested(values.type) or values.null_count:
+        return False
+    distinct = pc.unique(values.slice(0, 1)) if not len(values) else pc.unique(values)
+    if len(distinct) > 1:
+        return False
+    return all(_texts(value) & _texts(wanted) for value in distinct.to_pylist())
+
+
+def _texts(value: object) -> set[str]:
+    """Return the texts that a value can be written as, the day among them for a midnight."""
+    texts = {str(value)}
+    if isinstance(value, dt.date):
+        texts |= {serialized(value), value.isoformat()}
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
+        texts.add(value.date().isoformat())
+    return texts
