@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from practicus_assets.doctor.finding import Finding, Status, listed, ok, warning
+from practicus_assets.wording import number_of
 from practicus_assets.workers.request.quantity import amount
 
 Manifest = Mapping[str, Any]
@@ -47,7 +48,7 @@ def capacity(
         advice = "Lower memory_limit: a retry that grows that far would wait for ever."
         yield warning(f"node for a larger {listed(steps)}", problem, advice)
     if not lacking and not growing:
-        yield ok("nodes", f"each of {len(pods)} workers fits on one of {len(nodes)} nodes")
+        yield ok("nodes", f"each of the steps' pods fits on one of {number_of(len(nodes), 'node')}")
 
 
 def _problem(nodes: Sequence[Manifest], pod: Manifest, grown: Mapping[str, Decimal]) -> str:
@@ -55,7 +56,7 @@ def _problem(nodes: Sequence[Manifest], pod: Manifest, grown: Mapping[str, Decim
     wanted = {**_requests(pod), **grown}
     allowed = [node for node in nodes if _may_run(pod, node)]
     if not allowed:
-        return f"none of {len(nodes)} nodes has the labels, and only the taints, that it allows"
+        return f"of {number_of(len(nodes), 'node')}, none has the labels, and only the taints, that it allows"
     offers = [
         {name: amount(size) for name, size in node["status"]["allocatable"].items()} for node in allowed
     ]
@@ -64,7 +65,7 @@ def _problem(nodes: Sequence[Manifest], pod: Manifest, grown: Mapping[str, Decim
     for name, size in wanted.items():
         most = max(offer.get(name, Decimal(0)) for offer in offers)
         if most == 0:
-            return f"it asks for {name}, which none of the {len(allowed)} nodes that it may run on offers"
+            return f"it asks for {name}, which no node offers of the {len(allowed)} that it may run on"
         if most < size:
             offered = f"the most that a node offers is {_shown(name, most)}"
             return f"it asks for {name} {_shown(name, size)}, and {offered}"

@@ -245,7 +245,7 @@ TOLERATION = {"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSc
         (Worker(memory="20Gi"), "failed", "memory 20.0Gi, and the most that a node offers is 16.0Gi"),
         (Worker(ephemeral_storage="1Ti"), "failed", "ephemeral-storage 1024.0Gi"),
         (Worker(memory="1Gi", memory_limit="64Gi"), "warning", "memory 64.0Gi"),
-        (Worker(gpu=1), "failed", "nvidia.com/gpu, which none of the 1 nodes"),
+        (Worker(gpu=1), "failed", "nvidia.com/gpu, which no node offers of the 1"),
         (Worker(gpu=1, tolerations=[TOLERATION]), "ok", "fits"),
         (Worker(gpu=3, tolerations=[{"operator": "Exists"}]), "failed", "nvidia.com/gpu 3"),
         (
@@ -253,7 +253,7 @@ TOLERATION = {"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSc
             "failed",
             "amd.com/gpu, which none",
         ),
-        (Worker(node_selector={"disk": "ssd"}), "failed", "none of 2 nodes has the labels"),
+        (Worker(node_selector={"disk": "ssd"}), "failed", "of 2 nodes, none has the labels"),
         (Worker(node_selector={"zone": "a"}, cpu=1), "ok", "fits"),
     ],
 )

@@ -12,6 +12,7 @@ import pyarrow.fs
 from practicus_assets.errors import PracticusAssetsError, StoreFailed
 from practicus_assets.lake.delta.failures import in_one_line
 from practicus_assets.lake.delta.table_folder import TableFolder
+from practicus_assets.wording import names_of
 
 LOG = "_delta_log"
 POINTER = "_last_checkpoint"
@@ -219,7 +220,7 @@ class LogFolder:
         if missing:
             yield LogProblem(
                 LOG,
-                f"the entries of the versions {missing[:10]} are missing.",
+                f"no entry is there of {names_of('version', missing[:10])}.",
                 "Restore them from a backup; without them only versions after a later checkpoint open.",
             )
         if first > 0 and not any(first - 1 <= c.version <= last for c in self.checkpoints):

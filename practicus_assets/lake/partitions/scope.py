@@ -11,6 +11,7 @@ import pyarrow as pa
 from practicus_assets.errors import DeclarationError, OutOfScope
 from practicus_assets.lake.partitions.bounds import Bounds, Condition, Range
 from practicus_assets.lake.partitions.values import Value, parsed, serialized
+from practicus_assets.wording import names_of
 
 WHOLE_TABLE = "(table)"  # the key of the one partition of a table that has none
 
@@ -130,7 +131,7 @@ class Scope:
         unknown = [column for column in self.columns if column not in schema.names]
         if unknown:
             raise OutOfScope(
-                f"the scope is on the columns {unknown}, and the table has {schema.names}.",
+                f"the scope is on the {names_of('column', unknown)}, and the table has {schema.names}.",
                 "Partition the asset by columns that the table has.",
             )
         types = tuple(schema.field(column).type for column in self.columns)

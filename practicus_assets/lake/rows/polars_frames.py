@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from practicus_assets.errors import SchemaMismatch
+from practicus_assets.wording import names_of
 
 _POLARS_ONLY = {"Int128", "UInt128", "Object"}
 
@@ -59,7 +60,7 @@ def refuse_polars_types(value: Any) -> None:
     odd = [f"{name} ({dtype})" for name, dtype in value.schema.items() if _POLARS_ONLY & _dtypes(dtype)]
     if odd:
         raise SchemaMismatch(
-            f"the columns {odd} are of types that Arrow does not have.",
+            f"Arrow does not have the type of {names_of('column', odd)}.",
             "Cast them: 128-bit integers to Decimal(38, 0), objects to what they hold.",
         )
 

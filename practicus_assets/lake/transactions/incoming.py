@@ -7,13 +7,13 @@ import pyarrow as pa
 
 from practicus_assets.errors import OutOfScope, SchemaMismatch
 from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.misspelt import Misspelt
 from practicus_assets.lake.partitions.values import can_partition, is_null
 from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
 from practicus_assets.lake.rows.python_values import NO_COLUMNS
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.lake.transactions.attempt import Attempt
-from practicus_assets.lake.transactions.misspelt import Misspelt
 from practicus_assets.wording import names_of, number_of, readable, readable_row
 
 

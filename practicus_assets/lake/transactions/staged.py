@@ -18,6 +18,7 @@ from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import Value, serialized
 from practicus_assets.lake.rows.casts import exact_cast
 from practicus_assets.lake.rows.fingerprint import Fingerprint
+from practicus_assets.wording import names_of
 
 Values = tuple[Value, ...]
 
@@ -117,7 +118,7 @@ class Staged:
         names = [name for part in parts for name in part.parts]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
-            raise DeclarationError(f"the parts {twice} were staged twice.", "Commit each part once.")
+            raise DeclarationError(f"{names_of('part', twice)} staged twice.", "Commit each part once.")
         first = parts[0]
         for part in parts:
             if not part.schema.equals(first.schema):

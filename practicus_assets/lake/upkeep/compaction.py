@@ -29,7 +29,7 @@ from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.staging import Staging
 from practicus_assets.lake.transactions.swap import removal
 from practicus_assets.lake.upkeep.progress import Progress, unseen
-from practicus_assets.wording import names_of
+from practicus_assets.wording import names_of, number_of, readable_row
 
 TARGET_BYTES = 128 << 20
 _COMMIT_BYTES = 1 << 30
@@ -184,7 +184,8 @@ class _Rewrite:
         recorded = [file.rows for file in files]
         if None not in recorded and rows != sum(count or 0 for count in recorded):
             raise UnsupportedTable(
-                f"the files of {dict(files[0].values)} have {rows:,} rows, and the log says {recorded}.",
+                f"the files of {readable_row(files[0].values)} have {number_of(rows, 'row')}, and the log "
+                f"says {recorded}.",
                 f"Nothing was written. Look at it with practicus-assets verify {self._table.name}.",
             )
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.wording import number_of, readable
 
 _TIME_STEP = timedelta(milliseconds=1)  # some writers cut bounds of times to it
 
@@ -66,22 +67,22 @@ class Contents:
         """Return in words that the log has another number of rows; empty if it has not."""
         if file.rows is None or file.rows + file.deleted == self.rows:
             return ""
-        return f"it has {self.rows:,} rows, and the log says {file.rows + file.deleted:,}."
+        return f"it has {number_of(self.rows, 'row')}, and the log says {file.rows + file.deleted:,}."
 
     def wrong_statistics(self, file: DataFile) -> str:
         """Return in words what statistics of the log are not true; bounds may be wider than the values."""
         wrong = [
-            f"{name} has {self.nulls[name]:,} nulls, not {count:,}"
+            f"{name} has {number_of(self.nulls[name], 'null')}, not {count:,}"
             for name, count in file.nulls.items()
             if name in self.nulls and self.nulls[name] != count and not file.deleted
         ]
         wrong += [
-            f"{name} has the value {self.low[name]!r}, below {low!r}"
+            f"{name} has the value {readable(self.low[name])}, below {readable(low)}"
             for name, low in _comparable(file.low, self.low)
             if self.low[name] < low
         ]
         wrong += [
-            f"{name} has the value {self.high[name]!r}, above {high!r}"
+            f"{name} has the value {readable(self.high[name])}, above {readable(high)}"
             for name, high in _comparable(file.high, self.high)
             if self.high[name] > (high + _TIME_STEP if isinstance(high, datetime) else high)
         ]

@@ -19,6 +19,7 @@ from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.table_properties import FILE_RETENTION, LOG_RETENTION, duration
 from practicus_assets.lake.upkeep.progress import Progress, unseen
+from practicus_assets.wording import number_of
 
 _TRIES = 20
 _LATE = "the log begins later than what is to be kept, so nobody can tell what was part of the table then"
@@ -74,7 +75,7 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
     missing = sorted(needed - present.keys())
     if missing:
         raise RemovalRefused(
-            f"{len(missing)} files of {table.name} are not there, e.g. {missing[0]}.",
+            f"{table.name} lacks {number_of(len(missing), 'file')} that its log names, e.g. {missing[0]}.",
             f"Nothing was removed. Look at it with practicus-assets verify {table.name}.",
         )
     if oldest is not None:

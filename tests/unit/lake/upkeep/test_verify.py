@@ -75,7 +75,7 @@ def test_a_file_with_other_rows_than_the_log_says_is_found(filled: Table) -> Non
     size = entry.read_text().split('"size":')[1].split(",")[0]
     entry.write_text(entry.read_text().replace(f'"size":{size}', f'"size":{path.stat().st_size}'))
     [problem] = verify_files(filled).problems
-    assert (problem.kind, problem.text) == ("rows", "it has 1 rows, and the log says 3.")
+    assert (problem.kind, problem.text) == ("rows", "it has 1 row, and the log says 3.")
 
 
 @pytest.mark.parametrize("rows", [False, True])
@@ -133,7 +133,7 @@ def test_a_hole_in_the_log_and_a_damaged_entry_are_found(filled: Table) -> None:
     (log / f"{1:020}.json").unlink()
     (log / f"{0:020}.json").write_text('{"add": ')
     found = [problem for problem in verify_files(filled).problems if problem.kind == "log"]
-    assert "the entries of the versions [1] are missing." in found[0].text
+    assert "no entry is there of version 1." in found[0].text
     assert found[1].subject == f"{0:020}.json"
 
 
