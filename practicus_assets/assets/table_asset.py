@@ -112,7 +112,8 @@ def table_asset(
         ),
     )
     promised = as_contract(contract)
-    refuse_unpromised(settings.options, promised.columns if promised is not None else ())
+    if promised is not None:
+        refuse_unpromised(settings.options, promised.columns, closed=promised.closed)
 
     def decorate(function: Function) -> dg.AssetsDefinition:
         _refuse(function, settings, asset_options)

@@ -109,21 +109,23 @@ class WriteOptions:
         return _SCHEMA_CHANGES[self.on_schema_change]
 
 
-def refuse_unpromised(options: WriteOptions, columns: Collection[str]) -> None:
-    """Raise DeclarationError for a column to partition or merge by that a contract does not declare.
+def refuse_unpromised(options: WriteOptions, columns: Collection[str], *, closed: bool) -> None:
+    """Raise DeclarationError for a column to partition or merge by of which a contract knows better.
 
     Args:
         options: how a table is written.
         columns: the names of the contract's columns; none if it declares none.
+        closed: whether the table may have no others.
 
     """
     for option in ("partition_by", "merge_keys"):
-        unknown = [column for column in getattr(options, option) if columns and column not in columns]
-        if unknown:
-            raise DeclarationError(
-                f"{option} names {unknown[0]!r}, which is no column of the contract ({', '.join(columns)}).",
-                did_you_mean(unknown[0], columns, "Declare it in the contract, or name one of these."),
-            )
+        for column in getattr(options, option):
+            nearest = did_you_mean(column, columns)
+            if columns and column not in columns and (closed or nearest):
+                raise DeclarationError(
+                    f"{option} names {column!r}, which is no column of the contract ({', '.join(columns)}).",
+                    nearest or "Declare it in the contract, or name one of these.",
+                )
 
 
 def _columns(name: str, columns: Any) -> tuple[str, ...]:
