@@ -17,7 +17,7 @@ from practicus_assets.assets.op_outputs import OpOutputs
 from practicus_assets.assets.output import warn_of_owned
 from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.materialization import commit_metadata
-from practicus_assets.assets.report.names import COLUMNS
+from practicus_assets.assets.report.names import COLUMNS, IO_MANAGER_KEY
 from practicus_assets.assets.runs import added_metadata, pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
@@ -31,6 +31,9 @@ from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.launch.pod_storage import refuse_lost_with_pod
+
+# what Dagster takes where no IO manager is set
+_DEFAULTS = {"PickledObjectFilesystemIOManager", "InMemoryIOManager"}
 
 
 class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
@@ -180,7 +183,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         table = self.table(context.asset_key)
         annotation = context.dagster_type.typing_type
         columns = (context.definition_metadata or {}).get(COLUMNS)
-        with naming(table.name):
+        with naming(table.name), _saying_who_makes(context, table):
             snapshot = self._snapshot(context, table, may_be_missing=annotation is not Snapshot)
             if annotation is Snapshot:
                 return snapshot
@@ -226,6 +229,30 @@ def _advising(context: dg.InputContext, keys: Sequence[str]) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def _saying_who_makes(context: dg.InputContext, table: Table) -> Iterator[None]:
+    """Say what to do where a table is missing that no asset of the run's code location makes, or may make."""
+    try:
+        yield
+    except TableNotFound:
+        step, key = step_of(context), context.asset_key
+        graph = step.job_def.asset_layer.asset_graph if step is not None else None
+        node = graph.get(key) if graph is not None and graph.has(key) else None
+        if node is None or not node.is_external or table.open_if_exists() is not None:
+            raise
+        name = key.to_user_string()
+        missing = f"there is no Delta table at {table.uri}"
+        if IO_MANAGER_KEY in node.metadata:  # Dagster notes it for assets that a run does not select, too
+            raise TableNotFound(
+                f"{missing}.", f"Materialize {name} first; if no asset makes it, put a Delta table there."
+            ) from None
+        raise TableNotFound(
+            f"{missing}: {name} is declared, but no asset makes it.",
+            f"Put a Delta table there, or give it another io_manager_key: "
+            f'dg.AssetSpec("{name}").with_io_manager_key(…).',
+        ) from None
+
+
 def _resolved(name: str, value: str) -> str:
     if not isinstance(value, dg.EnvVar):
         return str(value)
@@ -259,8 +286,11 @@ def lake_of(context: Any, resource_key: str) -> DeltaIOManager:
     """
     lake = getattr(context.resources, resource_key)
     if not isinstance(lake, DeltaIOManager):
+        kind = type(lake).__qualname__
+        is_default = kind in _DEFAULTS
         raise DeclarationError(
-            f"the resource {resource_key!r} is a {type(lake).__qualname__}.",
-            "Give tables a DeltaIOManager.",
+            f"no DeltaIOManager is set as the resource {resource_key!r}"
+            + (", so Dagster takes one of its own." if is_default else f", but one of the class {kind}."),
+            f"Set resources={{{resource_key!r}: DeltaIOManager(root_uri=…)}}.",
         )
     return lake

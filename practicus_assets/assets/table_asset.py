@@ -79,7 +79,8 @@ def table_asset(
             key; of several dimensions, a mapping from each dimension to its column.
         contract: what the table promises, a `Contract` or a pandera model; each rule is an asset check.
         mode: "replace" the run's partitions (or the table; delta-rs says "overwrite", which is taken too),
-            "append" to them, or "merge" by `merge_keys`.
+            "append" to them, which each further run of the same partitions does again, or "merge" by
+            `merge_keys`.
         merge_keys: the columns that identify a row, for "merge".
         delete_unmatched: for "merge": delete old rows in scope that no new row matches.
         on_schema_change: "add" new columns (delta-rs: `schema_mode="merge"`), "refuse" them, or "replace" the

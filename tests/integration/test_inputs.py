@@ -394,8 +394,13 @@ def test_a_table_that_appeared_after_the_run_began_is_not_read(bench: Bench) -> 
 def test_a_missing_table_is_named_with_what_to_do(bench: Bench) -> None:
     copy = reads(ins={"orders": dg.AssetIn("nowhere")})
     source = dg.AssetSpec("nowhere", metadata={"dagster/io_manager_key": "io_manager"})
+    missing = f"nowhere: there is no Delta table at {bench.root}/nowhere"
     message = errors(bench.run([source, copy], select=[copy], fails=True))
-    assert f"nowhere: there is no Delta table at {bench.root}/nowhere. Materialize nowhere first." in message
+    assert f"{missing}. Materialize nowhere first; if no asset makes it, put a Delta table there." in message
+    message = errors(bench.run([dg.AssetSpec("nowhere"), copy], select=[copy], fails=True))
+    assert f"{missing}: nowhere is declared, but no asset makes it. Put a Delta table there" in message
+    assert "give it another io_manager_key" in message
+    assert "Materialize nowhere" not in message
 
 
 def test_a_version_that_was_vacuumed_away_is_told_so(bench: Bench) -> None:

@@ -46,6 +46,12 @@ def versioned(source: str) -> str | None:
 # --- options ------------------------------------------------------------------------------------------
 
 
+class OtherIOManager(dg.IOManager):
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None: ...
+
+    def load_input(self, context: dg.InputContext) -> None: ...
+
+
 def test_a_bare_decorator_makes_an_asset_named_like_the_function(bench: Bench) -> None:
     @table_asset
     def orders() -> pd.DataFrame:
@@ -450,14 +456,27 @@ def test_an_option_that_dagster_does_not_know_is_refused() -> None:
         def orders() -> pd.DataFrame: ...
 
 
-def test_another_kind_of_io_manager_is_refused_in_words(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("resources", "says"),
+    [
+        ({}, "no DeltaIOManager is set as the resource 'io_manager', so Dagster takes one of its own."),
+        (
+            {"io_manager": OtherIOManager()},
+            "no DeltaIOManager is set as the resource 'io_manager', but one of the class Other",
+        ),
+    ],
+)
+def test_an_io_manager_that_is_missing_or_of_another_kind_is_refused_with_the_line_to_write(
+    resources: dict[str, Any], says: str
+) -> None:
     @table_asset
     def orders() -> pd.DataFrame:
         return ONE_ROW
 
-    bench.resources = {"io_manager": dg.InMemoryIOManager()}
-    message = errors(bench.run([orders], fails=True))
-    assert "the resource 'io_manager' is a InMemoryIOManager. Give tables a DeltaIOManager." in message
+    message = errors(dg.materialize([orders], resources=resources, raise_on_error=False))
+    assert says in message
+    assert "Set resources={'io_manager': DeltaIOManager(root_uri=…)}." in message
+    assert "Pickled" not in message
 
 
 def test_a_table_of_every_type_that_is_given_as_pandas_and_returned_is_the_same_table(bench: Bench) -> None:
@@ -724,14 +743,19 @@ def test_a_retry_reports_the_commit_that_landed_and_does_not_compute_again(bench
     assert all(check.passed for check in checks(result).values())
 
 
-def test_two_runs_of_an_append_append_twice(bench: Bench) -> None:
-    @table_asset(mode="append")
+@pytest.mark.parametrize(("mode", "rows"), [("append", 2), ("replace", 1), ("merge", 1)])
+def test_a_second_run_of_a_partition_appends_again_and_replaces_or_merges_once(
+    bench: Bench, mode: Any, rows: int
+) -> None:
+    keys = ["n"] if mode == "merge" else []
+
+    @table_asset(partitions_def=DAYS, partition_by="day", mode=mode, merge_keys=keys)
     def orders() -> pd.DataFrame:
         return ONE_ROW
 
-    bench.run([orders])
-    bench.run([orders])
-    assert bench.rows("orders") == [(1,), (1,)]
+    for day in ("2024-01-01", "2024-01-01", "2024-01-02"):
+        bench.run([orders], partition=day)
+    assert len(bench.rows("orders")) == rows + 1
 
 
 def test_a_merge_updates_the_rows_of_its_keys(bench: Bench) -> None:

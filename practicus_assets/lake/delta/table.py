@@ -126,7 +126,8 @@ class Table(TableFolder):
             newest = self.open_if_exists() if version is not None else None
             if version is None or newest is None:
                 raise TableNotFound(
-                    f"there is no Delta table at {self.uri}.", f"Materialize {self.name} first."
+                    f"there is no Delta table at {self.uri}.",
+                    f"Materialize {self.name} first, or correct the place.",
                 ) from None
             raise _gone(self, version, newest.version) from error
         LogFolder(self).refuse_emptied(handle.version())

@@ -39,7 +39,8 @@ class WriteOptions:
 
     Attributes:
         partition_by: the columns that the table is partitioned by on disk.
-        mode: "replace" the scope (delta-rs says "overwrite", which is taken too), "append" to it, or "merge":
+        mode: "replace" the scope (delta-rs says "overwrite", which is taken too), "append" to it, which each
+            run does again, or "merge":
             replace old rows that have the same `merge_keys` as a new row, and add the others.
         merge_keys: the columns that tell which old row a new one replaces, for "merge".
         delete_unmatched: for "merge": whether old rows of the scope that no new row matches are deleted.
