@@ -1,6 +1,6 @@
 """One step of a table asset: its function's rows through a transaction, or its checks on what is there."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from inspect import Parameter, Signature, signature
 from typing import Any, get_type_hints
@@ -11,7 +11,7 @@ from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.io_manager import lake_of, warn_of_properties
 from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
 from practicus_assets.assets.report import outcome
-from practicus_assets.assets.report.checks import audit_snapshot, check_results
+from practicus_assets.assets.report.checks import audit_snapshot, check_results, partition_evaluations
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.runs import added_metadata, partition_keys, provenance_of, step_of
@@ -92,7 +92,7 @@ class Step:
     def evaluate(self) -> Function:
         """Return the function of the op that evaluates the asset's checks alone."""
 
-        def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
             yield from self._evaluate(context)
 
         return evaluate
@@ -152,7 +152,9 @@ class Step:
             except Exception as error:
                 context.log.error(outcome.failed(table.name, scope, error))  # noqa: TRY400 the run shows it
                 yield from (*output.events, *checks.recorded(output.check_results))
-                yield from check_results(self._failures(error), key, scope, of_contract)
+                failures = self._failures(error)
+                yield from _by_partition(context, failures, key, scope, of_contract)
+                yield from check_results(failures, key, scope, of_contract)
                 raise
             with naming(table.name, str(scope)):
                 output.finish()
@@ -190,8 +192,9 @@ class Step:
             tags=without_owned_tags(output.tags, warn) or None,
             data_version=output.data_version
             or data_version(context.instance, key, commit, self._settings.options.mode),
-            check_results=results,
         )
+        yield from _by_partition(context, commit.audits, key, scope, of_contract)
+        yield from results  # after those of single partitions, for Dagster shows the last one of all
 
     def _failures(self, error: Exception) -> Sequence[AuditResult]:
         """Return the results of the rules that an error is about."""
@@ -201,7 +204,9 @@ class Step:
             return schema_failure(self._contract.checks, error)
         return ()
 
-    def _evaluate(self, context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    def _evaluate(
+        self, context: dg.AssetCheckExecutionContext
+    ) -> Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]:
         authored = {spec.key for spec in self._author_specs}
         selected = context.selected_asset_check_keys - authored
         [key] = {check.asset_key for check in context.selected_asset_check_keys}
@@ -218,16 +223,30 @@ class Step:
         keys = partition_keys(self._partitions_def, context.run.tags, context.instance)
         with naming(table.name):
             if keys or self._partitions_def is None:
-                scope = self._settings.scope(self._partitions_def, keys)
-                audits = audit_snapshot(self._contract, Snapshot.of(table, scope=scope))
+                scope = every = self._settings.scope(self._partitions_def, keys)
+                results = audit_snapshot(self._contract, Snapshot.of(table, scope=scope))
             else:
                 keys = list(
                     self._partitions_def.get_partition_keys(dynamic_partitions_store=context.instance)
                 )
-                every = self._settings.scope(self._partitions_def, keys) if keys else Scope()
-                scope = Scope()
-                audits = audit_snapshot(self._contract, Snapshot.of(table), every)
-        yield from check_results(audits, key, scope, selected)
+                scope, every = Scope(), self._settings.scope(self._partitions_def, keys) if keys else Scope()
+                results = audit_snapshot(self._contract, Snapshot.of(table), every)
+        if len(every.keys) > 1:
+            evaluated = scope.keys  # of the whole table only the partitions that failed
+            yield from partition_evaluations(results, key, evaluated, selected, context.instance)
+        yield from check_results(results, key, scope, selected)
+
+
+def _by_partition(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+    results: Sequence[AuditResult],
+    key: dg.AssetKey,
+    scope: Scope,
+    selected: Collection[dg.AssetCheckKey],
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield what a run of several partitions found in each; a run of one has no result but that."""
+    if len(scope.keys) > 1:
+        yield from partition_evaluations(results, key, scope.keys, selected, context.instance)
 
 
 def _parameters(function: Function) -> list[Parameter]:

@@ -124,7 +124,7 @@ def table_asset(
         schema = {COLUMN_SCHEMA: table_schema(declared, promised)} if declared is not None else {}
         options["metadata"] = {**schema, **(options.get("metadata") or {}), **settings.metadata()}
         options.setdefault("code_version", _code_version(function))
-        rules = check_specs(promised, _key(function, options))
+        rules = check_specs(promised, _key(function, options), options.get("partitions_def"))
         author_specs = _author_specs(options.pop("check_specs", None), rules)
         specs = [*rules, *author_specs]
         step = Step(

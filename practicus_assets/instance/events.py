@@ -20,15 +20,9 @@ def materializations(
     instance: dg.DagsterInstance, records: dg.AssetRecordsFilter
 ) -> Iterator[tuple[str, dg.AssetMaterialization]]:
     """Yield the run and the event of each materialization that a filter lets through, newest first."""
-    cursor = None
-    while True:
-        page = instance.fetch_materializations(records, limit=_PAGE, cursor=cursor)
-        for record in page.records:
-            if record.asset_materialization is not None:
-                yield record.run_id, record.asset_materialization
-        if not page.has_more:
-            return
-        cursor = page.cursor
+    for record in _records(instance, records):
+        if record.asset_materialization is not None:
+            yield record.run_id, record.asset_materialization
 
 
 def latest(
@@ -46,17 +40,41 @@ def latest(
         accept: a function that returns whether a materialization counts.
 
     """
-    newest: dict[str, dg.AssetMaterialization] = {}
+    records = latest_records(instance, key, partitions, accept)
+    return {
+        key: record.asset_materialization for key, record in records.items() if record.asset_materialization
+    }
+
+
+def latest_records(
+    instance: dg.DagsterInstance,
+    key: dg.AssetKey,
+    partitions: Sequence[str],
+    accept: Callable[[dg.AssetMaterialization], bool] = lambda _: True,
+) -> dict[str, dg.EventLogRecord]:
+    """Return the record of each materialization that `latest` returns."""
+    newest: dict[str, dg.EventLogRecord] = {}
     for start in range(0, max(1, len(partitions)), _PARTITIONS):
         wanted = list(partitions[start : start + _PARTITIONS])
         records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=wanted or None)
         complete = len(newest) + max(1, len(wanted))
-        for _, event in materializations(instance, records):
-            if accept(event):
-                newest.setdefault(event.partition or "", event)
+        for record in _records(instance, records):
+            event = record.asset_materialization
+            if event is not None and accept(event):
+                newest.setdefault(event.partition or "", record)
             if len(newest) == complete:
                 break
     return newest
+
+
+def _records(instance: dg.DagsterInstance, records: dg.AssetRecordsFilter) -> Iterator[dg.EventLogRecord]:
+    cursor = None
+    while True:
+        page = instance.fetch_materializations(records, limit=_PAGE, cursor=cursor)
+        yield from page.records
+        if not page.has_more:
+            return
+        cursor = page.cursor
 
 
 def last_conflict(instance: dg.DagsterInstance, run_id: str, step_key: str) -> float | None:

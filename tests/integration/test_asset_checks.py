@@ -7,7 +7,15 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from practicus_assets import Column, Contract, DeclarationError, DeltaIOManager, Worker, table_asset
+from practicus_assets import (
+    Column,
+    Contract,
+    DeclarationError,
+    DeltaIOManager,
+    TableRule,
+    Worker,
+    table_asset,
+)
 from tests.integration.bench import Bench, checks, errors
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-11")
@@ -266,3 +274,179 @@ def test_a_check_of_the_function_named_like_a_rule_is_refused() -> None:
             contract=Contract({"n": Column("int64", minimum=0)}),
             check_specs=[dg.AssetCheckSpec("n_minimum", asset="orders")],
         )(lambda: None)
+
+
+# --- the partitions of checks -------------------------------------------------------------------------
+
+RANGE = ("2024-01-01", "2024-01-04")
+
+
+def evaluations(result: dg.ExecuteInProcessResult, check: str) -> dict[str | None, bool]:
+    """Return whether a check passed, by the partition that it was recorded for; None for the whole run."""
+    return {e.partition: e.passed for e in result.get_asset_check_evaluations() if e.check_name == check}
+
+
+def statuses(bench: Bench, assets: list[Any], check: str) -> dict[str, set[str]]:
+    """Return the partitions of each status that Dagster's UI shows of a check of orders."""
+    key = dg.AssetCheckKey(dg.AssetKey("orders"), check)
+    partitions_def = dg.Definitions(assets=assets).resolve_asset_graph().get(key).partitions_def
+    assert partitions_def is not None
+    with dg.partition_loading_context(dynamic_partitions_store=bench.instance):
+        state = bench.instance.event_log_storage.get_asset_check_state([(key, partitions_def)])[key]
+        found = {
+            s.value: set(subset.subset_value.get_partition_keys()) for s, subset in state.subsets.items()
+        }
+    return {status: keys for status, keys in found.items() if keys}
+
+
+def varied(numbers: dict[str, list[int]], contract: Contract, **options: Any) -> dg.AssetsDefinition:
+    """Return orders with these numbers in each partition."""
+
+    @table_asset(
+        **{"partitions_def": DAYS, "partition_by": "day", **options},
+        contract=contract,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        pairs = [(key, n) for key in context.partition_keys for n in numbers[key]]
+        return pd.DataFrame({"day": [key for key, _ in pairs], "n": [n for _, n in pairs]})
+
+    return orders
+
+
+def few(cases: pd.DataFrame) -> pd.DataFrame:
+    return cases[cases["n"] == 7]
+
+
+WARNS = Contract(
+    {"n": Column("int64", minimum=1, severity="WARN")},
+    rules=[TableRule("no_seven", few, severity="WARN")],
+)
+
+
+def test_a_check_has_the_partitions_of_its_asset() -> None:
+    graph = dg.Definitions(assets=[daily(), upstream]).resolve_asset_graph()
+    assert {graph.get(key).partitions_def for key in graph.asset_check_keys} == {DAYS}
+
+
+def test_a_bad_day_is_seen_as_that_day(bench: Bench) -> None:
+    orders = varied({"2024-01-01": [0], "2024-01-02": [1]}, Contract({"n": Column("int64", minimum=1)}))
+    bench.run([orders], partition="2024-01-01", fails=True)
+    bench.run([orders], partition="2024-01-02")
+    assert statuses(bench, [orders], "n_minimum") == {
+        "FAILED": {"2024-01-01"},
+        "SUCCEEDED": {"2024-01-02"},
+    }
+
+
+def test_a_run_of_many_days_records_each_rule_of_each_day(bench: Bench) -> None:
+    numbers = {"2024-01-01": [1], "2024-01-02": [-1, 0, 2], "2024-01-03": [7], "2024-01-04": []}
+    orders = varied(numbers, WARNS)
+    result = bench.run([orders], between=RANGE)
+    assert evaluations(result, "n_minimum") == {
+        "2024-01-01": True,
+        "2024-01-02": False,
+        "2024-01-03": True,
+        "2024-01-04": True,
+        None: False,
+    }
+    assert [day for day, passed in evaluations(result, "no_seven").items() if not passed] == [
+        "2024-01-03",
+        None,
+    ]
+    assert statuses(bench, [orders], "n_minimum") == {
+        "FAILED": {"2024-01-02"},
+        "SUCCEEDED": {"2024-01-01", "2024-01-03", "2024-01-04"},
+    }
+    [bad] = [e for e in result.get_asset_check_evaluations() if e.partition == "2024-01-02" and not e.passed]
+    assert bad.metadata["bad_rows"].value == 2
+    assert str(bad.description) == "n is at least 1: 2 bad rows"
+    assert str(bad.metadata["sample"].value).count("2024-01-02") == 2
+    assert checks(result)["n_minimum"].metadata["failed_partitions"].value == "2024-01-02"
+
+
+def test_a_run_that_is_refused_records_which_days_are_bad(bench: Bench) -> None:
+    columns = {"n": Column("int64", minimum=1), "day": Column("string")}
+    unique = Contract(columns, unique=[["day", "n"]], rows=(1, 2))
+    numbers = {"2024-01-01": [1], "2024-01-02": [0, 5], "2024-01-03": [3, 3], "2024-01-04": []}
+    orders = varied(numbers, unique)
+    result = bench.run([orders], between=RANGE, fails=True)
+    for check, day in (("n_minimum", "02"), ("day_n_unique", "03"), ("row_count", "04")):
+        assert statuses(bench, [orders], check)["FAILED"] == {f"2024-01-{day}"}
+        assert not checks(result)[check].passed
+        assert checks(result)[check].partition is None
+    assert not bench.exists("orders")
+
+
+def test_a_rule_that_does_not_say_which_days_are_bad_is_recorded_for_the_run_alone(bench: Bench) -> None:
+    contract = Contract(rules=[TableRule("never", lambda _: False, severity="WARN")])
+    orders = varied({"2024-01-01": [1], "2024-01-02": [1]}, contract)
+    result = bench.run([orders], between=("2024-01-01", "2024-01-02"))
+    assert evaluations(result, "never") == {None: False}
+
+
+def test_of_a_large_run_only_the_days_that_failed_are_recorded(bench: Bench) -> None:
+    days = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-12-31")
+    numbers = {key: [0 if key.endswith("-13") else 1] for key in days.get_partition_keys()}
+    orders = varied(numbers, WARNS, partitions_def=days)
+    result = bench.run([orders], between=("2024-01-01", "2024-12-30"))
+    assert evaluations(result, "n_minimum") == {
+        **{f"2024-{month:02}-13": False for month in range(1, 13)},
+        None: False,
+    }
+    assert evaluations(result, "no_seven") == {None: True}
+
+
+@pytest.mark.parametrize(
+    ("partitions_def", "partition_by", "between"),
+    [
+        (dg.StaticPartitionsDefinition(["a", "b", "c"]), "day", ("a", "c")),
+        (dg.DynamicPartitionsDefinition(name="shops"), "day", ("a", "c")),
+        (
+            dg.MonthlyPartitionsDefinition("2024-01-01", end_date="2024-04-01"),
+            "day",
+            ("2024-01-01", "2024-03-01"),
+        ),
+    ],
+)
+def test_every_kind_of_partitions_has_its_evaluations(
+    bench: Bench, partitions_def: dg.PartitionsDefinition, partition_by: str, between: tuple[str, str]
+) -> None:
+    bench.instance.add_dynamic_partitions("shops", ["a", "b", "c"])
+    keys = partitions_def.get_partition_keys(dynamic_partitions_store=bench.instance)
+    numbers = dict(zip(keys, ([1], [0], [2]), strict=True))
+    orders = varied(numbers, WARNS, partitions_def=partitions_def, partition_by=partition_by)
+    result = bench.run([orders], between=between)
+    assert evaluations(result, "n_minimum") == {keys[0]: True, keys[1]: False, keys[2]: True, None: False}
+    assert statuses(bench, [orders], "n_minimum") == {"FAILED": {keys[1]}, "SUCCEEDED": {keys[0], keys[2]}}
+    bench.run([orders], partition=keys[0])
+    assert statuses(bench, [orders], "n_minimum")["FAILED"] == {keys[1]}
+
+
+def test_partitions_of_two_dimensions_have_their_evaluations(bench: Bench) -> None:
+    grid = dg.MultiPartitionsDefinition(
+        {"day": dg.StaticPartitionsDefinition(["1", "2"]), "shop": dg.StaticPartitionsDefinition(["a", "b"])}
+    )
+
+    @table_asset(
+        partitions_def=grid,
+        partition_by={"day": "day", "shop": "shop"},
+        contract=WARNS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"day": ["1", "1", "2", "2"], "shop": ["a", "b", "a", "b"], "n": [1, 1, 0, 1]})
+
+    result = bench.run([orders], between=("1|a", "2|b"))
+    failed = [partition for partition, passed in evaluations(result, "n_minimum").items() if not passed]
+    assert failed == ["2|a", None]
+
+
+def test_checks_alone_are_recorded_for_the_partitions_of_their_run(bench: Bench) -> None:
+    bench.write("orders", rows(("2024-01-01", 1), ("2024-01-02", 0), ("2024-01-03", 3)), partition_by=["day"])
+    one = bench.run([daily(), upstream], select=ALONE, tags={"dagster/partition": "2024-01-02"}, fails=True)
+    assert evaluations(one, "n_minimum") == {"2024-01-02": False}
+    several = bench.run([daily(), upstream], select=ALONE, between=("2024-01-01", "2024-01-02"), fails=True)
+    assert evaluations(several, "n_minimum") == {"2024-01-01": True, "2024-01-02": False, None: False}
+    everything = bench.run([daily(), upstream], select=ALONE, fails=True)
+    assert evaluations(everything, "n_minimum") == {"2024-01-02": False, None: False}

@@ -1,29 +1,54 @@
 """Asset checks: the rules of a contract as Dagster shows them, and their run on a table as it is."""
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (  # what an evaluation takes
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from practicus_assets.assets.report.markdown import markdown
 from practicus_assets.errors import SchemaMismatch
+from practicus_assets.instance.events import latest_records
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, schema_failure
+from practicus_assets.lake.contracts.breaches import AuditedPartitions, Breach
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.rows.schema import reconcile
+from practicus_assets.wording import number_of
+
+_LISTED = 20  # partitions that a result names
+_EVALUATIONS = 200  # of single partitions in one run of a table: Dagster takes about 0.1 s for each
 
 
-def check_specs(contract: Contract | None, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    """Return an asset check for each rule; one that fails with ERROR keeps the rows from the table."""
-    return [
-        dg.AssetCheckSpec(
-            check.name, asset=key, description=check.description, blocking=check.severity == "ERROR"
-        )
-        for check in (contract.checks if contract else ())
-    ]
+def check_specs(
+    contract: Contract | None, key: dg.AssetKey, partitions_def: dg.PartitionsDefinition[Any] | None = None
+) -> list[dg.AssetCheckSpec]:
+    """Return an asset check for each rule; one that fails with ERROR keeps the rows from the table.
+
+    Args:
+        contract: the contract.
+        key: the asset's key.
+        partitions_def: the asset's partitions, which are those of its checks.
+
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)  # of partitions_def
+        return [
+            dg.AssetCheckSpec(
+                check.name,
+                asset=key,
+                description=check.description,
+                blocking=check.severity == "ERROR",
+                partitions_def=partitions_def,
+            )
+            for check in (contract.checks if contract else ())
+        ]
 
 
 def check_results(
@@ -38,16 +63,13 @@ def check_results(
         selected: the checks that the run selects.
 
     """
-    names = {check.name for check in selected}
     results = []
-    for audit in audits:
-        if audit.name not in names:
-            continue
+    for audit in _selected(audits, selected):
         metadata: dict[str, Any] = {audit.counted: audit.bad_rows} if audit.counted else {}
         if not scope.is_whole_table:
             metadata["partitions"] = str(scope)
-        if audit.sample:
-            metadata["sample"] = dg.MetadataValue.md(markdown(audit.sample))
+        if audit.breaches:
+            metadata["failed_partitions"] = _listed(audit.breaches)
         results.append(
             dg.AssetCheckResult(
                 passed=audit.passed,
@@ -55,10 +77,72 @@ def check_results(
                 check_name=audit.name,
                 severity=dg.AssetCheckSeverity(audit.severity),
                 description=f"{audit.description}: {audit.finding}" if audit.finding else audit.description,
-                metadata=metadata,
+                metadata={**metadata, **_sample(audit.sample)},
             )
         )
     return results
+
+
+def partition_evaluations(
+    audits: Sequence[AuditResult],
+    key: dg.AssetKey,
+    keys: Sequence[str],
+    selected: Iterable[dg.AssetCheckKey],
+    instance: dg.DagsterInstance,
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield the evaluation of each rule on each partition of a run of several, where the audit knows it.
+
+    There are 200 at most, those that failed first. If all would be more, only those that failed are yielded:
+    `check_results` says of a rule on the whole run what holds for the other partitions.
+
+    Args:
+        audits: the results of all rules.
+        key: the asset's key.
+        keys: the keys of the partitions that were audited, each of which has rows or was materialized.
+        selected: the checks that the run selects.
+        instance: the Dagster instance, which knows the materialization that an evaluation is about.
+
+    """
+    known = [audit for audit in _selected(audits, selected) if audit.passed or audit.breaches is not None]
+    failed = [(audit, partition) for audit in known for partition in audit.breaches or ()]
+    evaluated = failed[:_EVALUATIONS]
+    if len(known) * len(keys) <= _EVALUATIONS:
+        evaluated += [
+            (a, partition) for a in known for partition in keys if partition not in (a.breaches or ())
+        ]
+    targets = latest_records(instance, key, list(dict.fromkeys(partition for _, partition in evaluated)))
+    for audit, partition in evaluated:
+        breach = (audit.breaches or {}).get(partition, Breach())
+        target = targets.get(partition)
+        noun = audit.counted.removesuffix("s").replace("_", " ")
+        found = f": {number_of(breach.rows, noun)}" if breach.rows else ""
+        yield dg.AssetCheckEvaluation(
+            asset_key=key,
+            check_name=audit.name,
+            passed=not breach.rows,
+            metadata={**({audit.counted: breach.rows} if noun else {}), **_sample(breach.sample)},
+            target_materialization_data=target
+            and AssetCheckEvaluationTargetMaterializationData(
+                storage_id=target.storage_id, run_id=target.run_id, timestamp=target.timestamp
+            ),
+            severity=dg.AssetCheckSeverity(audit.severity),
+            description=f"{audit.description}{found}",
+            partition=partition,
+        )
+
+
+def _selected(audits: Sequence[AuditResult], selected: Iterable[dg.AssetCheckKey]) -> list[AuditResult]:
+    names = {check.name for check in selected}
+    return [audit for audit in audits if audit.name in names]
+
+
+def _sample(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"sample": dg.MetadataValue.md(markdown(rows))} if rows else {}
+
+
+def _listed(breaches: Mapping[str, Breach]) -> str:
+    first = ", ".join(list(breaches)[:_LISTED])
+    return first if len(breaches) <= _LISTED else f"{first}, … ({len(breaches)} partitions)"
 
 
 def audit_snapshot(
@@ -77,8 +161,10 @@ def audit_snapshot(
         _refuse_other_columns(contract, snapshot)
     except SchemaMismatch as error:
         return schema_failure(contract.checks, error)
-    audit = Audit(contract.checks, snapshot.sample_rows)
     scope = partitions or snapshot.scope
+    audit = Audit(
+        contract.checks, snapshot.sample_rows, partitions=AuditedPartitions.of(scope, snapshot.schema)
+    )
     bounds = scope.on(snapshot.schema)
     keys = scope.keys or (WHOLE_TABLE,)
     row_counts = dict.fromkeys(keys, 0)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
+from practicus_assets.lake.contracts.breaches import AuditedPartitions, Breach, Breaches, add
 from practicus_assets.lake.contracts.check import Check, Kind, Severity, rows_parameter
 from practicus_assets.lake.rows.distinct import counted
 from practicus_assets.lake.rows.frames import read_as, record_batches
@@ -39,6 +40,7 @@ class AuditResult:
         finding: what was found, in words.
         counted: what `bad_rows` is the number of: "bad_rows", "bad_partitions" of a row count, or "cases" of
             a table rule; empty where a table rule says only that it does not hold.
+        breaches: what breaks the rule in each partition, by its key; None where that is not known.
 
     """
 
@@ -50,6 +52,7 @@ class AuditResult:
     sample: list[dict[str, Any]] = field(default_factory=list)
     finding: str = ""
     counted: Counted = "bad_rows"
+    breaches: Mapping[str, Breach] | None = None
 
     @property
     def blocks(self) -> bool:
@@ -65,17 +68,23 @@ class Observations:
         bad_rows: how many rows break a rule, by its name.
         samples: some of them.
         keys: the hashes of each row's unique key, by the rule's name.
+        breaches: the bad rows of each partition, by the rule's name.
 
     """
 
     bad_rows: dict[str, int] = field(default_factory=dict)
     samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     keys: dict[str, list[Hashes]] = field(default_factory=dict)
+    breaches: dict[str, Breaches] = field(default_factory=dict)
 
     def add_bad_rows(self, rule: str, count: int, sample: Sequence[dict[str, Any]]) -> None:
         """Count rows that break a rule, and keep some of them."""
         self.bad_rows[rule] = self.bad_rows.get(rule, 0) + count
         self.samples.setdefault(rule, []).extend(sample)
+
+    def add_breaches(self, rule: str, breaches: Mapping[str, Breach], sample_rows: int) -> None:
+        """Count the bad rows of each partition, and keep so many of them."""
+        add(self.breaches.setdefault(rule, {}), breaches, sample_rows)
 
     def add_keys(self, rule: str, hashes: Hashes) -> None:
         """Keep the hashes of unique keys."""
@@ -90,6 +99,9 @@ class Observations:
                 merged.add_bad_rows(rule, count, part.samples.get(rule, []))
             for rule, keys in part.keys.items():
                 merged.keys.setdefault(rule, []).extend(keys)
+            for rule, breaches in part.breaches.items():
+                most = max((len(breach.sample) for breach in breaches.values()), default=0)
+                merged.add_breaches(rule, breaches, most)
         return merged
 
 
@@ -100,6 +112,7 @@ class Audit:
         checks: the rules of the contract.
         sample_rows: the number of rows that a result shows at most.
         observations: what the rules on rows have found already, elsewhere.
+        partitions: the partitions whose bad rows are told apart; None to tell none apart.
 
     Attributes:
         observations: what they have found so far.
@@ -111,9 +124,11 @@ class Audit:
         checks: Sequence[Check],
         sample_rows: int = SAMPLE_ROWS,
         observations: "Observations | None" = None,
+        partitions: AuditedPartitions | None = None,
     ) -> None:
         self._checks = list(checks)
         self._sample_rows = sample_rows
+        self._partitions = partitions
         self._row_checks = [c for c in checks if c.kind not in {"schema", "unique", "row_count", "table"}]
         self._unique_checks = [c for c in checks if c.kind == "unique"]
         self.observations = observations or Observations()
@@ -126,6 +141,9 @@ class Audit:
             room = self._sample_rows - len(self.observations.samples.get(check.name, ()))
             sample = shown(batch.filter(bad).slice(0, room)) if count and room > 0 else []
             self.observations.add_bad_rows(check.name, count, sample)
+            if count and self._partitions is not None:
+                breaches = self._partitions.breaches(batch.filter(bad), self._sample_rows)
+                self.observations.add_breaches(check.name, breaches or {}, self._sample_rows)
         for check in self._unique_checks:
             self.observations.add_keys(check.name, hash_rows(batch, check.columns))
 
@@ -159,11 +177,24 @@ class Audit:
                 if (low is not None and n < low) or (high is not None and n > high)
             }
             sample = [{"partition": key, "rows": n} for key, n in list(bad.items())[:SAMPLE_ROWS]]
-            return _outcome(check, len(bad), sample)
+            by_key = {key: Breach(1, [{"partition": key, "rows": n}]) for key, n in bad.items()}
+            return _outcome(check, len(bad), sample, breaches=by_key)
         if check.kind == "table":
-            return _outcome(check, *_run_table_rule(check, rescans[0], self._sample_rows))
+            return self._table(check, rescans[0])
         sample = self.observations.samples.get(check.name, [])[: self._sample_rows]
-        return _outcome(check, self.observations.bad_rows.get(check.name, 0), sample)
+        breaches = self.observations.breaches.get(check.name)
+        return _outcome(check, self.observations.bad_rows.get(check.name, 0), sample, breaches=breaches)
+
+    def _table(self, check: Check, rescan: Rescan) -> AuditResult:
+        """Run a rule on the table."""
+        cases, finding = _run_table_rule(check, rescan)
+        if cases is None:
+            return _outcome(check, int(bool(finding)), finding=finding)
+        sample = shown(cases.slice(0, self._sample_rows))
+        return _outcome(check, cases.num_rows, sample, breaches=self._breaches(cases))
+
+    def _breaches(self, rows: pa.Table) -> Breaches | None:
+        return self._partitions.breaches(rows, self._sample_rows) if self._partitions is not None else None
 
     def _unique(self, check: Check, rescans: Sequence[Rescan]) -> AuditResult:
         """Find hashes that appear twice; only where there are any, compare the keys themselves."""
@@ -184,8 +215,10 @@ class Audit:
         times = counts.columns[-1]
         twice = counts.filter(pc.greater(times, 1))
         surplus = (pc.sum(times).as_py() or 0) - counts.num_rows
-        keys = twice.slice(0, self._sample_rows).select(range(len(check.columns)))
-        return _outcome(check, surplus, shown(keys))
+        further = np.repeat(np.arange(twice.num_rows), twice.columns[-1].to_numpy() - 1)
+        keys = twice.select(range(len(check.columns))).rename_columns(list(check.columns))
+        sample = shown(keys.slice(0, self._sample_rows))
+        return _outcome(check, surplus, sample, breaches=self._breaches(keys.take(further)))
 
 
 _COUNTED: dict[Kind, Counted] = {"row_count": "bad_partitions", "table": "cases"}
@@ -212,7 +245,11 @@ def schema_failure(checks: Iterable[Check], error: DataRefused) -> list[AuditRes
 
 
 def _outcome(
-    check: Check, bad_rows: int, sample: list[dict[str, Any]] | None = None, finding: str = ""
+    check: Check,
+    bad_rows: int,
+    sample: list[dict[str, Any]] | None = None,
+    finding: str = "",
+    breaches: Mapping[str, Breach] | None = None,
 ) -> AuditResult:
     counted = _COUNTED.get(check.kind, "bad_rows")
     if finding and check.kind == "table":
@@ -220,7 +257,15 @@ def _outcome(
     noun = counted.removesuffix("s").replace("_", " ")
     finding = finding or (number_of(bad_rows, noun) if bad_rows else "")
     return AuditResult(
-        check.name, not bad_rows, check.severity, check.description, bad_rows, sample or [], finding, counted
+        check.name,
+        not bad_rows,
+        check.severity,
+        check.description,
+        bad_rows,
+        sample or [],
+        finding,
+        counted,
+        breaches,
     )
 
 
@@ -303,12 +348,12 @@ def _place_in(function: Any, error: Exception) -> traceback.FrameSummary:
     return (inside or others or frames)[-1]
 
 
-def _run_table_rule(check: Check, rescan: Rescan, sample_rows: int) -> tuple[int, list[dict[str, Any]], str]:
-    """Return how many cases break a rule on the table, some of them, and what was found, in words."""
+def _run_table_rule(check: Check, rescan: Rescan) -> tuple[pa.Table | None, str]:
+    """Return the cases that break a rule on the table; where it names none, what was found, in words."""
     with _blaming(check):
         answer = check.argument(read_as(rescan(None), rows_parameter(check.argument)))
     if isinstance(answer, (bool, np.bool_)):
-        return (0 if answer else 1), [], "" if answer else "the rule does not hold"
+        return None, "" if answer else "the rule does not hold"
     try:
         stream = record_batches(answer)
     except SchemaMismatch as error:
@@ -318,5 +363,4 @@ def _run_table_rule(check: Check, rescan: Rescan, sample_rows: int) -> tuple[int
             "(without rows if there are none). A number is not taken: 1 could be read as either.",
         ) from error
     with _blaming(check):
-        cases = stream.read_all()
-    return cases.num_rows, shown(cases.slice(0, sample_rows)), ""
+        return stream.read_all(), ""

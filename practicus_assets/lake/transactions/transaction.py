@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError, PracticusAssetsError, naming
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, failure
+from practicus_assets.lake.contracts.breaches import AuditedPartitions
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
 from practicus_assets.lake.delta.protocol import refuse_unsupported
@@ -245,7 +246,8 @@ class Transaction:
         started = time.monotonic()
         attempt = self._attempt
         bounds, partition_by = self._scope.on(schema), attempt.options.partition_by
-        audit = Audit(attempt.contract.checks, self._table.sample_rows)
+        partitions = AuditedPartitions.of(self._scope, schema)
+        audit = Audit(attempt.contract.checks, self._table.sample_rows, partitions=partitions)
         staging = Staging(self._table, schema, partition_by)
         try:
             for batch in batches:
@@ -282,7 +284,8 @@ class Transaction:
     def _audited(self, staged: Staged, rows: dict[str, int]) -> list[AuditResult]:
         """Return the result of each rule on all rows; raise if one ends the transaction."""
         attempt = self._attempt
-        audit = Audit(attempt.contract.checks, self._table.sample_rows, staged.observations)
+        partitions = AuditedPartitions.of(self._scope, staged.schema)
+        audit = Audit(attempt.contract.checks, self._table.sample_rows, staged.observations, partitions)
         rescans: list[Rescan] = [
             lambda columns: staged.scan(self._table, attempt.options.partition_by, columns)
         ]
