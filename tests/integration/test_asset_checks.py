@@ -319,7 +319,7 @@ def few(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 WARNS = Contract(
-    {"n": Column("int64", minimum=1, severity="WARN")},
+    {"n": Column("int64", minimum=1, severity="WARN"), "day": "string"},
     rules=[TableRule("no_seven", few, severity="WARN")],
 )
 
@@ -330,7 +330,9 @@ def test_a_check_has_the_partitions_of_its_asset() -> None:
 
 
 def test_a_bad_day_is_seen_as_that_day(bench: Bench) -> None:
-    orders = varied({"2024-01-01": [0], "2024-01-02": [1]}, Contract({"n": Column("int64", minimum=1)}))
+    orders = varied(
+        {"2024-01-01": [0], "2024-01-02": [1]}, Contract({"n": Column("int64", minimum=1), "day": "string"})
+    )
     bench.run([orders], partition="2024-01-01", fails=True)
     bench.run([orders], partition="2024-01-02")
     assert statuses(bench, [orders], "n_minimum") == {
@@ -431,7 +433,7 @@ def test_partitions_of_two_dimensions_have_their_evaluations(bench: Bench) -> No
     @table_asset(
         partitions_def=grid,
         partition_by={"day": "day", "shop": "shop"},
-        contract=WARNS,
+        contract=Contract({**WARNS.columns, "shop": "string"}),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def orders() -> pd.DataFrame:

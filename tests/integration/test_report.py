@@ -222,7 +222,7 @@ def lines(bench: Bench, run: dg.ExecuteInProcessResult, level: int = logging.INF
 
 def test_a_run_says_in_one_line_what_became_of_a_table(bench: Bench) -> None:
     (orders, _), rows = orders_of(
-        contract=Contract({"n": Column("int64", allowed=[1])}, rows=(1, 2)),
+        contract=Contract({"n": Column("int64", allowed=[1]), "day": "string"}, rows=(1, 2)),
         partitions_def=DAYS,
         partition_by="day",
         backfill_policy=dg.BackfillPolicy.single_run(),
