@@ -4,7 +4,6 @@ import datetime as dt
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from textwrap import shorten
 from typing import Any
 
 _LONGEST_VALUE = 120
@@ -29,7 +28,12 @@ def enumerated(texts: Sequence[str], conjunction: str = "and") -> str:
 
 def in_short(text: str, longest: int) -> str:
     """Return a text in one line of at most so many characters, cut between two words."""
-    return shorten(text, longest, placeholder=" …")
+    line = " ".join(text.split())
+    if len(line) <= longest:
+        return line
+    cut = line[: longest - 2]
+    words, _, broken = cut.rpartition(" ")
+    return f"{words if len(broken) < len(words) else cut} …"  # a word may be longer than a line
 
 
 def readable(value: object) -> str:
@@ -45,7 +49,7 @@ def readable(value: object) -> str:
     if inspect.isroutine(value) or inspect.ismodule(value):
         return f"the {'module' if inspect.ismodule(value) else 'function'} {value.__name__}"
     text = "null" if value is None else repr(value.item() if hasattr(value, "item") else value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+    return text if len(text) <= _LONGEST_VALUE else in_short(text, _LONGEST_VALUE)
 
 
 def readable_row(row: Mapping[str, Any]) -> str:

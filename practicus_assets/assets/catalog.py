@@ -13,7 +13,7 @@ from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, did_you_mean
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.wording import names_of
+from practicus_assets.wording import in_short, names_of
 
 _LONGEST_TEXT = 500
 _SHOWN_NAMES = 12
@@ -171,7 +171,7 @@ def _configured(resources: Mapping[str, DeltaIOManager]) -> Iterator[Any]:
     except dg.DagsterInvalidConfigError as error:
         problems = "; ".join(" ".join(problem.message.split()) for problem in error.errors)
         raise DeclarationError(
-            f"the lake's configuration is incomplete: {problems[:_LONGEST_TEXT]}.",
+            f"the lake's configuration is incomplete: {in_short(problems, _LONGEST_TEXT)}.",
             "Set what it names where this command runs.",
         ) from error
 

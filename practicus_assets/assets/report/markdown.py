@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from practicus_assets.wording import readable
+from practicus_assets.wording import in_short, readable
 
 _LONGEST_CELL = 60
 
@@ -18,5 +18,5 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _cell(value: Any) -> str:
     text = "" if value is None else value if isinstance(value, str) else readable(value)
-    text = text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
+    text = text if len(text) <= _LONGEST_CELL else in_short(text, _LONGEST_CELL)
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

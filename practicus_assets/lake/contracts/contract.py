@@ -103,7 +103,7 @@ class Contract:
         for name, column in self.columns.items():
             checks += column_checks(name, column)
         for key in self.unique:
-            sentence = f"{' and '.join(key)} tell each row apart"
+            sentence = f"{' and '.join(key)} {'tells' if len(key) == 1 else 'tell'} each row apart"
             checks.append(
                 Check(check_name("_".join([*key, "unique"])), "unique", tuple(key), sentence, "ERROR")
             )
@@ -208,4 +208,5 @@ def _columns_sentence(contract: Contract) -> str:
 def _rows_sentence(rows: tuple[int | None, int | None]) -> str:
     low, high = rows
     bounds = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
-    return f"each partition has {' and '.join(bounds)} rows"
+    last = high if high is not None else low
+    return f"each partition has {' and '.join(bounds)} {'row' if last == 1 else 'rows'}"
