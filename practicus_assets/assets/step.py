@@ -138,7 +138,7 @@ class Step:
         warn_of_properties(context.log, table, transaction)
         warn = partial(context.log.warning, "%s: %s", table.name)
         output = Output(key, checks, required=self._output_required)
-        commit = transaction.landed
+        commit, rows = transaction.landed, NOTHING
         if commit is None:
             try:
                 with naming(table.name, str(scope), nothing_written=True):
@@ -152,7 +152,8 @@ class Step:
             except Exception as error:
                 context.log.error(outcome.failed(table.name, scope, error))  # noqa: TRY400 the run shows it
                 yield from (*output.events, *checks.recorded(output.check_results))
-                failures = self._failures(error)
+                # what the function itself raises is about its inputs, and no broken promise of its output
+                failures = self._failures(error) if rows is not NOTHING else ()
                 yield from _by_partition(context, failures, key, scope, of_contract)
                 yield from check_results(failures, key, scope, of_contract)
                 raise

@@ -431,7 +431,6 @@ MULTI = dg.MultiPartitionsDefinition({"date": DAYS, "shop": dg.StaticPartitionsD
         ({"partition_by": 7}, "partition_by is 7"),
         ({"partition_by": ""}, "Name each column once"),
         ({"contract": 7}, "7 is no contract"),
-        ({"check_specs": [dg.AssetCheckSpec("x", asset="orders")]}, "takes no check_specs"),
         ({"io_manager_def": dg.mem_io_manager}, "takes no io_manager_def"),
     ],
 )
