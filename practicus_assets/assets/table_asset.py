@@ -13,11 +13,13 @@ import dagster as dg
 from practicus_assets.assets.asset_options import AssetOptions, refuse_others
 from practicus_assets.assets.report.checks import check_specs
 from practicus_assets.assets.report.column_schema import table_schema
-from practicus_assets.assets.report.names import COLUMN_SCHEMA
+from practicus_assets.assets.report.lineage import code_reference, column_lineage, refuse_strangers
+from practicus_assets.assets.report.names import CODE_REFERENCES, COLUMN_LINEAGE, COLUMN_SCHEMA
 from practicus_assets.assets.settings import PartitionBy, TableSettings
 from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.errors import DeclarationError
+from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.declared import as_contract
 from practicus_assets.lake.transactions.options import Mode, OnSchemaChange, WriteOptions, refuse_unpromised
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
@@ -120,9 +122,11 @@ def table_asset(
         _refuse(function, settings, asset_options)
         options: dict[str, Any] = {"io_manager_key": "io_manager", **asset_options}
         options["kinds"] = {"deltalake", *(options.get("kinds") or ())}
-        declared = promised.schema if promised is not None else None
-        schema = {COLUMN_SCHEMA: table_schema(declared, promised)} if declared is not None else {}
-        options["metadata"] = {**schema, **(options.get("metadata") or {}), **settings.metadata()}
+        options["metadata"] = {
+            **_catalog_metadata(function, promised),
+            **(options.get("metadata") or {}),
+            **settings.metadata(),
+        }
         options.setdefault("code_version", _code_version(function))
         rules = check_specs(promised, _key(function, options), options.get("partitions_def"))
         author_specs = _author_specs(options.pop("check_specs", None), rules)
@@ -140,10 +144,22 @@ def table_asset(
         name = function.__name__
         options["op_tags"], _ = (declare(worker, op, options, name) for op in (compute, evaluate))
         assets = cast("dg.AssetsDefinition", dg.asset(**options, check_specs=specs)(compute))
+        refuse_strangers(assets.key.to_user_string(), promised, assets.asset_deps[assets.key])
         checks_op = _checks_op(assets, specs, evaluate, options) if specs else None
         return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op, promised)
 
     return decorate if compute_fn is None else decorate(compute_fn)
+
+
+def _catalog_metadata(function: Function, contract: Contract | None) -> dict[str, Any]:
+    """Return what the catalog shows of a table before its first run."""
+    schema = contract.schema if contract is not None else None
+    entries = {
+        COLUMN_SCHEMA: table_schema(schema, contract) if schema is not None else None,
+        COLUMN_LINEAGE: column_lineage(contract),
+        CODE_REFERENCES: code_reference(function),
+    }
+    return {name: entry for name, entry in entries.items() if entry is not None}
 
 
 def _author_specs(

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.report.lineage import without_package
 from practicus_assets.lake.contracts.contract import Contract
 
 
@@ -67,6 +68,10 @@ class TableDefinition(dg.AssetsDefinition):
     def dagster_internal_init(**attributes: Any) -> "TableDefinition":
         """Return a copy with other attributes; Dagster makes all its copies by this name."""
         return TableDefinition(**attributes)
+
+    def map_asset_specs(self, fn: Callable[[dg.AssetSpec], dg.AssetSpec]) -> dg.AssetsDefinition:
+        """Return a copy with other specs; code references keep to the author's files."""
+        return super().map_asset_specs(lambda spec: without_package(fn(spec)))
 
     def get_attributes_dict(self) -> dict[str, Any]:
         """Return what a copy is made of."""

@@ -1,6 +1,7 @@
 import json
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,7 +12,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet, UriMetadataSet
 from dagster._core.loader import LoadingContextForTest
 
-from practicus_assets import Column, Contract, DeltaIOManager, table_asset
+from practicus_assets import Column, Contract, DeclarationError, DeltaIOManager, table_asset
 from tests.integration.bench import Bench
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
@@ -208,6 +209,97 @@ def test_an_author_may_add_metadata(bench: Bench) -> None:
     bench.run([orders])
     assert bench.metadata("orders")["mine"] == 7
     assert bench.metadata("orders")["dagster/row_count"] == 1
+
+
+def test_the_catalog_knows_from_which_columns_a_column_comes(bench: Bench) -> None:
+    @table_asset(key=["shop", "orders"])
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"id": [1], "net": [1.5], "tax": [0.5]})
+
+    columns = {
+        "id": Column("int64", comes_from={"shop/orders": "id"}),
+        "gross": Column("float64", comes_from={"shop/orders": ["net", "tax"]}),
+        "note": Column("string"),
+    }
+
+    @table_asset(ins={"orders": dg.AssetIn(["shop", "orders"])}, contract=Contract(columns))
+    def totals(orders: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"id": orders["id"], "gross": orders["net"] + orders["tax"], "note": "a"})
+
+    bench.run([orders, totals])
+    key = orders.key
+    lineage = dg.TableColumnLineage(
+        {
+            "id": [dg.TableColumnDep(key, "id")],
+            "gross": [dg.TableColumnDep(key, "net"), dg.TableColumnDep(key, "tax")],
+        }
+    )
+    assert totals.get_asset_spec(totals.key).metadata["dagster/column_lineage"] == lineage
+    assert bench.metadata("totals")["dagster/column_lineage"] == lineage
+    assert "dagster/column_lineage" not in bench.metadata("shop/orders")
+
+
+def test_a_column_that_comes_from_a_table_that_is_not_read_is_refused() -> None:
+    contract = Contract({"id": Column("int64", comes_from={"ordres": "id"})})
+    with pytest.raises(DeclarationError, match=r"'ordres', which .* Did you mean orders"):
+
+        @table_asset(contract=contract)
+        def totals(orders: pd.DataFrame) -> pd.DataFrame: ...
+
+
+@pytest.mark.parametrize(
+    "comes_from", ["orders.id", {"orders": 7}, {"orders": [7]}, {"orders": []}, ["orders"]]
+)
+def test_a_source_that_names_no_columns_is_refused_where_it_is_written(comes_from: Any) -> None:
+    with pytest.raises(DeclarationError, match="does not name columns of tables"):
+        Column("int64", comes_from=comes_from)
+
+
+def test_the_catalog_knows_the_file_and_the_line_of_the_function() -> None:
+    @table_asset
+    def orders() -> pd.DataFrame: ...
+
+    [place] = orders.get_asset_spec(orders.key).metadata["dagster/code_references"].code_references
+    assert place.file_path == __file__
+    assert "@table_asset" in Path(__file__).read_text().splitlines()[place.line_number - 1]
+
+
+def test_a_function_that_is_in_no_file_has_no_reference() -> None:
+    names = {"table_asset": table_asset}
+    exec("@table_asset\ndef orders(): ...", names)  # noqa: S102 as a notebook or a shell would
+    orders: Any = names["orders"]
+    assert "dagster/code_references" not in orders.get_asset_spec(orders.key).metadata
+
+
+def test_dagsters_own_references_do_not_point_into_this_package() -> None:
+    @table_asset
+    def orders() -> pd.DataFrame: ...
+
+    [referenced] = dg.with_source_code_references([orders])
+    assert isinstance(referenced, dg.AssetsDefinition)
+    places = referenced.get_asset_spec(orders.key).metadata["dagster/code_references"].code_references
+    assert [place.file_path for place in places] == [__file__]
+
+
+def test_references_become_links_to_a_repository() -> None:
+    @table_asset
+    def orders() -> pd.DataFrame: ...
+
+    anchor = dg.AnchorBasedFilePathMapping(Path(__file__), "tests/integration/test_report.py")
+    linked = dg.link_code_references_to_git(
+        [orders], git_url="https://github.com/a/b", git_branch="main", file_path_mapping=anchor
+    )
+    [place] = linked[0].get_asset_spec(orders.key).metadata["dagster/code_references"].code_references
+    assert place.url.startswith("https://github.com/a/b/tree/main/tests/integration/test_report.py#L")
+
+
+def test_owners_tags_and_groups_are_those_of_the_asset() -> None:
+    @table_asset(owners=["team:sales", "a@b.org"], tags={"domain": "sales"}, group_name="shop", kinds={"x"})
+    def orders() -> pd.DataFrame: ...
+
+    spec = orders.get_asset_spec(orders.key)
+    assert (spec.owners, spec.group_name) == (["team:sales", "a@b.org"], "shop")
+    assert spec.tags == {"domain": "sales", "dagster/kind/deltalake": "", "dagster/kind/x": ""}
 
 
 # --- the run's log ------------------------------------------------------------------------------------

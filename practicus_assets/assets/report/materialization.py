@@ -8,6 +8,7 @@ from typing import Any
 
 from practicus_assets.assets.report import names
 from practicus_assets.assets.report.column_schema import table_schema
+from practicus_assets.assets.report.lineage import column_lineage
 from practicus_assets.assets.report.preview import partition_previews, preview
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -43,6 +44,9 @@ def commit_metadata(
         names.TABLE_NAME: table.name,
         names.TABLE_URI: table.uri,
     }
+    lineage = column_lineage(contract)
+    if lineage is not None:
+        metadata[names.COLUMN_LINEAGE] = lineage
     if snapshot.table_row_count is not None:
         metadata[names.ROW_COUNT] = snapshot.table_row_count
     metadata |= {names.VERSION: commit.version, names.OUTCOME: _outcome(commit)}

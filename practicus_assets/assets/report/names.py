@@ -38,6 +38,8 @@ RUN_DURATION_S = "delta/run_duration_s"
 
 # Dagster's own
 COLUMN_SCHEMA = "dagster/column_schema"
+COLUMN_LINEAGE = "dagster/column_lineage"
+CODE_REFERENCES = "dagster/code_references"
 ROW_COUNT = "dagster/row_count"
 PARTITION_ROW_COUNT = "dagster/partition_row_count"
 TABLE_NAME = "dagster/table_name"

@@ -1,6 +1,6 @@
 """Columns: what a contract promises of one column, and the checks that follow from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +44,11 @@ class Column:
         allowed: the only values that may appear.
         pattern: a regular expression (RE2) that the whole text matches.
         severity: the severity of the rules on this column; "WARN" records a failure and commits.
+        comes_from: the columns that its values are computed from, by the name of their table:
+            `{"orders": "amount", "shop/rates": ["currency", "rate"]}`; shown as column lineage.
 
     Raises:
-        DeclarationError: if `type` names no type.
+        DeclarationError: if `type` names no type, or `comes_from` no columns.
 
     """
 
@@ -58,10 +60,18 @@ class Column:
     allowed: Sequence[Any] | None = None
     pattern: str | None = None
     severity: Severity = "ERROR"
+    comes_from: Mapping[str, str | Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a type that is none, where it is written."""
+        """Refuse a type or a source that is none, where it is written."""
         as_type(self.type)
+        _refuse_sources(self.comes_from)
+
+    @property
+    def source_columns(self) -> list[tuple[str, str]]:
+        """The table and the name of each column that the values are computed from."""
+        named = (self.comes_from or {}).items()
+        return [(table, name) for table, names in named for name in _listed_names(names)]
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -72,6 +82,25 @@ class Column:
         """Return the column as an Arrow field, with its description under the key where Delta has it."""
         comment = {"comment": self.description} if self.description else None
         return pa.field(name, self.arrow_type, metadata=comment)
+
+
+def _listed_names(names: str | Sequence[str]) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _refuse_sources(comes_from: Any) -> None:
+    """Raise DeclarationError for what does not name columns of tables."""
+    if comes_from is None:
+        return
+    named = isinstance(comes_from, Mapping) and all(
+        isinstance(table, str) and table and isinstance(names, str | list | tuple) and names
+        for table, names in comes_from.items()
+    )
+    if not named or not all(isinstance(n, str) for ns in comes_from.values() for n in _listed_names(ns)):
+        raise DeclarationError(
+            f"comes_from={comes_from!r} does not name columns of tables.",
+            'Write comes_from={"orders": "amount"}, or a list of columns for each table.',
+        )
 
 
 def column_checks(name: str, column: Column) -> list[Check]:
