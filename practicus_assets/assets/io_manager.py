@@ -183,6 +183,10 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         table = self.table(context.asset_key)
         annotation = context.dagster_type.typing_type
         columns = (context.definition_metadata or {}).get(COLUMNS)
+        if isinstance(columns, str):
+            raise DeclarationError(
+                f"{COLUMNS} is the text {columns!r}.", f"Write {{{COLUMNS!r}: [{columns!r}]}}."
+            )
         with naming(table.name), _saying_who_makes(context, table):
             snapshot = self._snapshot(context, table, may_be_missing=annotation is not Snapshot)
             if annotation is Snapshot:

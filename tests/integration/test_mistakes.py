@@ -604,3 +604,14 @@ def test_a_rule_that_raises_is_named_with_the_line_of_its_author(
     message = errors(bench.run([orders], fails=True))
     line = raises_below.__code__.co_firstlineno + 1
     assert f"in line {line} of test_mistakes.py. " in message
+
+
+def test_columns_of_an_input_that_are_a_text_are_refused_and_not_split_into_letters(bench: Bench) -> None:
+    bench.write("orders", pd.DataFrame({"n": [1]}))
+
+    @table_asset(ins={"orders": dg.AssetIn(metadata={"delta/columns": "n"})})
+    def total(orders: pd.DataFrame) -> pd.DataFrame:
+        return orders
+
+    message = errors(bench.run([dg.AssetSpec("orders"), total], fails=True))
+    assert "delta/columns is the text 'n'. Write {'delta/columns': ['n']}." in message

@@ -138,7 +138,7 @@ def _refuse_absent_fields(field: pa.Field, output: pa.DataType, *, all_rows: boo
 
 
 def _return_them(*, all_rows: bool) -> str:
-    return "Return them, with nulls if need be" + (
+    return "Return what is missing, with nulls if need be" + (
         ', or set on_schema_change="replace".' if all_rows else "."
     )
 
