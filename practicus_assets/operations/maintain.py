@@ -199,6 +199,17 @@ def maintain_op_outputs(
     return remove_op_outputs(entries, instance, moment, _UNFINISHED, apply=config.apply)
 
 
+def _removed_op_outputs(
+    context: dg.OpExecutionContext, tables: SelectedTables, config: MaintainConfig
+) -> list[str]:
+    """Delete what ops handed on, say so in the log, and return errors."""
+    entries = tables.entries(context).values()
+    outputs = maintain_op_outputs(entries, context.instance, config, run_id=context.run_id)
+    for lake in outputs:
+        context.log.info(str(lake))
+    return [str(lake.error) for lake in outputs if lake.error is not None]
+
+
 @named_parameters
 def build_maintain_job(selection: Selection | None = None, name: str = "table_maintain") -> TableJob:
     """Return a job that maintains tables; one that cannot be maintained does not stop the others.
@@ -224,10 +235,7 @@ def build_maintain_job(selection: Selection | None = None, name: str = "table_ma
                     yield dg.AssetObservation(entry.key, metadata=_metadata(maintained))
                 elif entry.is_written:
                     context.log.info("%s has no table yet", entry.name)
-            entries = tables.entries(context).values()
-            outputs = maintain_op_outputs(entries, context.instance, config, run_id=context.run_id)
-            errors += [str(lake.error) for lake in outputs if lake.error is not None]
-            context.log.info("%s", "\n".join(str(lake) for lake in outputs))
+            errors += _removed_op_outputs(context, tables, config)
             if not config.apply:
                 context.log.info("Nothing was changed: set apply: true to do it.")
             if errors:

@@ -63,14 +63,15 @@ def remove_op_outputs(
         apply: whether to delete them; without it, only what would be deleted is found out.
 
     Returns:
-        What each lake has; an error is part of it.
+        What each lake has, if it has any; an error is part of it.
 
     """
     lakes = {
         entry.root_uri: OpOutputs(entry.root_uri, dict(entry.table.storage_options)) for entry in entries
     }
     moment = min(cutoff, datetime.now(UTC) - _SHORTEST_RETENTION)
-    return [_removed(lake, instance, moment, unfinished, apply=apply) for lake in lakes.values()]
+    by_lake = [_removed(lake, instance, moment, unfinished, apply=apply) for lake in lakes.values()]
+    return [removed for removed in by_lake if removed.files or removed.error is not None]
 
 
 def _removed(

@@ -59,7 +59,7 @@ def maintain_tables(
     if as_json:
         output.print_json([*map(_plain, results), *map(_plain_outputs, outputs)])
     else:
-        _show(results, [lake for lake in outputs if lake.files or lake.error], apply=config.apply)
+        _show(results, outputs, apply=config.apply)
     errors = [*(result.error for result in results), *(lake.error for lake in outputs)]
     codes = [exit_code(error) for error in errors if error is not None]
     if codes:

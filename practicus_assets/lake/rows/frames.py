@@ -1,5 +1,6 @@
 """Frames: what authors return as streams of record batches, and streams as the frames they ask for."""
 
+import contextlib
 import importlib
 import os
 import sys
@@ -54,6 +55,7 @@ def record_batches(value: Any, declared: pa.Schema = NO_COLUMNS) -> pa.RecordBat
 
 
 def _reader(value: Any, declared: pa.Schema) -> pa.RecordBatchReader:
+    value = _scanned(value)
     if isinstance(value, pa.RecordBatchReader):
         return value
     if isinstance(value, RowSource):  # its stream through Arrow's C interface would lose the class of errors
@@ -63,7 +65,6 @@ def _reader(value: Any, declared: pa.Schema) -> pa.RecordBatchReader:
         return table.to_reader(max_chunksize=BATCH_ROWS)
     if is_lazy(value):
         return _from_chunks(from_lazy(value, BATCH_ROWS), declared)
-    value = _scanned(value)
     if hasattr(value, "__arrow_c_stream__"):
         refuse_polars_types(value)
         try:
@@ -82,8 +83,19 @@ def _scanned(value: Any) -> Any:
         if isinstance(value, dataset.Dataset):
             value = value.scanner(batch_size=BATCH_ROWS)
         if isinstance(value, dataset.Scanner):
-            value = value.to_reader()
+            value = pa.RecordBatchReader.from_batches(value.projected_schema, _read(value))
     return value
+
+
+def _read(scanner: Any) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from scanner.to_batches()
+    except (pa.ArrowException, OSError) as error:
+        raise SchemaMismatch(
+            f"the dataset cannot be read: {type(error).__name__}.",
+            "Its files must be there and have the columns and types of its schema.",
+            f"pyarrow says: {str(error).splitlines()[0]}.",
+        ) from error
 
 
 def _table(value: Any, declared: pa.Schema) -> pa.Table | None:
@@ -135,7 +147,8 @@ def _chunk(number: int, item: Any, declared: pa.Schema) -> pa.Table:
         if hasattr(item, "__arrow_c_array__") and not hasattr(item, "__arrow_c_stream__"):
             return pa.Table.from_batches([pa.record_batch(item)])
         if hasattr(item, "__arrow_c_stream__") and not isinstance(item, pa.Array | pa.ChunkedArray):
-            return pa.table(item)
+            with contextlib.suppress(pa.ArrowInvalid):  # a column of its own, such as a Series
+                return pa.RecordBatchReader.from_stream(item).read_all()
         raise SchemaMismatch(
             f"it is {_kind(item)}.", "Yield DataFrames, Arrow tables or record batches, or lists of dicts."
         )
@@ -188,7 +201,8 @@ def _no_table(value: Any) -> SchemaMismatch:
 def _kind(value: Any) -> str:
     module = type(value).__module__
     name = type(value).__qualname__
-    return f"a {name}" if module == "builtins" else f"a {module}.{name}"
+    qualified = name if module == "builtins" else f"{module}.{name}"
+    return f"an {qualified}" if qualified[0] in "aeiou" else f"a {qualified}"
 
 
 def read_as(reader: pa.RecordBatchReader, annotation: Any) -> Any:

@@ -33,7 +33,7 @@ def reconcile(
         filled: partition columns that the scope fills in where the output lacks them, with their types
             where neither table nor contract tells.
         change: what may change in an existing table.
-        all_rows: whether the transaction writes every row of the table anew.
+        all_rows: whether the transaction writes every row of the table again.
         keeps_rows: whether old rows are among them, as in a merge.
 
     Raises:

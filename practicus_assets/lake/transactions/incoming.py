@@ -70,7 +70,7 @@ class IncomingRows:
         if schema is None:
             raise SchemaMismatch(
                 "the output has no columns, and neither the table nor a contract tells them.",
-                "Return at least one record batch, empty if need be.",
+                "Return a table that has the columns, and no rows, or declare them in the contract.",
             )
         return schema.empty_table().to_reader()
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple, Optional
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from practicus_assets import Column, Contract
@@ -71,6 +73,7 @@ OUTPUTS: dict[str, Callable[[], Any]] = {
     "list of dicts": DATA.to_pylist,
     "list of pandas": lambda: [DATA.to_pandas(types_mapper=pd.ArrowDtype)],
     "dict of columns": DATA.to_pydict,
+    "dict of Series": lambda: {"n": pl.Series([1, 2, None]), "t": pd.Series(["x", None, "ü"])},
     "dict of columns of many kinds": lambda: {"n": DATA["n"], "t": np.array(["x", None, "ü"], dtype=object)},
     "polars lazy": lambda: pl.from_arrow(DATA).lazy(),
     "dataset": lambda: ds.dataset(DATA),
@@ -81,9 +84,9 @@ OUTPUTS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_every_kind_of_output_becomes_the_same_rows(table: Table, kind: str) -> None:
     Transaction(table).write(OUTPUTS[kind]())
-    found = Snapshot.of(table).scan(["n", "t"]).read_all()
-    assert found["n"].type == pa.int64() or kind == "pandas"
-    assert sorted(found.to_pylist(), key=repr) == sorted(DATA.to_pylist(), key=repr)
+    stored = Snapshot.of(table).scan(["n", "t"]).read_all()
+    assert stored["n"].type == pa.int64() or kind == "pandas"
+    assert sorted(stored.to_pylist(), key=repr) == sorted(DATA.to_pylist(), key=repr)
 
 
 def test_an_index_without_name_is_no_column_and_a_named_one_is() -> None:
@@ -159,8 +162,8 @@ def test_python_objects_that_would_change_to_share_a_type_are_refused(values: li
 def test_python_objects_that_stay_what_they_are_are_taken(
     values: list[Any], expected: list[Any] | None
 ) -> None:
-    found = record_batches(pd.DataFrame({"x": pd.Series(values, dtype=object)})).read_all()["x"].to_pylist()
-    assert found == (expected if expected is not None else values)
+    taken = record_batches(pd.DataFrame({"x": pd.Series(values, dtype=object)})).read_all()["x"].to_pylist()
+    assert taken == (expected if expected is not None else values)
 
 
 @pytest.mark.parametrize(
@@ -344,7 +347,9 @@ def test_later_chunks_take_the_types_of_the_first_where_each_value_fits() -> Non
         ([{"m": 1}], r"chunk 2: it has the columns \{m: int64\}, and the first"),
         ([{"n": 1, "m": 1}], r"chunk 2: it has the columns \{n: int64, m: int64\}"),
         (pd.DataFrame({1: [1]}), "chunk 2: the column label"),
-        (7, "chunk 2: it is a int"),
+        (7, "chunk 2: it is an int"),
+        (pl.Series("n", [1]), "chunk 2: it is a polars.series.series.Series"),
+        (pd.Series([1]), "chunk 2: it is a pandas"),
     ],
 )
 def test_a_chunk_that_does_not_fit_the_first_is_named_by_its_number(
@@ -405,3 +410,13 @@ def test_neither_polars_nor_duckdb_is_loaded_to_write_dicts() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_a_dataset_whose_file_is_gone_is_refused_in_words(table: Table, tmp_path: Path) -> None:
+    pq.write_table(DATA, tmp_path / "rows.parquet")
+    gone = ds.dataset(tmp_path / "rows.parquet")
+    (tmp_path / "rows.parquet").unlink()
+    with pytest.raises(
+        SchemaMismatch, match=r"^t: the dataset cannot be read: FileNotFoundError\. .* Nothing was"
+    ):
+        Transaction(table).write(gone)
