@@ -176,8 +176,12 @@ def _author_specs(
 
 
 def _function_op(step: Step, options: dict[str, Any]) -> dg.OpDefinition:
-    """Return the op that a direct call of the asset runs."""
-    return cast("dg.AssetsDefinition", dg.asset(**options)(step.invoke())).op
+    """Return the op that a direct call of the asset runs, or a graph that calls it.
+
+    It has a name of its own, for a job may have it beside the asset's op.
+    """
+    op = cast("dg.AssetsDefinition", dg.asset(**options)(step.invoke())).op
+    return op.with_replaced_properties(name=f"{op.name}_function")
 
 
 def _checks_op(

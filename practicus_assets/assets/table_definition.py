@@ -79,7 +79,7 @@ class TableDefinition(dg.AssetsDefinition):
         return {**super().get_attributes_dict(), **ops, "contract": self.contract}
 
     def __call__(self, *args: object, **kwargs: object) -> object:
-        """Return what the author's function returns.
+        """Return what the author's function returns; inside of a graph, make it an op that returns the rows.
 
         Args:
             args: the context, where one is needed, and the values of inputs, resources and configuration, as
@@ -97,7 +97,7 @@ class TableDefinition(dg.AssetsDefinition):
         return returned
 
     def _outputs(self, *args: object, **kwargs: object) -> Any:
-        """Return what Dagster does of a call of an asset like this one, whose op is the author's function."""
+        """Call an asset that is like this one, and whose op is the author's function."""
         with _without_warnings():
             function_op = self._function_op()
             attributes = {
@@ -112,12 +112,12 @@ class TableDefinition(dg.AssetsDefinition):
         try:
             return asset(*args, **kwargs)
         except KeyError as error:  # the function has not begun
-            [name] = error.args
+            name = error.args[0] if error.args else ""
             if name not in function_op.required_resource_keys:
                 raise
             raise dg.DagsterInvalidInvocationError(
-                f"No value provided for the resource {name!r} of {function_op.name!r}. Give it by name, "
-                f"{function_op.name}({name}=…), or in the context, "
+                f"No value provided for the resource {name!r} of {self.op.name!r}. Give it by name, "
+                f"{self.op.name}({name}=…), or in the context, "
                 f"dg.build_asset_context(resources={{{name!r}: …}})."
             ) from None
 

@@ -1,5 +1,6 @@
 """`practicus_assets.testing`: one table in memory, cast, audited and committed as in a run."""
 
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from practicus_assets import (
     Column,
     Contract,
     DeclarationError,
+    DeltaIOManager,
     LossyValues,
     OutOfScope,
     RowRule,
@@ -31,6 +33,7 @@ from practicus_assets import (
 from practicus_assets.testing import run_table
 from tests.integration.bench import Bench, errors
 
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
 RAW = pd.DataFrame({"order_id": [1, 2], "cents": [150, 250]})
@@ -372,3 +375,31 @@ def test_a_run_in_memory_takes_milliseconds_and_touches_no_disk(
         run_table(orders, {"raw_orders": RAW}, partition="2026-01-01", existing=BEFORE)
     assert (time.process_time() - began) / 10 < 0.25  # measured: 0.02
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_on_testing_tables_does_what_it_says(tmp_path: Path) -> None:
+    @table_asset
+    def raw_orders() -> pd.DataFrame:
+        return RAW
+
+    @table_asset
+    def totals(orders: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"total": [orders["amount"].sum()]})
+
+    promises = Contract(
+        columns={"day": "date32", "order_id": "int64", "amount": Column("float64", minimum=0)}
+    )
+    page = table_asset(name="orders", partitions_def=DAYS, partition_by="day", contract=promises)(_amounts)
+    names: dict[str, Any] = {"orders": page, "raw_orders": raw_orders, "totals": totals, "raw": RAW.head(1)}
+    names |= {"pd": pd, "dg": dg, "pytest": pytest, "date": date, "AuditFailed": AuditFailed}
+    names |= {"Snapshot": Snapshot, "DeltaIOManager": DeltaIOManager}
+    for snippet in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        exec(snippet, names)  # noqa: S102 the page's own examples
+    tests = {name: test for name, test in names.items() if name.startswith("test_")}
+    assert len(tests) == 4
+    for test in tests.values():
+        test(*[tmp_path][: test.__code__.co_argcount])
+
+
+def _amounts(raw_orders: pd.DataFrame) -> pd.DataFrame:
+    return raw_orders.assign(amount=raw_orders["cents"] / 100).drop(columns="cents")
