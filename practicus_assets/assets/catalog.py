@@ -130,14 +130,19 @@ def _is_written(assets: dg.AssetsDefinition, key: dg.AssetKey) -> bool:
     return not assets.node_def.output_def_named(output).dagster_type.is_nothing
 
 
-def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
+def catalog(definitions: dg.Definitions, names: Sequence[str] = ()) -> dict[str, TableEntry]:
     """Return every asset of a code location that a `DeltaIOManager` stores, by the name of its table.
 
     Assets that return nothing are among them, for Dagster gives each asset an IO manager: whether there is a
     table shows in the lake. Partitioned ones that do not name the column of their partitions are not.
 
+    Args:
+        definitions: the definitions of the code location.
+        names: the names of tables that must be there; others are refused before the lake is configured, for
+            which Dagster loads its storage.
+
     Raises:
-        DeclarationError: if the lake's configuration or an asset's settings are wrong.
+        DeclarationError: if the lake's configuration or an asset's settings are wrong, or a name is missing.
 
     """
     needed = _io_manager_keys(definitions.resolve_asset_graph().assets_defs)
@@ -146,6 +151,8 @@ def catalog(definitions: dg.Definitions) -> dict[str, TableEntry]:
         for name, resource in (definitions.resources or {}).items()
         if name in needed.values() and isinstance(resource, DeltaIOManager)
     }
+    stored = [key.to_user_string() for (_, key), name in needed.items() if name in resources]
+    _refuse_unknown(names, stored)
     with _configured(resources) as configured:
         lakes: Mapping[str, DeltaIOManager] = {name: getattr(configured, name) for name in resources}
         entries = [entry(assets, key, lakes[name]) for (assets, key), name in needed.items() if name in lakes]
@@ -193,14 +200,24 @@ def chosen(entries: Mapping[str, TableEntry], names: Sequence[str]) -> list[Tabl
         DeclarationError: for a name that is not among them.
 
     """
-    unknown = [name for name in names if name not in entries]
-    if unknown:
-        few = sorted(entries)[:_SHOWN_NAMES]
-        more = f" and {len(entries) - len(few):,} more" if len(entries) > len(few) else ""
-        existing = f"There are {', '.join(few)}{more}." if few else "The code location has no tables."
-        verb = "is" if len(unknown) == 1 else "are"
-        raise DeclarationError(
-            f"there {verb} no {names_of('table', unknown)} here.",
-            did_you_mean(unknown[0], entries, existing, most=3),
-        )
+    _refuse_unknown(names, entries)
     return [entries[name] for name in names or sorted(entries)]
+
+
+def _refuse_unknown(names: Sequence[str], existing: Iterable[str]) -> None:
+    tables = sorted(existing)
+    unknown = [name for name in names if name not in tables]
+    if not unknown:
+        return
+    few = tables[:_SHOWN_NAMES]
+    more = f" and {len(tables) - len(few):,} more" if len(tables) > len(few) else ""
+    verb = "is" if len(unknown) == 1 else "are"
+    raise DeclarationError(
+        f"there {verb} no {names_of('table', unknown)} here.",
+        did_you_mean(
+            unknown[0],
+            tables,
+            f"There are {', '.join(few)}{more}." if few else "The code location has no tables.",
+            most=3,
+        ),
+    )

@@ -26,17 +26,21 @@ Tables = dict[str, TableEntry]
 _STANDARD_ERROR = 2
 
 
-def tables_of(locations: Sequence[CodeLocation]) -> Tables:
+def tables_of(locations: Sequence[CodeLocation], names: Sequence[str] = ()) -> Tables:
     """Return the tables of code locations, by name; where names meet, they begin with the location's name.
 
     A table that several locations know is listed once, as the location knows it that materializes it.
 
+    Args:
+        locations: the code locations.
+        names: the names of tables that must be there; of one location, missing ones are refused early.
+
     Raises:
-        DeclarationError: if a code location cannot be loaded.
+        DeclarationError: if a code location cannot be loaded, or lacks a name.
 
     """
     if len(locations) == 1 and locations[0].executable in {"", sys.executable}:
-        return _catalog(locations[0])
+        return _catalog(locations[0], names)
     processes = [_Process.start(location) for location in locations]
     try:
         return _merged({process.location.name: process.tables() for process in processes})
@@ -45,9 +49,9 @@ def tables_of(locations: Sequence[CodeLocation]) -> Tables:
             process.end()
 
 
-def _catalog(location: CodeLocation) -> Tables:
+def _catalog(location: CodeLocation, names: Sequence[str] = ()) -> Tables:
     with loading(location):
-        return catalog(definitions_of(location))
+        return catalog(definitions_of(location), names)
 
 
 def _merged(catalogs: Mapping[str, Tables]) -> Tables:

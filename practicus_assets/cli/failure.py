@@ -9,6 +9,8 @@ import click
 
 from practicus_assets.errors import CommitConflict, CommitStateUnknown, PracticusAssetsError
 
+_NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())  # its text is the help; new in click 8.2
+
 FAILED, PROBLEMS, CONFLICT, UNKNOWN = 1, 3, 4, 5
 
 
@@ -48,7 +50,9 @@ def report_usage(error: click.ClickException, *, as_json: bool) -> int:
     context = error.ctx if isinstance(error, click.UsageError) else None
     help_hint = f"See '{context.command_path} --help'." if context is not None else ""
     message = error.format_message()
-    if as_json:
+    if isinstance(error, _NO_ARGUMENTS):
+        error.show()
+    elif as_json:
         _print_object("UsageError", message, help_hint, error.exit_code)
     else:
         if context is not None:

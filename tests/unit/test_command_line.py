@@ -71,6 +71,12 @@ def test_help_fits_a_terminal_of_80_columns_and_nothing_of_it_is_cut(arguments: 
     assert "..." not in shown.replace("[ARGS]...", "").replace("[TABLES]...", "")
 
 
+@pytest.mark.parametrize("arguments", [[], ["release"]])
+def test_a_group_without_a_command_shows_its_help(arguments: list[str]) -> None:
+    shown = CliRunner().invoke(main, arguments).output
+    assert shown == CliRunner().invoke(main, [*arguments, "--help"]).output
+
+
 def test_the_version_is_told() -> None:
     assert run("--version", code=0).stdout == f"practicus-assets {practicus_assets.__version__}\n"
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from rich.markup import escape
 
-from practicus_assets.assets.catalog import chosen
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.listing import Column
 from practicus_assets.code_location import CodeLocation
@@ -52,7 +51,7 @@ def show_diff(
         as_json: whether programs read the output.
 
     """
-    [entry] = chosen(locations.tables(code_locations), [table])
+    [entry] = locations.tables(code_locations, [table])
     config = DiffConfig(table=table, before=before, after=after, samples=samples)
     with output.progress(table, hidden=as_json) as progress:
         changes = diff_table(entry, config, progress)

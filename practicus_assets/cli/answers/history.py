@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from practicus_assets.assets.catalog import chosen
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.listing import Column
 from practicus_assets.code_location import CodeLocation
@@ -32,7 +31,7 @@ def show_history(table: str, limit: int, code_locations: Sequence[CodeLocation],
         as_json: whether programs read the output.
 
     """
-    [entry] = chosen(locations.tables(code_locations), [table])
+    [entry] = locations.tables(code_locations, [table])
     commits = list(read_history(entry.table, limit=limit))
     if as_json:
         output.print_json(commits)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 _NARROWEST = 24  # characters of a column that wraps
+_FRAME = 3  # characters of a column's padding and frame
 _INDENT = 2
 _BETWEEN = Text(" · ", "dim")
 
@@ -51,8 +52,9 @@ def printed(
         yield Text(title, "bold")
     shown = [index for index in range(len(columns)) if any(row[index] for row in cells)]
     columns, cells = [columns[index] for index in shown], [[row[index] for index in shown] for row in cells]
-    if _least_width(columns, cells) <= width:
-        yield _table(columns, cells)
+    widths = _least_widths(columns, cells)
+    if sum(widths) + _FRAME * len(widths) + 1 <= width:
+        yield _table(columns, cells, widths)
         return
     for row in cells:
         yield from _paragraph(columns, row, width)
@@ -66,30 +68,28 @@ def _text(cell: Any) -> Text:
     return Text(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell))
 
 
-def _least_width(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> int:
-    """Return how wide a table is whose cells break between words only, in columns that wrap."""
-    return sum(_widths(column, [row[i] for row in cells])[0] + 3 for i, column in enumerate(columns)) + 1
+def _least_widths(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> list[int]:
+    """Return how wide each column must be so that cells break between words only, where they may wrap."""
+    return [_least_width(column, [row[i] for row in cells]) for i, column in enumerate(columns)]
 
 
-def _widths(column: Column, cells: Sequence[Text]) -> tuple[int, int]:
-    """Return how wide a column must be, and how wide it is if nothing wraps."""
+def _least_width(column: Column, cells: Sequence[Text]) -> int:
     texts = [Text(column.heading), *cells]
     widest = max(line.cell_len for text in texts for line in text.split("\n", allow_blank=True))
     if not column.wraps:
-        return widest, widest
+        return widest
     longest_word = max(Text(word).cell_len for text in texts for word in [*text.plain.split(), ""])
-    return min(widest, max(longest_word, _NARROWEST)), widest
+    return min(widest, max(longest_word, _NARROWEST))
 
 
-def _table(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> Table:
+def _table(columns: Sequence[Column], cells: Sequence[Sequence[Text]], widths: Sequence[int]) -> Table:
     table = Table()
-    for index, column in enumerate(columns):
-        least, _ = _widths(column, [row[index] for row in cells])
+    for column, width in zip(columns, widths, strict=True):
         table.add_column(
             Text(column.heading),
             justify="right" if column.is_number else "left",
             no_wrap=not column.wraps,
-            min_width=least,
+            min_width=width,
         )
     for row in cells:
         table.add_row(*row)

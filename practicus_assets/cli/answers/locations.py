@@ -6,21 +6,21 @@ from contextlib import redirect_stdout
 
 import dagster as dg
 
-from practicus_assets.assets.catalog import TableEntry
+from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.assets.locations import tables_of
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.definitions import definitions_of, loading
 
 
-def tables(locations: Sequence[CodeLocation]) -> dict[str, TableEntry]:
-    """Return the tables of code locations, by name.
+def tables(locations: Sequence[CodeLocation], names: Sequence[str]) -> list[TableEntry]:
+    """Return the tables of these names, or all of the code locations if there are none.
 
     Raises:
-        DeclarationError: if one cannot be loaded.
+        DeclarationError: if a code location cannot be loaded, or lacks a name.
 
     """
     with redirect_stdout(sys.stderr):  # what the author's code prints is no output of the command
-        return tables_of(locations)
+        return chosen(tables_of(locations, names), names)
 
 
 def definitions(location: CodeLocation) -> dg.Definitions:

@@ -45,17 +45,18 @@ def maintain_tables(
 
     """
     config = MaintainConfig(**settings)
+    tables = locations.tables(code_locations, ())
+    entries = chosen({entry.label: entry for entry in tables}, config.tables)
     results = []
     with dagster_instance() as instance:
-        tables = locations.tables(code_locations)
-        for entry in chosen(tables, config.tables):
+        for entry in entries:
             with output.progress(entry.label, hidden=as_json) as progress:
                 result = maintain_table(entry, instance, config, progress=progress)
             if config.tables and result.cutoff is None:
                 raise entry.missing()
             if entry.is_written or result.cutoff is not None:
                 results.append(result)
-        outputs = maintain_op_outputs(tables.values(), instance, config)
+        outputs = maintain_op_outputs(tables, instance, config)
     if as_json:
         output.print_json([*map(_plain, results), *map(_plain_outputs, outputs)])
     else:

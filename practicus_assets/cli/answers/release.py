@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from practicus_assets.assets.catalog import TableEntry, chosen
+from practicus_assets.assets.catalog import TableEntry
 from practicus_assets.assets.runs import made_by
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.instance import dagster_instance
@@ -42,7 +42,7 @@ def publish_release(
         as_json: whether programs read the output.
 
     """
-    entries = chosen(locations.tables(code_locations), tables)
+    entries = locations.tables(code_locations, tables)
     roots = {entry.root_uri for entry in entries}
     if len(roots) != 1:
         raise DeclarationError(f"the tables are in several lakes: {sorted(roots)}.", "Name tables of one.")
@@ -67,7 +67,7 @@ def list_releases(limit: int, code_locations: Sequence[CodeLocation], *, as_json
         as_json: whether programs read the output.
 
     """
-    entries = chosen(locations.tables(code_locations), ())
+    entries = locations.tables(code_locations, ())
     lakes = {entry.root_uri: entry.table.storage_options for entry in entries}
     newest = [entry for root, options in lakes.items() for entry in releases(root, options)[:limit]]
     if as_json:

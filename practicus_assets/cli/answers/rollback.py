@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from practicus_assets.assets.catalog import chosen
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.instance import dagster_instance
 from practicus_assets.cli.answers.listing import Column
@@ -36,8 +35,8 @@ def roll_table_back(
 
     """
     config = RollbackConfig(**settings)
+    [entry] = locations.tables(code_locations, [config.table])
     with dagster_instance() as instance:
-        [entry] = chosen(locations.tables(code_locations), [config.table])
         provenance = Provenance(step="rollback", asset_key=entry.name)
         done = roll_back(entry, instance, config, provenance)
         for event in done.events:

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from rich.text import Text
 
-from practicus_assets.assets.catalog import TableEntry, chosen
+from practicus_assets.assets.catalog import TableEntry
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.instance import dagster_instance
 from practicus_assets.cli.answers.listing import Column
@@ -44,7 +44,7 @@ def verify_tables(
         as_json: whether programs read the output.
 
     """
-    entries = chosen(locations.tables(code_locations), tables)
+    entries = locations.tables(code_locations, tables)
     config = VerifyConfig(tables=list(tables), rows=rows, repair=repair)
     results = []
     for entry in entries:
@@ -99,13 +99,12 @@ def _show(results: list[VerifiedTable], *, rows: bool, repair: bool) -> None:
     if absent:
         console.print(f"No table yet: {', '.join(absent)}.")
     for result in results:
-        lines = list(_findings(result))
+        lines = list(_problem_lines(result))
         for line in lines[:_SHOWN_PROBLEMS]:
             console.print(line, soft_wrap=True)
-        if len(lines) > _SHOWN_PROBLEMS:
-            console.print(
-                f"  And {len(lines) - _SHOWN_PROBLEMS:,} more of {result.table}; --json has them all."
-            )
+        more = len(lines) - _SHOWN_PROBLEMS
+        if more > 0:
+            console.print(f"  And {more:,} more of {result.table}; --json has them all.", markup=False)
     if not instance_is_set():
         console.print("DAGSTER_HOME is not set: what Dagster believes was not compared.")
     elif not repair and any(drift.repairable for result in results for drift in result.drifts):
@@ -114,7 +113,7 @@ def _show(results: list[VerifiedTable], *, rows: bool, repair: bool) -> None:
         console.print("Footers were read; --rows reads every row and compares content with its commits.")
 
 
-def _findings(result: VerifiedTable) -> Iterator[Text]:
+def _problem_lines(result: VerifiedTable) -> Iterator[Text]:
     """Yield a line for each thing that is wrong with a table, errors and damages first."""
     if result.error is not None:
         yield Text.assemble(("✗", "red"), f" {result.error}")
