@@ -56,7 +56,8 @@ def maintain_tables(
                 raise entry.missing()
             if entry.is_written or result.cutoff is not None:
                 results.append(result)
-        outputs = maintain_op_outputs(tables, instance, config)
+        lakes = maintain_op_outputs(tables, instance, config)
+    outputs = [lake for lake in lakes if lake.files or lake.error]
     if as_json:
         output.print_json([*map(_plain, results), *map(_plain_outputs, outputs)])
     else:
