@@ -1,8 +1,6 @@
 """Writers that are killed between any two of their writes, and at random moments."""
 
 import random
-import shutil
-import subprocess
 import time
 import uuid
 from collections.abc import Callable
@@ -13,7 +11,7 @@ import pytest
 from tests.faults.proxy import Fault, FaultProxy, Kind
 from tests.faults.tally import ROUNDS, Tally
 from tests.faults.work import CASES, OLD, SPELLINGS, Place, Work, attempt, rows, until_landed
-from tests.faults.writer import Writer
+from tests.faults.writer import SYSCALLS, Writer, killed_at_syscall
 
 KILL_CASES = {
     **CASES,
@@ -21,14 +19,6 @@ KILL_CASES = {
     "replace all": (OLD, lambda: Work("replace", (), rows("a", "new", 1) + rows("y", "new", 1, 2))),
 }
 SHORT = ["append", "replace"]  # of each kind of root, in a short run
-SYSCALLS = (
-    "mkdir",
-    "openat",
-    "write",
-    "rename",
-    "linkat",
-    "unlink",
-)  # with which delta-rs writes to a folder
 
 
 def prepared(case: str, make: Callable[[], Place]) -> tuple[Place, Work]:
@@ -51,21 +41,6 @@ def survived(work: Work, place: Place, before: object) -> str | None:
     if place.state() != after:
         return f"after the retry: {place.state()}"
     return None
-
-
-def killed_at_syscall(writer: Writer, syscall: str, number: int) -> subprocess.Popen[bytes]:
-    """Let strace kill a writer when one of its threads begins its n-th such system call."""
-    strace = shutil.which("strace")
-    assert strace is not None, "these tests need strace: apt-get install strace"
-    command = [strace, "-f", "-qq", "-o", "/dev/null", "-p", str(writer.pid), "-e", f"trace={syscall}"]
-    tracer = subprocess.Popen(
-        [*command, "-e", f"inject={syscall}:signal=KILL:when={number}"], stderr=subprocess.DEVNULL
-    )
-    status = Path(f"/proc/{writer.pid}/status")
-    while "\nTracerPid:\t0\n" in status.read_text(encoding="utf-8"):
-        assert tracer.poll() is None, "strace could not attach"
-        time.sleep(0.001)
-    return tracer
 
 
 @pytest.mark.parametrize("case", KILL_CASES if ROUNDS > 1 else ["create", "merge", *SHORT])

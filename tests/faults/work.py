@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -117,6 +117,10 @@ class Work:
             provenance=Provenance(run_id=self.run, step="s", attempt=self.attempt),
         )
 
+    def carry_out(self, place: Place) -> int:
+        """Make the attempt; return the version that it committed."""
+        return self.begin(place).write(self.data()).version
+
     def data(self) -> pa.RecordBatchReader:
         """Return the output, as a stream."""
         p, ids, v = zip(*self.rows, strict=True) if self.rows else ((), (), ())
@@ -180,14 +184,21 @@ class Outcome:
     ours: bool = True
 
 
-def attempt(work: Work, place: Place) -> Outcome:
+class Attempted(Protocol):
+    """What a writer can be given to do."""
+
+    def carry_out(self, place: Place) -> int:
+        """Do it; return the version that it committed, or that it worked on."""
+
+
+def attempt(work: Attempted, place: Place) -> Outcome:
     """Make one attempt."""
     try:
-        commit = work.begin(place).write(work.data())
+        version = work.carry_out(place)
     except Exception as error:  # noqa: BLE001 whatever it is, it is judged
         ours = isinstance(error, PracticusAssetsError)
         return Outcome("raised", -1, type(error).__name__, str(error), ours)
-    return Outcome("landed", commit.version)
+    return Outcome("landed", version)
 
 
 def in_order(start: State, landed: Iterable[tuple[Work, Outcome]]) -> Counter[Row]:

@@ -6,7 +6,9 @@ They are forked from a server that has imported everything and used nothing, so 
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -16,12 +18,21 @@ from typing import Any, Literal
 
 from practicus_assets.lake.transactions.landing import Landing
 from tests.faults.defects import DEFECTS, Defect
-from tests.faults.work import Outcome, Place, Work, attempt
+from tests.faults.work import Attempted, Outcome, Place, attempt
 
 _TIMEOUT_S = 120
 _TESTS = Path(__file__).parents[1]
 
 Pause = Literal["", "before the commit"]
+
+SYSCALLS = (
+    "mkdir",
+    "openat",
+    "write",
+    "rename",
+    "linkat",
+    "unlink",
+)  # with which delta-rs writes to a folder
 
 
 class Writer:
@@ -35,7 +46,7 @@ class Writer:
     """
 
     def __init__(
-        self, work: Work, place: Place, *, pause: Pause = "", defects: Sequence[Defect] = ()
+        self, work: Attempted, place: Place, *, pause: Pause = "", defects: Sequence[Defect] = ()
     ) -> None:
         self._gate, theirs = _context().Pipe()
         self._process = _context().Process(
@@ -86,8 +97,23 @@ class Writer:
         return outcome
 
 
+def killed_at_syscall(writer: Writer, syscall: str, number: int) -> subprocess.Popen[bytes]:
+    """Let strace kill a writer when one of its threads begins its n-th such system call."""
+    strace = shutil.which("strace")
+    assert strace is not None, "these tests need strace: apt-get install strace"
+    command = [strace, "-f", "-qq", "-o", "/dev/null", "-p", str(writer.pid), "-e", f"trace={syscall}"]
+    tracer = subprocess.Popen(
+        [*command, "-e", f"inject={syscall}:signal=KILL:when={number}"], stderr=subprocess.DEVNULL
+    )
+    status = Path(f"/proc/{writer.pid}/status")
+    while "\nTracerPid:\t0\n" in status.read_text(encoding="utf-8"):
+        assert tracer.poll() is None, "strace could not attach"
+        time.sleep(0.001)
+    return tracer
+
+
 def race(
-    works: Sequence[Work],
+    works: Sequence[Attempted],
     place: Place,
     *,
     all_begun: bool = False,
@@ -129,7 +155,7 @@ def _stop() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def _write(work: Work, place: Place, gate: Connection, pause: Pause, defects: Sequence[Defect]) -> None:
+def _write(work: Attempted, place: Place, gate: Connection, pause: Pause, defects: Sequence[Defect]) -> None:
     for defect in defects:
         DEFECTS[defect](setattr)
     if pause:

@@ -240,30 +240,35 @@ def _published(wanted: Release) -> Release | None:
             f"there is a release {wanted.name!r} already, of {same.published_at:%Y-%m-%d %H:%M} UTC.",
             "Nothing was written. Give another name.",
         )
-    number = before[0].number + 1 if before else 1
-    tables = sorted(wanted.versions)
-    count = len(tables)
-    rows = pa.table(
-        {
-            "number": pa.array([number] * count, pa.int64()),
-            "name": [wanted.name] * count,
-            "published_at": pa.array([wanted.published_at] * count, pa.timestamp("us", "UTC")),
-            "run_id": [wanted.run_id] * count,
-            "table": tables,
-            "version": pa.array([wanted.versions[table] for table in tables], pa.int64()),
-            "table_id": [wanted.table_ids[table] for table in tables],
-            "format": pa.array([FORMAT] * count, pa.int64()),
-        }
-    )
+    release = replace(wanted, number=before[0].number + 1 if before else 1)
+    rows = _rows(release)
     if began is not None:
         later = [field for field in place.open(began).schema if field.name not in rows.column_names]
         for field in later:  # a later release of this package added them
-            rows = rows.append_column(field, pa.nulls(count, field.type))
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
     try:
         transaction.write(rows)
     except CommitConflict:
         return None
-    return replace(wanted, number=number)
+    return release
+
+
+def _rows(release: Release) -> pa.Table:
+    """Return a release as rows of the table of releases, one for each of its tables."""
+    tables = sorted(release.versions)
+    count = len(tables)
+    return pa.table(
+        {
+            "number": pa.array([release.number] * count, pa.int64()),
+            "name": [release.name] * count,
+            "published_at": pa.array([release.published_at] * count, pa.timestamp("us", "UTC")),
+            "run_id": [release.run_id] * count,
+            "table": tables,
+            "version": pa.array([release.versions[table] for table in tables], pa.int64()),
+            "table_id": [release.table_ids[table] for table in tables],
+            "format": pa.array([FORMAT] * count, pa.int64()),
+        }
+    )
 
 
 def _place(root_uri: str, storage_options: Mapping[str, str] | None) -> Table:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 from deltalake.exceptions import CommitFailedError
+from pyarrow.fs import FileInfo
 
 from practicus_assets.errors import CommitConflict, PracticusAssetsError, RemovalRefused, StoreFailed
 from practicus_assets.lake.delta.data_file import stored_path
@@ -70,29 +71,34 @@ def unneeded_files(table: Table, cutoff: datetime, keep: Collection[int] = ()) -
     if commits is None:
         return Removable(cutoff, newest, (), 0, _LATE)
     since, oldest = commits
-    needed = {file.path for file in handle.files()}
+    present = _listed_whole(table, handle)
+    needed = {file.path for file in handle.files()} | _named(since)
+    if oldest is not None:
+        needed |= {file.path for file in table.open(oldest).files()}
+    for version in keep:
+        needed |= _files_of(table, version)
+    unnamed_limit = min(cutoff, datetime.now(UTC) - _LONGEST_STAGING)
+    lately = _named(
+        takewhile(lambda e: landed_ms(table, e) > unnamed_limit.timestamp() * 1000, entries(table, newest))
+    )
+    sizes: dict[str, int] = {}
+    for path in sorted(present.keys() - needed):
+        info, limit = present[path], cutoff if path in lately else unnamed_limit
+        if info.mtime_ns is not None and info.mtime_ns / 1e9 < limit.timestamp():
+            sizes[path] = info.size
+    return Removable(cutoff, newest, tuple(sizes), sum(sizes.values()))
+
+
+def _listed_whole(table: Table, handle: TableVersion) -> dict[str, FileInfo]:
+    """Return the data files in the table's folder; raise RemovalRefused if some of the version's are not."""
     present = listed(table)
-    missing = sorted(needed - present.keys())
+    missing = sorted({file.path for file in handle.files()} - present.keys())
     if missing:
         raise RemovalRefused(
             f"{table.name} lacks {number_of(len(missing), 'file')} that its log names, e.g. {missing[0]}.",
             f"Nothing was removed. Look at it with practicus-assets verify {table.name}.",
         )
-    if oldest is not None:
-        needed |= {file.path for file in table.open(oldest).files()}
-    for version in keep:
-        needed |= _files_of(table, version)
-    needed |= _named(since)
-    unnamed_limit = min(cutoff, datetime.now(UTC) - _LONGEST_STAGING)
-    lately = _named(
-        takewhile(lambda e: landed_ms(table, e) > unnamed_limit.timestamp() * 1000, entries(table, newest))
-    )
-    gone: dict[str, int] = {}
-    for path, info in present.items():
-        limit = cutoff if path in lately else unnamed_limit
-        if path not in needed and info.mtime_ns is not None and info.mtime_ns / 1e9 < limit.timestamp():
-            gone[path] = info.size
-    return Removable(cutoff, newest, tuple(sorted(gone)), sum(gone.values()))
+    return present
 
 
 def unneeded_entries(table: Table, cutoff: datetime, keep: Collection[int] = ()) -> Removable:
