@@ -4,7 +4,7 @@ ROUNDS ?= 1
 TESTERS ?= auto
 LAKE := $(CURDIR)/.demo/lake
 
-.PHONY: demo help ui test quick faults check acceptance cluster lock clean
+.PHONY: demo help ui test quick faults check acceptance cluster bench bench-full lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
@@ -43,6 +43,12 @@ check: .venv/dev.ready  ## lint, format, types, import rules, definitions
 	@$(BIN)/python -W ignore -m dagster definitions validate -m pipelines --log-level error
 	@VIRTUAL_ENV=$(CURDIR)/.venv PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check defs
 
+bench: .venv/dev.ready  ## measure against delta-rs alone, by hand, and other IO managers, in about 15 minutes
+	@$(BIN)/python -W ignore benchmarks/bench.py
+
+bench-full: .venv/dev.ready  ## measure all of it, the long ones too
+	@$(BIN)/python -W ignore benchmarks/bench.py --full
+
 lock:  ## write the lock files anew, with the newest versions that pyproject.toml allows
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
@@ -53,8 +59,8 @@ lock:  ## write the lock files anew, with the newest versions that pyproject.tom
 		--python-version 3.11 --extra deploy --extra pipelines --extra build -c requirements.lock pyproject.toml \
 		-o requirements-image.lock
 
-clean:  ## remove the environment and the demo's lake
-	@rm -rf .venv .demo
+clean:  ## remove the environments, the demo's lake and what benchmarks left
+	@rm -rf .venv .demo .bench
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }

@@ -1,0 +1,44 @@
+"""The rows that are written: eight columns of mixed types, the same ones each time."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+FIRST_DAY = date(2000, 1, 1)
+_SHOPS = [f"shop-{number:02}" for number in range(20)]
+
+
+def day(number: int) -> date:
+    """Return a day by its number, 0 for the first."""
+    return FIRST_DAY + timedelta(days=number)
+
+
+def events(rows: int, days: range = range(1), seed: int = 0) -> pa.Table:
+    """Return rows, sorted by day, the same number for each day.
+
+    Args:
+        rows: the number of rows.
+        days: the numbers of the days that they are spread over.
+        seed: rows of different seeds differ in each of `amount` and `code`.
+
+    """
+    generator = np.random.default_rng(seed)
+    of_day = np.repeat(np.array([day(number) for number in days], dtype="datetime64[D]"), rows // len(days))
+    n = len(of_day)
+    return pa.table(
+        {
+            "day": pa.array(of_day),
+            "id": np.arange(n, dtype=np.int64),
+            "shop": pa.DictionaryArray.from_arrays(
+                pa.array(generator.integers(0, len(_SHOPS), n), pa.int32()), _SHOPS
+            ).cast(pa.string()),
+            "code": pa.array(np.char.add(f"c{seed}-", generator.integers(0, 1 << 40, n).astype(str))),
+            "amount": generator.random(n) * 1000,
+            "quantity": pa.array(generator.integers(1, 100, n), pa.int32()),
+            "paid": pa.array(generator.random(n) < 0.9),
+            "at": pa.array(
+                1_600_000_000_000_000 + generator.integers(0, 10**13, n), pa.timestamp("us", "UTC")
+            ),
+        }
+    )
