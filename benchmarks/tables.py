@@ -69,7 +69,7 @@ class Work:
 def main() -> None:
     """Print seconds, ratios to the plain write, and the ratios that are wanted."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 7  # noqa: PLR2004 the second argument
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 7
     tables = [rows_of(count, seed) for seed in (0, 1)]
     again = tables[0]
 
