@@ -197,3 +197,23 @@ def named_file(text: str) -> str:
     """Return the path of the Parquet file that an error's text names; nothing if it names none."""
     match = re.search(r"[^\s'\"]+\.parquet", text)
     return match[0] if match else ""
+
+
+def version_gone(uri: str, version: int, newest: int) -> VersionGone:
+    """Return the error for a version that cannot be opened.
+
+    Args:
+        uri: the table's place.
+        version: the version.
+        newest: the table's newest version.
+
+    """
+    if version > newest:
+        return VersionGone(
+            f"there is no version {version} of the table at {uri} yet: {newest} is the newest.",
+            "Give the number of an earlier one, or none to read the newest.",
+        )
+    return VersionGone(
+        f"version {version} of the table at {uri} cannot be opened: its log does not reach back to it.",
+        f"Read a later version: {newest} is the newest.",
+    )

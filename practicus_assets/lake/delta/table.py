@@ -22,10 +22,10 @@ from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from practicus_assets.errors import DeclarationError, StoreFailed, TableNotFound, VersionGone
+from practicus_assets.errors import DeclarationError, StoreFailed, TableNotFound
 from practicus_assets.lake.delta.conditions import ALIAS, queries
 from practicus_assets.lake.delta.data_file import DataFile, described
-from practicus_assets.lake.delta.failures import is_denied
+from practicus_assets.lake.delta.failures import is_denied, version_gone
 from practicus_assets.lake.delta.log_files import LOG, LogFolder
 from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
 from practicus_assets.lake.delta.table_folder import TableFolder, options_of
@@ -129,7 +129,7 @@ class Table(TableFolder):
                     f"there is no Delta table at {self.uri}.",
                     f"Materialize {self.name} first, or correct the place.",
                 ) from None
-            raise _gone(self, version, newest.version) from error
+            raise version_gone(self.uri, version, newest.version) from error
         LogFolder(self).refuse_emptied(handle.version())
         return TableVersion(self, handle)
 
@@ -168,18 +168,6 @@ class Table(TableFolder):
                 storage_options=dict(self.storage_options),
                 commit_properties=properties,
             )
-
-
-def _gone(table: Table, version: int, newest: int) -> VersionGone:
-    if version > newest:
-        return VersionGone(
-            f"there is no version {version} of the table at {table.uri} yet: {newest} is the newest.",
-            "Give the number of an earlier one, or none to read the newest.",
-        )
-    return VersionGone(
-        f"version {version} of the table at {table.uri} cannot be opened: its log does not reach back to it.",
-        f"Read a later version: {newest} is the newest.",
-    )
 
 
 class TableVersion:
