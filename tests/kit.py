@@ -11,7 +11,7 @@ from deltalake import DeltaTable, QueryBuilder
 from practicus_assets.lake.delta.record import RECORD
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Key, Scope
-from practicus_assets.lake.rows.fingerprint import Fingerprint
+from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction

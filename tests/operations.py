@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from practicus_assets.errors import PracticusAssetsError
+from practicus_assets.lake.delta.origins import origins
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.options import WriteOptions
@@ -14,7 +15,6 @@ from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.diff import diff_versions
 from practicus_assets.lake.upkeep.history import read_history, version_of
-from practicus_assets.lake.upkeep.origins import origins
 from practicus_assets.lake.upkeep.releases import Release, publish, releases
 from practicus_assets.lake.upkeep.retention import (
     Removable,

@@ -11,12 +11,12 @@ from practicus_assets.assets.report.data_version import identity
 from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, VERSION
 from practicus_assets.errors import naming
 from practicus_assets.instance.events import latest
+from practicus_assets.lake.delta.origins import Origin, origins
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split
-from practicus_assets.lake.rows.fingerprint import Fingerprint, same_rows
-from practicus_assets.lake.rows.hashes import hash_rows
-from practicus_assets.lake.upkeep.origins import Origin, origins
+from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint, same_rows
+from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
 from practicus_assets.wording import number_of
 
 

@@ -18,7 +18,7 @@ from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
-from practicus_assets.lake.rows.fingerprint import EMPTY
+from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.upkeep.history import version_of

@@ -2,7 +2,7 @@
 
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.delta.record import TransactionRecord
-from practicus_assets.lake.transactions.staged import Staged
+from practicus_assets.lake.transactions.stage.staged import Staged
 from practicus_assets.lake.transactions.swap import Swap
 from practicus_assets.lake.transactions.transaction import Transaction
 

@@ -7,7 +7,7 @@ import dagster as dg
 from practicus_assets.assets.report.names import DATA_VERSION_TAG, FINGERPRINT
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
-from practicus_assets.lake.rows.fingerprint import same_rows
+from practicus_assets.lake.rows.fingerprints.fingerprint import same_rows
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import Mode
 

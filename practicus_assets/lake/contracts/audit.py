@@ -17,8 +17,8 @@ from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
 from practicus_assets.lake.contracts.breaches import AuditedPartitions, Breach, Breaches, add
 from practicus_assets.lake.contracts.check import Check, Kind, Severity, rows_parameter
 from practicus_assets.lake.rows.distinct import counted
+from practicus_assets.lake.rows.fingerprints.hashes import Hashes, hash_rows
 from practicus_assets.lake.rows.frames import read_as, record_batches
-from practicus_assets.lake.rows.hashes import Hashes, hash_rows
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS, shown
 from practicus_assets.wording import number_of, readable_row
 

@@ -33,6 +33,7 @@ class LogEntry:
         version: the version that it made.
         info: its `commitInfo`; empty where the writer left it out.
         added, removed: its `add` and `remove` actions.
+        changes_metadata: whether it may have changed the table's columns.
 
     """
 
@@ -40,6 +41,7 @@ class LogEntry:
     info: Mapping[str, Any]
     added: tuple[Mapping[str, Any], ...]
     removed: tuple[Mapping[str, Any], ...]
+    changes_metadata: bool = False
 
     @property
     def changes(self) -> tuple[Mapping[str, str | None], ...]:
@@ -110,7 +112,7 @@ def entries(table: Table, newest: int, oldest: int = 0) -> Iterator[LogEntry]:
         info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
         added = tuple(a["add"] for a in actions if "add" in a)
         removed = tuple(a["remove"] for a in actions if "remove" in a)
-        yield LogEntry(version, info, added, removed)
+        yield LogEntry(version, info, added, removed, any("metaData" in a for a in actions))
 
 
 def deleted_rows(action: Mapping[str, Any]) -> int:

@@ -105,8 +105,8 @@ class TransactionRecord:
         changed: False if the scope held the same rows already, and the commit only marks the attempt.
         rows, files, size_bytes: how many rows and Parquet files were staged, and the files' size.
         duration_seconds: the time from the first row to the commit.
-        fingerprint: the fingerprint of all staged rows, tagged with its algorithm (`rows.fingerprint`); those
-            without a tag are by the first.
+        fingerprint: the fingerprint of all staged rows, tagged with its algorithm (`rows.fingerprints`);
+            one without a tag is by the first.
         fingerprints: of the rows of each partition, by its key; partitions without rows are left out.
         audits: the result of each rule of the contract.
         began_at: when the attempt began, by the worker's clock.

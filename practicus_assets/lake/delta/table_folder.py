@@ -3,7 +3,7 @@
 import errno
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -260,14 +260,19 @@ class FolderWriter:
         self._folder = folder
         self._filesystem = folder.filesystem()
 
-    def begin(self, path: str, schema: pa.Schema) -> "ParquetSink":
+    def begin(self, path: str, schema: pa.Schema, repetitive: Sequence[str]) -> "ParquetSink":
         """Begin a file below the table's folder.
+
+        Args:
+            path: the file's path below the table's folder.
+            schema: the file's columns.
+            repetitive: the Parquet paths of the columns whose values are written once, into a dictionary.
 
         Raises:
             StoreFailed: if it cannot be written.
 
         """
-        return ParquetSink(self._folder, self._filesystem, path, schema)
+        return ParquetSink(self._folder, self._filesystem, path, schema, repetitive)
 
 
 class ParquetSink:
@@ -279,14 +284,24 @@ class ParquetSink:
     """
 
     def __init__(
-        self, folder: TableFolder, filesystem: pyarrow.fs.FileSystem, path: str, schema: pa.Schema
+        self,
+        folder: TableFolder,
+        filesystem: pyarrow.fs.FileSystem,
+        path: str,
+        schema: pa.Schema,
+        repetitive: Sequence[str],
     ) -> None:
         self._folder = folder
         self._what = f"staged file {path}"
         with folder.reaching(self._what):
             self._stream = filesystem.open_output_stream(path)
             self._writer = pq.ParquetWriter(
-                self._stream, schema, compression="zstd", compression_level=1, store_schema=False
+                self._stream,
+                schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=list(repetitive),
+                store_schema=False,
             )
 
     @property

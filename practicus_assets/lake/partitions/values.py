@@ -14,6 +14,7 @@ _MAX_NAME_BYTES = 255  # of one folder name, on every common file system
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9._~-]")
 # in columns' names: what delta-rs refuses, takes for a folder within a folder, or reads as a URL's scheme
 _ESCAPED_IN_NAME = re.compile(r"[\x00-\x1f\x7f/:]")
+_SMALL_PARTS = 8  # so many parts of a batch, or more, are small
 _NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"  # what readers of folder names take for null
 
 Value = str | int | bool | dt.date | dt.datetime
@@ -131,6 +132,17 @@ def split(batch: pa.RecordBatch, columns: Sequence[str]) -> Iterator[tuple[tuple
     groups = rows.group_by(names, use_threads=False).aggregate([("rows", "list")])
     for i in range(groups.num_rows):
         yield tuple(groups[name][i].as_py() for name in names), groups["rows_list"][i].values.to_numpy()
+
+
+def taken(batch: pa.RecordBatch, positions: Positions) -> pa.RecordBatch:
+    """Return rows of a batch; without a copy if they are in one piece, which is no small part of the batch.
+
+    A small part would keep all of the batch in memory.
+    """
+    count = len(positions)
+    if count and positions[-1] - positions[0] + 1 == count and count * _SMALL_PARTS >= batch.num_rows:
+        return batch.slice(positions[0], count)
+    return batch.take(pa.array(positions))
 
 
 def identifier(column: str) -> str:

@@ -1,6 +1,14 @@
-"""Distinct rows: how often each occurs, whatever its columns are called."""
+"""Distinct rows and values: how often each occurs, whatever its columns are called."""
+
+from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+_SAMPLED_ROWS = 1 << 13
+_REPETITIVE = (
+    4  # rows per distinct value, from which on a dictionary makes a column smaller, and in less time
+)
 
 
 def positional(table: pa.Table) -> pa.Table:
@@ -13,3 +21,32 @@ def counted(table: pa.Table) -> pa.Table:
     plain = positional(table)
     counts = plain.group_by(plain.column_names, use_threads=False).aggregate([([], "count_all")])
     return counts.rename_columns([*table.column_names, "times"])
+
+
+def repetitive_columns(rows: pa.Table) -> list[str]:
+    """Return the columns whose first values repeat, and all those inside of nested ones, as Parquet's paths.
+
+    A dictionary of values that do not repeat takes twice the time of writing them, and no less space.
+    """
+    sample = rows.slice(0, _SAMPLED_ROWS)
+    return [
+        path
+        for field, column in zip(sample.schema, sample.columns, strict=True)
+        if pa.types.is_nested(field.type)
+        or pc.count_distinct(column).as_py() * _REPETITIVE <= max(len(column), _SAMPLED_ROWS)
+        for path in _leaves(field.name, field.type)
+    ]
+
+
+def _leaves(path: str, type_: pa.DataType) -> Iterator[str]:
+    """Yield the paths of the columns as which Parquet stores a column ("Nested Types" of its format)."""
+    if pa.types.is_struct(type_):
+        for field in type_:
+            yield from _leaves(f"{path}.{field.name}", field.type)
+    elif pa.types.is_map(type_):
+        yield from _leaves(f"{path}.key_value.key", type_.key_type)
+        yield from _leaves(f"{path}.key_value.value", type_.item_type)
+    elif pa.types.is_list(type_):
+        yield from _leaves(f"{path}.list.element", type_.value_type)
+    else:
+        yield path

@@ -9,7 +9,7 @@ from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.record import RecordedAudit, TransactionRecord
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
-from practicus_assets.lake.rows.fingerprint import EMPTY, rows_of
+from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, rows_of
 from practicus_assets.lake.transactions.provenance import Provenance
 
 

@@ -1,6 +1,7 @@
 """Incoming rows: what an author returned, made into rows of the table."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,8 @@ from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.wording import names_of, number_of, readable, readable_row
+
+_BATCH_BYTES = 64 << 20
 
 
 class IncomingRows:
@@ -44,14 +47,29 @@ class IncomingRows:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Stream the rows; values that would change, and nulls where there must be none, are refused."""
+        waiting: list[pa.RecordBatch] = []
+        rows = size = 0
+        for batch in self._conformed():
+            if rows + batch.num_rows > BATCH_ROWS or size + batch.nbytes > _BATCH_BYTES:
+                yield from _joined(waiting)
+                waiting, rows, size = [], 0, 0
+            waiting.append(batch)
+            rows += batch.num_rows
+            size += batch.nbytes
+        yield from _joined(waiting)
+
+    def _conformed(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows with the table's columns and types, in batches that are not too large."""
         constants = self.bounds.constants()
         misspelt = Misspelt(
             {c: constants[c] for c in self.filled if c in constants}, self._reader.schema.names
         )
         first_row = 0
         for batch in self._reader:
-            for start in range(0, batch.num_rows, BATCH_ROWS):
-                rows = batch.slice(start, BATCH_ROWS)
+            parts = -(-batch.nbytes // _BATCH_BYTES) or 1
+            size = min(BATCH_ROWS, -(-batch.num_rows // parts) or 1)
+            for start in range(0, batch.num_rows, size):
+                rows = batch.slice(start, size)
                 misspelt.observe(rows)
                 yield conformed(rows, self.schema, constants, first_row + start)
             first_row += batch.num_rows
@@ -104,6 +122,24 @@ class IncomingRows:
                 "Partition by strings, integers, booleans, dates or timestamps, and have a further column.",
             )
         return schema
+
+
+@contextmanager
+def closing(data: Any) -> Iterator[None]:
+    """Close an author's generator after an error of somebody else, so that it can let go of what it holds."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(data, Generator):
+            with suppress(Exception):
+                data.close()
+        raise
+
+
+def _joined(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield batches as one, if there are any: small ones would cost more time than their rows."""
+    if batches:
+        yield pa.concat_batches(batches) if len(batches) > 1 else batches[0]
 
 
 def refuse_outside(values: dict[str, Any], rows: pa.RecordBatch, bounds: Bounds) -> None:

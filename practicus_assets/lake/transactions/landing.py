@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from practicus_assets.errors import CommitConflict, CommitStateUnknown, PracticusAssetsError, StoreFailed
 from practicus_assets.lake.delta.conditional_puts import prove
@@ -11,15 +10,12 @@ from practicus_assets.lake.delta.failures import CommitUnsettled, in_one_line
 from practicus_assets.lake.delta.log import LogEntry
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import TransactionRecord
-from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import TableVersion
-from practicus_assets.lake.partitions.values import split
-from practicus_assets.lake.rows.fingerprint import Fingerprint
-from practicus_assets.lake.rows.hashes import hash_rows
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit_window import CommitWindow
+from practicus_assets.lake.transactions.equal_rows import EqualRows
 from practicus_assets.lake.transactions.pauses import pauses
-from practicus_assets.lake.transactions.staged import Staged, delete_files
+from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 from practicus_assets.lake.transactions.swap import Swap
 
 
@@ -178,20 +174,10 @@ class Landing:
             return False
         if self._attempt.appends:
             return not staged.rows
-        counts = [file.rows for file in self._swap.files(current)]
-        if (
-            None in counts
-            or sum(n or 0 for n in counts) != staged.rows
-            or staged.schema.names != schema.names
-        ):
+        if staged.schema.names != schema.names:
             return False
-        fingerprints: dict[tuple[Any, ...], Fingerprint] = {}
-        for batch in Snapshot(current, self._attempt.scope).scan():
-            hashes = hash_rows(batch, staged.schema.names)
-            for values, positions in split(batch, self._attempt.options.partition_by):
-                fingerprints.setdefault(values, Fingerprint()).add(hashes[positions])
-        before, after = fingerprints, staged.fingerprints
-        return {k: str(v) for k, v in before.items()} == {k: str(v) for k, v in after.items()}
+        rows = EqualRows(current, self._attempt.scope, self._record.fingerprints)
+        return rows.are_in(self._swap.files(current))
 
     def _unknown(self, version: int, answer: CommitUnsettled) -> CommitStateUnknown:
         cause = answer.__cause__ or answer

@@ -20,7 +20,7 @@ from practicus_assets.lake.delta.record import RECORD, TransactionRecord
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.values import Value, serialized
 from practicus_assets.lake.transactions.attempt import Attempt
-from practicus_assets.lake.transactions.staged import Staged
+from practicus_assets.lake.transactions.stage.staged import Staged
 from practicus_assets.lake.transactions.table_properties import APPEND_ONLY, CHANGE_FEED
 from practicus_assets.wording import names_of
 

@@ -19,21 +19,21 @@ from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
-from practicus_assets.lake.partitions.values import split
-from practicus_assets.lake.rows.fingerprint import EMPTY, Fingerprint
-from practicus_assets.lake.rows.hashes import hash_rows
+from practicus_assets.lake.partitions.values import split, taken
+from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint
+from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.rows.schema import conformed
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import Commit, earlier_commit, recorded
 from practicus_assets.lake.transactions.commit_window import CommitWindow
-from practicus_assets.lake.transactions.incoming import IncomingRows, refuse_outside
+from practicus_assets.lake.transactions.incoming import IncomingRows, closing, refuse_outside
 from practicus_assets.lake.transactions.landing import Landing
 from practicus_assets.lake.transactions.merge import Merge
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
-from practicus_assets.lake.transactions.staged import Staged, delete_files
-from practicus_assets.lake.transactions.staging import Staging
+from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
+from practicus_assets.lake.transactions.stage.staging import Staging
 from practicus_assets.lake.transactions.table_properties import differences
 
 
@@ -136,7 +136,7 @@ class Transaction:
 
         """
         attempt = self._attempt
-        with self._refusing():
+        with self._refusing(), closing(data):
             incoming = IncomingRows(attempt, data)
             merge = Merge(attempt.options.merge_keys) if attempt.options.mode == "merge" else None
             batches = incoming.batches()
@@ -253,7 +253,7 @@ class Transaction:
             for batch in batches:
                 hashes = hash_rows(batch, schema.names)
                 for values, positions in split(batch, partition_by):
-                    rows = batch if len(positions) == batch.num_rows else batch.take(pa.array(positions))
+                    rows = taken(batch, positions)
                     refuse_outside(dict(zip(partition_by, values, strict=True)), rows, bounds)
                     staging.add(rows, values, hashes[positions])
                 audit.observe(batch)

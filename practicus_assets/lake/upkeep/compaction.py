@@ -24,9 +24,9 @@ from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import UPKEEP, UpkeepRecord
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.values import is_null
-from practicus_assets.lake.rows.hashes import hash_rows
+from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
 from practicus_assets.lake.transactions.pauses import pauses
-from practicus_assets.lake.transactions.staging import Staging
+from practicus_assets.lake.transactions.stage.staging import Staging
 from practicus_assets.lake.transactions.swap import removal
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 from practicus_assets.wording import names_of, number_of, readable_row

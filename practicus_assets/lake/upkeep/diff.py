@@ -14,7 +14,7 @@ from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.recorded import RecordedScope
 from practicus_assets.lake.partitions.values import serialized
-from practicus_assets.lake.rows.hashes import Hashes, hash_rows
+from practicus_assets.lake.rows.fingerprints.hashes import Hashes, hash_rows
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 

@@ -12,7 +12,7 @@ from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.recorded import RecordedCondition, RecordedScope
-from practicus_assets.lake.rows.fingerprint import same_rows
+from practicus_assets.lake.rows.fingerprints.fingerprint import same_rows
 from practicus_assets.lake.upkeep.diff import Diff, diff_versions
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from practicus_assets.errors import CommitConflict, RollbackRefused, SchemaMismatch, naming
 from practicus_assets.lake.delta.log import LogEntry, entries
+from practicus_assets.lake.delta.origins import newest_changes, origins
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
@@ -19,7 +20,6 @@ from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.history import HistoryEntry, described
-from practicus_assets.lake.upkeep.origins import newest_changes, origins
 from practicus_assets.wording import names_of
 
 _Values = Mapping[str, Value | None]

@@ -11,12 +11,12 @@ from practicus_assets.lake.delta.data_file import DataFile, stored_path
 from practicus_assets.lake.delta.files import listed, read_file
 from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.log_files import LOG, LogFolder
+from practicus_assets.lake.delta.origins import origins
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
-from practicus_assets.lake.rows.fingerprint import Fingerprint, same_rows
+from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint, same_rows
 from practicus_assets.lake.upkeep.contents import Contents
-from practicus_assets.lake.upkeep.origins import origins
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 
 _RESTORE = "Materialize its partition again, roll it back, or restore the file from a backup."

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from practicus_assets.errors import TableNotFound
+from practicus_assets.lake.delta.origins import origins
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
@@ -17,7 +18,6 @@ from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.diff import diff_versions
 from practicus_assets.lake.upkeep.history import read_history
-from practicus_assets.lake.upkeep.origins import origins
 from practicus_assets.lake.upkeep.releases import Release, releases
 from practicus_assets.lake.upkeep.retention import unneeded_entries, unneeded_files
 from practicus_assets.lake.upkeep.rollback import plan_rollback

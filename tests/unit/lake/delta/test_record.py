@@ -13,6 +13,7 @@ from practicus_assets.errors import CommitConflict, UnsupportedTable
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.log import LogEntry, entries
+from practicus_assets.lake.delta.origins import origins
 from practicus_assets.lake.delta.record import (
     FORMAT,
     InputVersion,
@@ -30,7 +31,6 @@ from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.history import read_history
-from practicus_assets.lake.upkeep.origins import origins
 from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
 from tests.kit import partitions, table_of
 

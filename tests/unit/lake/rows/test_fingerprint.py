@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from practicus_assets.lake.rows.fingerprint import EMPTY, Fingerprint, rows_of, same_rows
-from practicus_assets.lake.rows.hashes import hash_rows
+from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint, rows_of, same_rows
+from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
 
 D = decimal.Decimal
 NAN = float("nan")

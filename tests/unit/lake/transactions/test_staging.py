@@ -17,10 +17,11 @@ from practicus_assets.errors import StoreFailed
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import split
-from practicus_assets.lake.rows.hashes import hash_rows
-from practicus_assets.lake.transactions import staging as staging_module
+from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
+from practicus_assets.lake.transactions import incoming as incoming_module
 from practicus_assets.lake.transactions.options import WriteOptions
-from practicus_assets.lake.transactions.staging import Staging
+from practicus_assets.lake.transactions.stage import staging as staging_module
+from practicus_assets.lake.transactions.stage.staging import Staging
 from practicus_assets.lake.transactions.transaction import Transaction
 
 SCHEMA = pa.schema({"p": pa.string(), "n": pa.int64()})
@@ -152,6 +153,7 @@ def test_statistics_are_left_out_where_they_would_not_survive(table: Table) -> N
 def test_many_interleaved_partitions_are_one_file_each_and_few_are_open_at_once(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(incoming_module, "BATCH_ROWS", 500)
     opened = most = 0
     real_flush, real_close = staging_module._File.flush, staging_module._File.close
 
@@ -188,6 +190,7 @@ def test_many_interleaved_partitions_are_one_file_each_and_few_are_open_at_once(
 def test_a_file_that_grew_large_is_closed_and_another_begun(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(incoming_module, "BATCH_ROWS", 700)
     monkeypatch.setattr(staging_module, "_ROW_GROUP_ROWS", 1000)
     monkeypatch.setattr(staging_module, "_FILE_BYTES", 3000)
     commit = Transaction(table).write(iter(pa.table({"n": range(20_000)}).to_batches(max_chunksize=700)))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, Field, TableFeatures, write_deltalake
 from deltalake.exceptions import DeltaError
@@ -35,7 +36,7 @@ from practicus_assets.lake.transactions.landing import Landing
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
-from tests.kit import commit_info, log, partitions, table_of
+from tests.kit import as_of_an_older_release, commit_info, log, partitions, table_of
 
 Read = Callable[[Table], list[dict[str, Any]]]
 Files = Callable[[Table], set[str]]
@@ -478,6 +479,39 @@ def test_equal_rows_in_memory_commit_nothing_and_leave_no_file(
     assert (again.changed, again.version, again.fingerprint) == (False, 0, first.fingerprint)
     assert parquet_files(table) == files
     assert DeltaTable(table.uri).version() == 0
+
+
+def test_equal_rows_are_known_by_the_log_without_reading_any(table: Table) -> None:
+    for key in ("a", "b"):
+        begin(table, partitions(key)).write(table_of(key, 1, 2))
+    for path in Path(table.uri).glob("p=*/*.parquet"):
+        pq.write_table(pa.table({"n": [8, 9]}), path)
+    assert not begin(table, partitions("b")).write(table_of("b", 2, 1)).changed
+    assert begin(table, partitions("b")).write(table_of("b", 2, 2)).changed
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PAR1")])
+def test_equal_rows_replace_a_file_that_is_gone_or_damaged(
+    table: Table, rows: Read, damage: Callable[[Path], object]
+) -> None:
+    begin(table).write(table_of("a", 1))
+    [path] = Path(table.uri).glob("p=a/*.parquet")
+    damage(path)
+    assert begin(table).write(table_of("a", 1)).changed
+    assert rows(table) == [{"p": "a", "n": 1}]
+
+
+def test_equal_rows_are_read_where_the_log_does_not_tell_them(table: Table) -> None:
+    begin(table).write(table_of("a", 1, 2))
+    as_of_an_older_release(table, 0, table_of("a", 1, 2))
+    assert not begin(table).write(table_of("a", 2, 1)).changed
+    write_deltalake(table.uri, table_of("b", 3), mode="append")
+    assert not begin(table, partitions("b")).write(table_of("b", 3)).changed
+    assert not begin(table).write(pa.concat_tables([table_of("b", 3), table_of("a", 2, 1)])).changed
+    begin(table, partitions("c")).write(table_of("c", 4, later=["x"]))
+    later = pa.nulls(2, pa.string())
+    assert not begin(table, partitions("a")).write(table_of("a", 1, 2, later=later)).changed
+    assert begin(table, partitions("a")).write(table_of("a", 1, 3, later=later)).changed
 
 
 def test_an_equal_empty_output_commits_nothing(table: Table) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from practicus_assets.lake.rows.hashes import Hashes, hash_rows, mixed
-from practicus_assets.lake.rows.pandas_hashes import pandas_hashes
+from practicus_assets.lake.rows.fingerprints.hashes import Hashes, hash_rows, mixed
+from practicus_assets.lake.rows.fingerprints.pandas_hashes import pandas_hashes
 
 _SECOND_SUM = np.uint64(0xA0761D6478BD642F)
 _LIMIT = 1 << 64

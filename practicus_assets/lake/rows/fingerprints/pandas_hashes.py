@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from practicus_assets.lake.rows.hashes import Hashes
+from practicus_assets.lake.rows.fingerprints.hashes import Hashes
 
 _NULL = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)

@@ -17,7 +17,7 @@ from practicus_assets.lake.contracts.audit import Observations
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import Value, serialized
 from practicus_assets.lake.rows.casts import exact_cast
-from practicus_assets.lake.rows.fingerprint import Fingerprint
+from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint
 from practicus_assets.wording import names_of
 
 Values = tuple[Value, ...]

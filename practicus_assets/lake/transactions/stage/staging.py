@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -11,12 +12,15 @@ import pyarrow.compute as pc
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.delta.table_folder import FolderWriter, ParquetSink
 from practicus_assets.lake.partitions.values import folder
-from practicus_assets.lake.rows.fingerprint import Fingerprint
-from practicus_assets.lake.rows.hashes import Hashes
-from practicus_assets.lake.transactions.staged import StagedFile, Values, delete_files
+from practicus_assets.lake.rows.distinct import repetitive_columns
+from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint
+from practicus_assets.lake.rows.fingerprints.hashes import Hashes
+from practicus_assets.lake.transactions.stage.staged import StagedFile, Values, delete_files
+from practicus_assets.lake.transactions.stage.writer_thread import WriterThread
 
 _BUFFERED_BYTES = 256 << 20  # over all partitions, before the largest buffer is written
-_ROW_GROUP_ROWS = 1 << 20
+_WAITING_BYTES = 64 << 20  # of batches that the writer thread has not come to
+_ROW_GROUP_ROWS = 1 << 17
 _ROW_GROUP_BYTES = 64 << 20
 _FILE_BYTES = 256 << 20  # a file that reached this is closed and another begun
 _OPEN_FILES = 64
@@ -27,6 +31,8 @@ _LONGEST_BOUND = 64  # characters; longer minima and maxima would bloat the log
 
 class Staging:
     """Writes batches to files of their partitions, in bounded memory, and fingerprints each partition.
+
+    The files are written by a thread of their own, which `finish` and `discard` end.
 
     Args:
         table: where the files go.
@@ -45,6 +51,7 @@ class Staging:
         self._file_schema = pa.schema(stored)
         self._writer = FolderWriter(table)
         self._table = table
+        self._thread = WriterThread(_WAITING_BYTES)
         self._open: dict[Values, _File] = {}
         self._begun: dict[Values, None] = {}  # those of them that are on the disk already, oldest first
         self._buffered = 0
@@ -53,10 +60,16 @@ class Staging:
     def add(self, batch: pa.RecordBatch, values: Values, hashes: Hashes) -> None:
         """Write rows of one partition; the batch has the table's schema, and a hash a row."""
         self.fingerprints.setdefault(values, Fingerprint()).add(hashes)
+        rows = batch.select(self._file_schema.names)
+        size = rows.nbytes + _BATCH_BYTES * rows.num_columns
+        self._thread.do(partial(self._store, rows, values, size), size)
+
+    def _store(self, rows: pa.RecordBatch, values: Values, size: int) -> None:
         file = self._open.get(values)
         if file is None:
             file = self._open[values] = self._begin(values)
-        self._buffered += file.add(batch.select(self._file_schema.names))
+        file.add(rows, size)
+        self._buffered += size
         if file.is_row_group:
             self._flush(values)
         if file.is_full and values in self._open:
@@ -66,12 +79,13 @@ class Staging:
 
     def finish(self) -> list[StagedFile]:
         """Close every file and return them all."""
-        for values in list(self._open):
-            self._close(values)
+        self._thread.do(self._close_all, 0)
+        self._thread.finish()
         return self.files
 
     def discard(self) -> None:
         """Delete every staged file; nothing refers to them."""
+        self._thread.stop()
         for file in self._open.values():
             file.abandon()
         self._open.clear()
@@ -80,6 +94,10 @@ class Staging:
         delete_files(self._table, self._paths)
         self._paths.clear()
         self.files.clear()
+
+    def _close_all(self) -> None:
+        for values in list(self._open):
+            self._close(values)
 
     def _begin(self, values: Values) -> "_File":
         folders = [folder(c, v) for c, v in zip(self.partition_by, values, strict=True)]
@@ -118,14 +136,12 @@ class _File:
         self._rows = 0
         self._statistics = _Statistics(schema)
 
-    def add(self, batch: pa.RecordBatch) -> int:
+    def add(self, batch: pa.RecordBatch, size: int) -> None:
         self._statistics.add(batch)
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
         self._rows += batch.num_rows
-        size = batch.nbytes + _BATCH_BYTES * batch.num_columns
         self.buffered += size
-        return int(size)
 
     @property
     def is_row_group(self) -> bool:
@@ -136,10 +152,11 @@ class _File:
         return self._sink is not None and self._sink.size >= _FILE_BYTES
 
     def flush(self) -> ParquetSink:
+        rows = pa.Table.from_batches(self._waiting, self._schema)
         if self._sink is None:
-            self._sink = self._writer.begin(self.path, self._schema)
-        if self._waiting:
-            self._sink.write(pa.Table.from_batches(self._waiting, self._schema), _ROW_GROUP_ROWS)
+            self._sink = self._writer.begin(self.path, self._schema, repetitive_columns(rows))
+        if rows.num_rows:
+            self._sink.write(rows, _ROW_GROUP_ROWS)
         self._waiting, self._waiting_rows, self.buffered = [], 0, 0
         return self._sink
 

@@ -45,7 +45,7 @@ def origins(table: Table, version: int, scope: Scope, schema: pa.Schema) -> dict
     keys = scope.keys or (WHOLE_TABLE,)
     commits = newest_changes(entries(table, version), scope.on(schema))
     return {
-        keys[number]: Origin(entry.version, entry.record, _fingerprint(entry.record, keys[number]))
+        keys[number]: Origin(entry.version, entry.record, recorded_fingerprint(entry, keys[number]))
         for number, entry in commits.items()
     }
 
@@ -108,7 +108,8 @@ def _holding(bounds: Bounds, change: Mapping[str, str | None]) -> Iterator[int]:
         yield number
 
 
-def _fingerprint(record: TransactionRecord | None, key: str) -> str | None:
-    if record is None or record.mode == "append":
+def recorded_fingerprint(entry: LogEntry, key: str) -> str | None:
+    """Return the fingerprint of a partition's rows after a commit; None if it did not write and say all."""
+    if entry.record is None or entry.record.mode == "append":
         return None
-    return record.fingerprints.get(key)
+    return entry.record.fingerprints.get(key)

@@ -1,0 +1,1 @@
+"""Staged files: rows on their way into Parquet files that no commit names yet."""

@@ -1,0 +1,64 @@
+"""The writer thread: writes batches in their order, while its caller makes the next ones."""
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+
+class WriterThread:
+    """One thread beside the caller's, which is ahead of it by a bounded number of bytes.
+
+    All methods are for the caller's thread. The first error of the work is raised there as it is, by the next
+    call; the work that was waiting behind it is not done.
+
+    Args:
+        waiting_bytes: the size of the work that may wait; a single piece may be larger.
+
+    """
+
+    def __init__(self, waiting_bytes: int) -> None:
+        self._limit = waiting_bytes
+        self._executor = ThreadPoolExecutor(1, "practicus-assets-writer")
+        self._waiting: deque[tuple[Future[None], int]] = deque()
+        self._bytes = 0
+        self._failed = False
+
+    def do(self, work: Callable[[], None], size: int) -> None:
+        """Do a piece of work after the others; wait first, as long as too much waits already.
+
+        Args:
+            work: what to do.
+            size: the bytes that it holds until it is done.
+
+        """
+        while self._waiting and (self._bytes + size > self._limit or self._waiting[0][0].done()):
+            self._take_oldest()
+        self._waiting.append((self._executor.submit(self._run, work), size))
+        self._bytes += size
+
+    def finish(self) -> None:
+        """Wait until all work is done, and end the thread."""
+        while self._waiting:
+            self._take_oldest()
+        self._executor.shutdown()
+
+    def stop(self) -> None:
+        """End the thread after what it is doing; what waits is not done, and no error is raised."""
+        self._failed = True
+        self._waiting.clear()
+        self._executor.shutdown(cancel_futures=True)
+
+    def _take_oldest(self) -> None:
+        future, size = self._waiting[0]
+        future.result()
+        self._waiting.popleft()
+        self._bytes -= size
+
+    def _run(self, work: Callable[[], None]) -> None:
+        if self._failed:
+            return
+        try:
+            work()
+        except BaseException:
+            self._failed = True
+            raise
