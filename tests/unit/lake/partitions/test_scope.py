@@ -107,7 +107,7 @@ def test_a_scope_whose_keys_do_not_tell_its_partitions_apart_is_refused() -> Non
 
 
 def test_a_scope_on_a_column_that_is_not_there_is_refused() -> None:
-    with pytest.raises(OutOfScope, match=r"\['p'\]"):
+    with pytest.raises(OutOfScope, match="column 'p'"):
         keys("p", "a").on(pa.schema({"q": pa.string()}))
 
 
@@ -313,7 +313,7 @@ def test_a_scope_of_two_dimensions_that_is_no_grid_replaces_exactly_its_rows(
     )
     assert commit.partition_rows == {"a|1": 1, "b|2": 0}
     assert rows(table) == [{"p": "a", "q": 1, "v": 9}, {"p": "a", "q": 2, "v": 0}, {"p": "b", "q": 1, "v": 0}]
-    with pytest.raises(OutOfScope, match=r"\{'p': 'a', 'q': 2\}"):
+    with pytest.raises(OutOfScope, match="p='a', q=2"):
         Transaction(table, diagonal, WriteOptions(partition_by=["p", "q"])).write(
             pa.table({"p": ["a"], "q": [2], "v": [9]})
         )
