@@ -427,7 +427,7 @@ def test_the_maintenance_job_tells_what_it_did_and_goes_on_after_a_failure(shop:
     damaged = shop.bench.table("copy").file_uris()[0]
     shop.entry("copy").table.filesystem().delete_file(damaged.split("/copy/")[1])
     failed = shop.job("table_maintain", "maintain", fails=True, apply=True)
-    assert "copy: the table copy lacks 1 file that its log names" in errors(failed)
+    assert "copy: the table copy lacks 1 file of its log" in errors(failed)
     observed = {
         event.asset_key.to_user_string(): event.asset_observation_data.asset_observation.metadata
         for event in failed.all_events

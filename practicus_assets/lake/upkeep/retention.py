@@ -95,7 +95,7 @@ def _listed_whole(table: Table, handle: TableVersion) -> dict[str, FileInfo]:
     missing = sorted({file.path for file in handle.files()} - present.keys())
     if missing:
         raise RemovalRefused(
-            f"the table {table.name} lacks {number_of(len(missing), 'file')} that its log names, e.g. {missing[0]}.",
+            f"the table {table.name} lacks {number_of(len(missing), 'file')} of its log, e.g. {missing[0]}.",
             f"Nothing was removed. Look at it with practicus-assets verify {table.name}.",
         )
     return present
