@@ -1,12 +1,7 @@
 """Audits: the run of a contract on staged rows, before anybody can see them."""
 
-import inspect
-import sysconfig
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +10,7 @@ import pyarrow.compute as pc
 
 from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
 from practicus_assets.lake.contracts.breaches import AuditedPartitions, Breach, Breaches, add
-from practicus_assets.lake.contracts.check import Check, Kind, Severity, rows_parameter
+from practicus_assets.lake.contracts.check import Check, Kind, Severity, blaming, rows_parameter
 from practicus_assets.lake.rows.distinct import counted
 from practicus_assets.lake.rows.fingerprints.hashes import Hashes, hash_rows
 from practicus_assets.lake.rows.frames import read_as, record_batches
@@ -298,7 +293,7 @@ def _outside(column: pa.Array, low: Any, high: Any) -> pa.BooleanArray:
 def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
     annotation = rows_parameter(check.argument) or pa.Table
     rows = read_as(pa.Table.from_batches([batch]).to_reader(), annotation)
-    with _blaming(check):
+    with blaming(check):
         answer = check.argument(rows)
     if isinstance(answer, pa.ChunkedArray):
         answer = answer.combine_chunks()
@@ -323,34 +318,9 @@ def _as_array(answer: Any) -> pa.Array:
         return pa.nulls(np.size(answer))
 
 
-@contextmanager
-def _blaming(check: Check) -> Iterator[None]:
-    """Name the rule whose function raised."""
-    try:
-        yield
-    except Exception as error:
-        place = _place_in(check.argument, error)
-        raise DataRefused(
-            f"rule {check.name!r} raised {type(error).__name__} in line {place.lineno} of "
-            f"{Path(place.filename).name}.",
-            "Fix the rule or the data.",
-            f"It says: {error}.",
-        ) from error
-
-
-def _place_in(function: Any, error: Exception) -> traceback.FrameSummary:
-    """Return the line of the author's file at which a rule's function raised, or called what raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    inside = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
-    libraries = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(Path(__file__).parents[2]))
-    others = [frame for frame in frames if not frame.filename.startswith(libraries)]
-    return (inside or others or frames)[-1]
-
-
 def _run_table_rule(check: Check, rescan: Rescan) -> tuple[pa.Table | None, str]:
     """Return the cases that break a rule on the table; where it names none, what was found, in words."""
-    with _blaming(check):
+    with blaming(check):
         answer = check.argument(read_as(rescan(None), rows_parameter(check.argument)))
     if isinstance(answer, (bool, np.bool_)):
         return None, "" if answer else "the rule does not hold"
@@ -362,5 +332,5 @@ def _run_table_rule(check: Check, rescan: Rescan) -> tuple[pa.Table | None, str]
             "Return True if the rule holds and False if not, or a table of the cases that break it "
             "(without rows if there are none). A number is not taken: 1 could be read as either.",
         ) from error
-    with _blaming(check):
+    with blaming(check):
         return stream.read_all(), ""

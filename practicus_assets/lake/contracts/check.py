@@ -2,11 +2,15 @@
 
 import inspect
 import re
-from collections.abc import Callable
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DataRefused, DeclarationError
 
 Severity = Literal["ERROR", "WARN"]
 
@@ -80,3 +84,28 @@ def rows_parameter(function: Callable[[Any], Any]) -> Any:
         return get_type_hints(function).get(parameters[0]) if parameters else None
     except (NameError, TypeError, ValueError):
         return None
+
+
+@contextmanager
+def blaming(check: Check) -> Iterator[None]:
+    """Name the rule whose function raised."""
+    try:
+        yield
+    except Exception as error:
+        place = _place_in(check.argument, error)
+        raise DataRefused(
+            f"rule {check.name!r} raised {type(error).__name__} in line {place.lineno} of "
+            f"{Path(place.filename).name}.",
+            "Fix the rule or the data.",
+            f"It says: {error}.",
+        ) from error
+
+
+def _place_in(function: Any, error: Exception) -> traceback.FrameSummary:
+    """Return the line of the author's file at which a rule's function raised, or called what raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    inside = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
+    libraries = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(Path(__file__).parents[2]))
+    others = [frame for frame in frames if not frame.filename.startswith(libraries)]
+    return (inside or others or frames)[-1]
