@@ -24,7 +24,6 @@ from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import UPKEEP, UpkeepRecord
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.values import is_null
-from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
 from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.stage.staging import Staging
 from practicus_assets.lake.transactions.swap import removal
@@ -178,7 +177,7 @@ class _Rewrite:
         self._staged.append((files, staging))
         values: Any = tuple(files[0].values[column] for column in self._partition_by)
         for batch in self._rows(files, schema):
-            staging.add(batch, values, hash_rows(batch, schema.names))
+            staging.add(batch, values)
         staging.finish()
         rows = sum(file.rows for file in staging.files)
         recorded = [file.rows for file in files]

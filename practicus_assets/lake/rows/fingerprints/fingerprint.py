@@ -87,4 +87,4 @@ def same_rows(one: str, other: str) -> bool | None:
 
 def _algorithm(fingerprint: str) -> int:
     *_, number = f"{fingerprint}-1".split("-")[:3]
-    return int(number)
+    return int(number) if number.isdecimal() else 0  # 0 is none: of a release to come

@@ -57,9 +57,17 @@ class Staging:
         self._buffered = 0
         self._paths: list[str] = []
 
-    def add(self, batch: pa.RecordBatch, values: Values, hashes: Hashes) -> None:
-        """Write rows of one partition; the batch has the table's schema, and a hash a row."""
-        self.fingerprints.setdefault(values, Fingerprint()).add(hashes)
+    def add(self, batch: pa.RecordBatch, values: Values, hashes: Hashes | None = None) -> None:
+        """Write rows of one partition.
+
+        Args:
+            batch: the rows, with the table's columns.
+            values: the partition's values.
+            hashes: the hash of each row; None where nobody needs a fingerprint.
+
+        """
+        if hashes is not None:
+            self.fingerprints.setdefault(values, Fingerprint()).add(hashes)
         rows = batch.select(self._file_schema.names)
         size = rows.nbytes + _BATCH_BYTES * rows.num_columns
         self._thread.do(partial(self._store, rows, values, size), size)

@@ -171,4 +171,6 @@ def test_fingerprints_by_two_algorithms_are_neither_equal_nor_different() -> Non
     assert (same_rows(new, new), same_rows(old, old)) == (True, True)
     assert same_rows(new, fingerprint(rows.slice(0, 1), rows.slice(0, 1))) is False
     assert (same_rows("0-" + "0" * 32, EMPTY), same_rows("", EMPTY)) == (True, None)
-    assert Fingerprint.alike(new.removesuffix("-2") + "-3") is None
+    for later in ("-3", "-xxh3"):
+        assert Fingerprint.alike(new.removesuffix("-2") + later) is None
+        assert same_rows(new.removesuffix("-2") + later, new) is None
