@@ -16,7 +16,7 @@ from practicus_assets.assets import op_outputs
 from practicus_assets.assets.op_outputs import OpOutputs
 from practicus_assets.assets.output import warn_of_owned
 from practicus_assets.assets.report import outcome
-from practicus_assets.assets.report.materialization import commit_metadata
+from practicus_assets.assets.report.materialization import commit_metadata, run_metadata
 from practicus_assets.assets.report.names import COLUMNS, IO_MANAGER_KEY
 from practicus_assets.assets.runs import added_metadata, pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
@@ -152,15 +152,17 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             context.log.error(outcome.failed(table.name, scope, error))  # noqa: TRY400 the run shows it
             raise
         context.log.info(outcome.committed(table.name, scope, commit))
+        snapshot = Snapshot.of(table, commit.version, scope)
         metadata = commit_metadata(
             table,
-            Snapshot.of(table, commit.version, scope),
+            snapshot,
             commit,
             None,
             provenance.input_versions,
             preview_rows=self.sample_rows,
             appends=settings.options.mode == "append",
         )
+        metadata |= run_metadata(snapshot, commit)
         context.add_output_metadata(metadata)
         added = {*(context.output_metadata or {}), *added_metadata(context, context.asset_key)}
         replaced = warn_of_owned(added, metadata, partial(context.log.warning, "%s: %s", table.name))

@@ -124,6 +124,7 @@ def test_a_partition_of_a_large_run_shows_its_own_rows_and_labels_the_rest_as_th
     assert [month["delta/run_partitions"] for month in months] == [3, 3, 3]
     assert sum(month["delta/size_mb"] for month in months) == pytest.approx(months[0]["delta/run_size_mb"])
     assert not {"delta/rows", "delta/duration_s"} & set(months[0])
+    assert list(months[0]).index("dagster/partition_row_count") < list(months[0]).index("delta/run_rows")
     january, february, march = (str(month["delta/preview"]) for month in months)
     assert sorted(line[:23] for line in january.splitlines()[2:]) == [
         "| 2024-01-05 | a | 1 |",
@@ -355,7 +356,7 @@ def test_the_line_of_a_function_that_raised_says_that_nothing_was_committed(benc
 def test_a_plain_asset_says_it_too(bench: Bench) -> None:
     @dg.asset(partitions_def=DAYS, metadata={"partition_expr": "day"})
     def orders() -> pd.DataFrame:
-        return pd.DataFrame({"n": [1]})
+        return pd.DataFrame({"day": [FIRST], "n": [1]})
 
     assert lines(bench, bench.run([orders], partition=FIRST)) == [
         "orders [2024-01-01]: committed version 0, 1 row, … s"

@@ -26,7 +26,7 @@ def commit_metadata(
     preview_rows: int,
     appends: bool = False,
 ) -> dict[str, Any]:
-    """Return the metadata that a materialization has for every partition of a run.
+    """Return the metadata of a materialization; of a run of many partitions, what they have in common.
 
     Args:
         table: the table.
@@ -55,7 +55,9 @@ def commit_metadata(
     if inputs:
         metadata[names.INPUT_VERSIONS] = dict(inputs)
     if len(scope.keys) > 1:
-        return metadata | {names.RUN_PARTITIONS: len(scope.keys)} | _of_run(commit)
+        return metadata  # the rest is in `partition_metadata`
+    for key in scope.keys:
+        metadata |= _counts(snapshot, key)
     if appends:
         metadata[names.ROWS] = commit.rows
     metadata |= {
@@ -68,13 +70,13 @@ def commit_metadata(
     if scope.is_whole_table:
         return metadata | {names.FINGERPRINT: commit.fingerprint}
     [key] = scope.keys
-    return metadata | _counts(snapshot, key) | _fingerprint(snapshot, commit, key)
+    return metadata | _fingerprint(snapshot, commit, key)
 
 
 def partition_metadata(
     table: Table, snapshot: Snapshot, commit: Commit, *, preview_rows: int = 0, appends: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """Return what the materialization of each partition has beside that of the run, by key.
+    """Return what the materialization of each partition of a run has beside `commit_metadata`, by key.
 
     Args:
         table: the table.
@@ -93,14 +95,18 @@ def partition_metadata(
             names.FILES: len(files),
             names.SIZE_MB: _megabytes(sum(file.size for file in files)),
             **({names.PREVIEW: previews[key]} if key in previews else {}),
+            **run_metadata(snapshot, commit),
             **_fingerprint(snapshot, commit, key),
         }
     return metadata
 
 
-def _of_run(commit: Commit) -> dict[str, Any]:
-    """Return what was committed for all partitions of a run together."""
+def run_metadata(snapshot: Snapshot, commit: Commit) -> dict[str, Any]:
+    """Return what was committed for all partitions of a run together; nothing for a run of one."""
+    if len(snapshot.scope.keys) <= 1:
+        return {}
     return {
+        names.RUN_PARTITIONS: len(snapshot.scope.keys),
         names.RUN_ROWS: commit.rows,
         names.RUN_FILES: commit.files,
         names.RUN_SIZE_MB: _megabytes(commit.bytes),
