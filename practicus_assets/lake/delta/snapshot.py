@@ -29,7 +29,7 @@ from practicus_assets.lake.rows.casts import exact_cast
 from practicus_assets.lake.rows.frames import RowSource, read_as
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.parameters import named_parameters
-from practicus_assets.wording import names_of
+from practicus_assets.wording import names_of, readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -311,7 +311,7 @@ def _opened(table: Table, version: int | datetime | None) -> TableVersion:
 def _at(table: Table, moment: datetime) -> TableVersion:
     """Open the newest version that was committed at or before a moment."""
     if moment.tzinfo is None:
-        raise DeclarationError(f"version={moment!r} has no time zone.", "Give it one, such as UTC.")
+        raise DeclarationError(f"version={readable(moment)} has no time zone.", "Give it one, such as UTC.")
     newest = table.open()
     limit_ms = moment.timestamp() * 1000
     oldest_seen = newest.version + 1

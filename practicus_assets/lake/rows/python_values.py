@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from practicus_assets.errors import SchemaMismatch
+from practicus_assets.wording import readable
 
 _LISTED = (list, tuple, range, np.ndarray, pa.Array, pa.ChunkedArray)
 NO_COLUMNS = pa.schema([])
@@ -74,15 +75,15 @@ def refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:  # noqa: C9
         if value is None or type(value).__name__ == "NaTType":  # pandas', which need not be loaded
             continue
         if is_date and isinstance(value, dt.datetime):
-            raise ValueError(f"{value!r} is among dates")
+            raise ValueError(f"{readable(value)} is among dates")
         if is_timestamp and isinstance(value, dt.datetime) and (value.tzinfo is None) != (type_.tz is None):
-            raise ValueError(f"{value!r} is among times of type {type_}")
+            raise ValueError(f"{readable(value)} is among times of type {type_}")
         if is_timestamp and getattr(value, "nanosecond", 0):
             raise ValueError(f"{value!r} is finer than microseconds")
         if pa.types.is_binary(type_) and isinstance(value, str):
-            raise ValueError(f"{value!r} is among bytes")
+            raise ValueError(f"{readable(value)} is among bytes")
         if pa.types.is_floating(type_) and isinstance(value, bool | np.bool_):
-            raise ValueError(f"{value!r} is among numbers")
+            raise ValueError(f"{readable(value)} is among numbers")
         if isinstance(value, Mapping) and pa.types.is_struct(type_):
             for item in type_:
                 refuse_mixed([value.get(item.name)], item.type)
