@@ -11,7 +11,12 @@ from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.io_manager import lake_of, warn_of_properties
 from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
 from practicus_assets.assets.report import outcome
-from practicus_assets.assets.report.checks import audit_snapshot, check_results, partition_evaluations
+from practicus_assets.assets.report.checks import (
+    audit_snapshot,
+    check_results,
+    partition_evaluations,
+    whole_evaluation,
+)
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.runs import added_metadata, partition_keys, provenance_of, step_of
@@ -207,7 +212,7 @@ class Step:
 
     def _evaluate(
         self, context: dg.AssetCheckExecutionContext
-    ) -> Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]:
+    ) -> Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation | dg.Output[None]]:
         authored = {spec.key for spec in self._author_specs}
         selected = context.selected_asset_check_keys - authored
         [key] = {check.asset_key for check in context.selected_asset_check_keys}
@@ -221,10 +226,10 @@ class Step:
         if left_out:
             context.log.warning("%s: its function alone runs the checks %s", key.to_user_string(), left_out)
         table = lake_of(context, self._io_manager_key).table(key)
-        keys = partition_keys(self._partitions_def, context.run.tags, context.instance)
+        keys_of_run = partition_keys(self._partitions_def, context.run.tags, context.instance)
         with naming(table.name):
-            if keys or self._partitions_def is None:
-                scope = every = self._settings.scope(self._partitions_def, keys)
+            if keys_of_run or self._partitions_def is None:
+                scope = every = self._settings.scope(self._partitions_def, keys_of_run)
                 results = audit_snapshot(self._contract, Snapshot.of(table, scope=scope))
             else:
                 keys = list(
@@ -235,7 +240,18 @@ class Step:
         if len(every.keys) > 1:
             evaluated = scope.keys  # of the whole table only the partitions that failed
             yield from partition_evaluations(results, key, evaluated, selected, context.instance)
-        yield from check_results(results, key, scope, selected)
+        of_run = check_results(results, key, scope, selected)
+        if keys_of_run or self._partitions_def is None:
+            yield from of_run
+            return
+        for (
+            output_name,
+            spec,
+        ) in context.op_execution_context.assets_def.node_check_specs_by_output_name.items():
+            for result in of_run:
+                if spec.key == dg.AssetCheckKey(key, str(result.check_name)):
+                    yield dg.Output(None, output_name)
+                    yield whole_evaluation(result)
 
 
 def _by_partition(

@@ -85,6 +85,13 @@ def test_checks_run_alone_on_the_table_as_it_is_and_write_nothing(bench: Bench) 
     assert checks(result)["n_minimum"].metadata["bad_rows"].value == 1
 
 
+def test_checks_alone_of_all_partitions_run_on_what_was_materialized(bench: Bench) -> None:
+    bench.run([daily(), upstream], partition="2024-01-01")
+    results = checks(bench.run([daily(), upstream], select=ALONE))
+    assert {result.partition for result in results.values()} == {None}
+    assert all(result.passed for result in results.values())
+
+
 def test_checks_alone_need_no_inputs(bench: Bench) -> None:
     bench.write("orders", rows(("2024-01-01", 1)), partition_by=["day"])
     assert not bench.exists("upstream")

@@ -83,6 +83,24 @@ def check_results(
     return results
 
 
+def whole_evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    """Return a result as the evaluation of all partitions, of a run that has none.
+
+    Dagster itself looks for the run's partition where it makes an evaluation of a result.
+    """
+    assert result.asset_key is not None
+    assert result.check_name is not None
+    return dg.AssetCheckEvaluation(
+        asset_key=result.asset_key,
+        check_name=result.check_name,
+        passed=result.passed,
+        metadata=result.metadata,
+        severity=result.severity,
+        description=result.description,
+        blocking=result.severity is dg.AssetCheckSeverity.ERROR,
+    )
+
+
 def partition_evaluations(
     audits: Sequence[AuditResult],
     key: dg.AssetKey,
