@@ -20,6 +20,11 @@ from practicus_assets.lake.upkeep.contents import Contents
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 
 _RESTORE = "Materialize its partition again, roll it back, or restore the file from a backup."
+# a run with equal rows goes by the log, and leaves a file that can be opened as it is
+_REPLACE = (
+    "Restore the file from a backup; or delete it, and materialize its partition again or roll it back."
+)
+_REWRITE = "Delete its files, and materialize it again or roll it back."
 
 
 @dataclass(frozen=True)
@@ -156,13 +161,13 @@ class _Files:
             ]
         if info.size != file.size:
             text = f"it has {info.size:,} bytes, and the log says {file.size:,}."
-            return [TableProblem("damaged file", file.path, text, _RESTORE)]
+            return [TableProblem("damaged file", file.path, text, _REPLACE)]
         try:
             actual = self._read(file) if self._rows else self._footer(file)
         except PracticusAssetsError as error:
-            return [TableProblem("damaged file", file.path, f"it cannot be read: {error}", _RESTORE)]
+            return [TableProblem("damaged file", file.path, f"it cannot be read: {error}", _REPLACE)]
         problems = [("rows", actual.wrong_rows(file)), ("statistics", actual.wrong_statistics(file))]
-        return [TableProblem(kind, file.path, text, _RESTORE) for kind, text in problems if text]
+        return [TableProblem(kind, file.path, text, _REPLACE) for kind, text in problems if text]
 
     def content(self) -> list[TableProblem]:
         """Return the partitions whose rows are not those that were committed; needs all rows."""
@@ -180,7 +185,7 @@ class _Files:
                 continue
             text = f"its rows have the fingerprint {now}, and version {origin.version} committed "
             text += f"{committed}."
-            problems.append(TableProblem("content", key, text, "Materialize it again, or roll it back."))
+            problems.append(TableProblem("content", key, text, _REWRITE))
         return problems
 
     def _is_as_of(self, version: int, key: str, committed: str) -> bool:
