@@ -466,7 +466,7 @@ def test_a_literal_secret_in_the_storage_options_is_nowhere_to_be_found(tmp_path
         assert (done.returncode == 0) is succeeds, done.stderr
         outputs.append(done.stdout + done.stderr)
     assert "nonsense" in outputs[1]
-    assert "127.0.0.1:9" in outputs[1]
+    assert "127.0.0.1:9" in outputs[1], outputs[1]
     with webserver(tmp_path, environment) as url:
         for place, query in QUERIES.items():
             found = answer(url, query.replace("LOCATION", "definitions.py"))
