@@ -1,5 +1,6 @@
 """Servers that several suites use, one per process of a session, and markers that follow from use."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,12 @@ _BY_FILE = {
 # Servers that tests start would inherit both, and could not be asked to end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pipe() -> None:
+    """Let commands under test write as into a pipe: processes of pytest-xdist have the terminal's width."""
+    os.environ.pop("COLUMNS", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -188,22 +188,6 @@ def test_the_asset_that_a_graph_ends_in_is_a_table(bench: Bench) -> None:
     assert bench.rows("orders") == [(7,)]
 
 
-def test_an_op_that_makes_no_asset_is_refused_in_words(bench: Bench) -> None:
-    @dg.op
-    def first() -> int:
-        return 7
-
-    @dg.job(resource_defs={"io_manager": DeltaIOManager(root_uri=bench.root)})
-    def numbers() -> None:
-        first()
-
-    result = numbers.execute_in_process(instance=bench.instance, raise_on_error=False)
-    assert not result.success
-    assert "output 'result' is no asset, so it has no table. Give it another io_manager_key." in errors(
-        result
-    )
-
-
 def test_a_plain_asset_whose_function_returns_nothing_is_no_table(bench: Bench) -> None:
     @dg.asset
     def orders() -> None: ...

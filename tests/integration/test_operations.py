@@ -300,7 +300,7 @@ def test_a_commit_that_was_never_reported_is_found_and_repaired(shop: Shop) -> N
         ("changed", FIRST, True),
         ("unreported", SECOND, True),
     ]
-    assert "the lake has 1 rows, and Dagster has no materialization." in found[1].text
+    assert "the lake has 1 row, and Dagster has no materialization." in found[1].text
     assert shop.status("copy", FIRST) == StaleStatus.FRESH
     shop.bench.write("copy", pd.DataFrame({"day": ["1999-01-01"], "n": [1]}), mode="append")
     failed = shop.job("table_verify", "verify", fails=True, tables=["orders"])

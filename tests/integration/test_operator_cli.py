@@ -128,7 +128,7 @@ def test_verify_names_a_damaged_file_and_says_what_to_do(run: Run, folder: Path)
     path.write_bytes(b"")
     found = run("verify", "shop/orders", "--repair", code=3).stdout
     [line] = [line for line in found.splitlines() if path.name in line]
-    assert line.endswith("or restore the file from a backup.")
+    assert line.endswith("or delete it, and materialize its partition again or roll it back.")
 
 
 def test_verify_says_that_dagster_was_not_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -251,7 +251,7 @@ TOLERATION = {"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSc
         (
             Worker(gpu=1, gpu_resource="amd.com/gpu", tolerations=[TOLERATION]),
             "failed",
-            "amd.com/gpu, which none",
+            "amd.com/gpu, which no node offers of the 2",
         ),
         (Worker(node_selector={"disk": "ssd"}), "failed", "of 2 nodes, none has the labels"),
         (Worker(node_selector={"zone": "a"}, cpu=1), "ok", "fits"),

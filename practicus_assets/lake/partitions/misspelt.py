@@ -22,7 +22,7 @@ class Misspelt:
 
     def __init__(self, filled: Mapping[str, pa.Scalar], names: Sequence[str]) -> None:
         self._filled = filled
-        self._pairs = {(c, name) for c in filled for name in names if did_you_mean(c, [name])}
+        self._pairs = {(c, name) for c in filled for name in names if _is_near(c, name)}
         self._rows = 0
 
     def observe(self, rows: pa.RecordBatch) -> None:
@@ -42,6 +42,12 @@ class Misspelt:
                 f"{readable(self._filled[column].as_py())}, which is the partition.",
                 f"Did you mean partition_by={name!r}? If both are meant, return {column!r} as well.",
             )
+
+
+def _is_near(column: str, name: str) -> bool:
+    """Return whether one is a misspelling of the other; `run_day` is none of `day`, but says more."""
+    words = [set(text.lower().replace("-", "_").split("_")) for text in (column, name)]
+    return bool(did_you_mean(column, [name])) and not (words[0] < words[1] or words[1] < words[0])
 
 
 def _holds(values: pa.Array, wanted: object) -> bool:
