@@ -160,12 +160,14 @@ def _with_rows_together(items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
         if isinstance(item, Mapping):
             rows.append(item)
-            if len(rows) < BATCH_ROWS:
-                continue
+            if len(rows) == BATCH_ROWS:
+                yield rows
+                rows = []
+            continue
         if rows:
             yield rows
             rows = []
-        if not isinstance(item, Mapping | list) or item:  # a list of no rows says nothing of the columns
+        if not isinstance(item, list) or item:  # a list of no rows says nothing of the columns
             yield item
     if rows:
         yield rows

@@ -23,7 +23,7 @@ from practicus_assets import Column, Contract
 from practicus_assets.errors import DataRefused, DeclarationError, SchemaMismatch
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.rows.frames import read_as, record_batches
+from practicus_assets.lake.rows.frames import BATCH_ROWS, read_as, record_batches
 from practicus_assets.lake.transactions.transaction import Transaction
 
 DATA = pa.table({"n": pa.array([1, 2, None], pa.int64()), "t": pa.array(["x", None, "ü"], pa.string())})
@@ -292,6 +292,13 @@ def test_a_key_that_a_dict_lacks_is_null() -> None:
         {"a": None, "b": "x"},
         {"a": 2, "b": None},
     ]
+
+
+@pytest.mark.parametrize("count", [BATCH_ROWS - 1, BATCH_ROWS, BATCH_ROWS + 1, 2 * BATCH_ROWS + 1])
+def test_each_dict_of_a_generator_is_one_row_however_many_there_are(count: int) -> None:
+    rows = record_batches({"n": n, "t": [n]} for n in range(count)).read_all()
+    assert rows["n"].to_pylist() == list(range(count))
+    assert rows.schema.field("t").type == pa.list_(pa.int64())
 
 
 def test_dicts_have_the_columns_and_types_of_the_contract(table: Table) -> None:
