@@ -1,13 +1,16 @@
 """Partitions: the keys that a test names, as those of a run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from practicus_assets.errors import DeclarationError
 
-Partition = str | Sequence[str] | dg.PartitionKeyRange
+Cell = Mapping[str, str]
+"""The key of each dimension, by the dimension's name."""
+
+Partition = str | Cell | Sequence[str | Cell] | dg.PartitionKeyRange
 
 
 def keys_of(
@@ -17,6 +20,8 @@ def keys_of(
     instance: dg.DagsterInstance,
 ) -> list[str]:
     """Return the keys of a run's partitions, in their order; none for an asset without partitions.
+
+    Those of several dimensions are `dg.MultiPartitionKey`s, as in a run.
 
     Args:
         name: the asset's name, for errors.
@@ -32,7 +37,7 @@ def keys_of(
         if partition is not None:
             raise DeclarationError(f"{name} has no partitions, and partition={partition!r}.", "Leave it out.")
         return []
-    if partition is None or partition in ("", [], ()):
+    if partition is None or partition in ("", [], (), {}):
         raise DeclarationError(
             f"{name} has partitions, and partition is {partition!r}.",
             'Name the one to run, e.g. partition="2026-01-01".',
@@ -40,16 +45,17 @@ def keys_of(
     if isinstance(partition, dg.PartitionKeyRange):
         named, together = [partition.start, partition.end], _between
     else:
-        named, together = _named(name, partition), _in_one_run
+        named, together = _named(name, partitions_def, partition), _in_one_run
     if isinstance(partitions_def, dg.DynamicPartitionsDefinition) and partitions_def.name is not None:
         instance.add_dynamic_partitions(partitions_def.name, named)
     with dg.partition_loading_context(dynamic_partitions_store=instance):
         for key in named:
             if not _exists(partitions_def, key):
                 raise DeclarationError(f"{name} has no partition {key!r}.", _advice(partitions_def))
-        if len(named) == 1:
-            return named
-        return together(name, partitions_def, named)
+        keys = named if len(named) == 1 else together(name, partitions_def, named)
+    if isinstance(partitions_def, dg.MultiPartitionsDefinition):
+        return [partitions_def.get_partition_key_from_str(key) for key in keys]
+    return keys
 
 
 def _between(name: str, partitions_def: dg.PartitionsDefinition[Any], named: list[str]) -> list[str]:
@@ -67,16 +73,42 @@ def _between(name: str, partitions_def: dg.PartitionsDefinition[Any], named: lis
     return keys
 
 
-def _named(name: str, partition: Any) -> list[str]:
+def _named(name: str, partitions_def: dg.PartitionsDefinition[Any], partition: Any) -> list[str]:
     """Return the keys that a test names, each once."""
-    keys = [partition] if isinstance(partition, str) or not isinstance(partition, Iterable) else partition
-    named = list(dict.fromkeys(keys))
-    odd = [key for key in named if not isinstance(key, str)]
+    alone = isinstance(partition, str | Mapping) or not isinstance(partition, Iterable)
+    keys = [
+        _of_cell(name, partitions_def, key) if isinstance(key, Mapping) else key
+        for key in ([partition] if alone else partition)
+    ]
+    odd = [key for key in keys if not isinstance(key, str)]
     if odd:
         raise DeclarationError(
             f"{name} has no partition {odd[0]!r}: keys are texts.", f"Write partition={str(odd[0])!r}."
         )
-    return named
+    return list(dict.fromkeys(keys))
+
+
+def _of_cell(name: str, partitions_def: dg.PartitionsDefinition[Any], cell: Cell) -> str:
+    """Return the key of the cell that has these keys of dimensions.
+
+    Raises:
+        DeclarationError: if the partitions have other dimensions, or none.
+
+    """
+    if not isinstance(partitions_def, dg.MultiPartitionsDefinition):
+        raise DeclarationError(
+            f"{name} has partitions of one dimension, and partition has {dict(cell)!r}.",
+            'Name the key alone, e.g. partition="2026-01-01".',
+        )
+    dimensions = [dimension.name for dimension in partitions_def.partitions_defs]
+    if set(cell) != set(dimensions) or not all(isinstance(key, str) for key in cell.values()):
+        example = ", ".join(f'"{dimension}": "…"' for dimension in dimensions)
+        raise DeclarationError(
+            f"{name} has no partition {dict(cell)!r}: its dimensions are {', '.join(dimensions)}, and keys "
+            "are texts.",
+            f"Write partition={{{example}}}.",
+        )
+    return dg.MultiPartitionKey(cell)
 
 
 def _in_one_run(name: str, partitions_def: dg.PartitionsDefinition[Any], named: list[str]) -> list[str]:

@@ -45,7 +45,8 @@ def run_table(
     Args:
         table: a table asset, or a plain asset that returns one table.
         inputs: the value of each input, by its parameter's name.
-        partition: the run's partition: its key, several keys, or a `dg.PartitionKeyRange`.
+        partition: the run's partition: its key, several keys, or a `dg.PartitionKeyRange`. A key of several
+            dimensions is `"2026-01-01|a"` or `{"day": "2026-01-01", "shop": "a"}`.
         config: the function's configuration, a `dg.Config` or a mapping.
         resources: the function's resources, by name.
         existing: the rows that the table has before the run, as a function would return them. By default

@@ -295,17 +295,21 @@ def test_a_plain_asset_is_run_as_its_metadata_say() -> None:
     assert run_table(visits, {"days": rows}, partition="other").rows["shop"].to_pylist() == ["other"] * 2
 
 
-def test_a_cell_of_two_dimensions_is_a_partition() -> None:
-    grid = dg.MultiPartitionsDefinition({"date": DAYS, "shop": dg.StaticPartitionsDefinition(["a", "b"])})
+GRID = dg.MultiPartitionsDefinition({"date": DAYS, "shop": dg.StaticPartitionsDefinition(["a", "b"])})
+CELL = {"shop": "b", "date": "2026-01-01"}
 
-    @table_asset(partitions_def=grid, partition_by={"date": "day", "shop": "shop"})
-    def sales() -> pa.Table:
-        return pa.table({"n": [1]})
 
-    row = {"n": 1, "day": FIRST, "shop": "b"}
-    assert run_table(sales, partition="2026-01-01|b").rows.to_pylist() == [row]
-    key = dg.MultiPartitionKey({"date": "2026-01-01", "shop": "b"})
-    assert run_table(sales, partition=key).rows.to_pylist() == [row]
+@table_asset(partitions_def=GRID, partition_by={"date": "day", "shop": "shop"})
+def sales(context: dg.AssetExecutionContext) -> pa.Table:
+    key = context.partition_key
+    assert isinstance(key, dg.MultiPartitionKey)
+    return pa.table({"n": [1], "of": [key.keys_by_dimension["shop"]]})
+
+
+@pytest.mark.parametrize("partition", ["2026-01-01|b", CELL, [CELL], dg.MultiPartitionKey(CELL)])
+def test_a_cell_of_two_dimensions_is_a_partition_with_the_key_of_a_run(partition: Any) -> None:
+    rows = run_table(sales, partition=partition).rows.to_pylist()
+    assert rows == [{"n": 1, "of": "b", "day": FIRST, "shop": "b"}]
 
 
 @table_asset
@@ -339,6 +343,14 @@ def plain(raw_orders: pd.DataFrame) -> pd.DataFrame:
             {"table": orders, "partition": dg.PartitionKeyRange("2026-01-02", "2026-01-01")},
             r"no partitions from 2026-01-02 to 2026-01-01\. Name the earlier one first",
         ),
+        ({"table": sales, "partition": {}}, "has partitions, and partition is {}"),
+        (
+            {"table": sales, "partition": {"day": "2026-01-01", "shop": "a"}},
+            r'its dimensions are date, shop, and keys are texts. Write partition={"date": "…", "shop": "…"}',
+        ),
+        ({"table": sales, "partition": {"date": FIRST, "shop": "a"}}, "and keys are texts"),
+        ({"table": sales, "partition": {**CELL, "shop": "z"}}, r"sales has no partition '2026-01-01\|z'"),
+        ({"table": orders, "partition": {"day": "2026-01-01"}}, "orders has partitions of one dimension"),
         ({"table": plain, "inputs": RAW}, "inputs is a value of type DataFrame. Name what is in it"),
         ({"table": plain, "resources": ["x"]}, "resources is a value of type list"),
         ({"table": plain, "config": "x"}, "config is a value of type str"),
