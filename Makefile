@@ -11,7 +11,7 @@ demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show
 	@$(BIN)/python -W ignore -m pipelines.demo
 
 help:  ## list these targets
-	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 ui: .venv/demo.ready  ## open Dagster on the demo's lake, at http://localhost:3000
 	@mkdir -p .demo/dagster
