@@ -128,9 +128,7 @@ class TableSettings:
         if partitions_def is None:
             return Scope()
         columns = self.columns_of(partitions_def)
-        # Dagster gives sets of keys in any order, and equal runs must have equal scopes
-        by_time = isinstance(partitions_def, dg.TimeWindowPartitionsDefinition)
-        ordered = list(keys) if by_time else sorted(keys)
+        ordered = _in_order(partitions_def, keys)
         parts: list[tuple[Key | Window, ...]]
         if isinstance(partitions_def, dg.MultiPartitionsDefinition):
             conditions = {
@@ -166,6 +164,16 @@ class TableSettings:
                 'or metadata={"partition_expr": "day"} on a plain asset.',
             )
         return {"": self.columns[0]}
+
+
+def _in_order(partitions_def: dg.PartitionsDefinition[Any], keys: Sequence[str]) -> list[str]:
+    """Return keys in one order: Dagster gives sets of them in any, and equal runs must have equal scopes."""
+    if isinstance(partitions_def, dg.TimeWindowPartitionsDefinition):
+        return list(keys)
+    places: dict[str, int] = {}
+    if isinstance(partitions_def, dg.StaticPartitionsDefinition) and len(keys) > 1:
+        places = {key: place for place, key in enumerate(partitions_def.get_partition_keys())}
+    return sorted(keys, key=lambda key: (places.get(key, len(places)), key))
 
 
 def _condition(partitions_def: dg.PartitionsDefinition[Any], key: str) -> Key | Window:

@@ -1,6 +1,7 @@
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from dagster._core.definitions.metadata.metadata_set import TableMetadataSet, Ur
 from dagster._core.loader import LoadingContextForTest
 
 from practicus_assets import Column, Contract, DeclarationError, DeltaIOManager, table_asset
+from practicus_assets.assets.report import outcome
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.transaction import Transaction
 from tests.integration.bench import Bench
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
@@ -334,14 +339,55 @@ def test_a_run_says_in_one_line_what_became_of_a_table(bench: Bench) -> None:
     ]
 
 
-def test_the_line_of_a_table_names_the_rules_that_warned(bench: Bench) -> None:
-    @table_asset(contract=Contract({"n": Column("int64", minimum=2, severity="WARN")}))
+@pytest.mark.parametrize(
+    ("names", "warned"),
+    [
+        ("n", "1 check warned: n_minimum"),
+        ("nab", "3 checks warned: n_minimum, a_minimum and b_minimum"),
+        ("nabcdef", "7 checks warned: n_minimum, a_minimum, b_minimum, c_minimum, d_minimum and 2 more"),
+    ],
+)
+def test_the_line_of_a_table_names_the_rules_that_warned(bench: Bench, names: str, warned: str) -> None:
+    small = Column("int64", minimum=2, severity="WARN")
+
+    @table_asset(contract=Contract(dict.fromkeys(names, small)))
     def orders() -> pd.DataFrame:
-        return pd.DataFrame({"n": [1]})
+        return pd.DataFrame({name: [1] for name in names})
 
     assert lines(bench, bench.run([orders])) == [
-        "orders: committed version 0, 1 row, 1 check warned: n_minimum, 1 check passed, … s"
+        f"orders: committed version 0, 1 row, {warned}, 1 check passed, … s"
     ]
+
+
+def test_the_line_of_a_table_has_its_partitions_as_they_are_declared(bench: Bench) -> None:
+    @table_asset(
+        partitions_def=dg.StaticPartitionsDefinition(["1", "2", "10"]),
+        partition_by="part",
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        return pd.DataFrame({"part": context.partition_keys, "n": 1})
+
+    assert lines(bench, bench.run([orders], between=("1", "10"))) == [
+        "orders [1, 2, 10]: committed version 0, 3 rows, 1 check passed, … s"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0.001 s"),
+        (0.034, "0.034 s"),
+        (0.03, "0.03 s"),
+        (0.0996, "0.1 s"),
+        (0.26, "0.3 s"),
+        (75, "75.0 s"),
+    ],
+)
+def test_a_short_time_is_said_with_two_significant_figures(tmp_path: Path, seconds: float, text: str) -> None:
+    commit = Transaction(Table("orders", str(tmp_path / "orders"))).write(pa.table({"n": [1]}))
+    line = outcome.committed("orders", Scope(), replace(commit, seconds=seconds))
+    assert line == f"orders: committed version 0, 1 row, {text}"
 
 
 def test_the_line_of_a_function_that_raised_says_that_nothing_was_committed(bench: Bench) -> None:

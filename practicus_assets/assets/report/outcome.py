@@ -7,9 +7,10 @@ from practicus_assets.errors import AuditFailed
 from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.partitions.scope import Scope, Window
 from practicus_assets.lake.transactions.commit import Commit
-from practicus_assets.wording import names_of, number_of
+from practicus_assets.wording import enumerated, names_of, number_of
 
 _NAMED_RULES = 5
+_SHORT, _SHORTEST = 0.1, 0.001  # seconds
 
 
 def committed(table: str, scope: Scope, commit: Commit) -> str:
@@ -30,7 +31,7 @@ def committed(table: str, scope: Scope, commit: Commit) -> str:
     elif not commit.changed:
         what = f"nothing changed, version {commit.version} has the same {rows}"
     filled = [f"{names_of('column', commit.filled)} filled in, which the output lacks"] * bool(commit.filled)
-    parts = [what, *filled, *_checks(commit.audits), f"{commit.seconds:.1f} s"]
+    parts = [what, *filled, *_checks(commit.audits), _duration(commit.seconds)]
     return f"{_place(table, scope)}: {', '.join(parts)}"
 
 
@@ -58,7 +59,12 @@ def _checks(audits: Sequence[AuditResult]) -> list[str]:
 
 def _listed(rules: list[str]) -> str:
     more = len(rules) - _NAMED_RULES
-    return " ".join(rules[:_NAMED_RULES]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(rules[:_NAMED_RULES]) + f" and {more} more" if more > 0 else enumerated(rules)
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration as `2.4 s`; below a tenth of a second with two significant figures, as `0.035 s`."""
+    return f"{seconds:.1f} s" if seconds >= _SHORT else f"{max(seconds, _SHORTEST):.2g} s"
 
 
 def _place(table: str, scope: Scope) -> str:
