@@ -515,6 +515,35 @@ def test_a_filled_in_column_beside_the_one_that_was_meant_is_refused(bench: Benc
 
 
 @pytest.mark.parametrize(
+    "value",
+    [pd.Timestamp("2026-01-01 05:00"), dt.datetime(2026, 1, 1, 4, tzinfo=dt.UTC), "2026-01-01T05:00"],
+    ids=["wall time", "moment", "text"],
+)
+def test_a_filled_in_hour_beside_the_column_of_hours_that_was_meant_is_refused(
+    bench: Bench, value: Any
+) -> None:
+    hours = dg.HourlyPartitionsDefinition("2026-01-01-00:00", timezone="Europe/Berlin")
+
+    @table_asset(partitions_def=hours, partition_by="huor")
+    def orders() -> list[dict[str, Any]]:
+        return [{"hour": value, "n": 1}, {"hour": value, "n": 2}]
+
+    message = errors(bench.run([orders], partition="2026-01-01-05:00", fails=True))
+    assert "the output has no partition column 'huor', and each row of its column 'hour' has" in message
+    assert "which is the partition. Did you mean partition_by='hour'?" in message
+    assert not bench.exists("orders")
+
+
+def test_another_time_than_the_hour_of_the_partition_is_no_misspelt_column(bench: Bench) -> None:
+    @table_asset(partitions_def=dg.HourlyPartitionsDefinition("2026-01-01-00:00"), partition_by="huor")
+    def orders() -> list[dict[str, Any]]:
+        return [{"hour": pd.Timestamp("2026-01-01 06:00"), "n": 1}]
+
+    bench.run([orders], partition="2026-01-01-05:00")
+    assert bench.metadata("orders")["delta/filled_columns"] == ["huor"]
+
+
+@pytest.mark.parametrize(
     "columns",
     [{"dax": ["2026-01-05", "2026-01-06"]}, {"shop": ["2026-01-06"] * 2}, {"dax": [None, "2026-01-06"]}],
     ids=["other days", "another name", "a null"],

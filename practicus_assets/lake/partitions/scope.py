@@ -121,6 +121,12 @@ class Scope:
             for i, column in enumerate(self.columns)
         }
 
+    def starts(self) -> dict[str, dt.datetime]:
+        """Return the beginning of the first partition's window, for each column that has windows."""
+        first = self.parts[0] if self.parts else ()
+        pairs = zip(self.columns, first, strict=True)
+        return {column: condition.start for column, condition in pairs if isinstance(condition, Window)}
+
     def on(self, schema: pa.Schema) -> Bounds:
         """Return the scope's conditions on columns of these types.
 

@@ -62,7 +62,9 @@ class IncomingRows:
         """Yield the rows with the table's columns and types, in batches that are not too large."""
         constants = self.bounds.constants()
         misspelt = Misspelt(
-            {c: constants[c] for c in self.filled if c in constants}, self._reader.schema.names
+            {c: constants[c] for c in self.filled if c in constants},
+            self._reader.schema.names,
+            self._attempt.scope.starts(),
         )
         first_row = 0
         for batch in self._reader:
