@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pandas.arrays import ArrowExtensionArray
 
 from practicus_assets.errors import SchemaMismatch
-from practicus_assets.lake.rows.python_values import refuse_mixed
+from practicus_assets.lake.rows.python_values import misfit, refuse_mixed
 from practicus_assets.wording import enumerated, names_of
 
 _NULLABLE = {
@@ -105,10 +105,9 @@ def _to_arrow(name: str, column: "pd.Series[Any]") -> pa.Array | pa.ChunkedArray
         if column.dtype == object:
             refuse_mixed(column, array.type)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        cause, advice = misfit(column.dropna(), error)
         raise SchemaMismatch(
-            f"column {name!r} of dtype {column.dtype} is no Arrow column.",
-            "Give all its values one type.",
-            f"{error}.",
+            f"column {name!r} of dtype {column.dtype} is no Arrow column: {cause}.", advice
         ) from error
     return array
 

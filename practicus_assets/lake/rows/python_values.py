@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from practicus_assets.errors import SchemaMismatch
-from practicus_assets.wording import readable
+from practicus_assets.wording import enumerated, readable
 
 _LISTED = (list, tuple, range, np.ndarray, pa.Array, pa.ChunkedArray)
 NO_COLUMNS = pa.schema([])
@@ -72,7 +72,7 @@ def refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:  # noqa: C9
     ):
         return
     for value in values:
-        if value is None or type(value).__name__ == "NaTType":  # pandas', which need not be loaded
+        if value is None or _is_pandas_null(type(value)):
             continue
         if is_date and isinstance(value, dt.datetime):
             raise ValueError(f"{readable(value)} is among dates")
@@ -89,6 +89,67 @@ def refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:  # noqa: C9
                 refuse_mixed([value.get(item.name)], item.type)
         elif pa.types.is_list(type_) and getattr(value, "dtype", None) in (None, np.dtype(object)):
             refuse_mixed(value, type_.value_type)
+
+
+def misfit(values: Iterable[Any], error: Exception) -> tuple[str, str]:
+    """Return why values are no column, and what to do: in our words where the cause is known.
+
+    Args:
+        values: the values.
+        error: what pyarrow raised, or `refuse_mixed`.
+
+    """
+    advice = "Give all its values one type."
+    if type(error) is ValueError:  # those of pyarrow are of classes of their own
+        return str(error), advice
+    mixture = _mixture(values)
+    names = enumerated([kind.__name__ for kind in mixture])
+    if len(mixture) > 1:
+        if set(mixture) == {int, float}:
+            advice = "An integer beyond 2**53 is no exact float: give Decimals, or floats alone."
+        elif float in mixture and any(value != value for value in values if type(value) is float):  # noqa: PLR0124 NaN
+            advice += " A null is None, and NaN is a number."
+        return f"they are of the types {names}", advice
+    if isinstance(error, OverflowError) and mixture == [int]:
+        return "an integer needs more than 64 bits", "Give Decimals, of 38 digits at most, or text."
+    if "did not recognize Python value type" in str(error):
+        return f"they are of the type {names}", "Convert them to text, numbers, dates, lists or dicts."
+    return f"pyarrow says: {str(error).splitlines()[0]}", "Correct the values, or convert them."
+
+
+def _mixture(values: Iterable[Any]) -> list[type]:
+    """Return the types of values; those inside of lists or dicts if all are lists, or all are dicts."""
+    values = [value for value in values if value is not None]
+    kinds = list(dict.fromkeys(map(type, values)))
+    if kinds and all(issubclass(kind, list | tuple | np.ndarray) for kind in kinds):
+        return _mixture([item for value in values for item in value])
+    if kinds and all(issubclass(kind, Mapping) for kind in kinds):
+        names = dict.fromkeys(name for value in values for name in value)
+        inside = [_mixture([value.get(name) for value in values]) for name in names]
+        return max(inside, key=len, default=kinds)
+    return kinds
+
+
+def _without_pandas_nulls(values: Iterable[Any]) -> Any:
+    """Return values with None where they, or lists and dicts among them, have a NaT or NA of pandas."""
+    kinds = set(map(type, values))
+    if any(issubclass(kind, list | tuple | dict) or _is_pandas_null(kind) for kind in kinds):
+        return [_without_pandas_null(value) for value in values]
+    return values
+
+
+def _without_pandas_null(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict(zip(value, _without_pandas_nulls(value.values()), strict=True))
+    if isinstance(value, list | tuple):
+        items = _without_pandas_nulls(value)
+        return tuple(items) if isinstance(value, tuple) else items
+    return None if _is_pandas_null(type(value)) else value
+
+
+def _is_pandas_null(kind: type) -> bool:
+    """Return whether a type is that of pandas' `NaT` or `NA`, by its name: pandas need not be loaded."""
+    return kind.__name__ in {"NaTType", "NAType"}
 
 
 def _refuse_odd_names(names: Iterable[Any]) -> None:
@@ -109,6 +170,8 @@ def _column(name: str, values: Any, declared: pa.DataType | None) -> pa.Array | 
 
 def _array(name: str, values: Any, declared: pa.DataType | None) -> pa.Array | pa.ChunkedArray:
     """Return a column of Python values, of the type that they have."""
+    if isinstance(values, list | tuple) or getattr(values, "dtype", None) == np.dtype(object):
+        values = _without_pandas_nulls(values)
     try:
         if declared is not None and pa.types.is_map(declared):  # a dict of its own is a struct
             return _maps(values, declared)
@@ -121,10 +184,9 @@ def _array(name: str, values: Any, declared: pa.DataType | None) -> pa.Array | p
             array = pa.array([Decimal(value) if type(value) is int else value for value in values])
         refuse_mixed(values, array.type)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        cause, advice = misfit(values, error)
         raise SchemaMismatch(
-            f"column {name!r} has values that are no Arrow column.",
-            "Give all its values one type.",
-            f"{error}.",
+            f"column {name!r} has values that are no Arrow column: {cause}.", advice
         ) from error
     return array
 

@@ -335,6 +335,59 @@ def test_python_objects_in_dicts_that_would_change_are_refused(whole: bool) -> N
         record_batches(value)
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, pd.NA], [1, None]),
+        (["x", pd.NaT], ["x", None]),
+        ([NOON, pd.NaT], [NOON, None]),
+        ([dt.date(2020, 1, 1), pd.NaT], [dt.date(2020, 1, 1), None]),
+        ([1.5, float("inf"), pd.NA], [1.5, float("inf"), None]),
+        ([[1, pd.NA], (2,)], [[1, None], [2]]),
+        ([{"a": [pd.NaT, NOON]}, pd.NA], [{"a": [None, NOON]}, None]),
+        (np.array(["x", pd.NA], dtype=object), ["x", None]),
+    ],
+    ids=repr,
+)
+def test_the_nulls_of_pandas_are_nulls_in_dicts(values: Any, expected: list[Any]) -> None:
+    assert record_batches({"x": values}).read_all()["x"].to_pylist() == expected
+    assert record_batches([{"x": value} for value in values]).read_all()["x"].to_pylist() == expected
+
+
+def test_a_nan_in_dicts_is_a_number_and_no_null() -> None:
+    assert record_batches([{"x": float("nan")}, {"x": None}]).read_all()["x"].null_count == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([("x", 1)], r"they are of the types str and int\. Give all its values one type\."),
+        ([1, None, 2.5, "x"], r"they are of the types int, float and str\. Give all"),
+        ([{"a": 1}, {"a": "x"}], r"they are of the types int and str\. Give all"),
+        ([[1], "x"], r"they are of the types list and str\. Give all"),
+        (
+            ["x", float("nan")],
+            r"they are of the types str and float\. Give .* one type\. A null is None, and NaN is a number",
+        ),
+        ([2**63], r"an integer needs more than 64 bits\. Give Decimals, of 38 digits at most, or text\."),
+        ([[{"a": -(2**70)}]], r"an integer needs more than 64 bits\. Give Decimals"),
+        (
+            [2**53 + 1, 1.5],
+            r"they are of the types int and float\. An integer beyond 2\*\*53 is no exact float: give",
+        ),
+        ([1 + 2j], r"they are of the type complex\. Convert them to text, numbers, dates, lists or dicts\."),
+        (["\ud800"], r"pyarrow says: 'utf-8' codec can't encode"),
+    ],
+    ids=ascii,
+)
+def test_values_that_are_no_column_are_refused_with_their_types_and_advice(
+    values: list[Any], says: str
+) -> None:
+    for data in ([{"x": value} for value in values], {"x": values}):
+        with pytest.raises(SchemaMismatch, match=r"^column 'x' has values that are no Arrow column: " + says):
+            record_batches(data)
+
+
 def test_later_chunks_take_the_types_of_the_first_where_each_value_fits() -> None:
     chunks = [
         pd.DataFrame({"n": [1], "at": [pd.Timestamp("2024-01-01")]}),
