@@ -63,6 +63,15 @@ class AuthorChecks:
                 f"Return or yield dg.AssetCheckResult(check_name={missing[0]!r}, passed=…) with the rows.",
             )
 
+    def refuse_unknown(self, results: Iterable[dg.AssetCheckResult]) -> None:
+        """Raise DataRefused if the attempt that committed recorded no result of a check."""
+        missing = sorted((self._specs.keys() & self._selected) - {result.check_name for result in results})
+        if missing:
+            raise DataRefused(
+                f"an earlier attempt committed the rows, and ended before the checks {missing} had a result.",
+                "Materialize it again.",
+            )
+
     def _blocks(self, result: dg.AssetCheckResult) -> bool:
         spec = self._specs[str(result.check_name)]
         return spec.blocking and not result.passed and result.severity is dg.AssetCheckSeverity.ERROR

@@ -39,6 +39,7 @@ class Output:
         self._checks = checks
         self._required = required
         self._rest: Iterator[Any] = iter(())
+        self._reported = 0, 0  # how many events and results `news` has returned
         self.metadata: Mapping[str, Any] = {}
         self.tags: Mapping[str, str] = {}
         self.data_version: dg.DataVersion | None = None
@@ -66,8 +67,8 @@ class Output:
         self._checks.refuse_missing(self.check_results)
         return rows
 
-    def finish(self) -> None:
-        """Run the function to its end, once the rows are committed.
+    def finish(self) -> Iterator[Any]:
+        """Run the function to its end, once its rows are committed, and yield what it says until then.
 
         Raises:
             DataRefused: if it yields rows, or gave no result of a check that is declared.
@@ -79,7 +80,14 @@ class Output:
                     f"the function yielded {type(item).__qualname__} after its rows, which are committed.",
                     "Yield the rows once.",
                 )
+            yield from self.news()
         self._checks.refuse_missing(self.check_results)
+
+    def news(self) -> list[Any]:
+        """Return what the function said since the last call: events, and results that the run selects."""
+        events, results = self._reported
+        self._reported = len(self.events), len(self.check_results)
+        return [*self.events[events:], *self._checks.recorded(self.check_results[results:])]
 
     def _rows_of_generator(self, items: Generator[Any, None, None]) -> Any:
         for item in items:

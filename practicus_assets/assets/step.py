@@ -25,7 +25,10 @@ from practicus_assets.errors import AuditFailed, DeclarationError, LossyValues, 
 from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
 
 _CONTEXT_NAMES = {"context", "_context", "context_", "_"}  # those that Dagster knows
@@ -119,9 +122,8 @@ class Step:
         return function
 
     def _materialize(self, context: dg.AssetExecutionContext, call: Callable[[], Any]) -> Iterator[Any]:
-        lake = lake_of(context, self._io_manager_key)
         key = context.asset_key
-        table = lake.table(key)
+        table = lake_of(context, self._io_manager_key).table(key)
         partitions_def = context.assets_def.partitions_def
         scope = self._settings.scope(
             partitions_def, context.partition_keys if partitions_def is not None else []
@@ -144,54 +146,31 @@ class Step:
         warn = partial(context.log.warning, "%s: %s", table.name)
         output = Output(key, checks, required=self._output_required)
         commit, rows = transaction.landed, NOTHING
+        is_earlier = commit is not None
         if commit is None:
             try:
                 with naming(table.name, str(scope), nothing_written=True):
                     rows = output.rows_of(call())
                 if rows is NOTHING:
                     context.log.info(outcome.nothing_new(table.name, scope))
-                    yield from (*output.events, *checks.recorded(output.check_results))
+                    yield from output.news()
                     return
                 staged = transaction.stage(rows)
                 commit = transaction.commit(staged, further=audits(output.check_results))
             except Exception as error:
                 context.log.error(outcome.failed(table.name, scope, error))  # noqa: TRY400 the run shows it
-                yield from (*output.events, *checks.recorded(output.check_results))
+                yield from output.news()
                 # what the function itself raises is about its inputs, and no broken promise of its output
                 failures = self._failures(error) if rows is not NOTHING else ()
                 yield from _by_partition(context, failures, key, scope, of_contract)
                 yield from check_results(failures, key, scope, of_contract)
                 raise
-            with naming(table.name, str(scope)):
-                output.finish()
-            results = [
-                *check_results(commit.audits, key, scope, of_contract),
-                *checks.recorded(output.check_results),
-            ]
-        else:
-            results = check_results(commit.audits, key, scope, selected)
         context.log.info(outcome.committed(table.name, scope, commit))
-        appends = self._settings.options.mode == "append"
         snapshot = Snapshot.of(table, commit.version, scope)
-        metadata = commit_metadata(
-            table,
-            snapshot,
-            commit,
-            self._contract,
-            provenance.input_versions,
-            preview_rows=lake.sample_rows,
-            appends=appends,
-        )
-        if len(scope.keys) > 1:
-            by_partition = partition_metadata(
-                table, snapshot, commit, preview_rows=lake.sample_rows, appends=appends
-            )
-            for partition, entries in by_partition.items():
-                context.add_asset_metadata(entries, key, partition)
+        metadata = self._metadata(context, table, snapshot, commit, provenance)
         replaced = warn_of_owned({*output.metadata, *added_metadata(context, key)}, metadata, warn)
         if replaced and step_of(context) is not None:
             context.add_asset_metadata(replaced, key)  # after what the function added in the same way
-        yield from output.events
         yield dg.MaterializeResult(
             asset_key=key,
             metadata={**output.metadata, **metadata},
@@ -200,7 +179,39 @@ class Step:
             or data_version(context.instance, key, commit, self._settings.options.mode),
         )
         yield from _by_partition(context, commit.audits, key, scope, of_contract)
-        yield from results  # after those of single partitions, for Dagster shows the last one of all
+        # after those of single partitions, for Dagster shows the last one of all
+        results = check_results(commit.audits, key, scope, selected if is_earlier else of_contract)
+        yield from (*results, *output.news())
+        with naming(table.name, str(scope)):
+            if is_earlier:
+                checks.refuse_unknown(results)
+            else:
+                yield from output.finish()
+
+    def _metadata(
+        self,
+        context: dg.AssetExecutionContext,
+        table: Table,
+        snapshot: Snapshot,
+        commit: Commit,
+        provenance: Provenance,
+    ) -> dict[str, Any]:
+        """Return the metadata of a materialization, and add those of single partitions to the context."""
+        rows = table.sample_rows
+        appends = self._settings.options.mode == "append"
+        if len(snapshot.scope.keys) > 1:
+            by_partition = partition_metadata(table, snapshot, commit, preview_rows=rows, appends=appends)
+            for partition, entries in by_partition.items():
+                context.add_asset_metadata(entries, context.asset_key, partition)
+        return commit_metadata(
+            table,
+            snapshot,
+            commit,
+            self._contract,
+            provenance.input_versions,
+            preview_rows=rows,
+            appends=appends,
+        )
 
     def _failures(self, error: Exception) -> Sequence[AuditResult]:
         """Return the results of the rules that an error is about."""
@@ -238,7 +249,8 @@ class Step:
                 scope, every = Scope(), self._settings.scope(self._partitions_def, keys) if keys else Scope()
                 results = audit_snapshot(self._contract, Snapshot.of(table), every)
         if len(every.keys) > 1:
-            evaluated = scope.keys  # of the whole table only the partitions that failed
+            materialized = context.instance.get_materialized_partitions(key) if not scope.keys else set()
+            evaluated = scope.keys or [name for name in every.keys if name in materialized]
             yield from partition_evaluations(results, key, evaluated, selected, context.instance)
         of_run = check_results(results, key, scope, selected)
         if keys_of_run or self._partitions_def is None:

@@ -97,7 +97,7 @@ def run_table(
         staged = transaction.stage(rows)
         commit = transaction.commit(staged, further=audits(output.check_results))
         with naming(stored.name, str(scope)):
-            output.finish()
+            list(output.finish())
     stored_rows = staged.scan(stored, settings.options.partition_by).read_all()
     metadata = {name: getattr(entry, "value", entry) for name, entry in output.metadata.items()}
     return TableRun(stored_rows, commit.audits, metadata, after=Snapshot.of(stored))

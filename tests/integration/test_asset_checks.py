@@ -85,11 +85,10 @@ def test_checks_run_alone_on_the_table_as_it_is_and_write_nothing(bench: Bench) 
     assert checks(result)["n_minimum"].metadata["bad_rows"].value == 1
 
 
-def test_checks_alone_of_all_partitions_run_on_what_was_materialized(bench: Bench) -> None:
+def test_checks_alone_of_all_partitions_are_recorded_for_each_that_was_materialized(bench: Bench) -> None:
     bench.run([daily(), upstream], partition="2024-01-01")
-    results = checks(bench.run([daily(), upstream], select=ALONE))
-    assert {result.partition for result in results.values()} == {None}
-    assert all(result.passed for result in results.values())
+    result = bench.run([daily(), upstream], select=ALONE)
+    assert evaluations(result, "n_minimum") == {"2024-01-01": True, None: True}
 
 
 def test_checks_alone_need_no_inputs(bench: Bench) -> None:
@@ -260,6 +259,37 @@ def test_a_retry_reports_the_results_of_the_attempt_that_committed(bench: Bench)
     result = bench.run([orders])
     assert checks(result)["whole"].passed
     assert bench.metadata("orders")["delta/outcome"] == "committed by an earlier attempt"
+
+
+def test_a_retry_does_not_pass_over_a_check_that_the_committing_attempt_left_without_result(
+    bench: Bench,
+) -> None:
+    @table_asset(check_specs=[WHOLE], retry_policy=dg.RetryPolicy(max_retries=1))
+    def orders() -> Iterator[Any]:
+        yield dg.Output(pd.DataFrame({"n": [1]}))
+        raise OSError("after the commit")
+
+    @table_asset
+    def totals(orders: pd.DataFrame) -> pd.DataFrame:
+        return orders
+
+    result = bench.run([orders, totals], fails=True)
+    assert "orders: an earlier attempt committed the rows, and ended before the checks ['whole']" in errors(
+        result
+    )
+    assert not bench.exists("totals")
+
+
+def test_what_fails_after_the_rows_leaves_their_materialization(bench: Bench) -> None:
+    @table_asset(contract=Contract({"n": Column("int64")}), check_specs=[WHOLE])
+    def orders() -> Iterator[Any]:
+        yield dg.Output(pd.DataFrame({"n": [1]}))
+        yield outcome("whole")
+        raise OSError("after the commit")
+
+    result = bench.run([orders], fails=True)
+    assert bench.materializations("orders") == 1
+    assert set(checks(result)) == {"schema", "whole"}
 
 
 def test_checks_of_the_function_cannot_run_alone_and_those_of_the_contract_can(bench: Bench) -> None:
