@@ -101,11 +101,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             DeclarationError: if the key cannot be a path, or an environment variable is not set.
 
         """
-        if key.path[0] == op_outputs.FOLDER:
-            raise DeclarationError(
-                f"asset key {key.to_user_string()} begins with {op_outputs.FOLDER}, the place of op outputs.",
-                "Rename the asset.",
-            )
+        op_outputs.refuse_place(key)
         return Table.at(self.root(), key.path, self._options(), self.sample_rows)
 
     def op_outputs(self) -> OpOutputs:

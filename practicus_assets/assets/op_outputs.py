@@ -20,6 +20,17 @@ from practicus_assets.errors import DataRefused, DeclarationError, StoreFailed, 
 from practicus_assets.lake.delta.table_folder import TableFolder
 
 FOLDER = "_outputs"
+
+
+def refuse_place(key: dg.AssetKey) -> None:
+    """Raise DeclarationError for the key of an asset whose table would lie where op outputs are."""
+    if [*key.path[:1]] == [FOLDER]:
+        raise DeclarationError(
+            f"asset key {key.to_user_string()} begins with {FOLDER}, the place of op outputs.",
+            "Rename the asset.",
+        )
+
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 _LONGEST_NAME = 100
 

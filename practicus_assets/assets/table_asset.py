@@ -11,6 +11,7 @@ from typing import Any, Unpack, cast, overload
 import dagster as dg
 
 from practicus_assets.assets.asset_options import AssetOptions, refuse_others
+from practicus_assets.assets.op_outputs import refuse_place
 from practicus_assets.assets.report.checks import check_specs
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.lineage import code_reference, column_lineage, refuse_strangers
@@ -120,6 +121,7 @@ def table_asset(
 
     def decorate(function: Function) -> dg.AssetsDefinition:
         _refuse(function, settings, asset_options)
+        refuse_place(_key(function, asset_options))
         options: dict[str, Any] = {"io_manager_key": "io_manager", **asset_options}
         options["kinds"] = {"deltalake", *(options.get("kinds") or ())}
         options["metadata"] = {
@@ -224,7 +226,7 @@ def _refuse(function: Function, settings: TableSettings, options: Mapping[str, A
         )
 
 
-def _key(function: Function, options: dict[str, Any]) -> dg.AssetKey:
+def _key(function: Function, options: Mapping[str, Any]) -> dg.AssetKey:
     """Return the asset key that `dg.asset` will give the function."""
     if options.get("key") is not None:
         return dg.AssetKey.from_coercible(options["key"])

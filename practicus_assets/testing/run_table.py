@@ -1,21 +1,24 @@
 """The run of one table in memory."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from practicus_assets.assets.author_checks import AuthorChecks, audits
-from practicus_assets.assets.output import NOTHING, Output
+from practicus_assets.assets.output import NOTHING, Output, warn_of_owned
+from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata, run_metadata
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.errors import DataRefused, DeclarationError, naming
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.frames import record_batches
+from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.parameters import named_parameters
 from practicus_assets.testing.inputs import as_read
@@ -88,7 +91,8 @@ def run_table(
         partitions["asset_config"] = dict(config)
     with dg.build_asset_context(resources=resources, instance=instance, **partitions) as context:
         returned = table(context, **values)
-        required = table.op.output_dict[table.get_output_name_for_asset_key(key)].is_required
+        output_name = table.get_output_name_for_asset_key(key)
+        required = table.op.output_dict[output_name].is_required
         output = Output(key, _author_checks(table, contract), required=required)
         with naming(stored.name, str(scope), nothing_written=True):
             rows = output.rows_of(returned)
@@ -98,8 +102,14 @@ def run_table(
         commit = transaction.commit(staged, further=audits(output.check_results))
         with naming(stored.name, str(scope)):
             list(output.finish())
+        added = context.op_execution_context.get_output_metadata(output_name) or {}
+        authored = {**output.metadata, **added}
+        own = _own_metadata(table, stored, scope, commit, inputs or {})
+        replaced = warn_of_owned(authored, own, partial(context.log.warning, "%s: %s", stored.name))
     stored_rows = staged.scan(stored, settings.options.partition_by).read_all()
-    metadata = {name: getattr(entry, "value", entry) for name, entry in output.metadata.items()}
+    metadata = {
+        name: getattr(entry, "value", entry) for name, entry in authored.items() if name not in replaced
+    }
     return TableRun(stored_rows, commit.audits, metadata, after=Snapshot.of(stored))
 
 
@@ -133,6 +143,22 @@ def _author_checks(table: dg.AssetsDefinition, contract: Contract | None) -> Aut
     """Return the checks that the author declared beside those of the contract."""
     rules = {check.name for check in contract.checks} if contract is not None else set()
     return AuthorChecks([spec for spec in table.check_specs if spec.name not in rules], table.check_keys)
+
+
+def _own_metadata(
+    table: dg.AssetsDefinition, stored: MemoryTable, scope: Scope, commit: Commit, inputs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the entries of a materialization that a run sets itself, in the place of an author's."""
+    snapshot = Snapshot.of(stored, commit.version, scope)
+    settings = TableSettings.from_metadata(table.get_asset_spec(table.key).metadata)
+    appends = settings.options.mode == "append"
+    contract = table.contract if isinstance(table, TableDefinition) else None
+    versions = dict.fromkeys(inputs, 0)
+    own = commit_metadata(stored, snapshot, commit, contract, versions, preview_rows=1, appends=appends)
+    if isinstance(table, TableDefinition) and len(scope.keys) > 1:
+        partitions = partition_metadata(stored, snapshot, commit, preview_rows=1, appends=appends)
+        return {**own, **{name: entry for entries in partitions.values() for name, entry in entries.items()}}
+    return own | run_metadata(snapshot, commit)
 
 
 def _fill(table: MemoryTable, rows: Any, options: WriteOptions, contract: Contract | None) -> None:

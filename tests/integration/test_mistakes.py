@@ -162,6 +162,10 @@ CONTRACTS: list[tuple[Mistake, str]] = [
         lambda: Contract({"x": Column("string", allowed="ab")}),
         "has allowed='ab', which is no list. Write ['ab'].",
     ),
+    (
+        lambda: Contract({"x": Column("int64", allowed=())}),
+        "has allowed=(), which no value can keep. List the values that may appear, or leave allowed out.",
+    ),
     (lambda: Contract({"x": Column("int64", allowed=5)}), "has allowed=5, which is no list. Write [5]."),
     (
         lambda: Contract({"x": Column("int64", pattern="a")}),
@@ -327,6 +331,14 @@ ROOTS = [
         "~ann/lake",
         "begins with another user's home, which delta-rs does not look up. Write the folder's absolute ",
     ),
+    (
+        "dbfs:/lake",
+        "the lake's root dbfs:/lake has the scheme 'dbfs', which is not supported. Where Databricks mounts ",
+    ),
+    ("dbfs://lake", "mounts it as a folder, write /dbfs/lake. Roots are folders, "),
+    ("hdfs:/lake", "has the scheme 'hdfs', which is not supported."),
+    ("s4:/bucket", "has the scheme 's4', which is not supported. Did you mean s3://bucket? Roots are "),
+    ("  ", "the lake's root has only blanks. Name a folder, or a prefix in an object store."),
     ("", "the lake's root is empty. Name a folder, or a prefix in an object store."),
 ]
 
@@ -381,6 +393,12 @@ TABLES: list[tuple[Mistake, str]] = [
         'A run always writes: there is no "error" and no "ignore". The modes are ',
     ),
     (lambda: table_asset(on_schema_change="refus"), 'Did you mean refuse? Write "add" (delta-rs: "merge"), '),
+    (
+        lambda: table_asset(name="_outputs")(len),
+        "asset key _outputs begins with _outputs, the place of op outputs. Rename the asset.",
+    ),
+    (lambda: table_asset(key_prefix="_outputs")(len), "asset key _outputs/len begins with _outputs"),
+    (lambda: table_asset(key=["_outputs", "a"])(len), "asset key _outputs/a begins with _outputs"),
     (
         lambda: table_asset(worker=Worker)(lambda: None),
         "Pass a Worker, or a function from partition key to one.",

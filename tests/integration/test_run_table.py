@@ -281,6 +281,34 @@ def test_a_function_that_returns_nothing_leaves_the_table_as_it_is() -> None:
         _ = run_table(maybe).table
 
 
+@pytest.mark.parametrize("decorator", [dg.asset, table_asset])
+def test_the_metadata_are_those_of_the_author_that_a_run_keeps(decorator: Any, bench: Bench) -> None:
+    @decorator
+    def noted(context: dg.AssetExecutionContext) -> dg.Output[pa.Table]:
+        context.add_output_metadata({"note": "context", "delta/version": 99})
+        metadata = {"note": "output", "n": 1, "delta/rows": 5, "dagster/row_count": 77, "delta/preview": ""}
+        return dg.Output(pa.table({"n": [1]}), metadata=metadata)
+
+    metadata = run_table(noted).metadata
+    assert metadata == {
+        "note": "context",
+        "n": 1,
+        "delta/rows": 5,
+    }  # delta/rows is set where rows are appended
+    recorded = bench.run([noted]).asset_materializations_for_node("noted")[0].metadata
+    assert {name: recorded[name].value for name in metadata} == metadata
+    assert recorded["dagster/row_count"].value == 1
+
+
+def test_metadata_of_many_partitions_are_those_that_a_run_keeps() -> None:
+    @table_asset(partitions_def=DAYS, partition_by="day", contract=Contract(columns={"day": "date32"}))
+    def daily() -> dg.MaterializeResult[pa.Table]:
+        rows = pa.table({"day": [FIRST, SECOND], "n": [1, 2]})
+        return dg.MaterializeResult(value=rows, metadata={"note": 1, "delta/files": 9, "delta/run_rows": 9})
+
+    assert run_table(daily, partition=["2026-01-01", "2026-01-02"]).metadata == {"note": 1}
+
+
 def test_a_plain_asset_is_run_as_its_metadata_say() -> None:
     @dg.asset(
         partitions_def=dg.DynamicPartitionsDefinition(name="shops"),

@@ -151,6 +151,11 @@ def _refuse_values(label: str, column: Column, declared: pa.DataType, type_: pa.
     allowed = column.allowed if column.allowed is not None else ()
     if isinstance(allowed, str | bytes) or not isinstance(allowed, Sequence | set | frozenset):
         raise DeclarationError(f"{label} has allowed={allowed!r}, which is no list.", f"Write [{allowed!r}].")
+    if column.allowed is not None and not allowed:
+        raise DeclarationError(
+            f"{label} has allowed={allowed!r}, which no value can keep.",
+            "List the values that may appear, or leave allowed out.",
+        )
     bounds = {"minimum": column.minimum, "maximum": column.maximum}
     pairs = [*bounds.items(), *(("allowed", value) for value in allowed)]
     for attribute, value in pairs:

@@ -54,8 +54,9 @@ def resolved(
             f"{what} is {readable(root_uri)}, which is no text.",
             "Name a folder, or a prefix in an object store.",
         )
-    if not root_uri:
-        raise DeclarationError(f"{what} is empty.", "Name a folder, or a prefix in an object store.")
+    if not root_uri.strip():
+        state = "has only blanks" if root_uri else "is empty"
+        raise DeclarationError(f"{what} {state}.", "Name a folder, or a prefix in an object store.")
     if _CREDENTIALS.match(root_uri) and not _AZURE_CONTAINER.fullmatch(root_uri):
         shown = re.sub(r"\?.*", "?***", re.sub(r"//[^/]*@", "//***@", root_uri))
         raise DeclarationError(f"{what} {shown} carries credentials.", "Pass them in storage_options.")
@@ -87,7 +88,9 @@ def refuse_unusable_endpoint(uri: str, storage_options: Mapping[str, str]) -> No
 def _refuse_almost_elsewhere(root_uri: str, what: str) -> None:
     """Raise DeclarationError for what would be a folder below the working folder, and was meant otherwise."""
     url = _ONE_SLASH.match(root_uri) or re.match(rf"({'|'.join(_SCHEMES)}):(.*)", root_uri)
-    if url is not None and (":" in root_uri or url[1].lower() in _SCHEMES):
+    if url is not None and url[1].lower() not in _SCHEMES and root_uri[len(url[1])] == ":":
+        raise _unsupported(root_uri, url[1].lower(), url[2], what)
+    if url is not None and url[1].lower() in _SCHEMES:
         raise DeclarationError(
             f"{what} {root_uri} is neither a URL nor a plain folder.", f"Did you mean {url[1]}://{url[2]}?"
         )
@@ -142,6 +145,8 @@ def _unsupported(root_uri: str, scheme: str, rest: str, what: str) -> Declaratio
     advice = f"Did you mean {meant}://{rest}?" if meant else ""
     if scheme in {"http", "https"}:
         advice = "The address of an S3 store is its AWS_ENDPOINT_URL, in storage_options."
+    if scheme == "dbfs":
+        advice = f"Where Databricks mounts it as a folder, write /dbfs/{rest.lstrip('/')}."
     return DeclarationError(
         f"{what} {root_uri} has the scheme {scheme!r}, which is not supported.", f"{advice} {_ADVICE}".strip()
     )
