@@ -369,7 +369,7 @@ def test_the_line_of_a_table_has_its_partitions_as_they_are_declared(bench: Benc
         return pd.DataFrame({"part": context.partition_keys, "n": 1})
 
     assert lines(bench, bench.run([orders], between=("1", "10"))) == [
-        "orders [1, 2, 10]: committed version 0, 3 rows, 1 check passed, … s"
+        "orders [1, 2, 10]: committed version 0, 3 rows, … s"
     ]
 
 
