@@ -33,8 +33,10 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any
 
+_DATE = re.compile(r"\d{4}-\d\d")  # the beginning of one
 _BEGINNING = 3  # characters, from which on the beginning of a name is near it
 
 
@@ -196,7 +198,8 @@ def naming(table: str, partitions: str = "", *, nothing_written: bool = False) -
 def did_you_mean(name: object, names: Iterable[str], otherwise: str = "", *, most: int = 1) -> str:
     """Return the question "Did you mean …?" for a name that is not among those that exist.
 
-    Case, hyphens and underscores do not count, so that `node_selector` is near `nodeSelector`.
+    Case, hyphens and underscores do not count, so that `node_selector` is near `nodeSelector`. Near a date
+    are only those with the longest common beginning, so that no other month is offered before its own.
 
     Args:
         name: the name that was given.
@@ -207,6 +210,10 @@ def did_you_mean(name: object, names: Iterable[str], otherwise: str = "", *, mos
     """
     spellings = {_folded(spelling): spelling for spelling in names}
     text = _folded(name)
+    if _DATE.match(str(name)):
+        shared = {key: _shared_length(text, key) for key in spellings}
+        most_shared = max(shared.values(), default=0)
+        spellings = {key: spellings[key] for key, length in shared.items() if length == most_shared}
     nearest = [spellings[key] for key in difflib.get_close_matches(text, spellings, most)] or [
         spelling for key, spelling in spellings.items() if key.startswith(text) and len(text) >= _BEGINNING
     ][:most]
@@ -216,6 +223,11 @@ def did_you_mean(name: object, names: Iterable[str], otherwise: str = "", *, mos
 def _without_second_stop(text: str) -> str:
     """Return a text in which no sentence that was put in with its own end has another full stop after it."""
     return re.sub(r"(?<!\.)([.!?])\.(?=\s|$)", r"\1", text)
+
+
+def _shared_length(text: str, other: str) -> int:
+    """Return how many characters two texts have in common at their beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False)))
 
 
 def _folded(name: object) -> str:

@@ -100,7 +100,7 @@ def test_history_and_diff_are_shown_to_people_and_programs(run: Run) -> None:
     change("2024-01-02", 7, 8)
     shown = run("history", "shop/orders").stdout
     assert "day=2024-01-01 and 2 more" in shown
-    assert "n_minimum: 1" in shown
+    assert "n_minimum: 1 bad row" in shown
     newest, first = told(run("history", "shop/orders", "--json"))
     assert (newest["version"], newest["rows_in"], newest["rows_out"]) == (1, 2, 1)
     assert first["operation"] == "replace"
@@ -167,6 +167,14 @@ def test_partitions_and_tables_that_are_not_there_are_named(run: Run) -> None:
     )
 
 
+def test_an_error_in_json_names_its_table(run: Run) -> None:
+    for command in (("diff", "total", "0", "9"), ("rollback", "total", "--to", "9")):
+        error = told(run(*command, "--json", code=1))["error"]
+        assert (error["type"], error["table"]) == ("VersionGone", "total")
+        assert error["problem"].startswith("'9' is no version of total")
+        assert run(*command, code=1).stderr.startswith("VersionGone: '9' is no version of total")
+
+
 def test_a_table_that_a_terminal_has_no_room_for_is_shown_as_paragraphs_of_whole_words(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +222,7 @@ def test_an_empty_list_is_a_sentence(run: Run, folder: Path) -> None:
     assert "There is no release yet" in run("release", "list").stdout
     (folder / "empty.py").write_text("import dagster as dg\ndefs = dg.Definitions()\n")
     for command in ("verify", "maintain"):
-        assert "There is no table here." in run(command, "--all", "-f", "empty.py").stdout
+        assert run(command, "--all", "-f", "empty.py").stdout == "There is no table here.\n"
 
 
 def test_maintain_shows_what_it_would_do_and_does_it_when_told(run: Run, folder: Path) -> None:

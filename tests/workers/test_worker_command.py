@@ -176,6 +176,15 @@ def test_where_steps_run_locally_it_says_so_and_still_shows_the_manifest() -> No
     assert "kind: Job" in result.output
 
 
+def test_a_job_whose_executor_starts_no_workers_is_named_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "plain.py"
+    file.write_text("import dagster as dg\n@dg.asset\ndef orders(): ...\ndefs = dg.Definitions([orders])\n")
+    assert (
+        "The executor of the job of all assets is multi_or_in_process_executor: that is Dagster's own, "
+        "so its steps run in processes, without workers. Set executor=worker_executor in "
+    ) in worker("orders", "-f", str(file)).output
+
+
 @pytest.mark.parametrize(
     ("name", "step"),
     [

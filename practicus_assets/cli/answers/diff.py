@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.listing import Column
+from practicus_assets.cli.answers.locations import naming_in_json
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.lake.upkeep.diff import Diff, Side
 from practicus_assets.operations.diff import DiffConfig, diff_table
@@ -53,7 +54,7 @@ def show_diff(
     """
     [entry] = locations.tables(code_locations, [table])
     config = DiffConfig(table=table, before=before, after=after, samples=samples)
-    with output.progress(table, hidden=as_json) as progress:
+    with naming_in_json(entry, as_json=as_json), output.progress(table, hidden=as_json) as progress:
         changes = diff_table(entry, config, progress)
     if as_json:
         output.print_json(changes)

@@ -5,8 +5,12 @@ from typing import Any
 
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.listing import Column
+from practicus_assets.cli.answers.locations import naming_in_json
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.lake.upkeep.history import HistoryEntry, read_history
+from practicus_assets.wording import in_short, number_of
+
+_LONGEST_FINDING = 60  # characters; --json has all of it
 
 _COLUMNS = (
     Column("version", is_number=True),
@@ -32,7 +36,8 @@ def show_history(table: str, limit: int, code_locations: Sequence[CodeLocation],
 
     """
     [entry] = locations.tables(code_locations, [table])
-    commits = list(read_history(entry.table, limit=limit))
+    with naming_in_json(entry, as_json=as_json):
+        commits = list(read_history(entry.table, limit=limit))
     if as_json:
         output.print_json(commits)
     else:
@@ -57,6 +62,10 @@ def _row(commit: HistoryEntry) -> list[Any]:
 
 
 def _audits(commit: HistoryEntry) -> str:
-    failed = [f"{name}: {bad:,}" for name, bad in commit.audits.items() if bad]
+    failed = [
+        f"{name}: {in_short(commit.findings.get(name) or number_of(bad, 'case'), _LONGEST_FINDING)}"
+        for name, bad in commit.audits.items()
+        if bad
+    ]
     passed = len(commit.audits) - len(failed)
     return ", ".join([f"{passed} passed", *failed]) if commit.audits else ""

@@ -1,8 +1,8 @@
 """What code locations define, read without a word of theirs on standard output."""
 
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 
 import dagster as dg
 
@@ -10,6 +10,7 @@ from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.assets.locations import tables_of
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.definitions import definitions_of, loading
+from practicus_assets.errors import naming
 
 
 def tables(locations: Sequence[CodeLocation], names: Sequence[str]) -> list[TableEntry]:
@@ -21,6 +22,13 @@ def tables(locations: Sequence[CodeLocation], names: Sequence[str]) -> list[Tabl
     """
     with redirect_stdout(sys.stderr):  # what the author's code prints is no output of the command
         return chosen(tables_of(locations, names), names)
+
+
+@contextmanager
+def naming_in_json(entry: TableEntry, *, as_json: bool) -> Iterator[None]:
+    """Add a table to an error that programs read; texts for people have its name already."""
+    with naming(entry.name if as_json else ""):
+        yield
 
 
 def definitions(location: CodeLocation) -> dg.Definitions:

@@ -88,8 +88,10 @@ def _show(results: list[MaintainedTable], outputs: list[RemovableOutputs], *, ap
         elif result.held:
             console.print(f"{result.table}: nothing is removed: {result.held}.")
     for lake in outputs:
-        failed = f"[red]✗[/red] {escape(str(lake.error))}" if lake.error is not None else ""
-        console.print(failed or escape(f"{lake} ({output.size(lake.bytes)})."), soft_wrap=True)
+        if lake.error is not None:
+            console.print(f"[red]✗[/red] {escape(str(lake.error))}", soft_wrap=True)
+        else:
+            console.print(f"{lake} ({output.size(lake.bytes)}).", markup=False)
     if not results:
         console.print("There is no table here.")
         return

@@ -7,6 +7,7 @@ from typing import Any
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.instance import dagster_instance
 from practicus_assets.cli.answers.listing import Column
+from practicus_assets.cli.answers.locations import naming_in_json
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.operations.rollback import Rollback, RollbackConfig, roll_back
@@ -36,7 +37,7 @@ def roll_table_back(
     """
     config = RollbackConfig(**settings)
     [entry] = locations.tables(code_locations, [config.table])
-    with dagster_instance() as instance:
+    with naming_in_json(entry, as_json=as_json), dagster_instance() as instance:
         provenance = Provenance(step="rollback", asset_key=entry.name)
         done = roll_back(entry, instance, config, provenance)
         for event in done.events:

@@ -50,7 +50,8 @@ def verify_tables(
     for entry in entries:
         result = _verified(entry, config, quiet=as_json)
         if tables and result.is_absent:
-            raise entry.missing()
+            with locations.naming_in_json(entry, as_json=as_json):
+                raise entry.missing()
         if entry.is_written or not result.is_absent:
             results.append(result)
     if as_json:
@@ -109,7 +110,7 @@ def _show(results: list[VerifiedTable], *, rows: bool, repair: bool) -> None:
         console.print("DAGSTER_HOME is not set: what Dagster believes was not compared.")
     elif not repair and any(drift.repairable for result in results for drift in result.drifts):
         console.print("--repair reports to Dagster what the lake holds.")
-    if not rows:
+    if results and not rows:
         console.print("Footers were read; --rows reads every row and compares content with its commits.")
 
 

@@ -30,7 +30,10 @@ _RUN_ID = "00000000-0000-0000-0000-000000000000"
 _NO_IMAGE = "no-image-is-named"
 _HIDDEN = "***"
 _PLAIN = {"HOME", "DAGSTER_HOME"}  # set by this package and by Dagster's launcher
-
+_OF_DAGSTER = {  # executors that start no pods
+    executor.name
+    for executor in (dg.in_process_executor, dg.multiprocess_executor, dg.multi_or_in_process_executor)
+}
 
 _COLUMNS = (Column("field"), Column("value", wraps=True), Column("from", wraps=True))
 
@@ -235,9 +238,7 @@ def _show(answer: _Answer, job: JobPlan) -> None:
     makes = f", which makes {', '.join(answer.assets)}" if set(answer.assets) - {answer.step} else ""
     console.print(f"[bold]{escape(answer.step)}[/bold]{escape(makes)}, in {escape(job.label)}")
     if not job.has_workers:
-        console.print(
-            f"[yellow]![/yellow] The executor is {job.executor}, not worker_executor, which is not asked."
-        )
+        console.print(f"[yellow]![/yellow] {escape(_without_workers(job))}")
     if answer.backend == "local":
         console.print(f"[yellow]![/yellow] Steps run in local processes: {escape(answer.why)}. In a cluster:")
     else:
@@ -246,6 +247,16 @@ def _show(answer: _Answer, job: JobPlan) -> None:
     rows = [(name, _text(field["value"]), field["origin"]) for name, field in answer.fields.items()]
     output.print_table("Worker", _COLUMNS, rows)
     click.echo(_yaml(answer.manifest), nl=False)
+
+
+def _without_workers(job: JobPlan) -> str:
+    starts = "another executor starts its steps"
+    if job.executor in _OF_DAGSTER:
+        starts = "that is Dagster's own, so its steps run in processes"
+    return (
+        f"The executor of {job.label} is {job.executor}: {starts}, without workers. Set "
+        "executor=worker_executor in Definitions or in the job; what follows is what it would do."
+    )
 
 
 def _text(value: Any) -> str:

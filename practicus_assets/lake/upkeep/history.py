@@ -29,6 +29,7 @@ class HistoryEntry:
         rows_in, rows_out: rows of the files that came and went; None where the log does not tell.
         files_in, files_out: how many files came and went.
         audits: the rules that were checked before the commit, each with the number of bad rows.
+        findings: what was found in words, of each rule that did not hold: `3 bad rows`.
         inputs: the version of each table that was read.
         changes_rows: False for a commit that only moved rows from file to file, or changed settings.
 
@@ -49,6 +50,7 @@ class HistoryEntry:
     files_in: int
     files_out: int
     audits: Mapping[str, int]
+    findings: Mapping[str, str]
     inputs: Mapping[str, int]
     changes_rows: bool
 
@@ -141,6 +143,7 @@ def _history_entry(table: Table, entry: LogEntry, rows: Mapping[str, int]) -> Hi
         files_in=len(entry.added),
         files_out=len(entry.removed),
         audits={audit.name: audit.bad_rows for audit in record.audits} if record is not None else {},
+        findings={audit.name: audit.found for audit in record.audits if not audit.passed} if record else {},
         inputs=record.input_versions if record is not None else {},
         changes_rows=entry.changes_rows,
     )

@@ -36,7 +36,8 @@ def test_each_commit_says_who_what_and_how_many_rows(table: Table) -> None:
     assert (second.version, second.rows_in, second.rows_out) == (1, 2, 3)
     assert (second.run_id, second.step, second.asset_key, second.scope) == ("run-two", "s", "t", "p=a")
     assert first.audits["n_minimum"] == 1
-    assert second.audits["n_minimum"] == 0
+    assert first.findings == {"n_minimum": "1 bad row"}
+    assert (second.audits["n_minimum"], second.findings) == (0, {})
     assert second.inputs == {"up": 3}
     assert first.landed < second.landed
 
