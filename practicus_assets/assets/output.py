@@ -13,6 +13,8 @@ NOTHING = object()
 """What a function returned that leaves the table as it is."""
 
 _NO_VALUE: Any = dg.MaterializeResult().value  # how Dagster says that there is none
+_DEFAULT_NAME = dg.Output(None).output_name
+_EVENTS = (dg.AssetMaterialization, dg.AssetObservation, dg.ExpectationResult)
 _OWN_TAGS = {DATA_VERSION_TAG, CODE_VERSION_TAG}
 
 
@@ -23,7 +25,7 @@ class Output:
         key: the asset's key.
         checks: the checks that the author declared.
         required: whether each run must materialize the asset, as `output_required` says. If not, a function
-            that yields nothing, or returns None, leaves the table as it is.
+            that yields nothing, or returns or yields None, leaves the table as it is.
 
     Attributes:
         metadata: entries that the author adds to those of the materialization.
@@ -61,8 +63,11 @@ class Output:
         """
         if isinstance(returned, Generator):
             return self._rows_of_generator(returned)
-        if returned is None and not self._required:
+        if self._says_nothing_new(returned):
             return NOTHING
+        _refuse_observation(returned)
+        if type(returned) in (list, tuple):
+            _refuse_result_inside(returned)
         rows = self._described(returned) if _is_result(returned) else returned
         self._checks.refuse_missing(self.check_results)
         return rows
@@ -89,10 +94,27 @@ class Output:
         self._reported = len(self.events), len(self.check_results)
         return [*self.events[events:], *self._checks.recorded(self.check_results[results:])]
 
+    def _says_nothing_new(self, item: Any) -> bool:
+        """Return whether an item leaves the table as it is: None, also inside of a result."""
+        if self._required or not (item is None or (_is_result(item) and item.value is None)):
+            return False
+        if item is not None:
+            self._describe(item)
+        return True
+
     def _rows_of_generator(self, items: Generator[Any, None, None]) -> Any:
+        nothing_new = False
         for item in items:
             if self._takes(item):
                 self._checks.refuse_failed(self.check_results)
+            elif self._says_nothing_new(item):
+                nothing_new = True
+            elif nothing_new:
+                raise DataRefused(
+                    f"the function yielded {type(item).__qualname__} after None, by which it said that "
+                    "there is nothing new.",
+                    "Yield either of them.",
+                )
             elif _is_result(item):
                 self._rest = items
                 return self._described(item)
@@ -123,6 +145,7 @@ class Output:
 
     def _takes(self, item: Any) -> bool:
         """Keep an event or the result of a check; return False for what is neither."""
+        _refuse_observation(item)
         if isinstance(item, dg.AssetCheckResult):
             self.check_results.append(self._checks.named(item))
             return True
@@ -131,7 +154,7 @@ class Output:
                 f"the function yielded an AssetMaterialization of {self._key.to_user_string()} itself.",
                 "Leave it out: the commit is the materialization. Metadata go into a dg.MaterializeResult.",
             )
-        if isinstance(item, dg.AssetMaterialization | dg.AssetObservation | dg.ExpectationResult):
+        if isinstance(item, _EVENTS):
             self.events.append(item)
             return True
         return False
@@ -141,7 +164,9 @@ class Output:
         if result.value is _NO_VALUE:
             raise DataRefused(
                 f"the function returned a {type(result).__qualname__} without rows.",
-                "Give it the table as value.",
+                "Give it the table as value."
+                if self._required
+                else "Give it the table as value; to leave the table as it is, return None.",
             )
         self._describe(result)
         return result.value
@@ -152,6 +177,11 @@ class Output:
             raise DataRefused(
                 f"the MaterializeResult is of {named.to_user_string()}.",
                 f"Leave out its asset_key: this is {self._key.to_user_string()}.",
+            )
+        if isinstance(result, dg.Output) and result.output_name != _DEFAULT_NAME:
+            raise DataRefused(
+                f"the function returned the output {result.output_name!r}, and there is none of this name.",
+                "Leave out its output_name: a table asset has one output.",
             )
         self.metadata, self.tags = result.metadata or {}, result.tags or {}
         self.data_version = result.data_version
@@ -187,3 +217,29 @@ def warn_of_owned(
 
 def _is_result(value: Any) -> bool:
     return isinstance(value, dg.Output | dg.MaterializeResult)
+
+
+def _refuse_result_inside(returned: list[Any] | tuple[Any, ...]) -> None:
+    """Raise DataRefused for a list of rows or chunks that has a result or an event of Dagster in it."""
+    for kind, item in {type(item): item for item in returned}.items():
+        _refuse_observation(item)
+        if not _is_result(item) and not isinstance(item, (*_EVENTS, dg.AssetCheckResult)):
+            continue
+        article = "an" if kind.__name__[0] in "AEIO" else "a"
+        advice = "Yield it, and the rows beside it."
+        if _is_result(item):
+            result = (
+                "dg.Output(table)" if isinstance(item, dg.Output) else "dg.MaterializeResult(value=table)"
+            )
+            advice = f"Write return {result}; several chunks of rows are a list that is its value."
+        raise DataRefused(
+            f"the function returned {article} {kind.__name__} inside of a {type(returned).__name__}.", advice
+        )
+
+
+def _refuse_observation(item: Any) -> None:
+    if isinstance(item, dg.ObserveResult):
+        raise DataRefused(
+            "the function gave an ObserveResult, and a table asset is materialized.",
+            "Return rows; an observation is yielded beside them, as dg.AssetObservation(…).",
+        )

@@ -73,6 +73,38 @@ def test_a_run_with_nothing_new_keeps_the_rows_and_materializes_nothing(
     assert not bench.exists("below")
 
 
+@pytest.mark.parametrize("nothing", [dg.Output(None), dg.MaterializeResult(value=None), None], ids=repr)
+@pytest.mark.parametrize("yields", [True, False])
+def test_none_in_a_result_or_yielded_is_nothing_new(bench: Bench, nothing: Any, *, yields: bool) -> None:
+    def returned() -> Any:
+        return nothing
+
+    def yielded() -> Iterator[Any]:
+        yield dg.AssetObservation("source")
+        yield nothing
+
+    bench.write("orders", ONE_ROW)
+    bench.run([table_asset(name="orders", output_required=False)(yielded if yields else returned)])
+    assert bench.rows("orders") == [(1,)]
+    assert bench.materializations("orders") == 0
+
+
+def test_a_result_without_rows_is_answered_with_how_to_leave_the_table(bench: Bench) -> None:
+    orders = table_asset(name="orders", output_required=False)(lambda: dg.MaterializeResult())  # noqa: PLW0108
+    message = errors(bench.run([orders], fails=True))
+    assert "without rows. Give it the table as value; to leave the table as it is, return None." in message
+
+
+def test_rows_after_nothing_new_are_refused(bench: Bench) -> None:
+    @table_asset(output_required=False)
+    def orders() -> Iterator[Any]:
+        yield None
+        yield ONE_ROW
+
+    message = errors(bench.run([orders], fails=True))
+    assert "the function yielded DataFrame after None, by which it said that there is nothing new." in message
+
+
 def test_a_run_with_nothing_new_makes_no_table(bench: Bench) -> None:
     bench.run([table_asset(name="orders", output_required=False)(nothing_to_yield)])
     assert not bench.exists("orders")
@@ -219,6 +251,32 @@ def test_what_cannot_be_meant_beside_rows_is_refused_before_the_commit(
 
     message = errors(bench.run([orders], fails=True))
     assert says in message
+    assert "Nothing was written." in message
+    assert not bench.exists("orders")
+
+
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        (dg.ObserveResult(), "an ObserveResult, and a table asset is materialized. Return rows; an"),
+        ([dg.Output(ONE_ROW)], "returned an Output inside of a list. Write return dg.Output(table); several"),
+        (
+            [dg.MaterializeResult(value=ONE_ROW)],
+            "returned a MaterializeResult inside of a list. Write return dg.MaterializeResult(value=table)",
+        ),
+        (
+            (ONE_ROW, dg.AssetCheckResult(passed=True)),
+            "returned an AssetCheckResult inside of a tuple. Yield it, and the rows beside it.",
+        ),
+        (dg.Output(ONE_ROW, output_name="zzz"), "the output 'zzz', and there is none of this name. Leave"),
+    ],
+)
+def test_a_result_that_cannot_be_meant_is_refused_with_the_line_to_write(
+    bench: Bench, returned: Any, says: str
+) -> None:
+    message = errors(bench.run([table_asset(name="orders")(lambda: returned)], fails=True))
+    assert says in message
+    assert "definitions.events" not in message
     assert "Nothing was written." in message
     assert not bench.exists("orders")
 

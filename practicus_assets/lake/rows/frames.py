@@ -187,7 +187,7 @@ def _no_table(value: Any) -> SchemaMismatch:
     )
     if type(value).__name__ == "Series":
         advice = 'Write series.to_frame("name"), with the name of the column.'
-    elif isinstance(value, tuple):
+    elif type(value) is tuple:
         advice = "Return one table; of several chunks, a list. (A comma at the end of a line makes a tuple.)"
     elif isinstance(value, str | os.PathLike):
         advice = f"To return what a file holds, read it: pl.scan_parquet({str(value)!r}), for one."
