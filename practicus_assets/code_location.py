@@ -4,11 +4,13 @@ They are read from the same options, files and settings as `dagster dev` reads t
 Nothing is imported, Dagster neither, so that a command that names none is refused at once.
 """
 
+import importlib.util
 import os
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,32 @@ def selected(locations: Sequence[CodeLocation], name: str | None) -> CodeLocatio
             did_you_mean(name, names, f"There are {', '.join(names)}."),
         )
     return locations[names.index(name)]
+
+
+def refuse_absent(location: CodeLocation) -> None:
+    """Refuse a code location whose file, or whose module's outermost package, is not there.
+
+    Raises:
+        DeclarationError: if so. What another Python runs may have its modules elsewhere, and is not refused.
+
+    """
+    if location.file and not Path(location.file).exists():
+        raise DeclarationError(f"there is no Python file {location.file}.", "Fix -f, or the workspace.")
+    package = location.module.partition(".")[0]
+    if package and not location.executable and not _exists(package, location.folder):
+        raise DeclarationError(
+            f"there is no module {location.module!r} here.", "Give -m the name that dagster is started with."
+        )
+
+
+def _exists(package: str, folder: str) -> bool:
+    """Return whether a package or a module can be imported; a package inside of another would be imported."""
+    if PathFinder.find_spec(package, [folder]) is not None:
+        return True
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # a module that was loaded without a specification, such as __main__
+        return True
 
 
 def _named(

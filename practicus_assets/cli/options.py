@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from practicus_assets.code_location import CodeLocation, code_locations, selected
+from practicus_assets.code_location import CodeLocation, code_locations, refuse_absent, selected
 from practicus_assets.errors import DeclarationError
 
 Locations = list[CodeLocation]
@@ -35,7 +35,10 @@ def location_options(command: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         locations = code_locations(module_name, python_file, workspace, working_directory)
-        command(locations=locations if location is None else [selected(locations, location)], **options)
+        locations = locations if location is None else [selected(locations, location)]
+        for one in locations:
+            refuse_absent(one)
+        command(locations=locations, **options)
 
     for option in (
         click.option("--location", metavar="NAME", help="One code location of several in the workspace."),

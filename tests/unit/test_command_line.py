@@ -31,6 +31,8 @@ QUICK = [
     ["rollback", "orders", "--to", "1", "-m", "pipelines"],
     ["history", "orders", "-d", "/no/such/folder"],
     ["history", "orders", "-m", "a", "-f", "b.py", "--json"],
+    ["history", "orders", "-f", "nofile.py"],
+    ["history", "orders", "-m", "nomod.inner"],
 ]
 
 
@@ -105,6 +107,8 @@ def test_a_wrong_name_is_answered_with_the_nearest(arguments: list[str], questio
             1,
             {"type": "DeclarationError", "advice": "Give -m MODULE, -f FILE or -w WORKSPACE."},
         ),
+        (["history", "x", "-f", "nofile.py"], 1, {"problem": "there is no Python file nofile.py."}),
+        (["history", "x", "-m", "nomod.a"], 1, {"problem": "there is no module 'nomod.a' here."}),
     ],
 )
 def test_with_json_a_refusal_is_one_object_on_standard_output(
