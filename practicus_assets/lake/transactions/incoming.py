@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from practicus_assets.errors import OutOfScope, SchemaMismatch
+from practicus_assets.errors import DataRefused, OutOfScope, SchemaMismatch
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.misspelt import Misspelt
 from practicus_assets.lake.partitions.values import can_partition, is_null
@@ -34,6 +34,7 @@ class IncomingRows:
 
     Raises:
         SchemaMismatch: if the columns fit neither the table nor its contract.
+        DataRefused: if there are partition columns alone.
         OutOfScope: if the scope cannot be expressed on them.
 
     """
@@ -118,10 +119,16 @@ class IncomingRows:
             )
         types = {column: schema.field(column).type for column in options.partition_by}
         unfit = [f"{column} ({type_})" for column, type_ in types.items() if not can_partition(type_)]
-        if unfit or len(types) == len(schema):
+        if unfit:
             raise SchemaMismatch(
-                f"the table {attempt.table.name} cannot be partitioned by {unfit or list(types)}.",
-                "Partition by strings, integers, booleans, dates or timestamps, and have a further column.",
+                f"the table {attempt.table.name} cannot be partitioned by {unfit}.",
+                "Partition by strings, integers, booleans, dates or timestamps.",
+            )
+        if len(types) == len(schema):  # no column breaks the contract, so this is no SchemaMismatch
+            raise DataRefused(
+                f"the output has no column besides the partition {names_of('column', types)}, and a table "
+                "needs one.",
+                "Return a further column, or leave partition_by out.",
             )
         return schema
 

@@ -196,8 +196,17 @@ def test_columns_that_cannot_partition_are_refused(table: Table) -> None:
             Transaction(table, options=WriteOptions(partition_by=["p"])).write(
                 pa.table({"p": values, "n": [1]})
             )
-    with pytest.raises(SchemaMismatch, match="cannot be partitioned"):
-        Transaction(table, options=WriteOptions(partition_by=["p"])).write(pa.table({"p": ["a"]}))
+
+
+def test_a_table_of_partition_columns_alone_is_refused(table: Table) -> None:
+    says = (
+        r"no column besides the partition column 'p', and a table needs one\. Return a further .*Nothing was"
+    )
+    for data in (pa.table({"p": ["a"]}), pa.table({"p": pa.array([], pa.string())})):
+        with pytest.raises(DataRefused, match=says) as refused:
+            Transaction(table, options=WriteOptions(partition_by=["p"])).write(data)
+        assert type(refused.value) is DataRefused  # a SchemaMismatch would fail the contract's schema check
+    assert table.open_if_exists() is None
 
 
 # --- Compare and swap ---------------------------------------------------------------------------------------
