@@ -1,6 +1,7 @@
 """`practicus-assets` at a terminal, on a lake that Dagster's own command line fills."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -200,6 +201,23 @@ def test_a_table_that_a_terminal_has_no_room_for_is_shown_as_paragraphs_of_whole
             assert wide == []
             assert words(whole) <= words(shown), command
         monkeypatch.delenv("COLUMNS")
+
+
+def test_what_ops_handed_on_is_said_in_lines_that_fit_the_terminal(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = folder / "lake" / "_outputs" / "a-run" / "result"
+    value.parent.mkdir(parents=True)
+    value.write_bytes(b"12345")
+    os.utime(value, (0, 0))
+    [whole] = [line for line in run("maintain", "--all").stdout.splitlines() if "_outputs" in line]
+    assert re.search(
+        r"_outputs: 1 value that ops handed on, written before .*, to be removed \(5 B\)\.$", whole
+    )
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run("maintain", "--all").stdout
+    assert "to be removed (5 B)." in " ".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def words(shown: str) -> set[str]:
