@@ -15,6 +15,7 @@ import pytest
 from practicus_assets import (
     Column,
     Contract,
+    DataRefused,
     DeclarationError,
     DeltaIOManager,
     DiffConfig,
@@ -221,6 +222,24 @@ CONTRACTS: list[tuple[Mistake, str]] = [
 @pytest.mark.parametrize(("mistake", "text"), CONTRACTS, ids=ids(CONTRACTS))
 def test_a_contract_that_is_written_wrongly_says_what_to_write(mistake: Mistake, text: str) -> None:
     assert text in said(mistake)
+
+
+@pytest.mark.parametrize("value", [5, None, "orders.csv", b"", dt.date(2026, 1, 1), ({"id": 1},), len])
+def test_an_audit_of_what_is_no_table_is_an_error_and_no_result(value: Any) -> None:
+    text = said(lambda: Contract({"id": "int64"}).audit(value), DataRefused)
+    assert "the audit is given a value of type " in text
+    assert "which is no table. Give it what a table asset may return" in text
+    assert Contract({"id": "int64"}).audit([{"id": "a"}])[0].passed is False  # rows that do not fit are one
+
+
+def test_a_misspelt_column_of_nulls_is_answered_with_the_declared_one() -> None:
+    contract = Contract({"day": "date", "id": "int64"})
+    result = contract.audit([{"dya": None, "id": 0}])[0]
+    assert (result.passed, result.finding) == (
+        False,
+        "column 'dya' is not declared and holds only nulls. Did you mean day?",
+    )
+    assert "its type is unknown" in contract.audit([{"other": None, "id": 0}])[0].finding
 
 
 def test_types_alone_are_columns_of_a_contract() -> None:

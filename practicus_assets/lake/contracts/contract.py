@@ -1,7 +1,7 @@
 """Contracts: what a table promises about its columns and rows, declared by its author."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -121,6 +121,15 @@ class Contract:
                 "Declare what the output has, or leave it out.",
             )
 
+    def _refuse_misspelt(self, schema: pa.Schema) -> None:
+        """Raise SchemaMismatch for a column without values whose name is near a declared one."""
+        for column in schema:
+            nearest = did_you_mean(column.name, self.columns, "")
+            if pa.types.is_null(column.type) and column.name not in self.columns and nearest:
+                raise SchemaMismatch(
+                    f"column {column.name!r} is not declared and holds only nulls. {nearest}", "Rename it."
+                )
+
     def audit(self, data: Any) -> list[AuditResult]:
         """Run every rule on rows, as a transaction would that replaces a whole table with them.
 
@@ -136,12 +145,18 @@ class Contract:
         try:
             reader = record_batches(data, self.schema or NO_COLUMNS)
             self.refuse_undeclared(reader.schema.names)
+            self._refuse_misspelt(reader.schema)
             schema = reconcile(reader.schema, None, self.schema, {}, "add", all_rows=True)
             batches, first_row = [], 0
             for batch in reader:
                 batches.append(conformed(batch, schema, {}, first_row))
                 first_row += batch.num_rows
         except (SchemaMismatch, LossyValues) as error:
+            if _is_no_table(data):
+                raise SchemaMismatch(
+                    f"the audit is given a value of type {type(data).__qualname__}, which is no table.",
+                    "Give it what a table asset may return: a DataFrame, a pyarrow.Table, a list of dicts.",
+                ) from None
             if not self.columns:
                 raise
             return schema_failure(self.checks, error)
@@ -182,6 +197,14 @@ def _columns(declared: Any) -> dict[str, Column]:
                 f"column {name!r} of the contract: {error.problem}", error.advice
             ) from None
     return columns
+
+
+def _is_no_table(data: Any) -> bool:
+    """Return whether a value could hold no rows of any kind, such as a number or a text."""
+    if isinstance(data, str | bytes | tuple | set | frozenset):
+        return True
+    readable_as = ("__arrow_c_stream__", "collect", "scanner", "to_batches", "scan")
+    return not isinstance(data, Iterable) and not any(hasattr(data, name) for name in readable_as)
 
 
 def _refuse_broken_counts(rows: Any) -> None:

@@ -149,7 +149,7 @@ def test_rows_of_other_columns_or_types_break_the_schema_and_run_no_other_rule()
 
 
 def test_a_value_that_is_no_table_cannot_be_audited() -> None:
-    with pytest.raises(DataRefused, match="returned None"):
+    with pytest.raises(DataRefused, match="a value of type NoneType, which is no table"):
         Contract(rules=[TableRule("sums", lambda _: True)]).audit(None)
 
 
