@@ -8,6 +8,7 @@ import dagster as dg
 from practicus_assets.assets.author_checks import AuthorChecks
 from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG
 from practicus_assets.errors import DataRefused
+from practicus_assets.wording import enumerated
 
 NOTHING = object()
 """What a function returned that leaves the table as it is."""
@@ -194,7 +195,7 @@ def without_owned_tags(tags: Mapping[str, str], warn: Callable[[str], None]) -> 
     """Return an author's tags without those that Dagster and the transaction set, of which a warning says."""
     own = sorted(_OWN_TAGS & set(tags))
     if own:
-        warn(f"the tags {own} of the function are left out: a materialization has its own")
+        warn(f"the tags {enumerated(own)} of the function are left out: a materialization has its own")
     return {name: value for name, value in tags.items() if name not in own}
 
 
@@ -211,7 +212,8 @@ def warn_of_owned(
     """
     replaced = {name: own[name] for name in sorted(set(authored) & set(own))}
     if replaced:
-        warn(f"the metadata {list(replaced)} of the function are left out: the transaction's are shown")
+        names = enumerated(list(replaced))
+        warn(f"the metadata {names} of the function are left out: the transaction's are shown")
     return replaced
 
 

@@ -200,7 +200,7 @@ def test_metadata_that_the_transaction_owns_are_its_own_and_a_warning_names_them
     events = bench.instance.all_logs(bench.instance.get_runs()[0].run_id)
     warnings = [event.user_message for event in events if event.level == logging.WARNING]
     [warning] = [text for text in warnings if "metadata" in text]
-    assert "orders: the metadata ['dagster/uri', 'delta/version'] of the function are left out" in warning
+    assert "orders: the metadata dagster/uri and delta/version of the function are left out" in warning
 
 
 def test_tags_that_tell_stale_assets_are_not_the_authors(bench: Bench) -> None:

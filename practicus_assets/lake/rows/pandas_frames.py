@@ -105,10 +105,8 @@ def _to_arrow(name: str, column: "pd.Series[Any]") -> pa.Array | pa.ChunkedArray
         if column.dtype == object:
             refuse_mixed(column, array.type)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
-        cause, advice = misfit(column.dropna(), error)
-        raise SchemaMismatch(
-            f"column {name!r} of dtype {column.dtype} is no Arrow column: {cause}.", advice
-        ) from error
+        problem = f"column {name!r} of dtype {column.dtype} is no Arrow column"
+        raise misfit(problem, column.dropna(), error) from error
     return array
 
 

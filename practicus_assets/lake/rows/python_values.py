@@ -91,17 +91,26 @@ def refuse_mixed(values: Iterable[Any], type_: pa.DataType) -> None:  # noqa: C9
             refuse_mixed(value, type_.value_type)
 
 
-def misfit(values: Iterable[Any], error: Exception) -> tuple[str, str]:
-    """Return why values are no column, and what to do: in our words where the cause is known.
+def misfit(problem: str, values: Iterable[Any], error: Exception) -> SchemaMismatch:
+    """Return the error for values that are no column: in our words where the cause is known.
 
     Args:
+        problem: the column, and that it is none.
         values: the values.
-        error: what pyarrow raised, or `refuse_mixed`.
+        error: what pyarrow raised, or `refuse_mixed`; its text may quote values.
 
     """
+    cause, advice = _cause(values, error)
+    if cause:
+        return SchemaMismatch(f"{problem}: {cause}.", advice)
+    return SchemaMismatch(f"{problem}.", advice, f"{str(error).splitlines()[0]}.")
+
+
+def _cause(values: Iterable[Any], error: Exception) -> tuple[str, str]:
+    """Return why values are no column, without any of them, and what to do; no cause if it quotes some."""
     advice = "Give all its values one type."
     if type(error) is ValueError:  # those of pyarrow are of classes of their own
-        return str(error), advice
+        return "", advice
     mixture = _mixture(values)
     names = enumerated([kind.__name__ for kind in mixture])
     if len(mixture) > 1:
@@ -114,7 +123,7 @@ def misfit(values: Iterable[Any], error: Exception) -> tuple[str, str]:
         return "an integer needs more than 64 bits", "Give Decimals, of 38 digits at most, or text."
     if "did not recognize Python value type" in str(error):
         return f"they are of the type {names}", "Convert them to text, numbers, dates, lists or dicts."
-    return f"pyarrow says: {str(error).splitlines()[0]}", "Correct the values, or convert them."
+    return "", "Correct the values, or convert them."
 
 
 def _mixture(values: Iterable[Any]) -> list[type]:
@@ -184,10 +193,7 @@ def _array(name: str, values: Any, declared: pa.DataType | None) -> pa.Array | p
             array = pa.array([Decimal(value) if type(value) is int else value for value in values])
         refuse_mixed(values, array.type)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
-        cause, advice = misfit(values, error)
-        raise SchemaMismatch(
-            f"column {name!r} has values that are no Arrow column: {cause}.", advice
-        ) from error
+        raise misfit(f"column {name!r} has values that are no Arrow column", values, error) from error
     return array
 
 

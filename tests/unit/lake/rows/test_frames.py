@@ -376,7 +376,7 @@ def test_a_nan_in_dicts_is_a_number_and_no_null() -> None:
             r"they are of the types int and float\. An integer beyond 2\*\*53 is no exact float: give",
         ),
         ([1 + 2j], r"they are of the type complex\. Convert them to text, numbers, dates, lists or dicts\."),
-        (["\ud800"], r"pyarrow says: 'utf-8' codec can't encode"),
+        (["\ud800"], r"'utf-8' codec can't encode"),
     ],
     ids=ascii,
 )
@@ -384,7 +384,9 @@ def test_values_that_are_no_column_are_refused_with_their_types_and_advice(
     values: list[Any], says: str
 ) -> None:
     for data in ([{"x": value} for value in values], {"x": values}):
-        with pytest.raises(SchemaMismatch, match=r"^column 'x' has values that are no Arrow column: " + says):
+        with pytest.raises(
+            SchemaMismatch, match=rf"^column 'x' has values that are no Arrow column[:.] {says}"
+        ):
             record_batches(data)
 
 
