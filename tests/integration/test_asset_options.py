@@ -73,7 +73,11 @@ def test_a_run_with_nothing_new_keeps_the_rows_and_materializes_nothing(
     assert not bench.exists("below")
 
 
-@pytest.mark.parametrize("nothing", [dg.Output(None), dg.MaterializeResult(value=None), None], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "nothing",
+    [dg.Output(None), dg.MaterializeResult(value=None), None],
+    ids=lambda value: type(value).__name__,
+)
 @pytest.mark.parametrize("yields", [True, False])
 def test_none_in_a_result_or_yielded_is_nothing_new(bench: Bench, nothing: Any, *, yields: bool) -> None:
     def returned() -> Any:
