@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.proxy import Fault, FaultProxy, Kind
+from tests.faults.kills import kill_at_each_request, kill_at_each_syscall, killed_at_syscall
+from tests.faults.proxy import FaultProxy
 from tests.faults.tally import ROUNDS, Tally
 from tests.faults.work import CASES, OLD, SPELLINGS, Place, Work, attempt, rows, until_landed
-from tests.faults.writer import SYSCALLS, Writer, killed_at_syscall
+from tests.faults.writer import Writer
 
 KILL_CASES = {
     **CASES,
@@ -47,19 +48,7 @@ def survived(work: Work, place: Place, before: object) -> str | None:
 def test_a_writer_killed_at_any_system_call_on_a_folder(
     case: str, folder: Callable[[], Place], tally: Tally
 ) -> None:
-    for syscall in SYSCALLS:
-        for number in range(1, 400):
-            place, work = prepared(case, folder)
-            before = place.state()
-            writer = Writer(work, place)
-            tracer = killed_at_syscall(writer, syscall, number)
-            writer.go()
-            outcome = writer.ended()
-            tracer.wait()
-            if outcome is not None:
-                assert outcome.kind == "landed", outcome
-                break  # no thread makes so many
-            tally.point(f"{case}, {syscall} {number}", survived(work, place, before))
+    kill_at_each_syscall(tally, case, lambda: prepared(case, folder), survived)
     tally.settle()
 
 
@@ -68,11 +57,7 @@ def test_a_writer_killed_in_a_folder_of_an_odd_spelling(spelling: str, tmp_path:
     for number, syscall in [(1, "linkat"), (2, "linkat"), (1, "mkdir"), (3, "openat"), (2, "unlink")]:
         place, work = prepared("replace", lambda: Place(SPELLINGS[spelling](tmp_path / str(uuid.uuid4()))))
         before = place.state()
-        writer = Writer(work, place)
-        tracer = killed_at_syscall(writer, syscall, number)
-        writer.go()
-        writer.ended()
-        tracer.wait()
+        killed_at_syscall(Writer(work, place), syscall, number)
         tally.point(f"{spelling}, {syscall} {number}", survived(work, place, before))
     tally.settle()
 
@@ -81,20 +66,7 @@ def test_a_writer_killed_in_a_folder_of_an_odd_spelling(spelling: str, tmp_path:
 def test_a_writer_killed_at_any_request_to_s3(
     case: str, s3: Callable[[], Place], proxy: FaultProxy, tally: Tally
 ) -> None:
-    kinds: tuple[Kind, ...] = ("kill before", "kill after")
-    for kind in kinds:
-        for number in range(1, 400):
-            place, work = prepared(case, s3)
-            before = place.state()
-            writer = Writer(work, place.through({"AWS_ENDPOINT_URL": proxy.endpoint}))
-            proxy.arm(Fault(kind, number, pid=writer.pid))
-            writer.go()
-            outcome = writer.ended()
-            if not proxy.seen().hits:
-                assert outcome is not None
-                assert outcome.kind == "landed", outcome
-                break
-            tally.point(f"{case}, {kind} {number}", survived(work, place, before))
+    kill_at_each_request(tally, case, lambda: prepared(case, s3), survived, proxy)
     tally.settle()
 
 

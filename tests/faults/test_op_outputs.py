@@ -1,62 +1,63 @@
 """A process that is killed while it keeps the output of an op."""
 
-import multiprocessing.connection
-import signal
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
 from practicus_assets.lake.delta.table_folder import TableFolder
+from tests.faults.kills import kill_at_each_syscall
 from tests.faults.tally import Tally
-from tests.faults.test_kills import killed_at_syscall
-from tests.faults.writer import _context
 
 OLD, NEW = b"old" * 1_000_000, b"new" * 1_000_000
 PATH = "run/one.result.pickle"
 SYSCALLS = ("mkdir", "openat", "write", "fsync", "rename")
 
 
-class Process(NamedTuple):
-    """What `killed_at_syscall` asks of a writer."""
+@dataclass(frozen=True)
+class Outputs:
+    """Where the outputs of ops lie."""
 
-    pid: int
+    folder: TableFolder
 
-
-def store(folder: TableFolder, gate: multiprocessing.connection.Connection) -> None:
-    gate.send("ready")
-    gate.recv()
-    folder.write(PATH, NEW)
-    gate.send("stored")
+    def state(self) -> bytes | None:
+        """Return the output."""
+        return self.folder.read(PATH)
 
 
-def ends_alive(folder: TableFolder, syscall: str, number: int) -> bool:
-    """Store the new value in a process that is killed at a system call; return whether it makes so many."""
-    gate, theirs = _context().Pipe()
-    process = _context().Process(target=store, args=(folder, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    assert gate.recv() == "ready"
-    tracer = killed_at_syscall(Process(process.pid or 0), syscall, number)  # type: ignore[arg-type]
-    gate.send("go")
-    process.join()
-    tracer.wait()
-    return process.exitcode != -signal.SIGKILL
+class Store:
+    """Keeps a new output."""
+
+    def carry_out(self, place: Outputs) -> int:
+        """Keep it; there are no versions."""
+        place.folder.write(PATH, NEW)
+        return 0
+
+    def after(self, before: bytes | None) -> bytes:
+        """Return what is there afterwards."""
+        return NEW
+
+
+def survived(work: Store, place: Outputs, before: bytes | None) -> str | None:
+    """Look at the output after a kill, keep it again, and return what is wrong."""
+    value = place.state()
+    if value not in (before, NEW):
+        return f"a mix of {len(value or b'')} bytes"
+    work.carry_out(place)
+    return None if place.state() == NEW else "lost"
 
 
 def test_a_process_killed_at_any_system_call_leaves_the_old_value_the_new_one_or_none(
     tmp_path: Path, tally: Tally
 ) -> None:
+    numbers = count()
+
+    def prepared(before: bytes | None) -> tuple[Outputs, Store]:
+        place = Outputs(TableFolder("_outputs", str(tmp_path / str(next(numbers)))))
+        if before is not None:
+            place.folder.write(PATH, before)
+        return place, Store()
+
     for before in (None, OLD):
-        for syscall in SYSCALLS:
-            for number in range(1, 100):
-                folder = TableFolder("_outputs", str(tmp_path / f"{before is None}{syscall}{number}"))
-                if before is not None:
-                    folder.write(PATH, before)
-                alive = ends_alive(folder, syscall, number)
-                value = folder.read(PATH)
-                if alive:
-                    assert value == NEW
-                    break
-                wrong = None if value in (before, NEW) else f"a mix of {len(value or b'')} bytes"
-                folder.write(PATH, NEW)
-                tally.point(f"{syscall} {number}", wrong or (None if folder.read(PATH) == NEW else "lost"))
+        name = "a new output" if before is None else "an output that replaces one"
+        kill_at_each_syscall(tally, name, lambda: prepared(before), survived, syscalls=SYSCALLS)  # noqa: B023 called at once
     tally.settle()

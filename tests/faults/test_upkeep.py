@@ -16,10 +16,10 @@ from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import checkpoint, remove, unneeded_entries, unneeded_files
 from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
 from practicus_assets.lake.upkeep.verify import verify_files
-from tests.faults.proxy import Fault, FaultProxy, Kind
+from tests.faults.kills import kill_at_each_request, kill_at_each_syscall
+from tests.faults.proxy import FaultProxy
 from tests.faults.tally import ROUNDS, Tally
 from tests.faults.work import OLD, Place, State, Work, attempt, rows
-from tests.faults.writer import SYSCALLS, Writer, killed_at_syscall
 from tests.kit import partitions
 
 Kept = tuple[int, ...]  # versions that must stay readable
@@ -136,19 +136,13 @@ def unreadable(place: Place) -> str | None:
 def test_upkeep_that_is_killed_at_any_system_call_on_a_folder(
     chore: Chore, folder: Callable[[], Place], tally: Tally
 ) -> None:
-    for syscall in SYSCALLS:
-        for number in range(1, 400, STRIDE if syscall in {"openat", "write"} else 1):
-            place = prepared(chore, folder)
-            before = place.state()
-            writer = Writer(chore, place)
-            tracer = killed_at_syscall(writer, syscall, number)
-            writer.go()
-            outcome = writer.ended()
-            tracer.wait()
-            if outcome is not None:
-                assert outcome.kind == "landed", outcome
-                break  # no thread makes so many
-            tally.point(f"{chore.name}, {syscall} {number}", survived(chore, place, before))
+    kill_at_each_syscall(
+        tally,
+        chore.name,
+        lambda: (prepared(chore, folder), chore),
+        survived,
+        stride=lambda syscall: STRIDE if syscall in {"openat", "write"} else 1,
+    )
     tally.settle()
 
 
@@ -156,18 +150,7 @@ def test_upkeep_that_is_killed_at_any_system_call_on_a_folder(
 def test_upkeep_that_is_killed_at_any_request_to_s3(
     chore: Chore, s3: Callable[[], Place], proxy: FaultProxy, tally: Tally
 ) -> None:
-    kinds: tuple[Kind, ...] = ("kill before", "kill after")
-    for kind in kinds:
-        for number in range(1, 400, STRIDE):
-            place = prepared(chore, s3)
-            before = place.state()
-            writer = Writer(chore, place.through({"AWS_ENDPOINT_URL": proxy.endpoint}))
-            proxy.arm(Fault(kind, number, pid=writer.pid))
-            writer.go()
-            outcome = writer.ended()
-            if not proxy.seen().hits:
-                assert outcome is not None
-                assert outcome.kind == "landed", outcome
-                break
-            tally.point(f"{chore.name}, {kind} {number}", survived(chore, place, before))
+    kill_at_each_request(
+        tally, chore.name, lambda: (prepared(chore, s3), chore), survived, proxy, stride=STRIDE
+    )
     tally.settle()

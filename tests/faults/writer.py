@@ -6,9 +6,7 @@ They are forked from a server that has imported everything and used nothing, so 
 import contextlib
 import multiprocessing
 import os
-import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -24,15 +22,6 @@ _TIMEOUT_S = 120
 _TESTS = Path(__file__).parents[1]
 
 Pause = Literal["", "before the commit"]
-
-SYSCALLS = (
-    "mkdir",
-    "openat",
-    "write",
-    "rename",
-    "linkat",
-    "unlink",
-)  # with which delta-rs writes to a folder
 
 
 class Writer:
@@ -95,21 +84,6 @@ class Writer:
             self._process.join(1)
             self.kill()
         return outcome
-
-
-def killed_at_syscall(writer: Writer, syscall: str, number: int) -> subprocess.Popen[bytes]:
-    """Let strace kill a writer when one of its threads begins its n-th such system call."""
-    strace = shutil.which("strace")
-    assert strace is not None, "these tests need strace: apt-get install strace"
-    command = [strace, "-f", "-qq", "-o", "/dev/null", "-p", str(writer.pid), "-e", f"trace={syscall}"]
-    tracer = subprocess.Popen(
-        [*command, "-e", f"inject={syscall}:signal=KILL:when={number}"], stderr=subprocess.DEVNULL
-    )
-    status = Path(f"/proc/{writer.pid}/status")
-    while "\nTracerPid:\t0\n" in status.read_text(encoding="utf-8"):
-        assert tracer.poll() is None, "strace could not attach"
-        time.sleep(0.001)
-    return tracer
 
 
 def race(
