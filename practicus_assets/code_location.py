@@ -109,12 +109,22 @@ def refuse_absent(location: CodeLocation) -> None:
 
     """
     if location.file and not Path(location.file).exists():
-        raise DeclarationError(f"there is no Python file {location.file}.", "Fix -f, or the workspace.")
+        raise no_file(location.file)
     package = location.module.partition(".")[0]
     if package and not location.executable and not _exists(package, location.folder):
-        raise DeclarationError(
-            f"there is no module {location.module!r} here.", "Give -m the name that dagster is started with."
-        )
+        raise no_module(location.module)
+
+
+def no_file(path: str | Path) -> DeclarationError:
+    """Return the error for a Python file that is not there."""
+    return DeclarationError(f"there is no Python file {path}.", "Fix -f, or the workspace.")
+
+
+def no_module(name: str) -> DeclarationError:
+    """Return the error for a module that is not there."""
+    return DeclarationError(
+        f"there is no module {name!r} here.", "Give -m the name that dagster is started with."
+    )
 
 
 def _exists(package: str, folder: str) -> bool:

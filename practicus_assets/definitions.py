@@ -13,7 +13,7 @@ from types import ModuleType
 
 import dagster as dg
 
-from practicus_assets.code_location import CodeLocation, code_locations, selected
+from practicus_assets.code_location import CodeLocation, code_locations, no_file, no_module, selected
 from practicus_assets.errors import DeclarationError, PracticusAssetsError
 from practicus_assets.redaction import description
 
@@ -107,15 +107,13 @@ def _imported_module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
-        raise DeclarationError(
-            f"there is no module {name!r} here.", "Give -m the name that dagster is started with."
-        ) from None
+        raise no_module(name) from None
 
 
 def _imported_file(path: Path) -> ModuleType:
     specification = importlib.util.spec_from_file_location(path.stem, path)
     if specification is None or specification.loader is None or not path.exists():
-        raise DeclarationError(f"there is no Python file {path}.", "Fix -f, or the workspace.")
+        raise no_file(path)
     module = importlib.util.module_from_spec(specification)
     sys.modules[path.stem] = module
     specification.loader.exec_module(module)

@@ -256,14 +256,11 @@ class Step:
         if keys_of_run or self._partitions_def is None:
             yield from of_run
             return
-        for (
-            output_name,
-            spec,
-        ) in context.op_execution_context.assets_def.node_check_specs_by_output_name.items():
-            for result in of_run:
-                if spec.key == dg.AssetCheckKey(key, str(result.check_name)):
-                    yield dg.Output(None, output_name)
-                    yield whole_evaluation(result)
+        assets_def = context.op_execution_context.assets_def
+        outputs = {spec.name: name for name, spec in assets_def.node_check_specs_by_output_name.items()}
+        for result in of_run:
+            yield dg.Output(None, outputs[str(result.check_name)])
+            yield whole_evaluation(result)
 
 
 def _by_partition(

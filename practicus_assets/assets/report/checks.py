@@ -132,13 +132,12 @@ def partition_evaluations(
     for audit, partition in evaluated:
         breach = (audit.breaches or {}).get(partition, Breach())
         target = targets.get(partition)
-        noun = audit.counted.removesuffix("s").replace("_", " ")
-        found = f": {number_of(breach.rows, noun)}" if breach.rows else ""
+        found = f": {number_of(breach.rows, audit.noun)}" if breach.rows else ""
         yield dg.AssetCheckEvaluation(
             asset_key=key,
             check_name=audit.name,
             passed=not breach.rows,
-            metadata={**({audit.counted: breach.rows} if noun else {}), **_sample(breach.sample)},
+            metadata={**({audit.counted: breach.rows} if audit.counted else {}), **_sample(breach.sample)},
             target_materialization_data=target
             and AssetCheckEvaluationTargetMaterializationData(
                 storage_id=target.storage_id, run_id=target.run_id, timestamp=target.timestamp

@@ -44,10 +44,8 @@ def show_history(table: str, limit: int, code_locations: Sequence[CodeLocation],
         output.print_table(f"{entry.label}, {entry.table.uri}", _COLUMNS, map(_row, commits))
 
 
-def _row(commit: HistoryEntry) -> list[Any]:
-    who = commit.run_id[:8] or commit.engine
-    if commit.attempt > 1:
-        who += f", attempt {commit.attempt}"
+def commit_cells(commit: HistoryEntry) -> list[Any]:
+    """Return what rows of commits begin with: version, time, operation, scope, rows in and rows out."""
     return [
         str(commit.version),
         output.moment(commit.landed),
@@ -55,6 +53,15 @@ def _row(commit: HistoryEntry) -> list[Any]:
         commit.scope,
         commit.rows_in,
         commit.rows_out,
+    ]
+
+
+def _row(commit: HistoryEntry) -> list[Any]:
+    who = commit.run_id[:8] or commit.engine
+    if commit.attempt > 1:
+        who += f", attempt {commit.attempt}"
+    return [
+        *commit_cells(commit),
         f"+{commit.files_in:,} -{commit.files_out:,}",
         who,
         _audits(commit),

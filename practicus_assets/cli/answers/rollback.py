@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from practicus_assets.cli.answers import locations, output
+from practicus_assets.cli.answers.history import commit_cells
 from practicus_assets.cli.answers.instance import dagster_instance
 from practicus_assets.cli.answers.listing import Column
 from practicus_assets.cli.answers.locations import naming_in_json
@@ -65,18 +66,7 @@ def _show(config: RollbackConfig, done: Rollback) -> None:
     if plan.scope is None:
         console.print(f"{table} holds the rows of version {plan.target} already. Nothing was written.")
         return
-    rows = [
-        [
-            str(entry.version),
-            output.moment(entry.landed),
-            entry.operation,
-            entry.scope,
-            entry.rows_in,
-            entry.rows_out,
-            entry.run_id[:8] or entry.engine,
-        ]
-        for entry in plan.undone
-    ]
+    rows = [[*commit_cells(entry), entry.run_id[:8] or entry.engine] for entry in plan.undone]
     output.print_table(f"{table}, back to version {plan.target}: {plan.scope_in_words}", _COLUMNS, rows)
     if done.commit is not None:
         count = number_of(done.commit.rows, "row")

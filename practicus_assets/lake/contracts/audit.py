@@ -54,6 +54,11 @@ class AuditResult:
         """Whether the transaction ends here."""
         return not self.passed and self.severity == "ERROR"
 
+    @property
+    def noun(self) -> str:
+        """What `bad_rows` is the number of, in the singular; empty where it counts nothing."""
+        return _noun(self.counted)
+
 
 @dataclass
 class Observations:
@@ -249,8 +254,7 @@ def _outcome(
     counted = _COUNTED.get(check.kind, "bad_rows")
     if finding and check.kind == "table":
         counted = ""
-    noun = counted.removesuffix("s").replace("_", " ")
-    finding = finding or (number_of(bad_rows, noun) if bad_rows else "")
+    finding = finding or (number_of(bad_rows, _noun(counted)) if bad_rows else "")
     return AuditResult(
         check.name,
         not bad_rows,
@@ -262,6 +266,10 @@ def _outcome(
         counted,
         breaches,
     )
+
+
+def _noun(counted: Counted) -> str:
+    return counted.removesuffix("s").replace("_", " ")
 
 
 def _bad_rows(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:

@@ -1,6 +1,6 @@
 """Breaches: how many rows of each partition break a rule, and some of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +80,7 @@ class AuditedPartitions:
                 breach.sample += shown(rows.take(pa.array(positions[:room])))
         return breaches
 
-    def _values(self, rows: pa.Table | pa.RecordBatch) -> Iterator[tuple[int, Any]] | None:
+    def _values(self, rows: pa.Table | pa.RecordBatch) -> list[tuple[int, Any]] | None:
         columns, types = self.bounds.columns, self.bounds.types
         if not set(columns) <= set(rows.schema.names):
             return None
@@ -93,7 +93,7 @@ class AuditedPartitions:
             part = self.bounds.part_of(dict(zip(columns, values, strict=True)))
             if part is not None:
                 parts.append((part, positions))
-        return iter(parts)
+        return parts
 
 
 def _flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:

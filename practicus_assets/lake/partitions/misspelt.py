@@ -66,7 +66,7 @@ def _holds(values: pa.Array, wanted: set[str]) -> bool:
     """Return whether each value can be written as one of the wanted texts, whatever its type."""
     if pa.types.is_nested(values.type) or values.null_count:
         return False
-    distinct = pc.unique(values.slice(0, 1)) if not len(values) else pc.unique(values)
+    distinct = pc.unique(values)
     if len(distinct) > 1:
         return False
     return all(bool(_texts(value) & wanted) for value in distinct.to_pylist())
