@@ -109,18 +109,23 @@ def measured(work: str, ways: Sequence[str]) -> Turns:
 def report(work: Work, turns: Turns) -> None:
     """Print the median of each way, against delta-rs alone."""
     print(f"\n{work.label}" + (f"    wanted: {work.wanted}" if work.wanted else ""))
-    seconds = {way: median(turn["seconds"] for turn in taken) for way, taken in turns.items()}
-    floor = seconds.get("raw")
-    for way, taken in turns.items():
-        peak = median(turn["peak_mb"] for turn in taken)
+    medians = {
+        way: {figure: median(turn[figure] for turn in taken) for figure in taken[0]}
+        for way, taken in turns.items()
+    }
+    floor = medians.get("raw")
+    for way, figures in medians.items():
+        seconds, cpu = figures["seconds"], figures["cpu_seconds"]
         against = ""
         if floor is not None and way != "raw":
-            against = (
-                f"{(seconds[way] - floor) * 1000:+9.0f} ms"
-                if work.against == "added"
-                else f"{seconds[way] / floor:10.2f} x"
-            )
-        print(f"    {way:<26} {seconds[way]:9.3f} s {against:>12}  {peak:8.0f} MB over the input", flush=True)
+            added = (seconds - floor["seconds"]) * 1000
+            ratios = f"{seconds / floor['seconds']:6.2f} x, CPU {cpu / floor['cpu_seconds']:6.2f} x"
+            against = f"{added:+9.0f} ms" if work.against == "added" else ratios
+        print(
+            f"    {way:<26} {seconds:9.3f} s {against:>22}  {figures['peak_mb']:6.0f} MB over the input, "
+            f"{figures['folder_mb']:7.1f} MB of Parquet",
+            flush=True,
+        )
 
 
 def machine() -> Mapping[str, Any]:

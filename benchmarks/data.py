@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 FIRST_DAY = date(2000, 1, 1)
+_CHUNK_ROWS = 7_600  # as a reader of files brings them
 _SHOPS = [f"shop-{number:02}" for number in range(20)]
 
 
@@ -26,7 +27,7 @@ def events(rows: int, days: range = range(1), seed: int = 0) -> pa.Table:
     generator = np.random.default_rng(seed)
     of_day = np.repeat(np.array([day(number) for number in days], dtype="datetime64[D]"), rows // len(days))
     n = len(of_day)
-    return pa.table(
+    table = pa.table(
         {
             "day": pa.array(of_day),
             "id": np.arange(n, dtype=np.int64),
@@ -42,3 +43,4 @@ def events(rows: int, days: range = range(1), seed: int = 0) -> pa.Table:
             ),
         }
     )
+    return pa.Table.from_batches(table.to_batches(_CHUNK_ROWS), table.schema)

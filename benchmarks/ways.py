@@ -81,6 +81,53 @@ class Raw(Way):
         return pa.table(stream.read_all()).num_rows
 
 
+def promises() -> Any:
+    """Return a contract of twelve rules: ranges, allowed values, columns without nulls, one unique key."""
+    from practicus_assets import Column, Contract
+
+    return Contract(
+        columns={
+            "id": Column("int64", nullable=False, minimum=0),
+            "shop": Column("string", nullable=False, allowed=[f"shop-{n:02}" for n in range(20)]),
+            "code": Column("string", nullable=False),
+            "amount": Column("float64", nullable=False, minimum=0, maximum=1000),
+            "quantity": Column("int32", nullable=False, minimum=1),
+            "paid": Column("bool", nullable=False),
+        },
+        unique=[["id"]],
+    )
+
+
+class Transacted(Raw):
+    """Our transaction without Dagster: fence, exact casts and fingerprint."""
+
+    contract: Any = None
+
+    def write(self) -> None:
+        self._commit((), None)
+
+    def write_days(self, days: range) -> None:
+        from practicus_assets.lake.partitions.scope import Scope
+
+        self._commit(("day",), Scope.of([day(number) for number in days], ["day"]))
+
+    def _commit(self, partition_by: Any, scope: Any) -> None:
+        from practicus_assets.lake.delta.table import Table
+        from practicus_assets.lake.transactions.options import WriteOptions
+        from practicus_assets.lake.transactions.transaction import Transaction
+
+        options = WriteOptions(partition_by=partition_by)
+        Transaction(Table.from_uri(self._uri), scope, options, contract=self.contract).write(self.rows)
+
+
+class TransactedAudited(Transacted):
+    """Our transaction without Dagster, with a contract."""
+
+    def __init__(self, root: Path) -> None:
+        self.contract = promises()
+        super().__init__(root)
+
+
 class _InDagster(Way):
     """A way of assets: one run for each write, in this process, with an instance in memory."""
 
@@ -240,18 +287,7 @@ class Audited(Table):
     """A `@table_asset` with a contract of twelve rules."""
 
     def __init__(self, root: Path) -> None:
-        from practicus_assets import Column, Contract
-
-        self.contract = Contract(
-            columns={
-                "id": Column("int64", nullable=False, minimum=0),
-                "shop": Column("string", nullable=False, allowed=[f"shop-{n:02}" for n in range(20)]),
-                "code": Column("string", nullable=False),
-                "amount": Column("float64", nullable=False, minimum=0, maximum=1000),
-                "quantity": Column("int32", nullable=False, minimum=1),
-                "paid": Column("bool", nullable=False),
-            }
-        )
+        self.contract = promises()
         super().__init__(root)
 
 
@@ -314,6 +350,8 @@ class DagsterPolars(_InDagster):
 
 WAYS: dict[str, type[Way]] = {
     "raw": Raw,
+    "transaction": Transacted,
+    "transaction, audited": TransactedAudited,
     "hand": Hand,
     "plain": Plain,
     "table": Table,
@@ -322,7 +360,6 @@ WAYS: dict[str, type[Way]] = {
     "dagster-delta": DagsterDelta,
     "dagster-polars": DagsterPolars,
 }
-OURS = ("plain", "table", "audited")
 PEERS = ("dagster-deltalake-pandas", "dagster-delta", "dagster-polars")
 
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
