@@ -13,6 +13,10 @@
     ├── CommitConflict             run again, on fresh inputs
     ├── StoreFailed                repair the store or the table, then run again
     ├── CommitStateUnknown         run again: the next attempt finds out whether the commit landed
+    ├── SourceFailed               repair the system that is read, or the connection, then run again
+    │   └── SourceChanged          run again: what was read changed meanwhile
+    ├── ExportFailed               repair the system that is written, or the connection, then run again
+    │   └── ExportConflict         somebody else exported the same scope first
     ├── OperationRefused           read the message, then confirm or change what was asked for
     │   ├── RollbackRefused        it would undo more than its caller said
     │   ├── ReleaseRefused         the tables do not belong together, or the name is taken
@@ -137,6 +141,22 @@ class StoreFailed(PracticusAssetsError):
 
 class CommitStateUnknown(PracticusAssetsError):
     """The store did not say whether the commit landed; staged files are kept, the next attempt finds out."""
+
+
+class SourceFailed(PracticusAssetsError):
+    """A system that is read refused, or went away: repair it or the connection, and run again."""
+
+
+class SourceChanged(SourceFailed):
+    """What a system was to give changed while it was read: run again."""
+
+
+class ExportFailed(PracticusAssetsError):
+    """A system that is written refused, or went away: repair it or the connection, and run again."""
+
+
+class ExportConflict(ExportFailed):
+    """Somebody else exported the same scope first."""
 
 
 class OperationRefused(PracticusAssetsError):

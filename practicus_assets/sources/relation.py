@@ -1,0 +1,72 @@
+"""Relations: rows of another system that have one schema."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import pyarrow as pa
+
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.sources.system import Session, System
+
+SessionT = TypeVar("SessionT", bound=Session)
+
+
+class Relation(ABC, Generic[SessionT]):
+    """A table, a query, or files of another system.
+
+    Where a scope has columns, they are names of columns of the relation, or expressions in the system's own
+    language; the scope's conditions are pushed down to the system, by values that are bound and never pasted.
+    """
+
+    @property
+    @abstractmethod
+    def system(self) -> System:
+        """The system that has it; its sessions are those that the methods take."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What is read, as errors and pages name it, without credentials: `public.flights`."""
+
+    @abstractmethod
+    def schema(self, session: SessionT) -> pa.Schema:
+        """Return the columns and types that `read` will give, whatever rows there are.
+
+        Raises:
+            SourceFailed: the relation is not there, or may not be read.
+            SchemaMismatch: a column's type has no counterpart in Delta Lake.
+
+        """
+
+    @abstractmethod
+    def read(
+        self, session: SessionT, scope: Scope, columns: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """Stream the rows of a scope, in batches of bounded size.
+
+        Args:
+            session: an open session of the relation's system; the stream ends with it.
+            scope: the partitions to read; the empty scope is all rows.
+            columns: the columns to read, in their order; None for all.
+
+        Raises:
+            SourceFailed: when the relation cannot be read, or its system goes away half-way.
+            SourceChanged: when what is read changes meanwhile.
+            DataRefused: for values that Delta Lake cannot hold, by name.
+
+        """
+
+    @abstractmethod
+    def versions(
+        self, session: SessionT, scopes: Sequence[Scope], updated_at: str | None = None
+    ) -> list[str]:
+        """Return the data version of each scope: a short text that changes when its rows change.
+
+        Args:
+            session: an open session of the relation's system.
+            scopes: one for each partition that is asked for; one empty scope for all rows.
+            updated_at: the column that holds when a row was last changed; without it, and where the system
+                knows nothing cheaper, a checksum of all rows in scope.
+
+        """
