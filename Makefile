@@ -22,7 +22,8 @@ test: .venv/dev.ready  ## run the tests but for the attack, the browser's and th
 
 quick: .venv/dev.ready  ## run the tests that start no process and no server, and take less than three seconds
 	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal \
-		-m "not slow and not process and not s3 and not postgresql and not faults and not browser and not cluster"
+		-m "not slow and not process and not s3 and not postgresql and not mariadb \
+			and not faults and not browser and not cluster"
 
 faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tries more points
 	@command -v strace >/dev/null || { echo "strace is needed: apt-get install strace"; exit 1; }

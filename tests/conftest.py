@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.mariadb import MariaDB
 from tests.servers.seaweedfs import SeaweedFS
 
 _HERE = Path(__file__).parent
-_BY_FIXTURE = {"seaweedfs": "s3", "s3": "s3", "postgresql": "postgresql", "clickhouse": "process"}
+_BY_FIXTURE = {
+    "seaweedfs": "s3",
+    "s3": "s3",
+    "postgresql": "postgresql",
+    "mariadb": "mariadb",
+    "clickhouse": "process",
+}
 _BY_FOLDER = {"faults": "faults", "acceptance": "browser", "cluster": "cluster"}
 _BY_FILE = {
     "integration/test_cli.py": "process",
@@ -52,4 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     """An S3 server on loopback."""
     with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A MariaDB server on loopback."""
+    with MariaDB() as server:
         yield server

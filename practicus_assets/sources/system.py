@@ -35,7 +35,7 @@ class System(ABC):
 
 
 class Session(ABC):
-    """An open connection whose reads all see one state of the system, where the system can; a context manager.
+    """An open connection whose reads all see one state of the system, where it can; a context manager.
 
     Attributes:
         state: by which further sessions read the same state (PostgreSQL: an exported snapshot), as long as
@@ -60,5 +60,3 @@ class Session(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the connection."""
-
-
