@@ -154,7 +154,8 @@ class TableSettings:
                 example = {name: name for name in names}
                 raise DeclarationError(
                     f"the asset has the dimensions {names}, and partition_by is {self.partition_by!r}.",
-                    f"Name the column of each dimension, e.g. partition_by={example}.",
+                    f"Name the column of each dimension: partition_by={example}, "
+                    f'or metadata={{"partition_expr": {example}}} on a plain asset.',
                 )
             return dict(self.partition_by)
         if not self.columns or isinstance(self.partition_by, Mapping):

@@ -78,6 +78,35 @@ def test_a_mapping_in_partition_expr_names_the_column_of_each_dimension(bench: B
     assert bench.table("orders").metadata().partition_columns == ["day", "place"]
 
 
+def test_dimensions_in_another_order_than_the_tables_partition_columns_are_taken(bench: Bench) -> None:
+    expressions = [{"date": "day", "shop": "place"}, {"shop": "place", "date": "day"}]
+
+    def orders(expression: dict[str, str], n: int) -> dg.AssetsDefinition:
+        @dg.asset(partitions_def=GRID, metadata={"partition_expr": expression}, name="orders")
+        def plain() -> pd.DataFrame:
+            return pd.DataFrame({"n": [n]})
+
+        return plain
+
+    for n, expression in enumerate(expressions):
+        bench.run([orders(expression, n)], partition=f"{FIRST}|izmir")
+    bench.run([orders(expressions[1], 5)], partition=f"{SECOND}|ankara")
+    assert bench.rows("orders", "n", "place") == [(1, "izmir"), (5, "ankara")]
+    assert bench.table("orders").metadata().partition_columns == ["day", "place"]
+
+
+def test_other_partition_columns_than_the_tables_are_refused_in_words_of_plain_assets(bench: Bench) -> None:
+    bench.write("orders", pd.DataFrame({"day": [FIRST], "n": 1}), partition_by=["day"])
+
+    @dg.asset(partitions_def=SHOPS, metadata={"partition_expr": "shop"})
+    def orders() -> pd.DataFrame:
+        return ONE_ROW
+
+    message = errors(bench.run([orders], partition="izmir", fails=True))
+    assert "orders [izmir]: the table is partitioned by ['day'], and the asset by ['shop']." in message
+    assert "of a plain asset, in the metadata partition_expr" in message
+
+
 def test_a_partitioned_asset_that_names_no_column_is_refused_in_words(bench: Bench) -> None:
     @dg.asset(partitions_def=DAYS)
     def orders() -> pd.DataFrame:

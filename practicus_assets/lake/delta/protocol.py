@@ -18,7 +18,7 @@ def refuse_unsupported(
 
     Args:
         table: the newest version.
-        partition_by: the partition columns that the files are staged for.
+        partition_by: the partition columns that the files are staged for, in any order.
         takes_rows_away: whether the commit removes rows; tables with `delta.appendOnly` forbid that.
 
     Raises:
@@ -36,11 +36,11 @@ def refuse_unsupported(
 
 
 def _refuse_features(table: TableVersion, partition_by: Sequence[str]) -> None:
-    if table.partition_by != tuple(partition_by):
+    if set(table.partition_by) != set(partition_by):
         raise DeclarationError(
-            f"the table is partitioned by {list(table.partition_by)}, and partition_by is "
-            f"{list(partition_by)}.",
-            "Set partition_by as the table has it, or write to another table.",
+            f"the table is partitioned by {list(table.partition_by)}, and the asset by {list(partition_by)}.",
+            "Name the table's columns in partition_by (of a plain asset, in the metadata partition_expr), or "
+            "write to another table.",
         )
     configuration = table.configuration
     problems = sorted(table.features - _HONOURED_FEATURES)

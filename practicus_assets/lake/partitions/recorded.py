@@ -51,9 +51,10 @@ class RecordedScope:
 
     def overlaps(self, other: "RecordedScope") -> bool:
         """Return whether the two share any possible row; scopes on other columns may."""
-        if not self.columns or self.columns != other.columns:
+        if not self.columns or set(self.columns) != set(other.columns):
             return True
-        return self._index.meets(other.parts)
+        order = [other.columns.index(column) for column in self.columns]
+        return self._index.meets(tuple(part[i] for i in order) for part in other.parts)
 
     @cached_property
     def _index(self) -> "_Index":

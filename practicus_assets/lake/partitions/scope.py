@@ -101,6 +101,12 @@ class Scope:
             tuple(c for c in columns if c in named), tuple(tuple(k for _, k in part) for part in given)
         )
 
+    def in_order_of(self, columns: Sequence[str]) -> "Scope":
+        """Return the same scope with its columns in the order that they have among a table's."""
+        order = sorted(range(len(self.columns)), key=lambda i: columns.index(self.columns[i]))
+        parts = tuple(tuple(part[i] for i in order) for part in self.parts)
+        return Scope(tuple(self.columns[i] for i in order), parts, self.keys)
+
     @property
     def is_whole_table(self) -> bool:
         """Whether the transaction replaces everything."""

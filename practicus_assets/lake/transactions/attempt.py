@@ -42,6 +42,12 @@ class Attempt:
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
+    def __post_init__(self) -> None:
+        """Take the order of the partition columns from a table that exists."""
+        if self.began is not None:
+            object.__setattr__(self, "options", self.options.in_order_of(self.began.partition_by))
+            object.__setattr__(self, "scope", self.scope.in_order_of(self.options.partition_by))
+
     @property
     def began_version(self) -> int | None:
         """The table's version when the attempt began; None if there was no table."""

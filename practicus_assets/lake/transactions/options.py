@@ -1,7 +1,7 @@
 """Options: how a transaction writes."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from practicus_assets.errors import DeclarationError, did_you_mean
@@ -38,7 +38,8 @@ class WriteOptions:
     """How a transaction writes the rows of its scope.
 
     Attributes:
-        partition_by: the columns that the table is partitioned by on disk.
+        partition_by: the columns that the table is partitioned by on disk; a table that exists keeps the
+            order of its own.
         mode: "replace" the scope (delta-rs says "overwrite", which is taken too), "append" to it, which each
             run does again, or "merge":
             replace old rows that have the same `merge_keys` as a new row, and add the others.
@@ -103,6 +104,10 @@ class WriteOptions:
                 f"a table with {APPEND_ONLY} keeps its rows, and mode={self.mode!r} would replace some.",
                 'Use mode="append", or leave the property out.',
             )
+
+    def in_order_of(self, columns: Sequence[str]) -> "WriteOptions":
+        """Return the options with the partition columns in a table's order, if they are the table's."""
+        return replace(self, partition_by=columns) if {*columns} == {*self.partition_by} else self
 
     @property
     def schema_change(self) -> SchemaChange:

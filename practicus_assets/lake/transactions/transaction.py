@@ -78,23 +78,23 @@ class Transaction:
         provenance: Provenance | None = None,
     ) -> None:
         self._table = table
-        self._scope = scope or Scope()
+        scope = scope or Scope()
         options = options or WriteOptions()
         self.landed: Commit | None = None
         self.property_differences: Sequence[str] = ()
         self._committed: set[str] = set()  # parts that were given to `commit`
         self._is_shared = False  # whether it was pickled, so that another process may commit its parts
-        with naming(table.name, str(self._scope), nothing_written=True):
-            if not set(self._scope.columns) <= set(options.partition_by):
+        with naming(table.name, str(scope), nothing_written=True):
+            if not set(scope.columns) <= set(options.partition_by):
                 raise DeclarationError(
-                    f"the scope is on {list(self._scope.columns)}, and partition_by is "
-                    f"{list(options.partition_by)}.",
+                    f"the scope is on {list(scope.columns)}, partition_by is {list(options.partition_by)}.",
                     "Name the columns of the scope in partition_by.",
                 )
             refuse_unsafe_options(table)
             who = provenance or Provenance()
             began = table.open_if_exists()
-            self._attempt = Attempt(table, began, self._scope, options, contract or Contract(), who)
+            self._attempt = Attempt(table, began, scope, options, contract or Contract(), who)
+            self._scope = self._attempt.scope
             if began is not None:
                 self.landed = earlier_commit(began, who, self._scope)
                 self.property_differences = differences(options.table_properties, began.configuration)

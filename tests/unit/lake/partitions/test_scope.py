@@ -212,6 +212,9 @@ def test_scopes_overlap_exactly_if_some_row_is_in_both(one: Scope, other: Scope)
 
     shared = any(holds(mine, row) and holds(theirs, row) for row in space)
     assert mine.overlaps(theirs.recorded) == (shared or one.columns != other.columns)
+    assert mine.overlaps(theirs.recorded) == on(
+        one.in_order_of(["p", "d"]), *[pa.date32(), pa.string()][: len(one.columns)][::-1]
+    ).overlaps(theirs.recorded)
     assert mine.overlaps(on(Scope()).recorded)
     assert on(Scope()).overlaps(mine.recorded)
 
@@ -328,6 +331,37 @@ def test_a_scope_of_two_dimensions_that_is_no_grid_replaces_exactly_its_rows(
             wider.append_column("z", pa.array([1, 1]))
         )
     assert len(rows(table)) == len(before) + 1
+
+
+def test_a_table_keeps_the_order_of_its_partition_columns_whatever_order_a_writer_has(
+    table: Table, rows: Read
+) -> None:
+    ours, theirs = WriteOptions(partition_by=["p", "q"]), WriteOptions(partition_by=["q", "p"])
+    square = pa.table({"p": ["a", "a", "b", "b"], "q": ["1", "2", "1", "2"], "v": [0] * 4})
+    Transaction(table, options=ours).write(square)
+    cell = Scope(("q", "p"), ((Key("1"), Key("b")),), ("b|1",))
+    beside = Scope(("p", "q"), ((Key("a"), Key("1")),))
+    first, second = Transaction(table, cell, theirs), Transaction(table, beside, ours)
+    second.write(pa.table({"p": ["a"], "q": ["1"], "v": [5]}))
+    assert first.write(pa.table({"v": [7]})).partition_rows == {"b|1": 1}
+    assert [tuple(row.values()) for row in rows(table)] == [
+        ("a", "1", 5),
+        ("a", "2", 0),
+        ("b", "1", 7),
+        ("b", "2", 0),
+    ]
+    assert table.open().partition_by == ("p", "q")
+
+
+def test_writers_that_create_a_table_at_once_need_not_have_one_order(table: Table, rows: Read) -> None:
+    one, other = (
+        Transaction(table, Scope(columns, ((Key(value), Key(value)),)), WriteOptions(partition_by=columns))
+        for columns, value in ((("p", "q"), "a"), (("q", "p"), "b"))
+    )
+    one.write(pa.table({"v": [1]}))
+    other.write(pa.table({"v": [2]}))
+    assert rows(table) == [{"v": 1, "p": "a", "q": "a"}, {"v": 2, "p": "b", "q": "b"}]
+    assert table.open().partition_by == ("p", "q")
 
 
 def test_two_keys_that_differ_in_form_only_are_two_partitions(table: Table, rows: Read) -> None:
