@@ -1,5 +1,6 @@
 """Relations: rows of another system that have one schema."""
 
+import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
@@ -68,5 +69,26 @@ class Relation(ABC, Generic[SessionT]):
             scopes: one for each partition that is asked for; one empty scope for all rows.
             updated_at: the column that holds when a row was last changed; without it, and where the system
                 knows nothing cheaper, a checksum of all rows in scope.
+
+        """
+
+    @abstractmethod
+    def changed(
+        self, session: SessionT, columns: Sequence[str], updated_at: str, since: dt.datetime
+    ) -> pa.RecordBatchReader:
+        """Stream the distinct values of partition columns that rows changed since a moment hold.
+
+        Which partitions late rows are of follows from them; rows that were deleted leave no trace here. The
+        stream's columns are those asked for, in their order; rows with a null in one of them do not count.
+
+        Args:
+            session: an open session of the relation's system; the stream ends with it.
+            columns: the scope's columns: names, or expressions in the system's own language.
+            updated_at: the column that holds when a row was last changed: a timestamp or a date. One
+                without a time zone is taken as UTC.
+            since: the moment, with its time zone; rows of just this moment are among the changed ones.
+
+        Raises:
+            SourceFailed: as for `read`, and where the system keeps no such column (files).
 
         """
