@@ -1,19 +1,20 @@
 """Observations: the data versions of tables that others own, as Dagster records them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 import dagster as dg
 
-DATA_VERSION = "dagster/data_version"
+from practicus_assets.assets.report.names import DATA_VERSION_TAG
 
 Observe = Callable[[dg.AssetExecutionContext], Iterable[dg.AssetObservation]]
 
 
 def observation(
-    key: dg.AssetKey, version: str, partition: str | None = None, metadata: dict[str, object] | None = None
+    key: dg.AssetKey, version: str, partition: str | None = None, metadata: Mapping[str, Any] | None = None
 ) -> dg.AssetObservation:
     """Return the event by which Dagster learns the data version of an asset, or of one of its partitions."""
-    return dg.AssetObservation(key, partition=partition, tags={DATA_VERSION: version}, metadata=metadata)
+    return dg.AssetObservation(key, partition=partition, tags={DATA_VERSION_TAG: version}, metadata=metadata)
 
 
 def observable_asset(spec: dg.AssetSpec, observe: Observe) -> dg.AssetsDefinition:
@@ -30,15 +31,15 @@ def observable_asset(spec: dg.AssetSpec, observe: Observe) -> dg.AssetsDefinitio
 
     """
 
-    @dg.multi_observable_source_asset(
-        specs=[spec],
-        name=f"observe_{spec.key.to_python_identifier()}",
-        partitions_def=spec.partitions_def,
-        can_subset=True,  # else a step must yield one version, which would be that of all its partitions
-    )
     def observed(context: dg.AssetExecutionContext) -> Iterable[dg.ObserveResult]:
         for event in observe(context):
             context.log_event(event)
         return ()
 
-    return observed
+    decorated = dg.multi_observable_source_asset(
+        specs=[spec],
+        name=f"observe_{spec.key.to_python_identifier()}",
+        partitions_def=spec.partitions_def,
+        can_subset=True,  # else a step must yield one version, which would be that of all its partitions
+    )
+    return cast("dg.AssetsDefinition", decorated(observed))
