@@ -81,7 +81,7 @@ class Bounds:
         if not self.columns:
             return None
         by_rest: dict[tuple[Condition, ...], list[Condition]] = {}
-        for part in self._merged:
+        for part in self.merged:
             by_rest.setdefault(part[1:], []).append(part[0])
         alternatives = []
         for rest, firsts in by_rest.items():
@@ -94,15 +94,15 @@ class Bounds:
     def divided(self, alternatives: int) -> list["Bounds"]:
         """Return bounds that hold the same rows together, each with at most so many alternatives."""
         return [
-            Bounds(self.columns, self.types, tuple(self._merged[start : start + alternatives]))
-            for start in range(0, len(self._merged), alternatives)
+            Bounds(self.columns, self.types, tuple(self.merged[start : start + alternatives]))
+            for start in range(0, len(self.merged), alternatives)
         ]
 
     @cached_property
     def recorded(self) -> RecordedScope:
         """The scope as a commit's log entry keeps it."""
         return RecordedScope(
-            self.columns, tuple(tuple(_recorded(condition) for condition in part) for part in self._merged)
+            self.columns, tuple(tuple(_recorded(condition) for condition in part) for part in self.merged)
         )
 
     def touches(self, change: Mapping[str, str | None]) -> bool:
@@ -123,7 +123,7 @@ class Bounds:
         return self.recorded.overlaps(scope)
 
     @cached_property
-    def _merged(self) -> list[tuple[Condition, ...]]:
+    def merged(self) -> list[tuple[Condition, ...]]:
         """The partitions; those that differ only in adjacent windows of one column are one."""
         merged = list(self.parts)
         for i in range(len(self.columns)):
