@@ -10,6 +10,8 @@ import pyarrow as pa
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.sources.system import Session, System
 
+NO_ROWS = "0 rows"  # the data version of a scope that has none
+
 SessionT = TypeVar("SessionT", bound=Session)
 
 
@@ -63,6 +65,8 @@ class Relation(ABC, Generic[SessionT]):
         self, session: SessionT, scopes: Sequence[Scope], updated_at: str | None = None
     ) -> list[str]:
         """Return the data version of each scope: a short text that changes when its rows change.
+
+        That of a scope without rows is `NO_ROWS`, so that a partition which has not come yet can be told.
 
         Args:
             session: an open session of the relation's system.

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.sources.relation import NO_ROWS
 from practicus_assets.sources.sql.conditions import OperandT, Parameters, condition
 
 _SCOPES_OF_ONE_STATEMENT = 100  # each row is compared with half of them on average
@@ -52,5 +53,7 @@ def texts(rows: Iterable[Sequence[Any]], scopes: int) -> list[str]:
 
 
 def _text(count: int, contents: object) -> str:
+    if not count:
+        return NO_ROWS
     rows = f"{count} row{'' if count == 1 else 's'}"
     return rows if contents is None else f"{rows}, {contents}"
