@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         WorkerRejected,
         WorkerTimedOut,
     )
+    from practicus_assets.external.source import Source
     from practicus_assets.lake.contracts.column import Column
     from practicus_assets.lake.contracts.contract import Contract
     from practicus_assets.lake.contracts.rule import RowRule, TableRule
@@ -93,6 +94,7 @@ _NAMES = {  # public ones, by the module that has them
         "WorkerRejected",
         "WorkerTimedOut",
     ),
+    "practicus_assets.external.source": ("Source",),
     "practicus_assets.lake.contracts.column": ("Column",),
     "practicus_assets.lake.contracts.contract": ("Contract",),
     "practicus_assets.lake.contracts.rule": ("RowRule", "TableRule"),
@@ -139,6 +141,7 @@ __all__ = [
     "RowRule",
     "SchemaMismatch",
     "Snapshot",
+    "Source",
     "SourceChanged",
     "SourceFailed",
     "StoreFailed",

@@ -2,8 +2,8 @@
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Generic, Self, TypeVar
 
 import pyarrow as pa
 
@@ -31,6 +31,18 @@ class Relation(ABC, Generic[SessionT]):
     @abstractmethod
     def name(self) -> str:
         """What is read, as errors and pages name it, without credentials: `public.flights`."""
+
+    def typed(self, columns: Mapping[str, pa.DataType]) -> Self:  # noqa: ARG002 for those that can choose
+        """Return the relation with the types that its author declares, where the system leaves a choice.
+
+        What it gives is cast to these types all the same, exactly or not at all. A relation overrides this
+        where it reads otherwise by a declaration: a query's `numeric`, the columns of CSV files.
+
+        Args:
+            columns: the declared types by column; further columns are as they come.
+
+        """
+        return self
 
     @abstractmethod
     def schema(self, session: SessionT) -> pa.Schema:

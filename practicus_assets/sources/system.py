@@ -40,10 +40,12 @@ class Session(ABC):
     Attributes:
         state: by which further sessions read the same state (PostgreSQL: an exported snapshot), as long as
             this one is open; None if the system has no such thing.
+        parallel: whether several streams of this session may be read side by side.
 
     """
 
     state: str | None = None
+    parallel: ClassVar[bool] = False
 
     @abstractmethod
     def __enter__(self) -> Self:

@@ -36,6 +36,7 @@ NAMES = [
     "RowRule",
     "SchemaMismatch",
     "Snapshot",
+    "Source",
     "SourceChanged",
     "SourceFailed",
     "StoreFailed",

@@ -1,0 +1,157 @@
+"""`Source`: a table, a query or files of another system, as an external asset that other assets read."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import dagster as dg
+
+from practicus_assets.assets.asset_options import Key
+from practicus_assets.assets.report.column_schema import table_schema
+from practicus_assets.assets.report.names import COLUMN_SCHEMA, PARTITION_EXPR
+from practicus_assets.assets.settings import PartitionBy
+from practicus_assets.external import names
+from practicus_assets.external.declaration import Consistent, Declaration, declared
+from practicus_assets.external.observation import observable_asset
+from practicus_assets.external.reader import source_resource
+from practicus_assets.external.versions import observe
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.parameters import named_parameters
+from practicus_assets.sources.relation import Relation
+
+
+@named_parameters
+class Source(dg.AssetsDefinition):
+    """A table, a query or files of another system, which assets read by its name.
+
+        orders = Source("orders", PostgreSQL(…).table("public.orders"))
+
+    It stands in `Definitions(assets=[…])` as an asset that is observed, and that no run makes. The parameter
+    of an asset's function that has its name gets its rows, as the parameter is annotated, and of a
+    partitioned one only those of the run's partitions.
+
+    Args:
+        name: the asset's name, or its key.
+        relation: what is read, as a system gives it: `PostgreSQL(…).table("public.orders")`.
+        key_prefix: what comes before the name in the asset's key.
+        partitions_def: the source's partitions.
+        partition_expr: the column that tells partitions apart, or an expression in the system's own
+            language; of several dimensions, a mapping from each dimension to its own.
+        columns: the columns that the source promises: a mapping from name to `Column` or type, a `Contract`
+            of these, or a pandera model. Values are cast exactly, or refused by name. Further columns, and
+            all without a declaration, have the types that the system gives.
+        updated_at: the column that holds when a row was last changed.
+        lag: how far back rows may still change, e.g. "3d".
+        consistent: "run" if all steps of a run are to read one state, where system and executor can; "step"
+            if each step may read a newer one.
+        group_name, owners, tags, description, metadata, automation_condition: as of a `dg.AssetSpec`.
+
+    Attributes:
+        declaration: what is declared.
+
+    Raises:
+        DeclarationError: if the arguments do not fit together.
+
+    """
+
+    declaration: Declaration
+
+    def __init__(
+        self,
+        name: Key,
+        relation: Relation[Any],
+        *,
+        key_prefix: str | Sequence[str] = (),
+        partitions_def: dg.PartitionsDefinition[Any] | None = None,
+        partition_expr: PartitionBy | None = None,
+        columns: Any = None,
+        updated_at: str | None = None,
+        lag: Any = None,
+        consistent: Consistent = "run",
+        group_name: str | None = None,
+        owners: Sequence[str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        automation_condition: dg.AutomationCondition[Any] | None = None,
+    ) -> None:
+        key = dg.AssetKey.from_coercible(name)
+        key = key.with_prefix(key_prefix) if key_prefix else key
+        self.declaration = declared(
+            key.to_user_string(),
+            relation,
+            partitions_def=partitions_def,
+            partition_expr=partition_expr,
+            columns=columns,
+            updated_at=updated_at,
+            lag=lag,
+            consistent=consistent,
+        )
+        resource_key = _resource_key(key)
+        spec = dg.AssetSpec(
+            key,
+            partitions_def=partitions_def,
+            group_name=group_name,
+            owners=owners,
+            tags=tags,
+            description=description,
+            metadata={**_metadata(self.declaration), **(metadata or {})},
+            automation_condition=automation_condition,
+            kinds={relation.system.kind},
+        ).with_io_manager_key(resource_key)
+        observed = observable_asset(spec, observe(self.declaration, key, partitions_def))
+        resources = {resource_key: source_resource(self.declaration)}
+        super().__init__(**{**observed.get_attributes_dict(), "resource_defs": resources})
+
+    @staticmethod
+    def dagster_internal_init(**attributes: Any) -> "Source":
+        """Return a copy with other attributes; Dagster makes its copies by this name."""
+        source = Source.__new__(Source)
+        source.declaration = attributes.pop("declaration")
+        dg.AssetsDefinition.__init__(source, **attributes)
+        return source
+
+    def get_attributes_dict(self) -> dict[str, Any]:
+        """Return what a copy is made of."""
+        return {**super().get_attributes_dict(), "declaration": self.declaration}
+
+    def with_resources(self, resource_defs: Mapping[str, dg.ResourceDefinition]) -> Self:  # noqa: ARG002
+        """Return the source as it is: what reads it is its own."""
+        return self
+
+    @property
+    def relation(self) -> Relation[Any]:
+        """What is read, in its system."""
+        return self.declaration.relation
+
+    def scope(self, keys: Sequence[str]) -> Scope:
+        """Return what partitions are in the relation; all rows, if the source has none.
+
+        Args:
+            keys: the keys of at least one partition, if the source has partitions.
+
+        """
+        return self.declaration.scope(self.partitions_def, keys)
+
+
+def _metadata(declaration: Declaration) -> dict[str, Any]:
+    """Return what the catalog shows of a source; nothing that opens a connection."""
+    relation, contract = declaration.relation, declaration.contract
+    schema = contract.schema if contract is not None else None
+    entries = {
+        names.ADDRESS: relation.system.address,
+        names.RELATION: relation.name,
+        names.POOL: relation.system.pool,
+        PARTITION_EXPR: declaration.partition_expr,
+        COLUMN_SCHEMA: table_schema(schema, contract) if schema is not None else None,
+    }
+    return {name: entry for name, entry in entries.items() if entry is not None}
+
+
+def _resource_key(key: dg.AssetKey) -> str:
+    """Return the key of the resource that reads a source, by which Dagster makes an attribute of Python."""
+    text = "__".join(key.path)
+    plain = re.sub(r"\W", "_", text, flags=re.ASCII)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"source__{plain}" if plain == text else f"source__{plain}_{digest}"
