@@ -13,11 +13,12 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from practicus_assets.assets import op_outputs
+from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.op_outputs import OpOutputs
 from practicus_assets.assets.output import warn_of_owned
 from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.materialization import commit_metadata, run_metadata
-from practicus_assets.assets.report.names import COLUMNS, IO_MANAGER_KEY
+from practicus_assets.assets.report.names import IO_MANAGER_KEY
 from practicus_assets.assets.runs import added_metadata, pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
@@ -126,7 +127,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             return
         table = self.table(context.asset_key)
         with naming(table.name):
-            settings = TableSettings.from_metadata(context.definition_metadata or {})
+            authored = {**added_metadata(context, context.asset_key), **(context.output_metadata or {})}
+            settings = TableSettings.from_metadata(context.definition_metadata or {}).decided(authored)
             partitioned = context.has_asset_partitions
             scope = settings.scope(
                 context.asset_partitions_def if partitioned else None,
@@ -160,8 +162,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         )
         metadata |= run_metadata(snapshot, commit)
         context.add_output_metadata(metadata)
-        added = {*(context.output_metadata or {}), *added_metadata(context, context.asset_key)}
-        replaced = warn_of_owned(added, metadata, partial(context.log.warning, "%s: %s", table.name))
+        replaced = warn_of_owned(authored, metadata, partial(context.log.warning, "%s: %s", table.name))
         step = step_of(context)
         if replaced and step is not None:
             step.add_asset_metadata(replaced, context.asset_key)  # after what the function added so
@@ -180,32 +181,32 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             return self.op_outputs().load(context.upstream_output)
         table = self.table(context.asset_key)
         annotation = context.dagster_type.typing_type
-        columns = (context.definition_metadata or {}).get(COLUMNS)
-        if isinstance(columns, str):
-            raise DeclarationError(
-                f"{COLUMNS} is the text {columns!r}.", f"Write {{{COLUMNS!r}: [{columns!r}]}}."
-            )
         with naming(table.name), _saying_who_makes(context, table):
-            snapshot = self._snapshot(context, table, may_be_missing=annotation is not Snapshot)
+            settings = InputSettings.from_metadata(context.definition_metadata or {})
             if annotation is Snapshot:
-                return snapshot
+                settings.refuse_selection("Select in the function: orders.scan(columns=…, predicate=…).")
+                return self._snapshot(context, table, settings, may_be_missing=False)
+            snapshot = self._snapshot(context, table, settings, may_be_missing=True)
             if snapshot is None:
-                empty = pa.schema([(column, pa.null()) for column in columns or ()]).empty_table()
+                empty = pa.schema([(column, pa.null()) for column in settings.columns or ()]).empty_table()
                 return read_as(empty.to_reader(), annotation)
-            return read_as(snapshot.scan(columns), annotation)
+            return read_as(snapshot.scan(settings.columns, settings.predicate), annotation)
 
-    def _snapshot(self, context: dg.InputContext, table: Table, *, may_be_missing: bool) -> Snapshot | None:
+    def _snapshot(
+        self, context: dg.InputContext, table: Table, settings: InputSettings, *, may_be_missing: bool
+    ) -> Snapshot | None:
         """Return the snapshot to read; None if no partition maps to the run's and there is no table yet."""
+        version = settings.version
         if not context.has_asset_partitions:
-            return pinned(context, table, Scope())
+            return pinned(context, table, Scope(), version)
         keys = context.asset_partition_keys
         if keys:
             upstream = context.upstream_output.definition_metadata if context.upstream_output else {}
-            settings = TableSettings.from_metadata(upstream or {})
+            stored = TableSettings.from_metadata(upstream or {})
             with _advising(context, keys):
-                return pinned(context, table, settings.scope(context.asset_partitions_def, keys))
+                return pinned(context, table, stored.scope(context.asset_partitions_def, keys), version)
         try:
-            return pinned(context, table, Scope()).without_rows()
+            return pinned(context, table, Scope(), version).without_rows()
         except TableNotFound:  # an asset that depends on its own past begins so
             if may_be_missing:
                 return None

@@ -34,14 +34,15 @@ def step_of(context: Context) -> Any:
         return None
 
 
-def added_metadata(context: dg.AssetExecutionContext | dg.OutputContext, key: dg.AssetKey) -> set[str]:
-    """Return the names of the metadata that a function added to its context."""
+def added_metadata(context: dg.AssetExecutionContext | dg.OutputContext, key: dg.AssetKey) -> dict[str, Any]:
+    """Return the metadata that a function added to its context."""
     step = step_of(context)
     if step is None:
-        return set()
+        return {}
     assets = step.job_def.asset_layer.get_assets_def_for_node(step.node_handle)
     names = [assets.get_output_name_for_asset_key(key)] if assets is not None else []
-    return {*step.get_asset_metadata(key), *(n for name in names for n in step.get_output_metadata(name))}
+    outputs = [step.get_output_metadata(name) or {} for name in names]
+    return {**step.get_asset_metadata(key), **{n: entry for output in outputs for n, entry in output.items()}}
 
 
 def provenance_of(
@@ -89,7 +90,9 @@ def partition_keys(
         return list(partitions_def.get_partition_keys_in_range(between))
 
 
-def pinned(context: dg.InputContext, table: Table, scope: Scope) -> Snapshot:
+def pinned(
+    context: dg.InputContext, table: Table, scope: Scope, version: int | datetime | None = None
+) -> Snapshot:
     """Return an input's snapshot: the version that this run made, else the newest when the run began.
 
     After a `CommitConflict` it is the newest at the time of the conflict: the commit that won may be based on
@@ -99,30 +102,35 @@ def pinned(context: dg.InputContext, table: Table, scope: Scope) -> Snapshot:
         context: the input's context.
         table: the table to read.
         scope: the partitions to read.
+        version: the version that the author pins instead.
 
     Raises:
         TableNotFound: if there is no such version.
         VersionGone: if it was vacuumed away.
+        DeclarationError: for an author's version that is none.
 
     """
     step = step_of(context)
     record = step.instance.get_run_record_by_id(step.run_id) if step is not None else None
     if record is None:
-        return Snapshot.of(table, scope=scope)
+        return Snapshot.of(table, version, scope)
+    if version is None:
+        version = _of_run(context, step, record)
+    snapshot = Snapshot.of(table, version, scope)
+    _inputs[step.run_id, step.step.key][table.uri, context.name] = InputVersion(
+        table.name, snapshot.version, snapshot.table_id, scope.on(snapshot.schema).recorded
+    )
+    return snapshot
+
+
+def _of_run(context: dg.InputContext, step: Any, record: dg.RunRecord) -> int | datetime:
+    """Return the version of an input that the run made, or the moment at which the run reads."""
     moment = record.start_time or record.create_timestamp.timestamp()
     conflict = (
         last_conflict(step.instance, step.run_id, step.step.key) if step.previous_attempt_count else None
     )
     own = made_by(record, step.instance, context.asset_key) if conflict is None else None
-    if own is not None:
-        snapshot = Snapshot.of(table, own, scope)
-    else:
-        snapshot = Snapshot.of(table, datetime.fromtimestamp(conflict or moment, UTC), scope)
-    scope_read = scope.on(snapshot.schema).recorded
-    _inputs[step.run_id, step.step.key][table.uri, context.name] = InputVersion(
-        table.name, snapshot.version, snapshot.table_id, scope_read
-    )
-    return snapshot
+    return own if own is not None else datetime.fromtimestamp(conflict or moment, UTC)
 
 
 def made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:

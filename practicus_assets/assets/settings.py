@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.metadata.spellings import OF_RUNS, ours
 from practicus_assets.assets.report import names
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.lake.partitions.scope import Key, Scope, Window
@@ -21,8 +22,11 @@ _OPTIONS = {
     names.DELETE_UNMATCHED: "delete_unmatched",
     names.ON_SCHEMA_CHANGE: "on_schema_change",
     names.TABLE_PROPERTIES: "table_properties",
+    names.COMMIT_METADATA: "commit_metadata",
 }
 _SETTINGS = (names.PARTITION_BY, *_OPTIONS)
+_OF_MERGES = (names.MERGE_KEYS, names.DELETE_UNMATCHED)
+_OF_RUNS = (names.MODE, *_OF_MERGES, names.ON_SCHEMA_CHANGE, names.COMMIT_METADATA)
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,21 @@ class TableSettings:
         object.__setattr__(self, "options", replace(self.options, partition_by=self.columns))
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any]) -> "TableSettings":
+    def from_metadata(
+        cls, metadata: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+    ) -> "TableSettings":
         """Return the settings that an asset's definition metadata declare.
 
         Args:
-            metadata: as `metadata()` writes it, or with Dagster's own key `partition_expr`.
+            metadata: as `metadata()` writes it, with Dagster's own key `partition_expr`, or in the words of
+                other IO managers.
+            defaults: the lake's settings, by the same names, of what the metadata do not say.
 
         Raises:
             DeclarationError: as for the settings themselves.
 
         """
-        plain: dict[str, Any] = {key: getattr(value, "value", value) for key, value in metadata.items()}
+        plain = {**(defaults or {}), **ours(metadata)}
         unknown = [key for key in plain if key.startswith("delta/") and key not in _SETTINGS]
         if unknown:
             raise DeclarationError(
@@ -91,7 +99,42 @@ class TableSettings:
             metadata[names.ON_SCHEMA_CHANGE] = options.on_schema_change
         if options.table_properties:
             metadata[names.TABLE_PROPERTIES] = dict(options.table_properties)
+        if options.commit_metadata:
+            metadata[names.COMMIT_METADATA] = dict(options.commit_metadata)
         return metadata
+
+    def decided(self, added: Mapping[str, Any]) -> "TableSettings":
+        """Return the settings of one run, which its function may decide by the metadata that it adds.
+
+        Args:
+            added: the metadata; entries that are no settings say nothing here.
+
+        Raises:
+            DeclarationError: for a setting that no run can decide, and as for the settings themselves.
+
+        """
+        said = {key: value for key, value in ours(added, OF_RUNS).items() if key in _SETTINGS}
+        mine = self.metadata()
+        for key, value in said.items():
+            if key not in _OF_RUNS and mine.get(key) != value:
+                raise DeclarationError(
+                    f"the function added {key}={value!r} to its metadata, which no run can decide.",
+                    "Write it into the metadata of the asset's definition.",
+                )
+        if said.get(names.MODE, "merge") != "merge":
+            mine = {key: value for key, value in mine.items() if key not in _OF_MERGES}
+        return type(self).from_metadata({**mine, **said}) if said else self
+
+    def refuse_decided(self, added: Mapping[str, Any]) -> None:
+        """Raise DeclarationError if a table asset's function decides otherwise than its arguments."""
+        decided, mine = self.decided(added).metadata(), self.metadata()
+        for key in sorted(decided.keys() | mine.keys()):
+            if decided.get(key) != mine.get(key):
+                raise DeclarationError(
+                    f"the function added {key}={decided.get(key)!r} to its metadata, and what a table asset "
+                    "does is settled before its function runs.",
+                    "Pass it to @table_asset. If the entry is your own, rename it.",
+                )
 
     def described(self, description: str | None) -> WriteOptions:
         """Return the options with what the asset says of itself, for the log of a table that is created."""
@@ -101,7 +144,7 @@ class TableSettings:
         """Return whether an asset's own metadata agree with these settings."""
         mine = self.metadata()
         expression = metadata.get(names.PARTITION_EXPR, mine.get(names.PARTITION_EXPR))
-        both = type(self).from_metadata({**mine, **metadata}).metadata()
+        both = type(self).from_metadata({**mine, **ours(metadata)}).metadata()
         return both == mine and expression == mine.get(names.PARTITION_EXPR)
 
     @property

@@ -1,6 +1,7 @@
 """One step of a table asset: its function's rows through a transaction, or its checks on what is there."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from inspect import Parameter, Signature, signature
 from typing import Any, get_type_hints
@@ -29,6 +30,7 @@ from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.lake.transactions.stage.staged import Staged
 from practicus_assets.lake.transactions.transaction import Transaction
 
 _CONTEXT_NAMES = {"context", "_context", "context_", "_"}  # those that Dagster knows
@@ -156,6 +158,8 @@ class Step:
                     yield from output.news()
                     return
                 staged = transaction.stage(rows)
+                with naming(table.name, str(scope), nothing_written=True), _discarding(transaction, staged):
+                    self._settings.refuse_decided({**added_metadata(context, key), **output.metadata})
                 commit = transaction.commit(staged, further=audits(output.check_results))
             except Exception as error:
                 context.log.error(outcome.failed(table.name, scope, error))  # noqa: TRY400 the run shows it
@@ -168,7 +172,7 @@ class Step:
         context.log.info(outcome.committed(table.name, scope, commit))
         snapshot = Snapshot.of(table, commit.version, scope)
         metadata = self._metadata(context, table, snapshot, commit, provenance)
-        replaced = warn_of_owned({*output.metadata, *added_metadata(context, key)}, metadata, warn)
+        replaced = warn_of_owned({**output.metadata, **added_metadata(context, key)}, metadata, warn)
         if replaced and step_of(context) is not None:
             context.add_asset_metadata(replaced, key)  # after what the function added in the same way
         yield dg.MaterializeResult(
@@ -261,6 +265,16 @@ class Step:
         for result in of_run:
             yield dg.Output(None, outputs[str(result.check_name)])
             yield whole_evaluation(result)
+
+
+@contextmanager
+def _discarding(transaction: Transaction, staged: Staged) -> Iterator[None]:
+    """Delete staged files that an error keeps from being committed."""
+    try:
+        yield
+    except BaseException:
+        transaction.discard(staged)
+        raise
 
 
 def _by_partition(

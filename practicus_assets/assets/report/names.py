@@ -12,9 +12,11 @@ MERGE_KEYS = "delta/merge_keys"
 DELETE_UNMATCHED = "delta/delete_unmatched"
 ON_SCHEMA_CHANGE = "delta/on_schema_change"
 TABLE_PROPERTIES = "delta/table_properties"
+COMMIT_METADATA = "delta/commit_metadata"
 
-# of an input: what is read
+# of an input: what is read, beside its version
 COLUMNS = "delta/columns"
+PREDICATE = "delta/predicate"
 
 # of a materialization: what was committed
 VERSION = "delta/version"

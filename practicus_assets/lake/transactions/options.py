@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from practicus_assets.errors import DeclarationError, did_you_mean
+from practicus_assets.lake.delta.record import RECORD
 from practicus_assets.lake.rows.schema import SchemaChange
 from practicus_assets.lake.transactions.table_properties import APPEND_ONLY, refuse_undeclarable
 from practicus_assets.parameters import named_parameters
+from practicus_assets.wording import readable
 
 Mode = Literal["replace", "append", "merge", "overwrite"]
 OnSchemaChange = Literal["add", "refuse", "replace", "merge", "overwrite"]
@@ -22,10 +24,26 @@ _SCHEMA_CHANGES: dict[OnSchemaChange, SchemaChange] = {
 }
 _EVERY_MODE = 'The modes are "replace" (delta-rs: "overwrite"), "append" and "merge".'
 _EVERY_CHANGE = 'Write "add" (delta-rs: "merge"), "refuse", or "replace" (delta-rs: "overwrite").'
+_OWN_ENTRIES = {  # of a commit, by the Delta protocol or by this package
+    RECORD,
+    "clientVersion",
+    "engineInfo",
+    "inCommitTimestamp",
+    "isBlindAppend",
+    "isolationLevel",
+    "operation",
+    "operationMetrics",
+    "operationParameters",
+    "readVersion",
+    "timestamp",
+    "txnId",
+    "version",
+}
 _MEANT = {  # what people write for a mode
     **dict.fromkeys(("upsert", "update", "insert_update"), "Did you mean merge?"),
     "insert": "Did you mean append?",
     **dict.fromkeys(("delete_insert", "truncate"), "Did you mean replace?"),
+    "create_or_replace": 'Did you mean "replace", with on_schema_change="replace"?',
     **dict.fromkeys(
         ("error", "errorifexists", "ignore"), 'A run always writes: there is no "error" and no "ignore".'
     ),
@@ -50,6 +68,8 @@ class WriteOptions:
             as a whole (delta-rs: `schema_mode="overwrite"`). "merge" and "overwrite" are taken too.
         table_properties: the Delta properties that the table is created with; those of a table that exists
             stay as they are.
+        commit_metadata: entries that commits have beside those of the transaction, such as `userName`, as
+            texts by name; they show in the table's history.
         description: what the table holds, written into its log when it is created.
 
     """
@@ -60,6 +80,7 @@ class WriteOptions:
     delete_unmatched: bool = False
     on_schema_change: OnSchemaChange = "add"
     table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
+    commit_metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -99,6 +120,7 @@ class WriteOptions:
             )
         refuse_undeclarable(self.table_properties)
         object.__setattr__(self, "table_properties", dict(self.table_properties))
+        object.__setattr__(self, "commit_metadata", _commit_metadata(self.commit_metadata))
         if APPEND_ONLY in self.table_properties and self.mode != "append":
             raise DeclarationError(
                 f"a table with {APPEND_ONLY} keeps its rows, and mode={self.mode!r} would replace some.",
@@ -132,6 +154,21 @@ def refuse_unpromised(options: WriteOptions, columns: Collection[str], *, closed
                     f"{option} names {column!r}, which is no column of the contract ({', '.join(columns)}).",
                     nearest or "Declare it in the contract, or name one of these.",
                 )
+
+
+def _commit_metadata(entries: Any) -> dict[str, str]:
+    """Return a commit's own entries; raise DeclarationError for what cannot be some."""
+    example = 'Write commit_metadata={"userName": "ann"}.'
+    if not isinstance(entries, Mapping):
+        raise DeclarationError(f"commit_metadata is {readable(entries)}, which is no mapping.", example)
+    for name, value in entries.items():
+        if not isinstance(name, str) or not name or not isinstance(value, str):
+            raise DeclarationError(f"commit_metadata has {name!r}: {readable(value)}.", "Give texts by name.")
+        if name in _OWN_ENTRIES:
+            raise DeclarationError(
+                f"commit_metadata has {name!r}, which a commit says by itself.", "Use another name."
+            )
+    return dict(entries)
 
 
 def _columns(name: str, columns: Any) -> tuple[str, ...]:

@@ -168,6 +168,7 @@ class Swap:
         proof = [AppTransaction(PROOF, 1)] if self._table.local_path is None else []
         return CommitProperties(
             custom_metadata={
+                **self._attempt.options.commit_metadata,
                 RECORD: record.to_json(),
                 "operationParameters": self._parameters(record),
                 "isBlindAppend": self._attempt.appends and not self._attempt.depends_on_scope,

@@ -1,0 +1,391 @@
+"""What assets of other Delta IO managers declare is done here as well, or refused with what to write."""
+
+import json
+import re
+from enum import Enum
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from practicus_assets import DeclarationError, DeltaIOManager, Snapshot, table_asset
+from practicus_assets.assets.metadata.input_settings import InputSettings
+from practicus_assets.assets.settings import TableSettings
+from tests.integration.bench import Bench, errors
+
+DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
+FIRST, SECOND = "2024-01-01", "2024-01-02"
+
+
+class WriteMode(str, Enum):  # noqa: UP042 as they are
+    """As the other managers spell their modes."""
+
+    append = "append"
+
+
+def numbers(*values: int) -> pd.DataFrame:
+    return pd.DataFrame({"n": list(values)})
+
+
+def versions_of_orders(bench: Bench) -> dg.AssetSpec:
+    """Write a table of two versions, one row and then three, and return the asset that it is."""
+    bench.write("orders", pd.DataFrame({"n": [1], "m": ["a"]}))
+    bench.write("orders", pd.DataFrame({"n": [1, 2, 3], "m": ["a", "b", "c"]}), mode="overwrite")
+    return dg.AssetSpec("orders")
+
+
+def reading(bench: Bench, metadata: dict[str, Any], annotation: Any = pd.DataFrame) -> list[Any]:
+    """Return the assets by which a plain and a table asset read some of the orders, into two tables."""
+    orders = versions_of_orders(bench)
+    read = dg.AssetIn("orders", metadata=metadata)
+
+    def rows(table: Any) -> Any:
+        return table.scan() if isinstance(table, Snapshot) else table
+
+    def plain(table: annotation) -> Any:
+        return rows(table)
+
+    def own(table: annotation) -> Any:
+        return rows(table)
+
+    ins = {"table": read}
+    return [orders, dg.asset(ins=ins)(plain), table_asset(ins=ins)(own)]
+
+
+# --- what an input reads ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"version": 0}, {"table_version": 0}, {"delta/version": 0}, {"version": "0"}],
+    ids=lambda m: next(iter(m)),
+)
+@pytest.mark.parametrize("annotation", [pd.DataFrame, Snapshot, pa.Table], ids=lambda a: a.__name__)
+def test_an_input_reads_the_version_that_its_metadata_say(
+    bench: Bench, metadata: dict[str, Any], annotation: Any
+) -> None:
+    bench.run(reading(bench, metadata, annotation))
+    for name in ("plain", "own"):
+        assert bench.rows(name, "n") == [(1,)]
+        assert bench.metadata(name)["delta/input_versions"] == {"orders": 0}
+        [read] = json.loads(bench.table(name).history(1)[0]["practicus_assets"])["inputs"]
+        assert (read["table"], read["version"]) == ("orders", 0)
+
+
+@pytest.mark.parametrize("key", ["predicate", "delta/predicate"])
+def test_an_input_reads_the_rows_that_its_predicate_says(bench: Bench, key: str) -> None:
+    bench.run(reading(bench, {key: "n > 1", "columns": ["n"], "version": 1}))
+    assert bench.rows("plain") == bench.rows("own") == [(2,), (3,)]
+
+
+def test_an_input_reads_the_partitions_of_its_run_that_satisfy_the_predicate(bench: Bench) -> None:
+    bench.write("orders", pd.DataFrame({"day": [FIRST, FIRST, SECOND], "n": [1, 2, 3]}), partition_by=["day"])
+    orders = dg.AssetSpec("orders", partitions_def=DAYS, metadata={"partition_expr": "day"})
+
+    @dg.asset(ins={"orders": dg.AssetIn(metadata={"predicate": "n > 1"})}, partitions_def=DAYS)
+    def seen(context: dg.AssetExecutionContext, orders: pa.Table) -> None:
+        context.add_output_metadata({"n": orders["n"].to_pylist()})
+
+    bench.run([orders, seen], partition=FIRST)
+    assert bench.metadata("seen")["n"] == [2]
+
+
+def test_a_version_that_is_gone_or_was_never_there_is_named(bench: Bench) -> None:
+    orders, plain, _ = reading(bench, {"version": 7})
+    assert "orders: there is no version 7 of the table" in errors(bench.run([orders, plain], fails=True))
+
+
+def test_a_predicate_that_is_no_sql_is_refused_in_words(bench: Bench) -> None:
+    orders, plain, _ = reading(bench, {"predicate": "m >"})
+    assert "orders: the predicate 'm >'" in errors(bench.run([orders, plain], fails=True))
+
+
+INPUTS = [
+    ({"version": 1.5}, "delta/version is 1.5, which is no version. Write its number"),
+    ({"version": 0, "table_version": 1}, "{'version': 0, 'table_version': 1}, which differ. Write 'delta/"),
+    ({"predicate": 7}, "delta/predicate is 7, which is no SQL."),
+    ({"columns": "n"}, "delta/columns is the text 'n'. Write {'delta/columns': ['n']}."),
+    ({"columns": 7}, "delta/columns is 7, which is no list."),
+    ({"delta/colums": ["n"]}, "'delta/colums', which is no setting of an input. Did you mean delta/columns?"),
+    ({"pyarrow_options": {}}, "have 'pyarrow_options', which is not read here. Write"),
+    ({"delta_table_options": {}}, "have 'delta_table_options', which is not read here."),
+]
+
+
+@pytest.mark.parametrize(("metadata", "message"), INPUTS, ids=[f"{metadata}" for metadata, _ in INPUTS])
+def test_a_setting_of_an_input_that_cannot_be_honoured_is_refused(
+    metadata: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DeclarationError, match=re.escape(message)):
+        InputSettings.from_metadata(metadata)
+
+
+@pytest.mark.parametrize("metadata", [{"columns": ["n"]}, {"predicate": "n > 1"}], ids=str)
+def test_a_snapshot_of_some_columns_or_rows_is_refused(bench: Bench, metadata: dict[str, Any]) -> None:
+    orders, plain, _ = reading(bench, metadata, Snapshot)
+    message = errors(bench.run([orders, plain], fails=True))
+    assert "Select in the function: orders.scan(columns=…, predicate=…)." in message
+
+
+# --- how an output is written --------------------------------------------------------------------------
+
+SETTINGS: list[tuple[dict[str, Any], int]] = [
+    ({"mode": "append"}, 2),
+    ({"mode": WriteMode.append}, 2),
+    ({"mode": "overwrite"}, 1),
+    ({"delta_write_options": {"schema_mode": "merge"}, "mode": "append"}, 2),
+    ({"mode": "merge", "delta/merge_keys": ["n"]}, 1),
+]
+
+
+@pytest.mark.parametrize(("metadata", "rows"), SETTINGS, ids=[f"{metadata}" for metadata, _ in SETTINGS])
+def test_a_mode_of_another_manager_is_honoured(bench: Bench, metadata: dict[str, Any], rows: int) -> None:
+    @dg.asset(metadata=metadata)
+    def orders() -> pd.DataFrame:
+        return numbers(1)
+
+    for _ in range(2):
+        bench.run([orders])
+    assert len(bench.rows("orders")) == rows
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"overwrite_schema": True},
+        {"schema_mode": "overwrite"},
+        {"delta_write_options": {"schema_mode": "overwrite"}},
+    ],
+    ids=str,
+)
+def test_a_schema_mode_of_another_manager_replaces_the_columns(
+    bench: Bench, metadata: dict[str, Any]
+) -> None:
+    bench.write("orders", pd.DataFrame({"old": [1]}))
+
+    @dg.asset(metadata=metadata)
+    def orders() -> pd.DataFrame:
+        return numbers(1)
+
+    bench.run([orders])
+    assert bench.table("orders").schema().to_arrow().names == ["n"]
+
+
+def test_a_schema_mode_that_merges_adds_a_column(bench: Bench) -> None:
+    bench.write("orders", numbers(1))
+
+    @dg.asset(metadata={"schema_mode": "merge", "mode": "append"})
+    def orders() -> pd.DataFrame:
+        return numbers(2).assign(m="a")
+
+    bench.run([orders])
+    assert bench.table("orders").schema().to_arrow().names == ["n", "m"]
+
+
+def test_the_partition_column_of_dagster_polars_is_honoured(bench: Bench) -> None:
+    @dg.asset(metadata={"partition_by": "day"}, partitions_def=DAYS)
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        return numbers(1).assign(day=context.partition_key)
+
+    for day in (FIRST, SECOND, FIRST):
+        bench.run([orders], partition=day)
+    assert bench.rows("orders", "day") == [(FIRST,), (SECOND,)]
+    assert bench.table("orders").metadata().partition_columns == ["day"]
+
+
+def test_the_table_configuration_of_dagster_delta_is_honoured(bench: Bench) -> None:
+    @dg.asset(metadata={"table_configuration": {"delta.enableChangeDataFeed": "true"}})
+    def orders() -> pd.DataFrame:
+        return numbers(1)
+
+    bench.run([orders])
+    assert bench.table("orders").metadata().configuration["delta.enableChangeDataFeed"] == "true"
+
+
+OUTPUTS: list[tuple[dict[str, Any], str]] = [
+    ({"mode": "error"}, "mode 'error' is unknown. A run always writes: there is no"),
+    ({"mode": "ignore"}, "mode 'ignore' is unknown. A run always writes: there is no"),
+    (
+        {"mode": "create_or_replace"},
+        'mode \'create_or_replace\' is unknown. Did you mean "replace", with on_schema_change="replace"?',
+    ),
+    (
+        {"mode": "merge", "merge_predicate": "s.a = t.a AND s.b = t.b"},
+        'write "delta/mode": "merge", "delta/merge_keys": [\'a\', \'b\'].',
+    ),
+    ({"merge_predicate": "s.a > t.b"}, "\"delta/merge_keys\": ['id']."),
+    ({"merge_operations_config": {"when_matched_delete": []}}, "Read the table as an input of its own asset"),
+    ({"writer_properties": {"compression": "ZSTD"}}, "Files are written with Zstandard"),
+    ({"commit_properties": {"max_commit_retries": 3}}, "A transaction tries again by itself"),
+    ({"delta_write_options": {"engine": "rust"}}, "delta_write_options['engine']='rust', a setting of anoth"),
+    ({"descriptions": {"n": "a number"}}, "Columns are described in the contract of a @table_asset"),
+    ({"n_rows": 0}, "DeltaIOManager(sample_rows=…) says how many rows are shown, of all tables."),
+    ({"fraction": 0.5}, "DeltaIOManager(sample_rows=…) says how many rows are shown, of all tables."),
+    ({"mode": "append", "delta/mode": "merge"}, "say both delta/mode='merge' and mode='append'."),
+]
+
+
+@pytest.mark.parametrize(("metadata", "message"), OUTPUTS, ids=[f"{metadata}" for metadata, _ in OUTPUTS])
+def test_a_setting_of_an_output_that_cannot_be_honoured_is_refused(
+    metadata: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DeclarationError, match=re.escape(message)):
+        TableSettings.from_metadata(metadata)
+
+
+def test_a_plain_asset_with_a_setting_that_is_refused_writes_nothing(bench: Bench) -> None:
+    @dg.asset(metadata={"mode": "ignore"})
+    def orders() -> pd.DataFrame:
+        return numbers(1)
+
+    assert "orders: mode 'ignore' is unknown." in errors(bench.run([orders], fails=True))
+    assert not bench.exists("orders")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"mode": "nightly", "n_rows": "many", "fraction": "half", "descriptions": "none"},
+        {"schema_mode": 3, "overwrite_schema": "yes", "partition_by": 7, "custom_metadata": "x"},
+        {"schema_mode": None, "overwrite_schema": False, "mode": None, "streaming": True},
+    ],
+    ids=str,
+)
+def test_a_word_with_a_value_that_no_manager_takes_is_the_authors_own(
+    bench: Bench, metadata: dict[str, Any]
+) -> None:
+    @dg.asset(metadata=metadata)
+    def plain() -> pd.DataFrame:
+        return numbers(1)
+
+    @table_asset(metadata=metadata)
+    def own() -> pd.DataFrame:
+        return numbers(1)
+
+    bench.run([plain, own])
+    assert bench.rows("plain") == bench.rows("own") == [(1,)]
+
+
+# --- what a run decides --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["mode", "delta/mode"])
+@pytest.mark.parametrize("way", ["add_output_metadata", "Output", "MaterializeResult"])
+def test_a_run_of_a_plain_asset_may_decide_its_mode(bench: Bench, word: str, way: str) -> None:
+    @dg.asset(metadata={"mode": "append"})
+    def orders(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def] # noqa: ANN202 any result
+        decided = {word: context.run.tags["mode"]}
+        if way == "Output":
+            return dg.Output(numbers(1, 2), metadata=decided)
+        if way == "MaterializeResult":
+            return dg.MaterializeResult(value=numbers(1, 2), metadata=decided)
+        context.add_output_metadata(decided)
+        return numbers(1, 2)
+
+    for mode, rows in (("append", 2), ("append", 4), ("overwrite", 2)):
+        bench.run([orders], tags={"mode": mode})
+        assert len(bench.rows("orders")) == rows
+
+
+def test_a_retry_of_an_append_that_a_run_decided_adds_its_rows_once(bench: Bench) -> None:
+    attempts = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
+    def orders(context: dg.AssetExecutionContext) -> Any:
+        context.add_output_metadata({"mode": "append"})
+        return numbers(1)
+
+    class Dying(DeltaIOManager):
+        def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+            super().handle_output(context, obj)
+            attempts.append(1)
+            if len(attempts) == 1:
+                raise OSError("died after its commit")
+
+    bench.resources = {"io_manager": Dying(root_uri=bench.root)}
+    bench.run([orders])
+    assert len(attempts) == 2
+    assert bench.rows("orders") == [(1,)]
+    bench.run([orders])
+    assert bench.rows("orders") == [(1,), (1,)]
+
+
+def test_a_run_may_decide_its_merge_and_its_schema_mode(bench: Bench) -> None:
+    bench.write("orders", numbers(1, 2))
+
+    @dg.asset
+    def orders(context: dg.AssetExecutionContext) -> Any:
+        context.add_output_metadata(
+            {"delta/mode": "merge", "delta/merge_keys": ["n"], "schema_mode": "merge"}
+        )
+        return numbers(2, 3).assign(m="new")
+
+    bench.run([orders])
+    assert bench.rows("orders", "n") == [(1,), (2,), (3,)]
+
+
+RUNS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"delta/partition_by": ["n"]},
+        "added delta/partition_by=['n'] to its metadata, which no run can decide",
+    ),
+    ({"mode": "ignore"}, "mode 'ignore' is unknown. A run always writes"),
+    ({"merge_predicate": "s.id = t.id"}, "\"delta/merge_keys\": ['id']."),
+    ({"writer_properties": {"compression": "ZSTD"}}, "Files are written with Zstandard"),
+]
+
+
+@pytest.mark.parametrize(("metadata", "message"), RUNS, ids=[f"{metadata}" for metadata, _ in RUNS])
+def test_what_no_run_can_decide_is_refused(metadata: dict[str, Any], message: str) -> None:
+    with pytest.raises(DeclarationError, match=re.escape(message)):
+        TableSettings().decided(metadata)
+
+
+def test_a_run_that_decides_what_it_cannot_writes_nothing(bench: Bench) -> None:
+    @dg.asset
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        context.add_output_metadata({"delta/partition_by": ["n"]})
+        return numbers(1)
+
+    message = errors(bench.run([orders], fails=True))
+    assert "orders: the function added delta/partition_by=['n']" in message
+    assert not bench.exists("orders")
+
+
+@pytest.mark.parametrize("way", ["add_output_metadata", "MaterializeResult", "at the end of chunks"])
+def test_a_table_asset_refuses_a_mode_that_its_run_decides(bench: Bench, way: str) -> None:
+    decided = {"mode": "append"}
+
+    def orders(context: dg.AssetExecutionContext) -> Any:
+        if way == "MaterializeResult":
+            return dg.MaterializeResult(value=numbers(1), metadata=decided)
+        context.add_output_metadata(decided)
+        return numbers(1)
+
+    def chunks() -> Any:
+        yield numbers(1)
+        yield dg.MaterializeResult(metadata=decided)
+
+    asset = table_asset(name="orders")(chunks if way == "at the end of chunks" else orders)
+    message = errors(bench.run([asset], fails=True))
+    assert "orders: the function added delta/mode='append' to its metadata, and what a table asset" in message
+    assert "Pass it to @table_asset." in message
+    assert "Nothing was written." in message
+    assert not bench.exists("orders")
+
+
+def test_a_table_asset_takes_what_says_the_same_as_its_arguments(bench: Bench) -> None:
+    @table_asset(mode="append", metadata={"mode": "append"})
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        context.add_output_metadata({"mode": "append", "n_rows": 1})
+        return numbers(1)
+
+    bench.run([orders])
+    assert bench.rows("orders") == [(1,)]
+
+
+def test_a_table_asset_refuses_another_managers_mode_in_its_metadata() -> None:
+    with pytest.raises(Exception, match="say otherwise than its arguments"):
+        table_asset(metadata={"mode": "append"})(lambda: None)
