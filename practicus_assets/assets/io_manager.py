@@ -27,6 +27,7 @@ from practicus_assets.lake.delta.root import resolved
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.rows.annotations import kind_by_partition, without_none, written
 from practicus_assets.lake.rows.frames import read_as
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 from practicus_assets.lake.transactions.transaction import Transaction
@@ -170,7 +171,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         """Return the table, or the partitions that map to the run's, as the parameter's annotation asks.
 
-        What another op handed on, and is no asset, is returned as it was.
+        A parameter that is a `dict[str, X]` gets an X of each of these partitions, by key. What another op
+        handed on, and is no asset, is returned as it was.
         """
         if not context.has_asset_key:
             if context.upstream_output is None:
@@ -183,14 +185,20 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         annotation = context.dagster_type.typing_type
         with naming(table.name), _saying_who_makes(context, table):
             settings = InputSettings.from_metadata(context.definition_metadata or {})
-            if annotation is Snapshot:
+            kind = kind_by_partition(annotation)
+            if kind is not None and not context.has_asset_partitions:
+                raise DeclarationError(
+                    f"the input {context.name!r} is of an asset without partitions, and annotated as "
+                    f"{written(annotation)}.",
+                    "Annotate it as one table, such as pd.DataFrame.",
+                )
+            if without_none(kind or annotation) is Snapshot:
                 settings.refuse_selection("Select in the function: orders.scan(columns=…, predicate=…).")
-                return self._snapshot(context, table, settings, may_be_missing=False)
-            snapshot = self._snapshot(context, table, settings, may_be_missing=True)
-            if snapshot is None:
-                empty = pa.schema([(column, pa.null()) for column in settings.columns or ()]).empty_table()
-                return read_as(empty.to_reader(), annotation)
-            return read_as(snapshot.scan(settings.columns, settings.predicate), annotation)
+            snapshot = self._snapshot(context, table, settings, may_be_missing=annotation is not Snapshot)
+            if kind is None:
+                return _given(snapshot, settings, annotation)
+            parts = snapshot.by_partition() if snapshot is not None else {}
+            return {key: _given(part, settings, kind) for key, part in parts.items()}
 
     def _snapshot(
         self, context: dg.InputContext, table: Table, settings: InputSettings, *, may_be_missing: bool
@@ -211,6 +219,16 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             if may_be_missing:
                 return None
             raise
+
+
+def _given(snapshot: Snapshot | None, settings: InputSettings, annotation: Any) -> Any:
+    """Return what a parameter is given of a snapshot; of none, a table without rows."""
+    if snapshot is None:
+        empty = pa.schema([(column, pa.null()) for column in settings.columns or ()]).empty_table()
+        return read_as(empty.to_reader(), annotation)
+    if without_none(annotation) is Snapshot:
+        return snapshot
+    return read_as(snapshot.scan(settings.columns, settings.predicate), annotation)
 
 
 @contextmanager

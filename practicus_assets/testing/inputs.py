@@ -1,5 +1,6 @@
 """Inputs: given values as a table's function gets them in a run."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -7,6 +8,7 @@ import dagster as dg
 from practicus_assets.assets.report.names import COLUMNS
 from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
 from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.rows.annotations import kind_by_partition
 from practicus_assets.lake.rows.frames import read_as, record_batches
 from practicus_assets.testing.memory import MemoryTable
 from practicus_assets.testing.rehearsal import Rehearsal
@@ -16,7 +18,8 @@ def as_read(name: str, value: Any, table: dg.AssetsDefinition) -> Any:
     """Return the value of an input as the parameter's annotation asks for it.
 
     A value of that type stays as it is, and so does what is no table: Dagster judges it. Another table is
-    stored in memory, and read; so is one of which only some columns are read, by `delta/columns`.
+    stored in memory, and read; so is one of which only some columns are read, by `delta/columns`. So is each
+    value of a mapping from partition key.
 
     Args:
         name: the parameter's name.
@@ -34,6 +37,15 @@ def as_read(name: str, value: Any, table: dg.AssetsDefinition) -> Any:
         raise DeclarationError(f"{table.op.name} has no input {name!r}.", advice)
     annotation = inputs[name].dagster_type.typing_type
     columns = inputs[name].metadata.get(COLUMNS)
+    kind = kind_by_partition(annotation)
+    if kind is not None:
+        if not isinstance(value, Mapping):
+            return value
+        return {key: _as_read(name, part, kind, columns) for key, part in value.items()}
+    return _as_read(name, value, annotation, columns)
+
+
+def _as_read(name: str, value: Any, annotation: Any, columns: Sequence[str] | None) -> Any:
     if columns is None and (annotation in (None, Any) or _is(value, annotation)):
         return value
     try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -115,6 +116,25 @@ def test_a_partitioned_asset_that_names_no_column_is_refused_in_words(bench: Ben
     message = errors(bench.run([orders], partition=FIRST, fails=True))
     assert "orders: the asset is partitioned, and partition_by is None." in message
     assert 'metadata={"partition_expr": "day"} on a plain asset' in message
+
+
+@pytest.mark.parametrize("decorator", [dg.asset, table_asset])
+def test_a_lazy_frame_is_an_output_of_one_partition_and_of_several(bench: Bench, decorator: Any) -> None:
+    how = {"partition_by": "day"} if decorator is table_asset else {"metadata": {"partition_expr": "day"}}
+
+    @decorator(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), **how)
+    def orders(context: dg.AssetExecutionContext) -> pl.LazyFrame:
+        return pl.LazyFrame({"day": context.partition_keys}).with_columns(n=pl.lit(1))
+
+    @decorator
+    def copy(orders: pl.LazyFrame) -> pl.LazyFrame:
+        return orders.filter(pl.col("day") != SECOND)
+
+    bench.run([orders], partition=FIRST)
+    bench.run([orders], between=(SECOND, THIRD))
+    bench.run([orders, copy], select=[copy])
+    assert bench.rows("orders", "day", "n") == [(FIRST, 1), (SECOND, 1), (THIRD, 1)]
+    assert bench.rows("copy", "day") == [(FIRST,), (THIRD,)]
 
 
 def test_rows_of_another_partition_are_refused(bench: Bench) -> None:

@@ -139,6 +139,16 @@ class Snapshot(RowSource):
         """Return the same version with its columns, of which no row is read."""
         return Snapshot(self._at, self.scope, no_rows=True)
 
+    def by_partition(self) -> dict[str, "Snapshot"]:
+        """Return a snapshot of each partition of the scope at this version, by key."""
+        if self._no_rows:
+            return {}
+        scopes = (
+            Scope(self.scope.columns, (part,), (key,))
+            for key, part in zip(self.scope.keys, self.scope.parts, strict=True)
+        )
+        return {scope.keys[0]: Snapshot(self._at, scope) for scope in scopes}
+
     @property
     def schema(self) -> pa.Schema:
         """The columns, as Arrow types."""

@@ -6,13 +6,13 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch
+from practicus_assets.lake.rows.annotations import without_none, written
 from practicus_assets.lake.rows.chunks import fitted, naming_chunk, typed_as
 from practicus_assets.lake.rows.polars_frames import from_lazy, is_lazy, refuse_polars_types
 from practicus_assets.lake.rows.python_values import NO_COLUMNS, from_columns, from_dicts
@@ -219,9 +219,7 @@ def read_as(reader: pa.RecordBatchReader, annotation: Any) -> Any:
         DeclarationError: for another type.
 
     """
-    if get_origin(annotation) in (Union, UnionType):  # X | None is given as X
-        [annotation, *others] = [kind for kind in get_args(annotation) if kind is not NoneType]
-        annotation = tuple if others else annotation
+    annotation = without_none(annotation)
     if annotation is pa.Table:
         return reader.read_all()
     if annotation is pa.RecordBatchReader:
@@ -232,11 +230,11 @@ def read_as(reader: pa.RecordBatchReader, annotation: Any) -> Any:
         from practicus_assets.lake.rows.pandas_frames import to_pandas  # noqa: PLC0415 pandas is slow to load
 
         return to_pandas(reader.read_all())
-    if name.startswith("polars.") and annotation.__qualname__ in {"DataFrame", "LazyFrame"}:
+    if name.startswith("polars.") and name.endswith((".DataFrame", ".LazyFrame")):
         frame = importlib.import_module("polars").DataFrame(reader.read_all())
         return frame if annotation.__qualname__ == "DataFrame" else frame.lazy()
     raise DeclarationError(
-        f"an input cannot be given as {name}.",
+        f"an input cannot be given as {written(annotation)}.",
         "Annotate it as pd.DataFrame, pa.Table, pa.RecordBatchReader, Snapshot, pl.DataFrame or "
-        "pl.LazyFrame.",
+        "pl.LazyFrame; several partitions also as a mapping, such as dict[str, pl.DataFrame].",
     )
