@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     )
     from practicus_assets.operations.rollback import RollbackConfig, build_rollback_job
     from practicus_assets.operations.verify import VerifyConfig, build_verify_job
+    from practicus_assets.sources.files.formats.csv import CSV
+    from practicus_assets.sources.files.store import Files
     from practicus_assets.workers.executor import worker_executor
     from practicus_assets.workers.request.tags import worker_tags
     from practicus_assets.workers.request.worker import Worker
@@ -109,6 +111,8 @@ _NAMES = {  # public ones, by the module that has them
     ),
     "practicus_assets.operations.rollback": ("RollbackConfig", "build_rollback_job"),
     "practicus_assets.operations.verify": ("VerifyConfig", "build_verify_job"),
+    "practicus_assets.sources.files.formats.csv": ("CSV",),
+    "practicus_assets.sources.files.store": ("Files",),
     "practicus_assets.workers.executor": ("worker_executor",),
     "practicus_assets.workers.request.tags": ("worker_tags",),
     "practicus_assets.workers.request.worker": ("Worker",),
@@ -116,6 +120,7 @@ _NAMES = {  # public ones, by the module that has them
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
+    "CSV",
     "AuditFailed",
     "Column",
     "CommitConflict",
@@ -127,6 +132,7 @@ __all__ = [
     "DiffConfig",
     "ExportConflict",
     "ExportFailed",
+    "Files",
     "HistoryConfig",
     "LossyValues",
     "MaintainConfig",

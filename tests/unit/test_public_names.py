@@ -11,6 +11,7 @@ import sys
 import practicus_assets
 
 NAMES = [
+    "CSV",
     "AuditFailed",
     "Column",
     "CommitConflict",
@@ -22,6 +23,7 @@ NAMES = [
     "DiffConfig",
     "ExportConflict",
     "ExportFailed",
+    "Files",
     "HistoryConfig",
     "LossyValues",
     "MaintainConfig",

@@ -1,0 +1,1 @@
+"""Formats of files: Parquet, CSV, JSON lines and Arrow, compressed or not."""
