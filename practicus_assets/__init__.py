@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         WorkerRejected,
         WorkerTimedOut,
     )
+    from practicus_assets.external.export_asset import export_asset
     from practicus_assets.external.source import Source
     from practicus_assets.lake.contracts.column import Column
     from practicus_assets.lake.contracts.contract import Contract
@@ -96,6 +97,7 @@ _NAMES = {  # public ones, by the module that has them
         "WorkerRejected",
         "WorkerTimedOut",
     ),
+    "practicus_assets.external.export_asset": ("export_asset",),
     "practicus_assets.external.source": ("Source",),
     "practicus_assets.lake.contracts.column": ("Column",),
     "practicus_assets.lake.contracts.contract": ("Contract",),
@@ -171,6 +173,7 @@ __all__ = [
     "build_release_asset",
     "build_rollback_job",
     "build_verify_job",
+    "export_asset",
     "table_asset",
     "worker_executor",
     "worker_tags",

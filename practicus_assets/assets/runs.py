@@ -110,26 +110,53 @@ def pinned(
         DeclarationError: for an author's version that is none.
 
     """
+    return pinned_for(context, context.asset_key, context.name, table, scope, version)
+
+
+def pinned_for(
+    context: Context,
+    key: dg.AssetKey,
+    name: str,
+    table: Table,
+    scope: Scope,
+    version: int | datetime | None = None,
+) -> Snapshot:
+    """Return a snapshot as `pinned` does, for a step that reads a table by itself.
+
+    Args:
+        context: the step's context.
+        key: the key of the asset that is the table.
+        name: what tells this reading from others of the step.
+        table: the table to read.
+        scope: the partitions to read.
+        version: the version that the author pins instead.
+
+    Raises:
+        TableNotFound: if there is no such version.
+        VersionGone: if it was vacuumed away.
+        DeclarationError: for an author's version that is none.
+
+    """
     step = step_of(context)
     record = step.instance.get_run_record_by_id(step.run_id) if step is not None else None
     if record is None:
         return Snapshot.of(table, version, scope)
     if version is None:
-        version = _of_run(context, step, record)
+        version = _of_run(key, step, record)
     snapshot = Snapshot.of(table, version, scope)
-    _inputs[step.run_id, step.step.key][table.uri, context.name] = InputVersion(
+    _inputs[step.run_id, step.step.key][table.uri, name] = InputVersion(
         table.name, snapshot.version, snapshot.table_id, scope.on(snapshot.schema).recorded
     )
     return snapshot
 
 
-def _of_run(context: dg.InputContext, step: Any, record: dg.RunRecord) -> int | datetime:
+def _of_run(key: dg.AssetKey, step: Any, record: dg.RunRecord) -> int | datetime:
     """Return the version of an input that the run made, or the moment at which the run reads."""
     moment = record.start_time or record.create_timestamp.timestamp()
     conflict = (
         last_conflict(step.instance, step.run_id, step.step.key) if step.previous_attempt_count else None
     )
-    own = made_by(record, step.instance, context.asset_key) if conflict is None else None
+    own = made_by(record, step.instance, key) if conflict is None else None
     return own if own is not None else datetime.fromtimestamp(conflict or moment, UTC)
 
 

@@ -89,7 +89,7 @@ def refuse_unlike(export: Export, columns: Mapping[str, TargetColumn], kind: str
     needed = [c.name for c in columns.values() if c.name not in export.schema.names and not c.fills_itself]
     if needed:
         raise SchemaMismatch(
-            f"{export.target} needs the {names_of('column', needed)}, which the table does not have: NOT NULL, "
+            f"{export.target} needs the {names_of('column', needed)}, which the table lacks: NOT NULL, "
             "and without a default.",
             "Give them a default there, or add them to the table.",
         )

@@ -12,6 +12,21 @@ MARKERS = "practicus_exports"
 class Destination(ABC):
     """A system that rows of tables are brought to."""
 
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """The kind as Dagster's UI spells it, e.g. "postgresql"."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Where it is, without credentials, e.g. `postgresql://db:5432/shop`."""
+
+    @property
+    def pool(self) -> str | None:
+        """The Dagster pool that bounds the steps which use it at once; None if they need no bound."""
+        return None
+
     @abstractmethod
     def refuse_target(self, target: str) -> None:
         """Refuse the name of a target that cannot be one, without connecting.

@@ -10,13 +10,13 @@ from practicus_assets.destinations.cells import Stream, refuse_unlike
 from practicus_assets.destinations.destination import MARKERS, WAIT_S, Destination, two_names
 from practicus_assets.destinations.export import Export, Exported
 from practicus_assets.destinations.marker import Marker, Standing, count_problem, may_share, standing
-from practicus_assets.destinations.postgresql_failures import failures, is_unsettled
+from practicus_assets.destinations.postgresql_failures import failures, is_unsettled, making_markers
 from practicus_assets.destinations.postgresql_tables import (
     Place,
     columns_of,
-    create_markers,
     create_table,
     has_markers,
+    markers_statement,
     read_markers,
     write_markers,
 )
@@ -43,13 +43,21 @@ class PostgreSQLDestination(Destination):
     Args:
         connect: opens a connection (ADBC) that commits only when it is asked to.
         address: where the database is, without credentials.
+        pool: the Dagster pool of steps that use it.
         wait_s: how long to wait for another export of the same rows.
 
     """
 
-    def __init__(self, connect: Connect, address: str, wait_s: float = WAIT_S) -> None:
+    kind = "postgresql"
+    address = ""
+    pool = None
+
+    def __init__(
+        self, connect: Connect, address: str, pool: str | None = None, wait_s: float = WAIT_S
+    ) -> None:
         self._connect = connect
-        self._address = address
+        self.address = address
+        self.pool = pool
         self._wait_s = wait_s
 
     def refuse_target(self, target: str) -> None:
@@ -79,7 +87,8 @@ class PostgreSQLDestination(Destination):
             _begin(cursor, self._wait_s)
             if not has_markers(cursor, place):
                 _lock(cursor, f"{place.schema}.{MARKERS}", shared=False)
-                create_markers(cursor, place)
+                with making_markers(place.schema, statement := markers_statement(place)):
+                    cursor.execute(statement)
         connection.commit()
 
     def _committed(self, transaction: "_Transaction", export: Export, place: Place) -> bool:
@@ -105,7 +114,7 @@ class PostgreSQLDestination(Destination):
                 stands = _Transaction(connection, export, place).begin(_SETTLE_S, shared=False)
         except PracticusAssetsError:
             raise ExportFailed(
-                f"the connection to {self._address} was lost during the commit, so that nobody knows whether "
+                f"the connection to {self.address} was lost during the commit, so that nobody knows whether "
                 f"the rows are in {export.target}.",
                 "Run again: the next attempt finds out, and exports them only if they are not there.",
             ) from error
@@ -114,7 +123,7 @@ class PostgreSQLDestination(Destination):
     @contextmanager
     def _transactions(self, export: Export) -> Iterator[Any]:
         """Connect for a block, whose errors of the driver become ours; what is not committed is undone."""
-        with failures(export, self._address):
+        with failures(export, self.address):
             connection = self._connect()
             try:
                 yield connection

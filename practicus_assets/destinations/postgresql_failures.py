@@ -51,6 +51,20 @@ def failures(export: Export, address: str) -> Iterator[None]:
         raise ours from None
 
 
+@contextmanager
+def making_markers(schema: str, statement: str) -> Iterator[None]:
+    """Say what to do where the table of markers may not be made in a block."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "sqlstate", None) != "42501":
+            raise
+        raise ExportFailed(
+            f"the user of the connection may not create the table of markers in the schema {schema!r}.",
+            f"Let its owner run there: {statement}; and grant SELECT, INSERT, UPDATE and DELETE on it.",
+        ) from None
+
+
 def _may_have_landed(error: PracticusAssetsError) -> bool:
     return isinstance(error, ExportFailed) and "nobody knows" in error.problem
 

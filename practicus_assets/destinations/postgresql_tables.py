@@ -132,9 +132,9 @@ def has_markers(cursor: Any, place: Place) -> bool:
     return bool(cursor.fetchall())
 
 
-def create_markers(cursor: Any, place: Place) -> None:
-    """Make the table of markers."""
-    cursor.execute(f"CREATE TABLE IF NOT EXISTS {place.markers} ({_MARKER_COLUMNS})")
+def markers_statement(place: Place) -> str:
+    """Return the statement that makes the table of markers."""
+    return f"CREATE TABLE IF NOT EXISTS {place.markers} ({_MARKER_COLUMNS})"
 
 
 def read_markers(cursor: Any, place: Place) -> list[Marker]:

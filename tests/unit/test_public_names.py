@@ -62,6 +62,7 @@ NAMES = [
     "build_release_asset",
     "build_rollback_job",
     "build_verify_job",
+    "export_asset",
     "table_asset",
     "worker_executor",
     "worker_tags",
