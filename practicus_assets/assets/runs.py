@@ -110,15 +110,16 @@ def pinned(
         DeclarationError: for an author's version that is none.
 
     """
-    return pinned_for(context, context.asset_key, context.name, table, scope, version)
+    return pinned_for(context, context.asset_key, table, scope, version=version)
 
 
 def pinned_for(
     context: Context,
     key: dg.AssetKey,
-    name: str,
     table: Table,
     scope: Scope,
+    *,
+    name: str = "",
     version: int | datetime | None = None,
 ) -> Snapshot:
     """Return a snapshot as `pinned` does, for a step that reads a table by itself.
@@ -126,9 +127,9 @@ def pinned_for(
     Args:
         context: the step's context.
         key: the key of the asset that is the table.
-        name: what tells this reading from others of the step.
         table: the table to read.
         scope: the partitions to read.
+        name: what tells this reading from others of the step; by default the name of the context's input.
         version: the version that the author pins instead.
 
     Raises:
@@ -144,7 +145,7 @@ def pinned_for(
     if version is None:
         version = _of_run(key, step, record)
     snapshot = Snapshot.of(table, version, scope)
-    _inputs[step.run_id, step.step.key][table.uri, name] = InputVersion(
+    _inputs[step.run_id, step.step.key][table.uri, name or context.name] = InputVersion(
         table.name, snapshot.version, snapshot.table_id, scope.on(snapshot.schema).recorded
     )
     return snapshot

@@ -92,7 +92,7 @@ class ExportStep:
         with naming(table.name, str(scope)):
             export = Export(
                 table,
-                pinned_for(context, upstream.key, "export", table, scope),
+                pinned_for(context, upstream.key, table, scope, name="export"),
                 self._target,
                 self._columns,
                 create=self._create,
