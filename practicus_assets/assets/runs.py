@@ -110,7 +110,7 @@ def pinned(
         DeclarationError: for an author's version that is none.
 
     """
-    return pinned_for(context, context.asset_key, table, scope, version=version)
+    return pinned_for(context, context.asset_key, table, scope, version)
 
 
 def pinned_for(
@@ -118,18 +118,15 @@ def pinned_for(
     key: dg.AssetKey,
     table: Table,
     scope: Scope,
-    *,
-    name: str = "",
     version: int | datetime | None = None,
 ) -> Snapshot:
-    """Return a snapshot as `pinned` does, for a step that reads a table by itself.
+    """Return a snapshot as `pinned` does, also for a step that reads one table by itself.
 
     Args:
         context: the step's context.
         key: the key of the asset that is the table.
         table: the table to read.
         scope: the partitions to read.
-        name: what tells this reading from others of the step; by default the name of the context's input.
         version: the version that the author pins instead.
 
     Raises:
@@ -145,7 +142,8 @@ def pinned_for(
     if version is None:
         version = _of_run(key, step, record)
     snapshot = Snapshot.of(table, version, scope)
-    _inputs[step.run_id, step.step.key][table.uri, name or context.name] = InputVersion(
+    name = context.name if isinstance(context, dg.InputContext) else "(export)"
+    _inputs[step.run_id, step.step.key][table.uri, name] = InputVersion(
         table.name, snapshot.version, snapshot.table_id, scope.on(snapshot.schema).recorded
     )
     return snapshot

@@ -92,7 +92,7 @@ class ExportStep:
         with naming(table.name, str(scope)):
             export = Export(
                 table,
-                pinned_for(context, upstream.key, table, scope, name="export"),
+                pinned_for(context, upstream.key, table, scope),
                 self._target,
                 self._columns,
                 create=self._create,
