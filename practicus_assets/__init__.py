@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         SourceFailed,
         StoreFailed,
         TableNotFound,
+        TaskFailed,
         UnsupportedTable,
         VersionGone,
         WorkerCrashed,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from practicus_assets.operations.verify import VerifyConfig, build_verify_job
     from practicus_assets.sources.files.formats.csv import CSV
     from practicus_assets.sources.files.store import Files
+    from practicus_assets.tasks.task_asset import task_asset
     from practicus_assets.workers.executor import worker_executor
     from practicus_assets.workers.request.tags import worker_tags
     from practicus_assets.workers.request.worker import Worker
@@ -87,6 +89,7 @@ _NAMES = {  # public ones, by the module that has them
         "SourceFailed",
         "StoreFailed",
         "TableNotFound",
+        "TaskFailed",
         "UnsupportedTable",
         "VersionGone",
         "WorkerCrashed",
@@ -115,6 +118,7 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.operations.verify": ("VerifyConfig", "build_verify_job"),
     "practicus_assets.sources.files.formats.csv": ("CSV",),
     "practicus_assets.sources.files.store": ("Files",),
+    "practicus_assets.tasks.task_asset": ("task_asset",),
     "practicus_assets.workers.executor": ("worker_executor",),
     "practicus_assets.workers.request.tags": ("worker_tags",),
     "practicus_assets.workers.request.worker": ("Worker",),
@@ -155,6 +159,7 @@ __all__ = [
     "StoreFailed",
     "TableNotFound",
     "TableRule",
+    "TaskFailed",
     "UnsupportedTable",
     "VerifyConfig",
     "VersionGone",
@@ -175,6 +180,7 @@ __all__ = [
     "build_verify_job",
     "export_asset",
     "table_asset",
+    "task_asset",
     "worker_executor",
     "worker_tags",
 ]

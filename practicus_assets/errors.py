@@ -21,6 +21,7 @@
     │   ├── RollbackRefused        it would undo more than its caller said
     │   ├── ReleaseRefused         the tables do not belong together, or the name is taken
     │   └── RemovalRefused         files that may still be needed would be deleted
+    ├── TaskFailed                 read the task's output
     └── WorkerFailed               read the log of the worker that ran the step
         ├── WorkerOutOfMemory      give it more memory
         ├── WorkerOutOfStorage     give it more local disk
@@ -173,6 +174,22 @@ class ReleaseRefused(OperationRefused):
 
 class RemovalRefused(OperationRefused):
     """Nobody can tell which files are still needed, so none is removed."""
+
+
+class TaskFailed(PracticusAssetsError):
+    """The program of a task failed: read its output.
+
+    Attributes:
+        tail: the end of its output, without secrets.
+
+    """
+
+    def __init__(self, problem: str, advice: str = "", tail: str = "") -> None:
+        super().__init__(problem, advice)
+        self.tail = tail
+
+    def _sentences(self) -> list[str]:
+        return [self.problem, self.advice, f"Its last lines:\n{self.tail}\n" if self.tail else ""]
 
 
 class WorkerFailed(PracticusAssetsError):

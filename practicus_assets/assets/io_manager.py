@@ -26,6 +26,7 @@ from practicus_assets.fields import NamedFields
 from practicus_assets.lake.delta.root import resolved
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.annotations import kind_by_partition, without_none, written
 from practicus_assets.lake.rows.frames import read_as
@@ -114,6 +115,18 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
 
         """
         return OpOutputs(self.root(), self._options())
+
+    def folder(self, path: str) -> TableFolder:
+        """Return a folder of the lake that holds no table.
+
+        Args:
+            path: its path below the root.
+
+        Raises:
+            DeclarationError: if an environment variable is not set.
+
+        """
+        return TableFolder(path, f"{self.root().rstrip('/')}/{path}", self._options())
 
     def _options(self) -> dict[str, str]:
         return {name: _resolved(name, value) for name, value in self.storage_options.items()}

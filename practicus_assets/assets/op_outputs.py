@@ -20,13 +20,16 @@ from practicus_assets.errors import DataRefused, DeclarationError, StoreFailed, 
 from practicus_assets.lake.delta.table_folder import TableFolder
 
 FOLDER = "_outputs"
+ARTIFACTS = "_artifacts"
+_OWN_PLACES = {FOLDER: "op outputs", ARTIFACTS: "artifacts of tasks"}
 
 
 def refuse_place(key: dg.AssetKey) -> None:
-    """Raise DeclarationError for the key of an asset whose table would lie where op outputs are."""
-    if [*key.path[:1]] == [FOLDER]:
+    """Raise DeclarationError for the key of an asset whose table would lie where no tables are."""
+    if key.path[0] in _OWN_PLACES:
         raise DeclarationError(
-            f"asset key {key.to_user_string()} begins with {FOLDER}, the place of op outputs.",
+            f"asset key {key.to_user_string()} begins with {key.path[0]}, the place of "
+            f"{_OWN_PLACES[key.path[0]]}.",
             "Rename the asset.",
         )
 

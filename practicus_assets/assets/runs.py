@@ -169,6 +169,12 @@ def made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -
     return None
 
 
+def attempt_of(context: dg.AssetExecutionContext) -> int:
+    """Return the number of the attempt at a step, from 1."""
+    step = step_of(context)
+    return _attempt(step) if step is not None else 1
+
+
 def _attempt(step: Any) -> int:
     """Return the number of this attempt; a worker's attempts count more than those of the author's policy."""
     return int(os.environ.get(variables.ATTEMPT, step.previous_attempt_count + 1))

@@ -44,6 +44,7 @@ NAMES = [
     "StoreFailed",
     "TableNotFound",
     "TableRule",
+    "TaskFailed",
     "UnsupportedTable",
     "VerifyConfig",
     "VersionGone",
@@ -64,6 +65,7 @@ NAMES = [
     "build_verify_job",
     "export_asset",
     "table_asset",
+    "task_asset",
     "worker_executor",
     "worker_tags",
 ]

@@ -57,11 +57,14 @@ def code_reference(function: Callable[..., Any]) -> dg.CodeReferencesMetadataVal
     code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None or code.co_filename.startswith("<"):
         return None
+    return file_reference(Path(code.co_filename).absolute(), code.co_firstlineno)
+
+
+def file_reference(file: Path, line: int) -> dg.CodeReferencesMetadataValue:
+    """Return the reference to a line of a file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
-        place = dg.LocalFileCodeReference(
-            file_path=str(Path(code.co_filename).absolute()), line_number=code.co_firstlineno
-        )
+        place = dg.LocalFileCodeReference(file_path=str(file), line_number=line)
         return dg.CodeReferencesMetadataValue(code_references=[place])
 
 

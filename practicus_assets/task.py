@@ -1,0 +1,122 @@
+"""For scripts that a task asset runs: rows for its table.
+
+    from practicus_assets import task
+
+    task.table("orders").replace(frame)
+
+When the script has ended well, the step that runs it audits the table and commits it in one transaction. A
+script that fails, or is killed, leaves the table as it is.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from practicus_assets.errors import DataRefused, DeclarationError, did_you_mean, naming
+from practicus_assets.lake.rows.frames import record_batches
+from practicus_assets.tasks.rows import CHUNKS, ORDER
+from practicus_assets.tasks.variables import TABLES
+
+_NO_COLUMNS = pa.schema([])
+
+
+def table(name: str) -> "TaskTable":
+    """Return a table of the task that this script runs for.
+
+    Args:
+        name: the table's asset key, its parts joined by "/".
+
+    Raises:
+        DeclarationError: if no task runs this script, or the task has no such table.
+
+    """
+    place = os.environ.get(TABLES)
+    if place is None:
+        raise DeclarationError(
+            f"there is no table {name!r} to write to: no task runs this script.",
+            "Materialize the task's asset, e.g. by dagster asset materialize.",
+        )
+    orders = [json.loads(path.read_text(encoding="utf-8")) for path in Path(place).glob(f"*/{ORDER}")]
+    by_name = {order["table"]: order for order in orders}
+    if name not in by_name:
+        raise DeclarationError(
+            f"the task has no table {name!r}.",
+            did_you_mean(name, by_name, f"It has {', '.join(by_name) or 'none: declare it in task_asset'}."),
+        )
+    return TaskTable(
+        name, by_name[name]["mode"], by_name[name]["columns"], Path(place, name.replace("/", "%2F"))
+    )
+
+
+@dataclass(frozen=True)
+class TaskTable:
+    """A table of a task.
+
+    Attributes:
+        name: the table's name.
+        mode: how the task's asset stores it: "replace", "append" or "merge".
+
+    """
+
+    name: str
+    mode: str
+    _columns: str | None
+    _folder: Path
+
+    def replace(self, rows: Any) -> None:
+        """Give the rows that replace the run's partitions, or the whole table.
+
+        Args:
+            rows: what a table asset returns: a DataFrame of pandas or polars, an Arrow table or stream, a
+                list of dicts, or an iterable of chunks of these.
+
+        Raises:
+            DataRefused: if rows were given already, or are no table.
+            DeclarationError: if the asset stores its rows in another way.
+
+        """
+        self._refuse_mode("replace")
+        if any(self._folder.glob(CHUNKS)):
+            with naming(self.name, nothing_written=True):
+                raise DataRefused(
+                    "the script replaces the table twice.", "Give all rows at once, or as a list of chunks."
+                )
+        self._write(rows)
+
+    def append(self, rows: Any) -> None:
+        """Give rows to append; further calls give further ones. Raises as `replace` does."""
+        self._refuse_mode("append")
+        self._write(rows)
+
+    def merge(self, rows: Any) -> None:
+        """Give rows to merge by the asset's keys; further calls give more. Raises as `replace` does."""
+        self._refuse_mode("merge")
+        self._write(rows)
+
+    def _refuse_mode(self, mode: str) -> None:
+        if mode != self.mode:
+            raise DeclarationError(
+                f'{self.name} is stored by mode="{self.mode}", and the script calls {mode}.',
+                f'Call {self.mode}, or declare mode="{mode}".',
+            )
+
+    def _write(self, rows: Any) -> None:
+        declared = _NO_COLUMNS
+        if self._columns is not None:
+            declared = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(self._columns)))
+        with naming(self.name, nothing_written=True):
+            reader = record_batches(rows, declared)
+            number = len(list(self._folder.glob(CHUNKS)))
+            unfinished = self._folder / f"{number}.part"
+            options = pa.ipc.IpcWriteOptions(compression="lz4")
+            with (
+                pa.OSFile(str(unfinished), "wb") as file,
+                pa.ipc.new_stream(file, reader.schema, options=options) as stream,
+            ):
+                for batch in reader:
+                    stream.write_batch(batch)
+            unfinished.rename(self._folder / f"{number}.arrow")

@@ -1,0 +1,58 @@
+"""Artifacts: files that a task wrote and that are kept, below the lake's root."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from practicus_assets.assets.io_manager import DeltaIOManager
+from practicus_assets.assets.op_outputs import ARTIFACTS
+from practicus_assets.errors import DeclarationError
+from practicus_assets.tasks.folder import Workspace
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """Which files of a task are kept.
+
+    Attributes:
+        patterns: of the files in the task's folder, as `Path.glob` has them.
+
+    """
+
+    patterns: Sequence[str] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no list of patterns inside of the folder."""
+        odd = isinstance(self.patterns, str) or any(
+            not isinstance(pattern, str) or pattern.startswith("/") or ".." in pattern.split("/")
+            for pattern in self.patterns
+        )
+        if odd:
+            raise DeclarationError(
+                f"artifacts is {self.patterns!r}.",
+                'Give a list of patterns of files in the task\'s folder: artifacts=["*.html", "plots/*"].',
+            )
+
+    def keep(
+        self, workspace: Workspace, lake: DeltaIOManager, context: dg.AssetExecutionContext
+    ) -> dict[str, Any]:
+        """Store the files that match, and return metadata that say where.
+
+        Raises:
+            StoreFailed: if the store does not take one.
+
+        """
+        files = workspace.files(self.patterns)
+        if not files:
+            return {}
+        of_run = f"{_UNSAFE.sub('_', context.asset_key.to_user_string())}/{context.run.run_id}"
+        folder = lake.folder(f"{ARTIFACTS}/{of_run}")
+        for path in files:
+            folder.write(path.relative_to(workspace.folder).as_posix(), path.read_bytes())
+        names = [path.relative_to(workspace.folder).as_posix() for path in files]
+        return {"practicus/artifacts": dg.MetadataValue.path(folder.uri), "practicus/artifact_files": names}

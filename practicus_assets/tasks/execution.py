@@ -1,0 +1,110 @@
+"""Executions: one attempt at a task, from its folder to what it left."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from practicus_assets.assets.io_manager import DeltaIOManager
+from practicus_assets.assets.runs import attempt_of
+from practicus_assets.tasks import told, variables
+from practicus_assets.tasks.artifacts import Artifacts
+from practicus_assets.tasks.exit_codes import ExitCodes
+from practicus_assets.tasks.folder import Workspace
+from practicus_assets.tasks.pipes import pipes_session
+from practicus_assets.tasks.process import run
+from practicus_assets.tasks.program import Program
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an attempt at a task left.
+
+    Attributes:
+        succeeded: whether the asset is materialized; False if the task skipped it.
+        metadata: what to show of it.
+        data_version: the one that the task reported; None if it reported none.
+        check_results: results of checks that the task reported.
+
+    """
+
+    succeeded: bool
+    metadata: Mapping[str, Any]
+    data_version: dg.DataVersion | None = None
+    check_results: Sequence[dg.AssetCheckResult] = ()
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a task is run.
+
+    Attributes:
+        program: what is run.
+        in_place: whether it runs in its own folder, and not in a copy.
+        exit_codes: what its exit code means.
+        artifacts: which of its files are kept.
+        time_limit_seconds: the time after which it is ended; None for no limit.
+
+    """
+
+    program: Program
+    in_place: bool = False
+    exit_codes: ExitCodes = field(default_factory=ExitCodes)
+    artifacts: Artifacts = field(default_factory=Artifacts)
+    time_limit_seconds: float | None = None
+
+    def run(
+        self,
+        context: dg.AssetExecutionContext,
+        workspace: Workspace,
+        parameters: Mapping[str, Any],
+        lake: DeltaIOManager | None,
+        tables: Path,
+    ) -> Report:
+        """Run the task to its end.
+
+        Args:
+            context: the step's.
+            workspace: where it runs.
+            parameters: by name; they become environment variables.
+            lake: where artifacts are kept; None if there are none.
+            tables: the folder that takes rows of tables.
+
+        Raises:
+            TaskFailed: if it failed.
+            dg.RetryRequested, dg.Failure: as its exit code says.
+
+        """
+        folder = self.program.folder if self.in_place and self.program.folder else workspace.folder
+        attempt = attempt_of(context)
+        environment = told.environment(context, parameters, attempt, workspace.beside)
+        environment[variables.TABLES] = str(tables)
+        with pipes_session(context, dict(parameters)) as pipes:
+            ended = run(
+                self.program.command,
+                folder,
+                {**environment, **pipes.variables},
+                told.secrets(),
+                self.time_limit_seconds,
+            )
+            kept = self.artifacts.keep(workspace, lake, context) if lake is not None else {}
+            succeeded = self.exit_codes.judge(ended, context.op_def.retry_policy)
+        if succeeded:
+            pipes.refuse_unclosed()
+        outcome = "" if succeeded else ", by which it says that there is nothing to do"
+        name = context.asset_key.to_user_string()
+        context.log.info("%s: the task %s after %.1f s%s", name, ended.how, ended.seconds, outcome)
+        metadata: dict[str, Any] = {
+            "practicus/exit_code": ended.code,
+            "practicus/duration_s": round(ended.seconds, 3),
+            **kept,
+        }
+        version = None
+        for report in pipes.reports:
+            if isinstance(report, dg.MaterializeResult):
+                metadata |= report.metadata or {}
+                version = report.data_version or version
+        checks = [report for report in pipes.reports if isinstance(report, dg.AssetCheckResult)]
+        return Report(succeeded, metadata, version, checks)

@@ -1,0 +1,79 @@
+"""Programs: what a task runs, by the kind of its file."""
+
+import hashlib
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from practicus_assets.errors import DeclarationError, did_you_mean
+
+_BY_SUFFIX = {".py": [sys.executable, "-u"], ".sh": ["bash"]}
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]+")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a task runs.
+
+    Attributes:
+        name: the name of a task that runs it.
+        command: the program and its arguments; a file is given relative to `folder`.
+        file: the file that is run; None for a command.
+        folder: the folder in which the file lies; None for a command.
+
+    """
+
+    name: str
+    command: tuple[str, ...]
+    file: Path | None = None
+    folder: Path | None = None
+
+    @classmethod
+    def of(cls, given: object, arguments: Sequence[str], beside: Path) -> "Program":
+        """Return the program of a task.
+
+        Args:
+            given: a file (`.py`, or `.sh`, which bash runs), or a command as a list of its words.
+            arguments: further arguments.
+            beside: the folder that the file's path begins at, where it is relative.
+
+        Raises:
+            DeclarationError: if there is no such file, or nobody can tell what runs it.
+
+        """
+        if isinstance(given, str | Path):
+            return cls._of_file(Path(beside, given), arguments)
+        if not isinstance(given, Sequence) or not given or not all(isinstance(word, str) for word in given):
+            raise DeclarationError(
+                f"a task is given {given!r}.",
+                'Name its file, task_asset("load.py"), or its command as a list, task_asset(["make"]).',
+            )
+        name = _NOT_IN_NAMES.sub("_", Path(given[0]).name).strip("_")
+        return cls(name, (*given, *arguments))
+
+    @classmethod
+    def _of_file(cls, path: Path, arguments: Sequence[str]) -> "Program":
+        if not path.is_file():
+            there = sorted(p.name for p in path.parent.glob("*") if p.suffix in _BY_SUFFIX)
+            advice = did_you_mean(path.name, there, f"The folder has {', '.join(there) or 'no script'}.")
+            if not path.suffix:
+                advice = "A command is given as a list of its words."
+            raise DeclarationError(f"there is no file {path}.", advice)
+        if path.suffix not in _BY_SUFFIX:
+            raise DeclarationError(
+                f"nobody can tell what runs {path.name}.",
+                f'Write the command as a list, e.g. task_asset(["perl", "{path.name}"]); '
+                f"files are run that end in {', '.join(_BY_SUFFIX)}.",
+            )
+        command = (*_BY_SUFFIX[path.suffix], path.name, *arguments)
+        return cls(_NOT_IN_NAMES.sub("_", path.stem), command, path, path.parent)
+
+    @property
+    def code_version(self) -> str:
+        """A hash of the command and of the file that it runs."""
+        digest = hashlib.sha256(repr(self.command[1:]).encode())
+        if self.file is not None:
+            digest.update(self.file.read_bytes())
+        return digest.hexdigest()[:12]

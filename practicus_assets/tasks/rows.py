@@ -1,0 +1,60 @@
+"""Rows that a task gave for its table: Arrow files in a folder, written by `practicus_assets.task`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from practicus_assets.errors import DataRefused, naming
+from practicus_assets.lake.contracts.contract import Contract
+
+ORDER = "order.json"  # of a table's folder: how its rows are to be stored, and its declared columns
+CHUNKS = "*.arrow"
+
+
+class TaskRows:
+    """The rows that one attempt at a task gives for a table.
+
+    Args:
+        folder: an empty folder of the attempt, for all tables.
+        table: the table's name.
+        mode: how the table is stored.
+        contract: what it promises; None for nothing.
+
+    """
+
+    def __init__(self, folder: Path, table: str, mode: str, contract: Contract | None) -> None:
+        self._table = table
+        self._folder = folder / table.replace("/", "%2F")
+        self._folder.mkdir()
+        schema = contract.schema if contract is not None else None
+        order = {"table": table, "mode": mode, "columns": None}
+        if schema is not None:
+            order["columns"] = schema.serialize().to_pybytes().hex()
+        (self._folder / ORDER).write_text(json.dumps(order), encoding="utf-8")
+
+    def given(self) -> bool:
+        """Return whether the task gave rows, or said that there are none."""
+        return any(self._folder.glob(CHUNKS))
+
+    def refuse_none(self) -> None:
+        """Raise DataRefused if the task gave no rows."""
+        if not self.given():
+            with naming(self._table, nothing_written=True):
+                raise DataRefused(
+                    "the task ended without rows for the table.",
+                    f'Write from practicus_assets import task; task.table("{self._table}").replace(rows). '
+                    "Where there may be nothing new, declare output_required=False.",
+                )
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Stream the rows, in the order in which the task gave them."""
+        for path in sorted(self._folder.glob(CHUNKS), key=lambda path: int(path.stem)):
+            with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:
+                empty = True
+                for batch in stream:
+                    empty = False
+                    yield batch
+                if empty:
+                    yield pa.RecordBatch.from_pylist([], stream.schema)

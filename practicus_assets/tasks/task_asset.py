@@ -1,0 +1,189 @@
+"""`task_asset`: a Dagster asset that is made by a script or a command, in its worker."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Unpack, cast
+
+import dagster as dg
+
+from practicus_assets.assets.asset_options import AssetOptions, refuse_others
+from practicus_assets.assets.io_manager import lake_of
+from practicus_assets.assets.report.lineage import file_reference
+from practicus_assets.assets.report.names import CODE_REFERENCES
+from practicus_assets.assets.table_asset import table_asset
+from practicus_assets.errors import DeclarationError
+from practicus_assets.tasks.artifacts import Artifacts
+from practicus_assets.tasks.execution import Execution
+from practicus_assets.tasks.exit_codes import ExitCodes, Meaning
+from practicus_assets.tasks.folder import workspace
+from practicus_assets.tasks.program import Program
+from practicus_assets.tasks.rows import TaskRows
+from practicus_assets.workers.placement.declaration import WorkerOf, declare
+from practicus_assets.workers.request.worker import Worker
+
+_OWN = ("arguments", "parameters", "table", "artifacts", "exit_codes", "copy_folder", "worker")
+_TABLE_OPTIONS = {
+    "partition_by",
+    "contract",
+    "mode",
+    "merge_keys",
+    "delete_unmatched",
+    "on_schema_change",
+    "table_properties",
+}
+
+
+def task_asset(
+    program: str | Path | Sequence[str],
+    *,
+    arguments: Sequence[str] = (),
+    parameters: Mapping[str, Any] | None = None,
+    table: Mapping[str, Any] | None = None,
+    artifacts: Sequence[str] = (),
+    exit_codes: Mapping[int, Meaning] | None = None,
+    copy_folder: bool = True,
+    worker: Worker | WorkerOf | None = None,
+    **asset_options: Unpack[AssetOptions],
+) -> dg.AssetsDefinition:
+    """Make a script, a shell script or a command a Dagster asset.
+
+    It runs in the step's worker, in a copy of its folder, and its exit code says how it ended. docs/tasks.md
+    has what it is told, and what it can report.
+
+    Args:
+        program: a file that ends in `.py` or `.sh`, relative to the folder of the module that calls this; or
+            a command, as a list of its words.
+        arguments: further arguments of the program.
+        parameters: environment variables of the program by name, with their defaults: texts, numbers, truth
+            values. The Launchpad can set them.
+        table: makes the asset a Delta table, of the rows that the script gives by
+            `practicus_assets.task.table(name)`: the options of `table_asset` that are about the table, such
+            as `contract` and `partition_by`; `{}` if there are none.
+        artifacts: patterns of files in the task's folder that are kept when it has ended (`Path.glob`).
+        exit_codes: what an exit code means: "succeed", "skip", "retry" or "fail". 0 succeeds, 75 is retried
+            and 99 skips; any other is a failure, about which the retry policy decides.
+        copy_folder: whether the script runs in a copy of its folder, which is removed after it. Otherwise it
+            runs in the folder itself.
+        worker: what a step asks of the place where it runs, or a function from partition key to that. A
+            `time_limit_seconds` holds for processes of this machine, too.
+        asset_options: what `dg.asset` takes. The name is by default that of the file, and `code_version` a
+            hash of it.
+
+    Raises:
+        DeclarationError: if there is no such file, or settings contradict each other.
+
+    Example:
+        `load = task_asset("load.sh", deps=["orders"], worker=Worker(size="Large"))`
+
+    """
+    refuse_others(asset_options, _OWN)
+    made_of = Program.of(program, arguments, _folder_of(sys._getframe(1).f_globals))  # noqa: SLF001 as warnings do
+    execution = Execution(
+        made_of,
+        not copy_folder,
+        ExitCodes(exit_codes or {}),
+        Artifacts(artifacts),
+        worker.time_limit_seconds if isinstance(worker, Worker) else None,
+    )
+    options: dict[str, Any] = {"io_manager_key": "io_manager", **asset_options}
+    if options.get("name") is None and options.get("key") is None:
+        options["name"] = made_of.name
+    options.setdefault("code_version", made_of.code_version)
+    options["metadata"] = {**_reference(made_of), **(options.get("metadata") or {})}
+    kind = {".py": "python", ".sh": "shell"}.get(made_of.file.suffix if made_of.file else "", "shell")
+    options["kinds"] = {kind, *(options.get("kinds") or ())}
+    defaults = dict(parameters or {})
+    if defaults and options.get("config_schema") is not None:
+        raise DeclarationError("the task has parameters and a config_schema.", "Declare parameters alone.")
+    if defaults:
+        options["config_schema"] = {
+            name: dg.Field(_config_type(name, value), default_value=value) for name, value in defaults.items()
+        }
+    if table is not None:
+        return _table(execution, table, worker, options)
+    return _plain(execution, worker, options)
+
+
+def _plain(
+    execution: Execution, worker: Worker | WorkerOf | None, options: dict[str, Any]
+) -> dg.AssetsDefinition:
+    """Return the asset of a task that owns no table."""
+    lake_key = options["io_manager_key"] if execution.artifacts.patterns else None
+
+    def compute(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        lake = lake_of(context, lake_key) if lake_key else None
+        with workspace(_copied(execution)) as place:
+            tables = place.beside / "tables"
+            tables.mkdir()
+            report = execution.run(context, place, context.op_execution_context.op_config or {}, lake, tables)
+        if report.succeeded:
+            yield dg.MaterializeResult(metadata=report.metadata, data_version=report.data_version)
+            yield from report.check_results
+
+    name = options.get("name") or dg.AssetKey.from_coercible(options["key"]).path[-1]
+    compute.__name__ = name
+    options["op_tags"] = declare(worker, compute, options, name)
+    options["output_required"] = False
+    if lake_key is not None:
+        options["required_resource_keys"] = {lake_key, *(options.get("required_resource_keys") or ())}
+    return cast("dg.AssetsDefinition", dg.asset(**options)(compute))
+
+
+def _table(
+    execution: Execution, table: Mapping[str, Any], worker: Worker | WorkerOf | None, options: dict[str, Any]
+) -> dg.AssetsDefinition:
+    """Return the asset of a task that owns a table."""
+    unknown = sorted(set(table) - _TABLE_OPTIONS)
+    if unknown:
+        raise DeclarationError(
+            f"table has {unknown[0]!r}, which is no option of a table.",
+            f"It has {', '.join(sorted(_TABLE_OPTIONS))}; the others are given to task_asset itself.",
+        )
+    lake_key, required = options["io_manager_key"], options.get("output_required", True)
+    mode = table.get("mode", "replace")
+
+    def rows(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        lake = lake_of(context, lake_key) if execution.artifacts.patterns else None
+        with workspace(_copied(execution)) as place:
+            tables = place.beside / "tables"
+            tables.mkdir()
+            name = context.asset_key.to_user_string()
+            contract = cast("Any", asset).contract
+            given = TaskRows(tables, name, "replace" if mode == "overwrite" else mode, contract)
+            report = execution.run(context, place, context.op_execution_context.op_config or {}, lake, tables)
+            yield from report.check_results
+            if not report.succeeded or not (required or given.given()):
+                yield dg.MaterializeResult(value=None, metadata=report.metadata)
+                return
+            given.refuse_none()
+            yield from given.batches()
+            yield dg.MaterializeResult(metadata=report.metadata, data_version=report.data_version)
+
+    rows.__name__ = options.get("name") or dg.AssetKey.from_coercible(options["key"]).path[-1]
+    options["output_required"] = False  # an exit code may say that the task skips
+    decorate = cast("Callable[[Any], dg.AssetsDefinition]", table_asset(worker=worker, **table, **options))
+    asset = decorate(rows)
+    return asset
+
+
+def _copied(execution: Execution) -> Path | None:
+    return None if execution.in_place else execution.program.folder
+
+
+def _folder_of(module: Mapping[str, Any]) -> Path:
+    file = module.get("__file__")
+    return Path(file).resolve().parent if file else Path.cwd()
+
+
+def _reference(program: Program) -> dict[str, Any]:
+    return {CODE_REFERENCES: file_reference(program.file, 1)} if program.file is not None else {}
+
+
+def _config_type(name: str, value: Any) -> Any:
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind
+    raise DeclarationError(
+        f"the parameter {name!r} has the default {value!r}.", "Give a text, a number or a truth value."
+    )

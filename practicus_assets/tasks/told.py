@@ -1,0 +1,76 @@
+"""What a task is told of the run: environment variables, and files for what is too long for one."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from practicus_assets.redaction import SHORTEST_SECRET, is_secret
+from practicus_assets.tasks import variables
+from practicus_assets.workers.launch.variables import working_folder
+
+_UNLIKELY = {"", "0", "1", "true", "false", "none"}
+
+
+def environment(
+    context: dg.AssetExecutionContext, parameters: Mapping[str, Any], attempt: int, beside: Path
+) -> dict[str, str]:
+    """Return the environment variables of a task.
+
+    Args:
+        context: the step's.
+        parameters: further variables, by name; what is no text is written as JSON.
+        attempt: the attempt's number, from 1.
+        beside: a folder for files that variables name.
+
+    """
+    told = {
+        variables.ASSET_KEY: context.asset_key.to_user_string(),
+        variables.RUN_ID: context.run.run_id,
+        variables.ATTEMPT: str(attempt),
+    }
+    if context.has_partition_key or context.has_partition_key_range:
+        told |= _of_partitions(context, beside)
+    told.setdefault(variables.EXECUTION_DATE, _made(context).date().isoformat())
+    inherited = dict(os.environ)
+    # what the run's processes can import, its scripts can, too; their own folder comes first in Python
+    paths = [str(working_folder()), *inherited.get("PYTHONPATH", "").split(os.pathsep)]
+    inherited["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    return {**inherited, **{name: _text(value) for name, value in parameters.items()}, **told}
+
+
+def secrets() -> set[str]:
+    """Return the secrets that the variables of this process hold beyond doubt, by their names or as URLs."""
+    return {
+        value
+        for name, value in os.environ.items()
+        if is_secret(name, value) and len(value) >= SHORTEST_SECRET and value.lower() not in _UNLIKELY
+    }
+
+
+def _of_partitions(context: dg.AssetExecutionContext, beside: Path) -> dict[str, str]:
+    keys: Sequence[str] = context.partition_keys
+    file = beside / "partition_keys.json"
+    file.write_text(json.dumps(list(keys)), encoding="utf-8")
+    told = {variables.PARTITION_KEYS_FILE: str(file)}
+    if len(keys) == 1:
+        told[variables.PARTITION_KEY] = keys[0]
+    if isinstance(context.assets_def.partitions_def, dg.TimeWindowPartitionsDefinition):
+        window = context.partition_time_window
+        told[variables.WINDOW_START] = window.start.isoformat()
+        told[variables.WINDOW_END] = window.end.isoformat()
+        told[variables.EXECUTION_DATE] = window.start.date().isoformat()
+    return told
+
+
+def _made(context: dg.AssetExecutionContext) -> datetime:
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    return record.create_timestamp if record is not None else datetime.now(UTC)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,11 @@
+"""Environment variables by which a task learns what it is run for."""
+
+ASSET_KEY = "PRACTICUS_ASSET_KEY"  # the asset's key, its parts joined by "/"
+RUN_ID = "PRACTICUS_RUN_ID"
+ATTEMPT = "PRACTICUS_ATTEMPT"  # 1 for the first
+PARTITION_KEY = "PRACTICUS_PARTITION_KEY"  # of a run of one partition
+PARTITION_KEYS_FILE = "PRACTICUS_PARTITION_KEYS_FILE"  # a JSON list; an environment variable holds 128 KiB
+WINDOW_START = "PRACTICUS_WINDOW_START"  # ISO 8601, of the first partition's time window
+WINDOW_END = "PRACTICUS_WINDOW_END"  # ISO 8601, of the last partition's, excluded
+EXECUTION_DATE = "EXECUTION_DATE"  # the window's first day, else the day on which the run was made, UTC
+TABLES = "PRACTICUS_TASK_TABLES"  # the folder that takes the rows of tables
