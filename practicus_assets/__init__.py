@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from practicus_assets.external.export_asset import export_asset
     from practicus_assets.external.source import Source
+    from practicus_assets.external.source_sensor import build_source_sensor
     from practicus_assets.lake.contracts.column import Column
     from practicus_assets.lake.contracts.contract import Contract
     from practicus_assets.lake.contracts.rule import RowRule, TableRule
@@ -102,6 +103,7 @@ _NAMES = {  # public ones, by the module that has them
     ),
     "practicus_assets.external.export_asset": ("export_asset",),
     "practicus_assets.external.source": ("Source",),
+    "practicus_assets.external.source_sensor": ("build_source_sensor",),
     "practicus_assets.lake.contracts.column": ("Column",),
     "practicus_assets.lake.contracts.contract": ("Contract",),
     "practicus_assets.lake.contracts.rule": ("RowRule", "TableRule"),
@@ -177,6 +179,7 @@ __all__ = [
     "build_maintain_schedule",
     "build_release_asset",
     "build_rollback_job",
+    "build_source_sensor",
     "build_verify_job",
     "export_asset",
     "table_asset",

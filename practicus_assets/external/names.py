@@ -8,3 +8,6 @@ POOL = "source/pool"
 PARTITIONS = "source/partitions"
 STATE = "source/state"
 CONSISTENCY = "source/consistency"
+
+# of an observation
+PREVIOUS_VERSION = "source/previous_version"

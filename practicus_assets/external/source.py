@@ -12,10 +12,10 @@ from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.names import COLUMN_SCHEMA, PARTITION_EXPR
 from practicus_assets.assets.settings import PartitionBy
 from practicus_assets.external import names
+from practicus_assets.external.changes.observation import observable_asset
+from practicus_assets.external.changes.observer import Observer, observe
 from practicus_assets.external.declaration import Consistent, Declaration, declared
-from practicus_assets.external.observation import observable_asset
 from practicus_assets.external.reader import source_resource
-from practicus_assets.external.versions import observe
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.parameters import named_parameters
 from practicus_assets.sources.relation import Relation
@@ -100,7 +100,7 @@ class Source(dg.AssetsDefinition):
             automation_condition=automation_condition,
             kinds={relation.system.kind},
         ).with_io_manager_key(resource_key)
-        observed = observable_asset(spec, observe(self.declaration, key, partitions_def))
+        observed = observable_asset(spec, observe(Observer(key, self.declaration, partitions_def)))
         resources = {resource_key: source_resource(self.declaration)}
         super().__init__(**{**observed.get_attributes_dict(), "resource_defs": resources})
 
@@ -124,6 +124,11 @@ class Source(dg.AssetsDefinition):
     def relation(self) -> Relation[Any]:
         """What is read, in its system."""
         return self.declaration.relation
+
+    @property
+    def observer(self) -> Observer:
+        """What finds the changes of the source since it was last observed."""
+        return Observer(self.key, self.declaration, self.partitions_def)
 
     def scope(self, keys: Sequence[str]) -> Scope:
         """Return what partitions are in the relation; all rows, if the source has none.

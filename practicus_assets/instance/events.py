@@ -12,8 +12,8 @@ STEP_ENDS = {
     dg.DagsterEventType.STEP_UP_FOR_RETRY,
 }
 CLOCK_SKEW = timedelta(hours=1)  # between Dagster's database, its workers and the object store, generously
-_PAGE = 500
-_PARTITIONS = 500  # of one query; databases limit the number of parameters
+PAGE = 500
+PARTITIONS = 500  # of one query; databases limit the number of parameters
 
 
 def materializations(
@@ -54,8 +54,8 @@ def latest_records(
 ) -> dict[str, dg.EventLogRecord]:
     """Return the record of each materialization that `latest` returns."""
     newest: dict[str, dg.EventLogRecord] = {}
-    for start in range(0, max(1, len(partitions)), _PARTITIONS):
-        wanted = list(partitions[start : start + _PARTITIONS])
+    for start in range(0, max(1, len(partitions)), PARTITIONS):
+        wanted = list(partitions[start : start + PARTITIONS])
         records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=wanted or None)
         complete = len(newest) + max(1, len(wanted))
         for record in _records(instance, records):
@@ -70,7 +70,7 @@ def latest_records(
 def _records(instance: dg.DagsterInstance, records: dg.AssetRecordsFilter) -> Iterator[dg.EventLogRecord]:
     cursor = None
     while True:
-        page = instance.fetch_materializations(records, limit=_PAGE, cursor=cursor)
+        page = instance.fetch_materializations(records, limit=PAGE, cursor=cursor)
         yield from page.records
         if not page.has_more:
             return

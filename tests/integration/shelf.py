@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from practicus_assets.errors import SourceChanged, SourceFailed
 from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.sources.relation import Relation
+from practicus_assets.sources.relation import NO_ROWS, Relation
 from practicus_assets.sources.system import Session, System
 
 
@@ -168,7 +168,8 @@ class ShelfTable(Relation[ShelfSession]):
     def versions(
         self, session: ShelfSession, scopes: Sequence[Scope], updated_at: str | None = None
     ) -> list[str]:
-        return [str(pc.sum(self.read(session, scope).read_all()["n"]).as_py()) for scope in scopes]
+        rows = [self.read(session, scope).read_all() for scope in scopes]
+        return [str(pc.sum(each["n"]).as_py()) if each.num_rows else NO_ROWS for each in rows]
 
     def changed(
         self, session: ShelfSession, columns: Sequence[str], updated_at: str, since: dt.datetime

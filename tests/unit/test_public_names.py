@@ -62,6 +62,7 @@ NAMES = [
     "build_maintain_schedule",
     "build_release_asset",
     "build_rollback_job",
+    "build_source_sensor",
     "build_verify_job",
     "export_asset",
     "table_asset",
