@@ -29,6 +29,7 @@ NAMES = [
     "MaintainConfig",
     "OperationRefused",
     "OutOfScope",
+    "PostgreSQL",
     "PracticusAssetsError",
     "Release",
     "ReleaseRefused",

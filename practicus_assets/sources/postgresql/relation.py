@@ -1,0 +1,332 @@
+"""Relations of PostgreSQL: tables and queries, read as streams of exact types."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import pyarrow as pa
+
+from practicus_assets.errors import (
+    DeclarationError,
+    SchemaMismatch,
+    SourceChanged,
+    SourceFailed,
+    did_you_mean,
+)
+from practicus_assets.lake.contracts.declared_types import as_type
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.sources.postgresql import catalogue
+from practicus_assets.sources.postgresql.answer import Answer
+from practicus_assets.sources.postgresql.parameters import SettingParameters
+from practicus_assets.sources.postgresql.session import PostgreSQLSession
+from practicus_assets.sources.postgresql.types import Native, Reading, reading
+from practicus_assets.sources.postgresql.values import converted, refuse_dimensions, stored
+from practicus_assets.sources.relation import Relation
+from practicus_assets.sources.sql import versions
+from practicus_assets.sources.sql.conditions import Operand, condition
+from practicus_assets.sources.sql.names import parts_of, quoted
+from practicus_assets.sources.system import System
+from practicus_assets.wording import in_short, names_of
+
+_LONGEST_NAME = 60
+_DENIED = "42501"
+_GONE = ("42P01", "42703")  # undefined table, undefined column
+_ADVICE = {  # by SQLSTATE
+    _DENIED: "Let the role read it: GRANT SELECT ON … TO ….",
+    "25006": "A source only reads: its transaction is READ ONLY.",
+    "40001": "A replica takes rows away from readers that are slow: raise its max_standby_streaming_delay.",
+    "55P03": "Somebody has the table locked, e.g. by ALTER TABLE: run again.",
+    "57014": "Somebody, or a limit of the server, ended the query.",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class PostgreSQLRelation(Relation[PostgreSQLSession]):
+    """A table or a query; made by `PostgreSQL.table` and `PostgreSQL.query`.
+
+    Attributes:
+        database: the system that has it.
+        label: its name for people.
+        parts: the parts of a table's name; none for a query.
+        text: the query; empty for a table.
+        declared: the types that the author declares.
+
+    """
+
+    database: System
+    label: str
+    parts: tuple[str, ...] = ()
+    text: str = ""
+    declared: Mapping[str, pa.DataType] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def of_table(
+        cls, database: System, name: str, columns: Mapping[str, pa.DataType | str]
+    ) -> "PostgreSQLRelation":
+        """Return a table; see `PostgreSQL.table`."""
+        parts = parts_of(name, '"')
+        if len(parts) > 2:  # noqa: PLR2004 a schema and a table
+            raise DeclarationError(
+                f"{name!r} has more parts than a schema and a table.", "Write schema.table."
+            )
+        return cls(database, name, parts=parts, declared=_types(columns))
+
+    @classmethod
+    def of_query(
+        cls, database: System, text: str, columns: Mapping[str, pa.DataType | str], name: str | None
+    ) -> "PostgreSQLRelation":
+        """Return a query; see `PostgreSQL.query`."""
+        bare = text.strip().removesuffix(";").rstrip()
+        if not bare:
+            raise DeclarationError("the query is empty.", "Write a SELECT.")
+        return cls(database, name or in_short(bare, _LONGEST_NAME), text=bare, declared=_types(columns))
+
+    def __repr__(self) -> str:
+        return f"{self.database!r}.{'table' if self.parts else 'query'}({self.label!r})"
+
+    @property
+    def system(self) -> System:
+        """The database."""
+        return self.database
+
+    @property
+    def name(self) -> str:
+        """The table's name, or the query's."""
+        return self.label
+
+    def typed(self, columns: Mapping[str, pa.DataType]) -> Self:
+        """Return the relation with further declared types; see `Relation.typed`."""
+        return replace(self, declared={**self.declared, **columns})
+
+    def schema(self, session: PostgreSQLSession) -> pa.Schema:
+        """Return the columns; see `Relation.schema`."""
+        with self._naming():
+            readings = self._readings(self._natives(session))
+        return pa.schema([pa.field(each.column, each.type_) for each in readings.values()])
+
+    def read(
+        self, session: PostgreSQLSession, scope: Scope, columns: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """Stream the rows of a scope; see `Relation.read`."""
+        with self._naming():
+            natives = self._natives(session)
+            readings = self._readings(natives, columns)
+            operands = self._operands(session, scope.columns, natives)
+        parameters = SettingParameters()
+        where = condition(scope.on(_schema(operands)), operands, parameters)
+        expressions = [each.expression(quoted(each.column, '"')) for each in readings.values()]
+        arrays = [each for each in readings.values() if each.is_array]
+        expressions += [f"pg_catalog.array_ndims({quoted(each.column, chr(34))})" for each in arrays]
+        statement = f"SELECT {', '.join(expressions)} FROM {self._source}"
+        statement += f" WHERE {where}" if where is not None else ""
+        schema = pa.schema([pa.field(each.column, each.type_) for each in readings.values()])
+
+        def stream() -> Iterator[pa.RecordBatch]:
+            first_row = 0
+            with self._naming(is_known=True):
+                for batch in session.stream(statement, parameters.values):
+                    yield self._converted(batch, schema, list(readings.values()), first_row, session)
+                    first_row += batch.num_rows
+
+        return pa.RecordBatchReader.from_batches(schema, stream())
+
+    def versions(
+        self, session: PostgreSQLSession, scopes: Sequence[Scope], updated_at: str | None = None
+    ) -> list[str]:
+        """Return the data version of each scope; see `Relation.versions`."""
+        with self._naming():
+            natives = self._natives(session)
+            if updated_at is None:
+                values = ", ".join(quoted(column, '"') for column in natives)
+                contents = f"sum(pg_catalog.hashtextextended(ROW({values})::text, 0))::text"
+            else:
+                [operand] = self._operands(session, [updated_at], natives).values()
+                contents = f"max({operand.text})::text"
+            operands = self._operands(session, scopes[0].columns if scopes else (), natives)
+            bounds = [scope.on(_schema(operands)) for scope in scopes]
+            found: list[str] = []
+            for group in versions.groups(bounds):
+                parameters = SettingParameters()
+                wanted = [bounds[number] for number in group]
+                statement = versions.statement(self._source, contents, wanted, operands, parameters)
+                rows = [
+                    row
+                    for batch in session.stream(statement, parameters.values)
+                    for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                ]
+                found += versions.texts(rows, len(wanted))
+        return found
+
+    def changed(
+        self, session: PostgreSQLSession, columns: Sequence[str], updated_at: str, since: dt.datetime
+    ) -> pa.RecordBatchReader:
+        """Stream the partition values of changed rows; see `Relation.changed`."""
+        with self._naming():
+            natives = self._natives(session)
+            [moment] = self._operands(session, [updated_at], natives).values()
+            operands = self._operands(session, columns, natives)
+        schema = _schema({column: operands[column] for column in columns})
+        utc = since.astimezone(dt.UTC)
+        start: dt.date = utc if getattr(moment.type_, "tz", None) else utc.replace(tzinfo=None)
+        if pa.types.is_date(moment.type_):
+            start = utc.date()
+        elif not pa.types.is_timestamp(moment.type_):
+            raise DeclarationError(
+                f"{updated_at!r} of {self.label} is of type {moment.native}, which is no time.",
+                "Name a timestamp or a date.",
+            )
+        parameters = SettingParameters()
+        texts = [
+            f"{each.text}::text" if pa.types.is_string(each.type_) else each.text
+            for each in operands.values()
+        ]
+        terms = [f"{moment.text} >= {parameters.one(start, moment)}"]
+        terms += [f"{each.text} IS NOT NULL" for each in operands.values()]
+        statement = f"SELECT DISTINCT {', '.join(texts)} FROM {self._source} WHERE {' AND '.join(terms)}"
+        readings = [Reading(f.name, Native("", ""), f.type, f.type, str) for f in schema]
+
+        def stream() -> Iterator[pa.RecordBatch]:
+            with self._naming(is_known=True):
+                for batch in session.stream(statement, parameters.values):
+                    yield self._converted(batch, schema, readings, 0, session)
+
+        return pa.RecordBatchReader.from_batches(schema, stream())
+
+    @property
+    def _source(self) -> str:
+        """What stands after FROM."""
+        if self.parts:
+            return ".".join(quoted(part, '"') for part in self.parts)
+        return f"(\n{self.text}\n) AS query"
+
+    def _natives(self, session: PostgreSQLSession) -> dict[str, Native]:
+        """Return the relation's columns with their types in the database."""
+        if self.parts:
+            table = catalogue.table(session, self.parts)
+            if table is None or table.kind not in catalogue.READABLE:
+                raise self._absent(session)
+            natives = catalogue.columns_of(session, table.oid)
+        else:
+            pairs = catalogue.columns_of_query(session, self.text)
+            natives = dict(pairs)
+            if len(natives) < len(pairs):
+                names = [name for name, _ in pairs]
+                twice = sorted({name for name in names if names.count(name) > 1})
+                raise SchemaMismatch(
+                    f"{self.label} gives the {names_of('column', twice)} more than once.",
+                    "Name each once: AS ….",
+                )
+        unknown = [column for column in self.declared if column not in natives]
+        if unknown:
+            raise DeclarationError(
+                f"{self.label} has no {names_of('column', unknown)}, whose type is declared.",
+                did_you_mean(unknown[0], natives, f"It has {', '.join(natives)}."),
+            )
+        return natives
+
+    def _readings(
+        self, natives: Mapping[str, Native], columns: Sequence[str] | None = None
+    ) -> dict[str, Reading]:
+        unknown = [column for column in columns or () if column not in natives]
+        if unknown:
+            raise SchemaMismatch(
+                f"{self.label} has no {names_of('column', unknown)}.",
+                did_you_mean(unknown[0], natives, f"It has {', '.join(natives)}."),
+            )
+        wanted = list(natives) if columns is None else columns
+        return {each: reading(each, natives[each], self.declared.get(each)) for each in wanted}
+
+    def _operands(
+        self, session: PostgreSQLSession, columns: Sequence[str], natives: Mapping[str, Native]
+    ) -> dict[str, Operand]:
+        """Return what columns of a scope are: columns of the relation, or expressions."""
+        expressions = [each for each in columns if each not in natives]
+        types = catalogue.types_of(session, self._source, [f"({each})" for each in expressions])
+        known = {**natives, **dict(zip(expressions, types, strict=True))}
+        return {
+            each: _operand(
+                each,
+                quoted(each, '"') if each in natives else f"({each})",
+                known[each],
+                self.declared.get(each),
+            )
+            for each in columns
+        }
+
+    def _converted(
+        self,
+        batch: pa.RecordBatch,
+        schema: pa.Schema,
+        readings: Sequence[Reading],
+        first_row: int,
+        session: PostgreSQLSession,
+    ) -> pa.RecordBatch:
+        """Return a batch of the driver with a relation's types; the arrays' dimensions follow its columns."""
+        arrays = [each for each in readings if each.is_array]
+        for each, dimensions in zip(arrays, batch.columns[len(readings) :], strict=True):
+            refuse_dimensions(dimensions, each, first_row)
+        columns = []
+        for each, array in zip(readings, batch.columns, strict=False):
+            if stored(array.type) != each.wire:
+                raise SourceChanged(
+                    f"column {each.column!r} of {self.label} became {array.type} while it was read.",
+                    "Run again.",
+                )
+            columns.append(converted(array, each, first_row, is_unicode=session.is_unicode))
+        return pa.record_batch(columns, schema=schema)
+
+    @contextmanager
+    def _naming(self, *, is_known: bool = False) -> Iterator[None]:
+        """Say in errors what was read.
+
+        Args:
+            is_known: whether the relation and its columns were there before.
+
+        """
+        try:
+            yield
+        except Answer as refused:
+            what = f"{self.label} of {self.database.address}"
+            if refused.lost:
+                raise SourceFailed(
+                    f"the connection was lost while {what} was read: {refused.text}.", "Run again."
+                ) from None
+            if is_known and refused.sqlstate in _GONE:
+                raise SourceChanged(
+                    f"{what} changed while it was read: {refused.text}.", "Run again."
+                ) from None
+            raise SourceFailed(
+                f"{what} cannot be read: {refused.text}.", _ADVICE.get(refused.sqlstate, "")
+            ) from None
+
+    def _absent(self, session: PostgreSQLSession) -> SourceFailed:
+        """Return the error for a table that is not there."""
+        names = catalogue.table_names(session)
+        near = did_you_mean(self.label, names) or did_you_mean(
+            self.parts[-1], {name.partition(".")[2]: name for name in names}
+        )
+        return SourceFailed(
+            f"there is no table or view {self.label} in {self.database.address}.",
+            near or "Look at its name, in which case counts, and whether the role may use its schema.",
+        )
+
+
+def _operand(column: str, text: str, native: Native, declared: pa.DataType | None) -> Operand:
+    """Return what a condition is on; in the column's own type, so that its index is used."""
+    try:
+        return Operand(text, reading(column, native, None).type_, native.spelled)
+    except SchemaMismatch:
+        how = reading(column, native, declared)
+        if pa.types.is_string(how.type_):
+            return Operand(f"({how.expression(text)})", how.type_, "text")
+        return Operand(text, how.type_, native.spelled)
+
+
+def _types(columns: Mapping[str, pa.DataType | str]) -> dict[str, pa.DataType]:
+    return {name: as_type(declared) for name, declared in columns.items()}
+
+
+def _schema(operands: Mapping[str, Operand]) -> pa.Schema:
+    return pa.schema([(column, operand.type_) for column, operand in operands.items()])

@@ -1,0 +1,173 @@
+"""Sessions with PostgreSQL: one snapshot, and a connection for each stream that is read from it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import pyarrow as pa
+
+from practicus_assets.errors import SourceChanged, SourceFailed
+from practicus_assets.sources.postgresql.answer import Answer
+from practicus_assets.sources.postgresql.connection import Connection, Stream
+from practicus_assets.sources.postgresql.login import Login, connected, pause
+from practicus_assets.sources.postgresql.parameters import array_text
+from practicus_assets.sources.postgresql.settings import BEGIN, settled
+from practicus_assets.sources.system import Session
+
+_STATE = re.compile(r"[0-9A-Fa-f-]+")
+_BIND = (
+    "SELECT count(pg_catalog.set_config('practicus_assets.p' || (number - 1), value, true)) "
+    "FROM unnest($1::text::text[]) WITH ORDINALITY AS bound (value, number)"
+)
+
+
+class PostgreSQLSession(Session):
+    """A snapshot of a database, which one connection holds and all others import.
+
+    The connection that exports a snapshot reads catalogs alone, and stays open to the end: a stream that is
+    given up ends its transaction, and would take the snapshot with it.
+
+    Args:
+        login: where the database is, and how to log in to it.
+        state: the snapshot of another session, to read just that.
+
+    """
+
+    parallel: ClassVar[bool] = True
+
+    def __init__(self, login: Login, state: str | None = None) -> None:
+        self._login = login
+        self._imported = state
+        self._own: Connection | None = None
+        self._free: list[Connection] = []
+        self._streams: list[tuple[Connection, Stream]] = []
+        self._is_unicode = True
+        self.state = state
+
+    @property
+    def is_unicode(self) -> bool:
+        """Whether the database makes sure that its texts are Unicode."""
+        return self._is_unicode
+
+    def __enter__(self) -> Self:
+        """Connect; see `Session.__enter__`."""
+        self._own = self._opened(self._imported)
+        if self._imported is None:
+            [(self.state,)] = self._own.rows("SELECT pg_catalog.pg_export_snapshot()")
+        [(encoding,)] = self._own.rows("SELECT pg_catalog.current_setting('server_encoding')")
+        self._is_unicode = encoding != "SQL_ASCII"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every connection; what still streams breaks off."""
+        for connection, stream in self._streams:
+            stream.stop()
+            connection.close()
+        for open_connection in [*self._free, self._own]:
+            if open_connection is not None:
+                open_connection.close()
+        self._streams, self._free, self._own = [], [], None
+
+    def rows(self, statement: str, *parameters: str | None) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that has few.
+
+        Raises:
+            Answer: the server answers with something else.
+
+        """
+        return self._open.rows(statement, *parameters)
+
+    def described(self, statement: str) -> pa.Schema:
+        """Return a query's columns as the driver describes them; raises `Answer` as `rows` does."""
+        return self._open.described(statement)
+
+    def stream(self, statement: str, values: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the batches of a query, which is begun again if its connection is lost early.
+
+        Args:
+            statement: the query.
+            values: the values of its parameters, which it reads as settings.
+
+        Raises:
+            Answer: the server answers with something else.
+            SourceChanged: the snapshot is gone.
+
+        """
+        for attempt in range(1, self._login.connect_attempts + 1):
+            connection = self._free.pop() if self._free else self._opened(self._open_state)
+            is_first = True
+            try:
+                if values:
+                    connection.rows(_BIND, array_text(values))
+                for batch in self._batches(connection, statement):
+                    is_first = False
+                    yield batch
+            except Answer as refused:
+                connection.close()
+                if not (refused.lost and is_first and attempt < self._login.connect_attempts):
+                    raise
+                pause(attempt)
+            except BaseException:  # nobody wants the rest
+                connection.close()
+                raise
+            else:
+                self._free.append(connection)
+                return
+
+    def _batches(self, connection: Connection, statement: str) -> Iterator[pa.RecordBatch]:
+        stream = connection.stream(statement)
+        self._streams.append((connection, stream))
+        try:
+            yield from stream
+        finally:
+            self._streams = [each for each in self._streams if each[1] is not stream]
+            stream.stop()
+
+    @property
+    def _open(self) -> Connection:
+        if self._own is None:
+            raise SourceFailed(f"the session with {self._login.address} is closed.", "Read within it.")
+        return self._own
+
+    @property
+    def _open_state(self) -> str | None:
+        return self.state if self._open is not None else None
+
+    def _opened(self, state: str | None) -> Connection:
+        """Return a new connection that reads a snapshot; of None, one of its own.
+
+        Raises:
+            SourceFailed: nobody answers, or the login is refused.
+            SourceChanged: the snapshot is gone.
+
+        """
+
+        def begin(connection: Connection) -> None:
+            connection.run(BEGIN)
+            if state is not None:
+                self._import(connection, state)
+            connection.rows(settled(self._login.read_timeout_s))
+
+        try:
+            return connected(self._login, begin)
+        except Answer as refused:
+            raise SourceFailed(
+                f"{self._login.address} cannot be reached: {refused.text}.",
+                "Look whether it runs, and at the login and the network between.",
+            ) from None
+
+    def _import(self, connection: Connection, state: str) -> None:
+        try:
+            if not _STATE.fullmatch(state):
+                raise Answer("it is none of PostgreSQL")  # noqa: TRY301 one message for all
+            connection.run(f"SET TRANSACTION SNAPSHOT '{state}'")
+        except Answer as refused:
+            if refused.lost:
+                raise
+            raise SourceChanged(
+                f"the snapshot {state} of {self._login.address} is gone: {refused.text}.",
+                "It lives as long as the session that exported it. Run again all that is to read one state.",
+            ) from None
