@@ -3,7 +3,8 @@
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import dagster as dg
 
 from practicus_assets.assets.report.names import PARTITION_TAG, RANGE_TAGS, VERSION
 from practicus_assets.instance.events import CLOCK_SKEW, last_conflict, materializations
-from practicus_assets.lake.delta.record import InputVersion
+from practicus_assets.lake.delta.record import InputVersion, SourceRead
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
@@ -22,6 +23,8 @@ Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext
 
 # by run and step, for inputs may come through other IO managers than the one that takes the output
 _inputs: dict[tuple[str, str], dict[tuple[str, str], InputVersion]] = defaultdict(dict)
+_sources: dict[tuple[str, str], dict[str, SourceRead]] = defaultdict(dict)
+_ends: dict[tuple[str, str], list[Callable[..., None]]] = defaultdict(list)
 
 
 def step_of(context: Context) -> Any:
@@ -32,6 +35,32 @@ def step_of(context: Context) -> Any:
         return context.step_context  # noqa: TRY300 an else block would move it out of the try
     except dg.DagsterError:
         return None
+
+
+def at_end(step: Any, end: Callable[..., None]) -> None:
+    """Have a function called when a table's step ends in this process, with `failed` by name.
+
+    A step of another asset ends without a word.
+    """
+    _ends[step.run_id, step.step.key].append(end)
+
+
+@contextmanager
+def until_end(context: Context) -> Iterator[None]:
+    """Call what was to be called at the end of a context's step."""
+    step = step_of(context)
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        for end in _ends.pop((step.run_id, step.step.key), ()) if step is not None else ():
+            end(failed=failed)
+
+
+def record_source(step: Any, read: SourceRead) -> None:
+    """Take note of what a step read in another system, for the provenance of its commit."""
+    _sources[step.run_id, step.step.key][read.source] = read
 
 
 def added_metadata(context: dg.AssetExecutionContext | dg.OutputContext, key: dg.AssetKey) -> dict[str, Any]:
@@ -70,6 +99,7 @@ def provenance_of(
         asset_key=asset_key,
         code_version=code_version or "",
         inputs=tuple(_inputs[step.run_id, step.step.key].values()),
+        sources=tuple(_sources[step.run_id, step.step.key].values()),
     )
 
 

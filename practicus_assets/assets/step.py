@@ -20,7 +20,7 @@ from practicus_assets.assets.report.checks import (
 )
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
-from practicus_assets.assets.runs import added_metadata, partition_keys, provenance_of, step_of
+from practicus_assets.assets.runs import added_metadata, partition_keys, provenance_of, step_of, until_end
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import AuditFailed, DeclarationError, LossyValues, SchemaMismatch, naming
 from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
@@ -84,7 +84,9 @@ class Step:
 
         def compute(context: Any, **values: Any) -> Iterator[Any]:
             call = partial(self._call, (context,) if self._takes_context else (), values)
-            yield from self._materialize(_asset_context(context), call)
+            own = _asset_context(context)
+            with until_end(own):
+                yield from self._materialize(own, call)
 
         return self._alike(compute, [context.replace(name="context"), *inputs])
 

@@ -1,4 +1,9 @@
-"""Names: the keys of metadata by which sources are shown."""
+"""Names: the keys of metadata by which sources are shown, and of what Dagster has of them beside."""
+
+import hashlib
+import re
+
+import dagster as dg
 
 ADDRESS = "source/address"
 RELATION = "source/relation"
@@ -11,3 +16,10 @@ CONSISTENCY = "source/consistency"
 
 # of an observation
 PREVIOUS_VERSION = "source/previous_version"
+
+def identifier(key: dg.AssetKey) -> str:
+    """Return a name for Python that no other asset key has: `shop__orders`."""
+    text = "__".join(key.path)
+    plain = re.sub(r"\W", "_", text, flags=re.ASCII)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return plain if plain == text else f"{plain}_{digest}"

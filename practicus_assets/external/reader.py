@@ -6,21 +6,25 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from dagster._core.definitions.metadata import normalize_metadata
 
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.names import COLUMN_SCHEMA, COLUMNS
-from practicus_assets.assets.runs import step_of
+from practicus_assets.assets.runs import record_source, step_of
 from practicus_assets.errors import DeclarationError, SourceFailed, naming
 from practicus_assets.external import names
 from practicus_assets.external.declaration import Declaration
+from practicus_assets.external.reads import Readers, Reads
 from practicus_assets.external.sessions import Sessions
+from practicus_assets.lake.delta.record import SourceRead
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.frames import read_as
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS, sampling
 from practicus_assets.sources.declared import asked, conformed_rows, declared_schema
-from practicus_assets.sources.system import Session
+from practicus_assets.sources.system import Session, System
+from practicus_assets.workers.launch.held import Hold, held, loaders
 
 
 class SourceReader(dg.IOManager):
@@ -28,16 +32,17 @@ class SourceReader(dg.IOManager):
 
     Args:
         declaration: the source's declaration.
+        run_id: the run whose steps read it in this process; None outside of a run.
 
     """
 
-    def __init__(self, declaration: Declaration) -> None:
+    def __init__(self, declaration: Declaration, run_id: str | None = None) -> None:
         self._declaration = declaration
-        self._sessions = Sessions(declaration.relation.system.address)
+        self._reads = Reads.of_run(run_id)
 
     def close(self) -> None:
-        """Close every session that is still open."""
-        self._sessions.close()
+        """Let go of what is still open."""
+        self._reads.leave()
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:  # noqa: ARG002 Dagster's signature
         """Refuse to write: a source is somebody else's."""
@@ -74,32 +79,26 @@ class SourceReader(dg.IOManager):
     ) -> pa.RecordBatchReader:
         relation, contract = self._declaration.relation, self._declaration.contract
         step = step_of(context)
-        session = self._sessions.take(relation.system, step.step.key if step is not None else "")
-        with self._losing(session):
+        reads = self._reads.of_step(step, _readers(step))
+        sessions = reads.sessions(self._declaration)
+        session = sessions.take(relation.system, reads.key)
+        with _losing(sessions, session):
             schema = declared_schema(relation.schema(session), contract)
             schema = pa.schema([schema.field(column) for column in asked(name, columns, schema)])
             scope = self._scope(context)
             rows = relation.read(session, scope, schema.names) if scope is not None else None
-        self._report(context, schema, session.state, scope)
+        consistency = _consistency(self._declaration, sessions, session)
+        self._report(context, schema, scope, {names.STATE: session.state, names.CONSISTENCY: consistency})
         if rows is None:
-            self._sessions.give_back(session)
+            sessions.give_back(session)
             return schema.empty_table().to_reader()
 
         def stream() -> Iterator[pa.RecordBatch]:
-            with _showing(context, name), self._losing(session):
+            with _showing(context, name), _losing(sessions, session):
                 yield from conformed_rows(rows, schema, contract)
-            self._sessions.give_back(session)  # one whose rows nobody took stays taken, and is closed later
+            sessions.give_back(session)  # one whose rows are not read to the end is closed with the step
 
         return pa.RecordBatchReader.from_batches(schema, stream())
-
-    @contextmanager
-    def _losing(self, session: Session) -> Iterator[None]:
-        """Close a session that fails."""
-        try:
-            yield
-        except SourceFailed:
-            self._sessions.lose(session)
-            raise
 
     def _scope(self, context: dg.InputContext) -> Scope | None:
         """Return what is read: all rows of a source without partitions; None if no partition maps."""
@@ -109,21 +108,125 @@ class SourceReader(dg.IOManager):
         return self._declaration.scope(context.asset_partitions_def, keys) if keys else None
 
     def _report(
-        self, context: dg.InputContext, schema: pa.Schema, state: str | None, scope: Scope | None
+        self, context: dg.InputContext, schema: pa.Schema, scope: Scope | None, seen: dict[str, str | None]
     ) -> None:
-        """Say in the event of the input what was read; no observation, for those are of what changed."""
+        """Say what is read in the event of the input, and in the provenance of the step's commit."""
         relation = self._declaration.relation
-        metadata = {
+        metadata: dict[str, Any] = {
             names.ADDRESS: relation.system.address,
             names.RELATION: relation.name,
             COLUMN_SCHEMA: table_schema(schema, self._declaration.contract),
+            **{name: text for name, text in seen.items() if text is not None},
         }
         if context.has_asset_partitions:
             metadata[names.PARTITIONS] = str(scope) if scope is not None else "none"
-        if state is not None:
-            metadata[names.STATE] = state
-        context.add_input_metadata(metadata)
-        list(context.consume_events())
+        # `add_input_metadata` observes the asset, too: without a data version, and for one partition at most
+        context._user_generated_metadata = dict(normalize_metadata(metadata))  # noqa: SLF001
+        step, name = step_of(context), context.asset_key.to_user_string()
+        if step is not None:
+            state = seen[names.STATE] or ""
+            record_source(step, SourceRead(name, relation.system.address, relation.name, state))
+
+
+class SourceResource(dg.IOManagerDefinition):
+    """The resource that reads a source; Dagster makes it for a run, or for a step in a process of its own.
+
+    It has `worker_executor` keep a session open in the run's process, whose state all steps of the run read.
+
+    Args:
+        declaration: the source's declaration.
+
+    """
+
+    def __init__(self, declaration: Declaration) -> None:
+        self.declaration = declaration
+
+        def make(context: dg.InitResourceContext) -> Iterator[SourceReader]:
+            reader = SourceReader(declaration, context.run.run_id if context.run is not None else None)
+            try:
+                yield reader
+            finally:
+                reader.close()
+
+        in_context: Any = contextmanager(make)
+        super().__init__(in_context, description=f"Reads {declaration.relation.name}.")
+
+    def hold_key(self) -> str | None:
+        """Return the address of the system whose state the steps of a run share."""
+        shares = self.declaration.consistent == "run"
+        return self.declaration.relation.system.address if shares else None
+
+    def hold(self) -> Hold:
+        """Open a session, and keep it open for its state.
+
+        Raises:
+            SourceFailed: if the system cannot be reached.
+
+        """
+        return _Kept(self.declaration.relation.system)
+
+
+class _Kept:
+    """A session that is open only so that others can read what it sees."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._session: Session | None = system.session().__enter__()
+        self.text = self._session.state
+        if self.text is None:  # nobody could read what it sees
+            self.close()
+
+    def is_open(self) -> bool:
+        """Whether a session can still begin on its state."""
+        try:
+            with self._system.session(self.text):
+                return True
+        except SourceFailed:
+            return False
+
+    def close(self) -> None:
+        """Close the session."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.__exit__(None, None, None)
+
+
+def _readers(step: Any) -> Readers:
+    """Return the systems that each step of this process reads."""
+    if step is None:
+        return {}
+    plan = step.execution_plan
+    return {
+        each.key: [
+            loader.declaration.relation.system
+            for loader in loaders(step.job_def, each)
+            if isinstance(loader, SourceResource)
+        ]
+        for each in plan.steps
+        if each.key in plan.step_keys_to_execute
+    }
+
+
+def _consistency(declaration: Declaration, sessions: Sessions, session: Session) -> str:
+    """Return in words what else sees the state that is read."""
+    system = declaration.relation.system
+    if session.state is None and not sessions.is_first(session):
+        return f"this input alone reads this state: a {system.kind} session cannot give its state to another"
+    if declaration.consistent == "step":
+        return "every input of the step reads this state"
+    if held(system.address) is not None:
+        return "every step of the run reads this state"
+    return "every step of the run that this process executes reads this state"
+
+
+@contextmanager
+def _losing(sessions: Sessions, session: Session) -> Iterator[None]:
+    """Close a session that fails."""
+    try:
+        yield
+    except SourceFailed:
+        sessions.lose(session)
+        raise
 
 
 @contextmanager
@@ -134,17 +237,3 @@ def _showing(context: dg.InputContext, name: str) -> Iterator[None]:
     lakes = [resource for resource in resources if isinstance(resource, DeltaIOManager)]
     with naming(name), sampling(min([lake.sample_rows for lake in lakes], default=SAMPLE_ROWS)):
         yield
-
-
-def source_resource(declaration: Declaration) -> dg.IOManagerDefinition:
-    """Return the resource that reads a source; Dagster makes it for a run, or a step in its own process."""
-
-    def make(_: dg.InitResourceContext) -> Iterator[SourceReader]:
-        reader = SourceReader(declaration)
-        try:
-            yield reader
-        finally:
-            reader.close()
-
-    make_in_context: Any = contextmanager(make)
-    return dg.IOManagerDefinition(make_in_context, description=f"Reads {declaration.relation.name}.")

@@ -1,4 +1,4 @@
-"""Sessions of one process with the systems that its steps read, and the state that these sessions share."""
+"""Sessions of one process with one place, all of which see the state of the first one."""
 
 import threading
 from contextlib import suppress
@@ -16,26 +16,29 @@ class _Open:
         system: its system.
         session: the session.
         step: the step that took it last.
-        readers: the number of streams that are read from it.
+        streams: the number of streams that are read from it.
 
     """
 
     system: System
     session: Session
     step: str
-    readers: int = 0
+    streams: int = 0
 
 
 class Sessions:
-    """Sessions with one place, all of which see the state of the first one where the system can share it.
+    """Sessions that see the state of the first one, where the system can share it.
 
     Args:
         address: where the system is.
+        state: the state of a session in another process, which the first one here is to see; None for what
+            is newest.
 
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, state: str | None = None) -> None:
         self._address = address
+        self._state = state
         self._open: list[_Open] = []
         self._served: set[str] = set()
         self._is_lost = False
@@ -55,31 +58,43 @@ class Sessions:
         """
         with self._lock:
             for each in self._open:
-                if each.system == system and (not each.readers or each.session.parallel):
-                    each.readers, each.step = each.readers + 1, step
+                if each.system == system and (not each.streams or each.session.parallel):
+                    each.streams, each.step = each.streams + 1, step
                     return each.session
             others = sorted(self._served - {step})
             if self._is_lost and others:
                 raise SourceChanged(
-                    f"the connection to {self._address} is lost that kept what {', '.join(others)} read.",
+                    f"the connection to {self._address} is lost that kept the state which "
+                    f"{', '.join(others)} read.",
                     "Run all steps that read it again, together: only so they see one state.",
                 )
-            state = self._open[0].session.state if self._open else None
-            session = system.session(state)
-            session.__enter__()
+            session = self._entered(system)
             self._is_lost = False
-            self._open.append(_Open(system, session, step, readers=1))
+            self._open.append(_Open(system, session, step, streams=1))
             return session
 
-    def is_shared(self, session: Session) -> bool:
-        """Whether a session sees what the first one sees."""
-        return session.state is not None or any(each.session is session for each in self._open[:1])
+    def _entered(self, system: System) -> Session:
+        if self._state is None:
+            session = system.session(self._open[0].session.state if self._open else None)
+            return session.__enter__()
+        try:
+            return system.session(self._state).__enter__()
+        except SourceChanged as error:
+            raise SourceChanged(
+                f"the state of {self._address} that the process of this run kept for its steps is gone: "
+                f"{error.problem}",
+                "Run all steps that read it again, together: only so they see one state.",
+            ) from error
+
+    def is_first(self, session: Session) -> bool:
+        """Whether all others see what this session sees."""
+        return any(each.session is session for each in self._open[:1])
 
     def give_back(self, session: Session) -> None:
         """Let others take a session, whose stream was read to its end."""
         with self._lock:
             for each in self._open:
-                each.readers -= each.session is session
+                each.streams -= each.session is session
 
     def lose(self, session: Session) -> None:
         """Close a session that failed."""
@@ -88,13 +103,15 @@ class Sessions:
                 self._is_lost = self._is_lost or each is self._open[0]
                 self._close(each)
 
-    def end_step(self, step: str, *, failed: bool, is_last: bool) -> None:
-        """Close what a step opened beside the first session; the first one, too, if the step is the last."""
+    def end_step(self, step: str, *, failed: bool, keeps_first: bool) -> None:
+        """Close the sessions at a step's end; the first one stays for further steps if it is kept."""
         with self._lock:
             if not failed and any(each.step == step for each in self._open):
                 self._served.add(step)
-            for each in self._open[0 if is_last else 1 :][::-1]:
+            for each in self._open[1 if keeps_first else 0 :][::-1]:
                 self._close(each)
+            for each in self._open:
+                each.streams = 0 if each.session.parallel else each.streams
 
     def close(self) -> None:
         """Close every session, the first one last."""

@@ -1,7 +1,5 @@
 """`Source`: a table, a query or files of another system, as an external asset that other assets read."""
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -15,7 +13,7 @@ from practicus_assets.external import names
 from practicus_assets.external.changes.observation import observable_asset
 from practicus_assets.external.changes.observer import Observer, observe
 from practicus_assets.external.declaration import Consistent, Declaration, declared
-from practicus_assets.external.reader import source_resource
+from practicus_assets.external.reader import SourceResource
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.parameters import named_parameters
 from practicus_assets.sources.relation import Relation
@@ -88,7 +86,7 @@ class Source(dg.AssetsDefinition):
             lag=lag,
             consistent=consistent,
         )
-        resource_key = _resource_key(key)
+        resource_key = f"source__{names.identifier(key)}"
         spec = dg.AssetSpec(
             key,
             partitions_def=partitions_def,
@@ -101,7 +99,7 @@ class Source(dg.AssetsDefinition):
             kinds={relation.system.kind},
         ).with_io_manager_key(resource_key)
         observed = observable_asset(spec, observe(Observer(key, self.declaration, partitions_def)))
-        resources = {resource_key: source_resource(self.declaration)}
+        resources = {resource_key: SourceResource(self.declaration)}
         super().__init__(**{**observed.get_attributes_dict(), "resource_defs": resources})
 
     @staticmethod
@@ -152,11 +150,3 @@ def _metadata(declaration: Declaration) -> dict[str, Any]:
         COLUMN_SCHEMA: table_schema(schema, contract) if schema is not None else None,
     }
     return {name: entry for name, entry in entries.items() if entry is not None}
-
-
-def _resource_key(key: dg.AssetKey) -> str:
-    """Return the key of the resource that reads a source, by which Dagster makes an attribute of Python."""
-    text = "__".join(key.path)
-    plain = re.sub(r"\W", "_", text, flags=re.ASCII)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"source__{plain}" if plain == text else f"source__{plain}_{digest}"

@@ -19,6 +19,7 @@ from practicus_assets.instance.events import STEP_ENDS, retries
 from practicus_assets.workers.launch.attempt import LOST, OUT_OF_MEMORY
 from practicus_assets.workers.launch.backend import backend_of, k8s_launcher, refuse_local_instance
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
+from practicus_assets.workers.launch.held import Holds
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.declaration import declarations
 from practicus_assets.workers.placement.schema import SCHEMA, refuse_misfit
@@ -122,16 +123,20 @@ class WorkerExecutor(StepDelegatingExecutor):
         dg.DagsterEvent.engine_event(plan_context, message, EngineEventData())
         for mistake in self._mistakes(plan_context, execution_plan):
             dg.DagsterEvent.engine_event(plan_context, mistake, EngineEventData())
+        holds = self._handler.holds = Holds.of(plan_context.job.get_definition(), execution_plan)
         try:
             for event in super().execute(plan_context, execution_plan):
                 if event.step_key and event.event_type in STEP_ENDS:
                     self._handler.ended(event.step_key, succeeded=event.is_step_success)
+                elif event.step_key and event.is_step_start:
+                    holds.began(event.step_key)
                 yield event
         except BaseException:  # Dagster's loop ends workers for an Exception, but not for an interrupt
             if not plan_context.instance.run_will_resume(plan_context.run_id):
                 self._handler.end_all()
             raise
         finally:
+            holds.close()
             self._handler.finish()
 
     def log_failure_or_retry_event_after_error(

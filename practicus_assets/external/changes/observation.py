@@ -7,7 +7,7 @@ from typing import cast
 import dagster as dg
 
 from practicus_assets.assets.report.names import DATA_VERSION_TAG
-from practicus_assets.external.names import PREVIOUS_VERSION
+from practicus_assets.external.names import PREVIOUS_VERSION, identifier
 
 NEVER = "none"  # the version before the first
 
@@ -63,7 +63,7 @@ def observable_asset(spec: dg.AssetSpec, observe: Observe) -> dg.AssetsDefinitio
         warnings.simplefilter("ignore", dg.BetaWarning)
         decorated = dg.multi_observable_source_asset(
             specs=[spec],
-            name=f"observe_{spec.key.to_python_identifier()}",
+            name=f"observe_{identifier(spec.key)}",
             partitions_def=spec.partitions_def,
             can_subset=True,  # else a step must yield one version, which would be that of all its partitions
         )

@@ -88,6 +88,24 @@ class InputVersion:
 
 
 @dataclass(frozen=True)
+class SourceRead:
+    """A table of another system that the rows were computed from.
+
+    Attributes:
+        source: the source's name, e.g. `shop/orders`.
+        address: where its system is, without credentials.
+        relation: what was read there, e.g. `public.orders`.
+        state: the state of the system that was read, as the system names it; empty if it has no name for it.
+
+    """
+
+    source: str
+    address: str = ""
+    relation: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True)
 class TransactionRecord:
     """What one commit of this package says about itself.
 
@@ -100,6 +118,7 @@ class TransactionRecord:
         scope: what was replaced, or appended to.
         asset_key, code_version: the asset's; empty if there is none.
         inputs: the tables that the rows were computed from.
+        sources: what they were computed from in other systems; left out of the log where there is nothing.
         restores_version: the version whose rows a rollback brought back; None for new rows.
         contract_digest: tells which contract the rows passed; empty without one.
         changed: False if the scope held the same rows already, and the commit only marks the attempt.
@@ -126,6 +145,7 @@ class TransactionRecord:
     asset_key: str = ""
     code_version: str = ""
     inputs: Sequence[InputVersion] = ()
+    sources: Sequence[SourceRead] = ()
     restores_version: int | None = None
     contract_digest: str = ""
     changed: bool = True
@@ -155,11 +175,14 @@ class TransactionRecord:
                 {**vars(read), "scope": read.scope.to_json() if read.scope is not None else None}
                 for read in self.inputs
             ],
+            "sources": [asdict(read) for read in self.sources],
             "fingerprints": dict(self.fingerprints),
             "audits": [asdict(audit) for audit in self.audits],
             "began_at": _text(self.began_at) if self.began_at is not None else None,
             "package_version": self.package_version or package_version(),
         }
+        if not self.sources:
+            del values["sources"]
         return json.dumps({"format": values.pop("format"), **values})
 
     @classmethod
@@ -181,6 +204,7 @@ class TransactionRecord:
             "attempt": int(values["attempt"]),
             "scope": RecordedScope.from_json(values["scope"]),
             "inputs": tuple(_input(read) for read in values.get("inputs") or ()),
+            "sources": tuple(SourceRead(**_known(SourceRead, read)) for read in values.get("sources") or ()),
             "audits": tuple(RecordedAudit(**_known(RecordedAudit, a)) for a in values.get("audits") or ()),
             "began_at": datetime.fromisoformat(began_at) if began_at else None,
         }

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from practicus_assets.lake.delta.record import RECORD, InputVersion
+from practicus_assets.lake.delta.record import RECORD, InputVersion, SourceRead
 from practicus_assets.lake.partitions.scope import Scope
 
 
@@ -19,6 +19,7 @@ class Provenance:
         attempt: the attempt's number, from 1.
         asset_key, code_version: the asset's.
         inputs: the tables that the rows are computed from.
+        sources: what they are computed from in other systems.
         restores: the version whose rows a rollback brings back; None for new rows.
 
     """
@@ -29,6 +30,7 @@ class Provenance:
     asset_key: str = ""
     code_version: str = ""
     inputs: Sequence[InputVersion] = ()
+    sources: Sequence[SourceRead] = ()
     restores: int | None = None
 
     @property

@@ -334,7 +334,6 @@ class Transaction:
         whole = Fingerprint()
         for fingerprint in fingerprints.values():
             whole.merge(fingerprint)
-        texts = {key: str(fingerprint) for key, fingerprint in fingerprints.items()}
         return TransactionRecord(
             run_id=who.run_id,
             step=who.step,
@@ -346,6 +345,7 @@ class Transaction:
             asset_key=who.asset_key,
             code_version=who.code_version,
             inputs=who.inputs,
+            sources=who.sources,
             restores_version=who.restores,
             contract_digest=attempt.contract.digest,
             rows=staged.rows,
@@ -353,7 +353,7 @@ class Transaction:
             size_bytes=staged.size,
             duration_seconds=seconds,
             fingerprint=str(whole),
-            fingerprints={key: text for key, text in texts.items() if text != EMPTY},
+            fingerprints={key: text for key, each in fingerprints.items() if (text := str(each)) != EMPTY},
             audits=recorded(audits),
             began_at=attempt.began_at,
             began_version=attempt.began_version,

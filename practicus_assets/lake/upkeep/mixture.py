@@ -54,7 +54,7 @@ def _inputs(table: Table, version: int) -> Sequence[InputVersion]:
             continue
         if record is None:
             break
-        if record.inputs or record.restores_version is None:
+        if record.inputs or record.sources or record.restores_version is None:
             if not record.scope.is_whole_table and undone.issuperset(record.scope.parts):
                 continue
             return record.inputs

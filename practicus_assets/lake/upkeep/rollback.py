@@ -135,11 +135,13 @@ def _restoring(table: Table, plan: RollbackPlan, old: Snapshot, provenance: Prov
     records = [origin.record for origin in commits.values() if origin.record is not None]
     codes = {record.code_version for record in records}
     inputs = {(read.table, read.version, read.scope): read for record in records for read in record.inputs}
+    sources = dict.fromkeys(read for record in records for read in record.sources)
     return replace(
         provenance,
         restores=plan.target,
         code_version=codes.pop() if len(codes) == 1 else provenance.code_version,
         inputs=tuple(inputs.values()),
+        sources=tuple(sources),
     )
 
 

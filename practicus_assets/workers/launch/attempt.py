@@ -1,14 +1,14 @@
 """One attempt at a step: its number, its worker, and the environment of its process."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 from dagster._core.executor.step_delegating import StepHandlerContext
 
 from practicus_assets.instance.events import retries
-from practicus_assets.workers.launch import variables
+from practicus_assets.workers.launch import held, variables
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.declaration import StepDeclaration
 from practicus_assets.workers.placement.placement import Placement
@@ -27,6 +27,7 @@ class Attempt:
         run: the run of the step.
         out_of_memory: the number of earlier attempts that ran out of memory.
         lost: the number of earlier attempts that lost their pod. The author's retry policy counts neither.
+        held: what the attempt is told of what its run holds, see `launch.held`.
 
     """
 
@@ -36,6 +37,7 @@ class Attempt:
     out_of_memory: int
     lost: int
     _context: StepHandlerContext
+    held: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, context: StepHandlerContext) -> "Attempt":
@@ -99,4 +101,5 @@ class Attempt:
             known_state=state,
         )
         environment = {each["name"]: each["value"] for each in args.get_command_env()}
-        return environment | variables.of_step(self.run.job_name, self.step, self.number, roots)
+        of_step = variables.of_step(self.run.job_name, self.step, self.number, roots)
+        return environment | of_step | held.environment(self.held)

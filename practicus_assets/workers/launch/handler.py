@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
@@ -11,6 +11,7 @@ from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHa
 
 from practicus_assets.errors import DeclarationError, PracticusAssetsError, WorkerFailed, WorkerRejected
 from practicus_assets.workers.launch.attempt import Attempt
+from practicus_assets.workers.launch.held import Holds
 from practicus_assets.workers.placement.configuration import Configuration
 
 
@@ -44,10 +45,14 @@ class WorkerHandler(StepHandler):
     Args:
         configuration: the executor's configuration.
 
+    Attributes:
+        holds: what the run holds open for its steps.
+
     """
 
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
+        self.holds = Holds()
         self._failures: dict[str, Failure] = {}
         self._running: dict[str, Attempt] = {}
         self._over: set[str] = set()
@@ -58,6 +63,8 @@ class WorkerHandler(StepHandler):
         attempt = Attempt.of(step_handler_context)
         self._running[attempt.step] = attempt
         self._over.discard(attempt.step)
+        attempt = replace(attempt, held=self.holds.told(attempt.step, attempt.number))
+        self.holds.began(attempt.step)
         try:
             yield from self._launch(attempt)
         except PracticusAssetsError as error:
@@ -91,10 +98,11 @@ class WorkerHandler(StepHandler):
         """Return, once, how the newest attempt at a step failed."""
         return self._failures.pop(step, None)
 
-    def ended(self, step: str, *, succeeded: bool) -> None:  # noqa: ARG002 for those who clean up after it
+    def ended(self, step: str, *, succeeded: bool) -> None:
         """Take note that an attempt at a step has reported its end."""
         self._running.pop(step, None)
         self._over.add(step)
+        self.holds.ended(step, succeeded=succeeded)
 
     def is_over(self, step: str | None) -> bool:
         """Whether the newest attempt at a step has ended: what ends it again comes from an earlier one."""

@@ -9,6 +9,7 @@ ATTEMPT = "PRACTICUS_ATTEMPT"  # the number of the attempt, 1 for the first
 IN_POD = "PRACTICUS_IN_POD"  # of a local process: whether that of its run is in a pod, "yes" or "no"
 FOLDER = "PRACTICUS_FOLDER"  # of a local process: the folder in which its run loaded the definitions
 ROOTS = "PRACTICUS_ROOTS"  # where lakes are found in the region, JSON, by the root that the code configures
+HELD = "PRACTICUS_HELD"  # what the run's process holds open for its steps, JSON, see `launch.held`
 
 _LOADED_IN = Path.cwd()
 
