@@ -17,6 +17,7 @@ CONSISTENCY = "source/consistency"
 # of an observation
 PREVIOUS_VERSION = "source/previous_version"
 
+
 def identifier(key: dg.AssetKey) -> str:
     """Return a name for Python that no other asset key has: `shop__orders`."""
     text = "__".join(key.path)
