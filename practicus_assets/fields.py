@@ -23,10 +23,12 @@ class NamedFields:
 
     Attributes:
         former_names: the present names of fields, by their former ones.
+        other_fields: what to do instead, by the names of fields that classes like it have elsewhere.
 
     """
 
     former_names: ClassVar[Mapping[str, str]] = {}
+    other_fields: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *positional: Any, **fields: Any) -> None:
         kind = type(self)
@@ -37,6 +39,8 @@ class NamedFields:
                 f"{kind.__name__} is given {positional[0]!r} without the name of a setting.", every
             )
         for name in fields:
+            if name not in names and name in kind.other_fields:
+                raise DeclarationError(f"{kind.__name__} has no setting {name!r}.", kind.other_fields[name])
             if name not in names:
                 renamed = next((old for old in kind.former_names if did_you_mean(name, [old])), "")
                 raise DeclarationError(

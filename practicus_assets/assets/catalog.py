@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.io_manager import DeltaIOManager
+from practicus_assets.assets.metadata.places import place, shared
 from practicus_assets.assets.report.names import DIMENSION_TAG
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, did_you_mean
@@ -112,10 +113,10 @@ class TableEntry:
 def entry(assets: dg.AssetsDefinition, key: dg.AssetKey, lake: DeltaIOManager) -> TableEntry:
     """Return the entry of an asset that a lake stores."""
     specification = assets.get_asset_spec(key)
-    settings = TableSettings.from_metadata(specification.metadata)
+    settings = lake.settings(specification.metadata)
     return TableEntry(
         key,
-        lake.table(key),
+        lake.table(key, specification.metadata),
         lake.root(),
         settings,
         specification.partitions_def,
@@ -151,12 +152,26 @@ def catalog(definitions: dg.Definitions, names: Sequence[str] = ()) -> dict[str,
         for name, resource in (definitions.resources or {}).items()
         if name in needed.values() and isinstance(resource, DeltaIOManager)
     }
-    stored = [key.to_user_string() for (_, key), name in needed.items() if name in resources]
+    stored = [
+        "/".join(place(resources[name].table_path, key, assets.get_asset_spec(key).metadata))
+        for (assets, key), name in needed.items()
+        if name in resources
+    ]
     _refuse_unknown(names, stored)
     with _configured(resources) as configured:
         lakes: Mapping[str, DeltaIOManager] = {name: getattr(configured, name) for name in resources}
         entries = [entry(assets, key, lakes[name]) for (assets, key), name in needed.items() if name in lakes]
-        return {table.name: table for table in entries if _is_stored(table)}
+        tables = [table for table in entries if _is_stored(table)]
+    _refuse_shared(tables)
+    return {table.name: table for table in tables}
+
+
+def _refuse_shared(tables: Iterable[TableEntry]) -> None:
+    owners: dict[str, TableEntry] = {}
+    for table in tables:
+        owner = owners.setdefault(table.table.uri, table)
+        if owner is not table and owner.is_written and table.is_written:
+            raise shared(table.name, [owner.key, table.key])
 
 
 def _is_stored(table: TableEntry) -> bool:

@@ -3,8 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self, cast
 
@@ -13,12 +12,21 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from practicus_assets.assets import op_outputs
+from practicus_assets.assets.asset_input import AssetInput
+from practicus_assets.assets.metadata import other_fields
 from practicus_assets.assets.metadata.input_settings import InputSettings
+from practicus_assets.assets.metadata.places import OWN_KEY, place, refuse_pattern, refuse_shared
 from practicus_assets.assets.op_outputs import OpOutputs
 from practicus_assets.assets.output import warn_of_owned
 from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.materialization import commit_metadata, run_metadata
-from practicus_assets.assets.report.names import IO_MANAGER_KEY
+from practicus_assets.assets.report.names import (
+    COMMIT_METADATA,
+    IO_MANAGER_KEY,
+    MERGE_KEYS,
+    MODE,
+    ON_SCHEMA_CHANGE,
+)
 from practicus_assets.assets.runs import added_metadata, pinned, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
@@ -46,8 +54,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
 
     On a plain `@dg.asset`, the definition metadata says how: `partition_expr` (a column, or a mapping from
     partition dimension to column), `delta/mode`, `delta/merge_keys`, `delta/on_schema_change`,
-    `delta/table_properties`; and on an input,
-    `AssetIn(metadata={"delta/columns": [...]})` reads only these columns.
+    `delta/table_properties`, `delta/commit_metadata`, `delta/path`; and on an input, `AssetIn(metadata=…)`
+    says what is read: `delta/columns`, `delta/predicate`, `delta/version`.
 
     Attributes:
         root_uri: a folder, or an object store prefix such as `s3://bucket/lake`.
@@ -55,21 +63,37 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             configuration, so that no page, run or event shows them.
         sample_rows: the number of rows that a preview, a failed check, an error and a diff show at most;
             with 0 they show no value of any row.
+        table_path: where tables lie below the root: "{key}", the parts of the asset key, or a pattern of
+            `{name}`, the last of them, and `{schema}`, the one before it ("public" where there is none). An
+            asset's own `delta/path` goes before it.
+        mode, on_schema_change: what plain assets do that say nothing else; table assets have arguments.
+        commit_metadata: entries that all commits have in the tables' histories, e.g. `userName`.
 
     """
 
     root_uri: str
     storage_options: dg.ResourceDependency[dict[str, str]] = Field(default=cast("Any", {}), repr=False)
     sample_rows: int = Field(default=SAMPLE_ROWS, ge=0)
+    table_path: str = OWN_KEY
+    mode: str = "replace"
+    on_schema_change: str = "add"
+    commit_metadata: dict[str, str] = Field(default={})
 
     former_names: ClassVar[Mapping[str, str]] = {"preview_rows": "sample_rows"}
+    other_fields: ClassVar[Mapping[str, str]] = other_fields.ADVICE
 
     @model_validator(mode="after")
     def _refuse_unusable(self) -> Self:
         """Refuse a root that no lake can have, and options that are no texts, where they are written."""
         if not isinstance(self.root_uri, dg.EnvVar):  # which is read where the lake is used
             resolved(self.root_uri)
+        refuse_pattern(self.table_path)
+        keys = {MERGE_KEYS: ["id"]} if self.mode == "merge" else {}  # each asset has its own
+        self.settings({**keys, COMMIT_METADATA: self.commit_metadata})
         options: Any = self.storage_options
+        if isinstance(options, dg.Config):
+            problem, advice = other_fields.STORAGE_OPTIONS
+            raise DeclarationError(problem.format(kind=type(options).__qualname__), advice)
         texts = isinstance(options, Mapping) and all(isinstance(value, str) for value in options.values())
         if not texts and isinstance(options, Mapping | str | Sequence | int):
             raise DeclarationError(
@@ -97,15 +121,35 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         roots: dict[str, str] = json.loads(os.environ.get(variables.ROOTS, "{}"))
         return resolved(roots.get(self.root_uri, self.root_uri), variables.working_folder())
 
-    def table(self, key: dg.AssetKey) -> Table:
-        """Return the place of an asset's table.
+    def table(self, key: dg.AssetKey, metadata: Mapping[str, Any] | None = None, step: Any = None) -> Table:
+        """Return the place of an asset's table, which is named after it.
+
+        Args:
+            key: the asset's key.
+            metadata: those of the asset's definition.
+            step: the step that is going to write the table, if one is.
 
         Raises:
-            DeclarationError: if the key cannot be a path, or an environment variable is not set.
+            DeclarationError: if there can be no such place, or an environment variable is not set; if another
+                asset of the step's run has the same.
 
         """
-        op_outputs.refuse_place(key)
-        return Table.at(self.root(), key.path, self._options(), self.sample_rows)
+        path = place(self.table_path, key, metadata or {})
+        op_outputs.refuse_place(dg.AssetKey(path))
+        if step is not None:
+            graph = step.job_def.asset_layer.asset_graph
+            refuse_shared(self.table_path, graph.get(key).metadata.get(IO_MANAGER_KEY), graph.asset_nodes)
+        return Table.at(self.root(), path, self._options(), self.sample_rows)
+
+    def settings(self, metadata: Mapping[str, Any]) -> TableSettings:
+        """Return the settings of an asset, with the lake's own for what its metadata do not say.
+
+        Raises:
+            DeclarationError: as for the settings themselves.
+
+        """
+        defaults = {MODE: self.mode, ON_SCHEMA_CHANGE: self.on_schema_change}
+        return TableSettings.from_metadata(metadata, defaults)
 
     def op_outputs(self) -> OpOutputs:
         """Return the values that ops handed on to other ops.
@@ -139,23 +183,24 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         if not context.has_asset_key:
             self.op_outputs().store(context, obj)
             return
-        table = self.table(context.asset_key)
+        step = step_of(context)
+        table = self.table(context.asset_key, context.definition_metadata, step)
         with naming(table.name):
             authored = {**added_metadata(context, context.asset_key), **(context.output_metadata or {})}
-            settings = TableSettings.from_metadata(context.definition_metadata or {}).decided(authored)
+            settings = self.settings(context.definition_metadata or {}).decided(authored)
             partitioned = context.has_asset_partitions
             scope = settings.scope(
                 context.asset_partitions_def if partitioned else None,
                 context.asset_partition_keys if partitioned else [],
             )
-        spec = context.asset_spec if step_of(context) is not None else None
+        spec = context.asset_spec if step is not None else None
         provenance = provenance_of(
             context,
             context.asset_key,
             spec.code_version if spec is not None else None,
             once=settings.options.mode == "append",
         )
-        options = settings.described(spec.description if spec is not None else None)
+        options = settings.described(spec.description if spec is not None else None, self.commit_metadata)
         transaction = Transaction(table, scope, options, provenance=provenance)
         warn_of_properties(context.log, table, transaction)
         try:
@@ -177,7 +222,6 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         metadata |= run_metadata(snapshot, commit)
         context.add_output_metadata(metadata)
         replaced = warn_of_owned(authored, metadata, partial(context.log.warning, "%s: %s", table.name))
-        step = step_of(context)
         if replaced and step is not None:
             step.add_asset_metadata(replaced, context.asset_key)  # after what the function added so
 
@@ -187,45 +231,45 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         A parameter that is a `dict[str, X]` gets an X of each of these partitions, by key. What another op
         handed on, and is no asset, is returned as it was.
         """
-        if not context.has_asset_key:
+        source = AssetInput.of(context)
+        if source is None:
             if context.upstream_output is None:
                 raise DeclarationError(
                     f"the input {context.name!r} comes from no op and no asset.",
                     "Give it a value in the config.",
                 )
             return self.op_outputs().load(context.upstream_output)
-        table = self.table(context.asset_key)
-        annotation = context.dagster_type.typing_type
-        with naming(table.name), _saying_who_makes(context, table):
+        table = self.table(source.key, source.metadata)
+        annotation = source.annotation
+        with naming(table.name), source.made_by_somebody(table):
             settings = InputSettings.from_metadata(context.definition_metadata or {})
             kind = kind_by_partition(annotation)
-            if kind is not None and not context.has_asset_partitions:
+            if kind is not None and source.partitions_def is None:
                 raise DeclarationError(
                     f"the input {context.name!r} is of an asset without partitions, and annotated as "
                     f"{written(annotation)}.",
                     "Annotate it as one table, such as pd.DataFrame.",
                 )
             if without_none(kind or annotation) is Snapshot:
-                settings.refuse_selection("Select in the function: orders.scan(columns=…, predicate=…).")
-            snapshot = self._snapshot(context, table, settings, may_be_missing=annotation is not Snapshot)
+                settings.refuse_selection()
+            snapshot = self._snapshot(source, table, settings, may_be_missing=annotation is not Snapshot)
             if kind is None:
                 return _given(snapshot, settings, annotation)
             parts = snapshot.by_partition() if snapshot is not None else {}
             return {key: _given(part, settings, kind) for key, part in parts.items()}
 
     def _snapshot(
-        self, context: dg.InputContext, table: Table, settings: InputSettings, *, may_be_missing: bool
+        self, source: AssetInput, table: Table, settings: InputSettings, *, may_be_missing: bool
     ) -> Snapshot | None:
         """Return the snapshot to read; None if no partition maps to the run's and there is no table yet."""
-        version = settings.version
-        if not context.has_asset_partitions:
+        context, version = source.context, settings.version
+        if source.partitions_def is None:
             return pinned(context, table, Scope(), version)
-        keys = context.asset_partition_keys
-        if keys:
-            upstream = context.upstream_output.definition_metadata if context.upstream_output else {}
-            stored = TableSettings.from_metadata(upstream or {})
-            with _advising(context, keys):
-                return pinned(context, table, stored.scope(context.asset_partitions_def, keys), version)
+        if source.partition_keys:
+            stored = self.settings(source.metadata)
+            with source.own_past():
+                scope = stored.scope(source.partitions_def, source.partition_keys)
+                return pinned(context, table, scope, version)
         try:
             return pinned(context, table, Scope(), version).without_rows()
         except TableNotFound:  # an asset that depends on its own past begins so
@@ -242,49 +286,6 @@ def _given(snapshot: Snapshot | None, settings: InputSettings, annotation: Any) 
     if without_none(annotation) is Snapshot:
         return snapshot
     return read_as(snapshot.scan(settings.columns, settings.predicate), annotation)
-
-
-@contextmanager
-def _advising(context: dg.InputContext, keys: Sequence[str]) -> Iterator[None]:
-    """Say what to do where an asset reads earlier partitions of its own table, which does not exist yet."""
-    try:
-        yield
-    except TableNotFound:
-        step = step_of(context)
-        assets = step.job_def.asset_layer.get_assets_def_for_node(step.node_handle) if step else None
-        if assets is None or context.asset_key not in assets.keys:
-            raise
-        name = context.asset_key.to_user_string()
-        first = context.asset_partitions_def.get_first_partition_key()
-        raise TableNotFound(
-            f"the run reads {', '.join(keys[:3])} of {name}, its own table, and there is none yet.",
-            f"Materialize the partitions of {name} in their order, from the first one, {first}; or let its "
-            "partitions_def begin with the partition of this run, which then reads no rows.",
-        ) from None
-
-
-@contextmanager
-def _saying_who_makes(context: dg.InputContext, table: Table) -> Iterator[None]:
-    """Say what to do where a table is missing that no asset of the run's code location makes, or may make."""
-    try:
-        yield
-    except TableNotFound:
-        step, key = step_of(context), context.asset_key
-        graph = step.job_def.asset_layer.asset_graph if step is not None else None
-        node = graph.get(key) if graph is not None and graph.has(key) else None
-        if node is None or not node.is_external or table.open_if_exists() is not None:
-            raise
-        name = key.to_user_string()
-        missing = f"there is no Delta table at {table.uri}"
-        if IO_MANAGER_KEY in node.metadata:  # Dagster notes it for assets that a run does not select, too
-            raise TableNotFound(
-                f"{missing}.", f"Materialize {name} first; if no asset makes it, put a Delta table there."
-            ) from None
-        raise TableNotFound(
-            f"{missing}: {name} is declared, but no asset makes it.",
-            f"Put a Delta table there, or give it another io_manager_key: "
-            f'dg.AssetSpec("{name}").with_io_manager_key(…).',
-        ) from None
 
 
 def _resolved(name: str, value: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -52,8 +52,10 @@ def build_release_asset(
             f"Write tables=[{example}].",
         )
     io_managers: dict[dg.AssetKey, str] = {}
+    metadata: dict[dg.AssetKey, Mapping[str, Any]] = {}
     for table in tables:
         if isinstance(table, dg.AssetsDefinition):
+            metadata |= {spec.key: spec.metadata for spec in table.specs}
             io_managers |= {key: table.get_io_manager_key_for_asset_key(key) for key in sorted(table.keys)}
         else:
             io_managers[dg.AssetKey.from_coercible(table)] = io_manager_key
@@ -66,7 +68,9 @@ def build_release_asset(
 
     def publish_release(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         lake = lake_of(context, resource_key)
-        places = {key: lake.table(key) for key in io_managers}
+        graph = context.get_step_execution_context().job_def.asset_layer.asset_graph
+        known = {key: graph.get(key).metadata for key in io_managers if graph.has(key)} | metadata
+        places = {key: lake.table(key, known.get(key, {})) for key in io_managers}
         versions = {table.name: _version(context, key, table) for key, table in places.items()}
         options = next(iter(places.values())).storage_options
         release_name = f"{name}-{context.run.run_id[:8]}"

@@ -25,6 +25,7 @@ _OPTIONS = {
     names.COMMIT_METADATA: "commit_metadata",
 }
 _SETTINGS = (names.PARTITION_BY, *_OPTIONS)
+_KNOWN = (*_SETTINGS, names.PATH)
 _OF_MERGES = (names.MERGE_KEYS, names.DELETE_UNMATCHED)
 _OF_RUNS = (names.MODE, *_OF_MERGES, names.ON_SCHEMA_CHANGE, names.COMMIT_METADATA)
 
@@ -71,11 +72,11 @@ class TableSettings:
 
         """
         plain = {**(defaults or {}), **ours(metadata)}
-        unknown = [key for key in plain if key.startswith("delta/") and key not in _SETTINGS]
+        unknown = [key for key in plain if key.startswith("delta/") and key not in _KNOWN]
         if unknown:
             raise DeclarationError(
                 f"the metadata has {unknown[0]!r}, which is no setting of a table.",
-                did_you_mean(unknown[0], _SETTINGS, f"The settings are {', '.join(_SETTINGS)}."),
+                did_you_mean(unknown[0], _KNOWN, f"The settings are {', '.join(_KNOWN)}."),
             )
         options = {option: plain[key] for key, option in _OPTIONS.items() if key in plain}
         partition_by = plain.get(names.PARTITION_BY, plain.get(names.PARTITION_EXPR))
@@ -113,7 +114,7 @@ class TableSettings:
             DeclarationError: for a setting that no run can decide, and as for the settings themselves.
 
         """
-        said = {key: value for key, value in ours(added, OF_RUNS).items() if key in _SETTINGS}
+        said = {key: value for key, value in ours(added, OF_RUNS).items() if key in _KNOWN}
         mine = self.metadata()
         for key, value in said.items():
             if key not in _OF_RUNS and mine.get(key) != value:
@@ -136,9 +137,25 @@ class TableSettings:
                     "Pass it to @table_asset. If the entry is your own, rename it.",
                 )
 
-    def described(self, description: str | None) -> WriteOptions:
-        """Return the options with what the asset says of itself, for the log of a table that is created."""
-        return replace(self.options, description=inspect.cleandoc(description or ""))
+    def described(self, description: str | None, commit_metadata: Mapping[str, str]) -> WriteOptions:
+        """Return the options of a run.
+
+        Args:
+            description: what the asset says of itself, for the log of a table that is created.
+            commit_metadata: the entries that all commits of the lake have.
+
+        """
+        return replace(
+            self.options,
+            description=inspect.cleandoc(description or ""),
+            commit_metadata={**commit_metadata, **self.options.commit_metadata},
+        )
+
+    def in_full(self) -> dict[str, Any]:
+        """Return the metadata of a table asset, to which no setting of its lake applies."""
+        options = self.options
+        said = {names.MODE: options.mode, names.ON_SCHEMA_CHANGE: options.on_schema_change}
+        return {**self.metadata(), **said}
 
     def agree_with(self, metadata: Mapping[str, Any]) -> bool:
         """Return whether an asset's own metadata agree with these settings."""

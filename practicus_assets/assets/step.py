@@ -127,12 +127,13 @@ class Step:
 
     def _materialize(self, context: dg.AssetExecutionContext, call: Callable[[], Any]) -> Iterator[Any]:
         key = context.asset_key
-        table = lake_of(context, self._io_manager_key).table(key)
+        lake = lake_of(context, self._io_manager_key)
+        spec = context.assets_def.get_asset_spec(key)
+        table = lake.table(key, spec.metadata, step_of(context))
         partitions_def = context.assets_def.partitions_def
         scope = self._settings.scope(
             partitions_def, context.partition_keys if partitions_def is not None else []
         )
-        spec = context.assets_def.get_asset_spec(key)
         provenance = provenance_of(
             context, key, spec.code_version, once=self._settings.options.mode == "append"
         )
@@ -142,7 +143,7 @@ class Step:
         transaction = Transaction(
             table,
             scope,
-            self._settings.described(spec.description),
+            self._settings.described(spec.description, lake.commit_metadata),
             contract=self._contract,
             provenance=provenance,
         )
@@ -242,7 +243,9 @@ class Step:
             )
         if left_out:
             context.log.warning("%s: its function alone runs the checks %s", key.to_user_string(), left_out)
-        table = lake_of(context, self._io_manager_key).table(key)
+        graph = context.job_def.asset_layer.asset_graph
+        metadata = graph.get(key).metadata if graph.has(key) else {}
+        table = lake_of(context, self._io_manager_key).table(key, metadata)
         keys_of_run = partition_keys(self._partitions_def, context.run.tags, context.instance)
         with naming(table.name):
             if keys_of_run or self._partitions_def is None:

@@ -34,6 +34,7 @@ _OWN = (  # what a table asset takes beside the options of dg.asset
     "delete_unmatched",
     "on_schema_change",
     "table_properties",
+    "commit_metadata",
     "worker",
 )
 
@@ -52,6 +53,7 @@ def table_asset(
     delete_unmatched: bool = ...,
     on_schema_change: OnSchemaChange = ...,
     table_properties: Mapping[str, str] | None = ...,
+    commit_metadata: Mapping[str, str] | None = ...,
     worker: Worker | WorkerOf | None = ...,
     **asset_options: Unpack[AssetOptions],
 ) -> Callable[[Function], dg.AssetsDefinition]: ...
@@ -67,6 +69,7 @@ def table_asset(
     delete_unmatched: bool = False,
     on_schema_change: OnSchemaChange = "add",
     table_properties: Mapping[str, str] | None = None,
+    commit_metadata: Mapping[str, str] | None = None,
     worker: Worker | WorkerOf | None = None,
     **asset_options: Unpack[AssetOptions],
 ) -> dg.AssetsDefinition | Callable[[Function], dg.AssetsDefinition]:
@@ -90,6 +93,8 @@ def table_asset(
             columns of a whole table (delta-rs: "overwrite"). "merge" and "overwrite" are taken too.
         table_properties: the Delta properties that the table is created with, as texts by name, e.g.
             `{"delta.enableChangeDataFeed": "true"}`.
+        commit_metadata: entries that the table's commits have in its history, as texts by name, e.g.
+            `{"userName": "ann"}`.
         worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes. `code_version` is by default derived from the function's source,
             `kinds` gets "deltalake", and `io_manager_key` names the `DeltaIOManager`. With
@@ -113,6 +118,7 @@ def table_asset(
             delete_unmatched=delete_unmatched,
             on_schema_change=on_schema_change,
             table_properties=table_properties if table_properties is not None else {},
+            commit_metadata=commit_metadata if commit_metadata is not None else {},
         ),
     )
     promised = as_contract(contract)
@@ -127,7 +133,7 @@ def table_asset(
         options["metadata"] = {
             **_catalog_metadata(function, promised),
             **(options.get("metadata") or {}),
-            **settings.metadata(),
+            **settings.in_full(),
         }
         options.setdefault("code_version", _code_version(function))
         rules = check_specs(promised, _key(function, options), options.get("partitions_def"))

@@ -1,11 +1,11 @@
 """Inputs: given values as a table's function gets them in a run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.report.names import COLUMNS
+from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.rows.annotations import kind_by_partition
@@ -18,8 +18,8 @@ def as_read(name: str, value: Any, table: dg.AssetsDefinition) -> Any:
     """Return the value of an input as the parameter's annotation asks for it.
 
     A value of that type stays as it is, and so does what is no table: Dagster judges it. Another table is
-    stored in memory, and read; so is one of which only some columns are read, by `delta/columns`. So is each
-    value of a mapping from partition key.
+    stored in memory, and read; so is one of which the input's metadata select some columns or rows. So is
+    each value of a mapping from partition key.
 
     Args:
         name: the parameter's name.
@@ -36,17 +36,18 @@ def as_read(name: str, value: Any, table: dg.AssetsDefinition) -> Any:
         advice = did_you_mean(name, inputs, every)
         raise DeclarationError(f"{table.op.name} has no input {name!r}.", advice)
     annotation = inputs[name].dagster_type.typing_type
-    columns = inputs[name].metadata.get(COLUMNS)
+    settings = InputSettings.from_metadata(inputs[name].metadata)
     kind = kind_by_partition(annotation)
     if kind is not None:
         if not isinstance(value, Mapping):
             return value
-        return {key: _as_read(name, part, kind, columns) for key, part in value.items()}
-    return _as_read(name, value, annotation, columns)
+        return {key: _as_read(name, part, kind, settings) for key, part in value.items()}
+    return _as_read(name, value, annotation, settings)
 
 
-def _as_read(name: str, value: Any, annotation: Any, columns: Sequence[str] | None) -> Any:
-    if columns is None and (annotation in (None, Any) or _is(value, annotation)):
+def _as_read(name: str, value: Any, annotation: Any, settings: InputSettings) -> Any:
+    is_selection = settings.columns is not None or settings.predicate is not None
+    if not is_selection and (annotation in (None, Any) or _is(value, annotation)):
         return value
     try:
         rows = record_batches(value)
@@ -56,9 +57,10 @@ def _as_read(name: str, value: Any, annotation: Any, columns: Sequence[str] | No
     Rehearsal(stored).write(rows)
     snapshot = Snapshot.of(stored)
     if annotation is Snapshot:
+        settings.refuse_selection()
         return snapshot
     try:
-        return read_as(snapshot.scan(columns), annotation)
+        return read_as(snapshot.scan(settings.columns, settings.predicate), annotation)
     except DeclarationError:
         return value
 

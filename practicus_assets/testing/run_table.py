@@ -80,7 +80,7 @@ def run_table(
         scope = settings.scope(table.partitions_def, keys)
     if existing is not None:
         _fill(stored, existing, settings.options, contract)
-    transaction = Rehearsal(stored, scope, settings.described(spec.description), contract=contract)
+    transaction = Rehearsal(stored, scope, settings.described(spec.description, {}), contract=contract)
     partitions: dict[str, Any] = {"partition_key": keys[0]} if len(keys) == 1 else {}
     if len(keys) > 1:
         partitions["partition_key_range"] = dg.PartitionKeyRange(keys[0], keys[-1])
@@ -99,6 +99,9 @@ def run_table(
         if rows is NOTHING:
             return _unmaterialized(stored)
         staged = transaction.stage(rows)
+        decided = context.op_execution_context.get_output_metadata(output_name) or {}
+        with naming(stored.name, str(scope), nothing_written=True):
+            settings.refuse_decided({**output.metadata, **decided})
         commit = transaction.commit(staged, further=audits(output.check_results))
         with naming(stored.name, str(scope)):
             list(output.finish())

@@ -10,7 +10,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from practicus_assets import DeclarationError, DeltaIOManager, Snapshot, table_asset
+from practicus_assets import (
+    Column,
+    Contract,
+    DeclarationError,
+    DeltaIOManager,
+    Release,
+    Snapshot,
+    build_release_asset,
+    table_asset,
+)
+from practicus_assets.assets.catalog import catalog
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.settings import TableSettings
 from tests.integration.bench import Bench, errors
@@ -389,3 +399,267 @@ def test_a_table_asset_takes_what_says_the_same_as_its_arguments(bench: Bench) -
 def test_a_table_asset_refuses_another_managers_mode_in_its_metadata() -> None:
     with pytest.raises(Exception, match="say otherwise than its arguments"):
         table_asset(metadata={"mode": "append"})(lambda: None)
+
+
+# --- where a table lies --------------------------------------------------------------------------------
+
+PLACES: list[tuple[str, list[str], dict[str, Any], str]] = [
+    ("{key}", ["sales", "eu", "orders"], {}, "sales/eu/orders"),
+    ("{key}.delta", ["sales", "orders"], {}, "sales/orders.delta"),  # of dagster-polars
+    ("{schema}/{name}", ["orders"], {}, "public/orders"),  # of dagster-deltalake and dagster-delta
+    ("{schema}/{name}", ["sales", "eu", "orders"], {}, "eu/orders"),
+    ("{schema}/{name}", ["sales", "orders"], {"schema": "eu"}, "eu/orders"),
+    ("{schema}/{name}", ["orders"], {"root_name": "all_orders"}, "public/all_orders"),
+    ("mine/{name}", ["sales", "orders"], {}, "mine/orders"),
+    ("{schema}/{name}", ["orders"], {"delta/path": "old/place/orders"}, "old/place/orders"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "key", "metadata", "path"), PLACES, ids=[p[-1] for p in PLACES])
+def test_a_table_lies_where_its_lake_or_its_metadata_say(
+    pattern: str, key: list[str], metadata: dict[str, Any], path: str
+) -> None:
+    lake = DeltaIOManager(root_uri="/lake", table_path=pattern)
+    table = lake.table(dg.AssetKey(key), metadata)
+    assert (table.uri, table.name) == (f"/lake/{path}", path)
+
+
+NO_PLACES: list[tuple[dict[str, Any], str]] = [
+    (
+        {"schema": "eu"},
+        "the lake's tables lie at '{key}'. Write {'delta/path': \"eu/orders\"}, or DeltaIOManager(…, ",
+    ),
+    ({"root_name": "all"}, "Write {'delta/path': \"public/all\"}, or"),
+    ({"delta/path": 7}, "delta/path is 7. Write {'delta/path': \"sales/orders\"}."),
+    ({"delta/path": "../orders"}, "'..' cannot name a folder of the lake."),
+    ({"delta/path": "/orders"}, "'' cannot name a folder of the lake."),
+    ({"delta/path": "_outputs/orders"}, "begins with _outputs, the place of op outputs."),
+]
+
+
+@pytest.mark.parametrize(("metadata", "message"), NO_PLACES, ids=[f"{metadata}" for metadata, _ in NO_PLACES])
+def test_a_place_that_cannot_be_meant_is_refused(metadata: dict[str, Any], message: str) -> None:
+    with pytest.raises(DeclarationError, match=re.escape(message)):
+        DeltaIOManager(root_uri="/lake").table(dg.AssetKey("orders"), metadata)
+
+
+@pytest.mark.parametrize("pattern", ["", "{schema}", "{database}/{name}", "orders", "{name", "{{key}}"])
+def test_a_pattern_by_which_no_table_has_a_place_of_its_own_is_refused(pattern: str) -> None:
+    with pytest.raises(DeclarationError, match=re.escape(f"table_path is {pattern!r}. Write")):
+        DeltaIOManager(root_uri="/lake", table_path=pattern)
+
+
+def test_a_table_at_a_chosen_place_is_written_read_and_operated_on_there(bench: Bench) -> None:
+    lake = DeltaIOManager(root_uri=bench.root, table_path="{schema}/{name}")
+
+    @dg.asset(metadata={"schema": "raw"})
+    def orders() -> pd.DataFrame:
+        return numbers(1, 2)
+
+    @table_asset(metadata={"delta/path": "kept/best"}, contract=Contract({"n": Column("int64", minimum=0)}))
+    def best(orders: pd.DataFrame) -> pd.DataFrame:
+        return orders.tail(1)
+
+    @table_asset
+    def last(best: Snapshot) -> Any:
+        return best.scan()
+
+    published = build_release_asset("published", [orders, "best"])
+    bench.resources = {"io_manager": lake}
+    assets = [orders, best, last, published]
+    bench.run(assets)
+    assert bench.rows("raw/orders") == [(1,), (2,)]
+    assert bench.rows("kept/best") == bench.rows("public/last") == [(2,)]
+    assert bench.metadata("best")["dagster/table_name"] == "kept/best"
+    assert bench.metadata("last")["delta/input_versions"] == {"kept/best": 0}
+    bench.run([orders, best], select=dg.AssetSelection.checks_for_assets(best))
+    bench.run([orders, best, last], select=[last])
+    entries = catalog(dg.Definitions(assets=assets, resources={"io_manager": lake}), ["raw/orders"])
+    keys = {name: entry.key.to_user_string() for name, entry in entries.items()}
+    own = {"raw/orders": "orders", "kept/best": "best", "public/last": "last"}
+    assert keys == {**own, "public/published": "published"}
+    release = Release.open(bench.root)
+    assert release.versions == {"raw/orders": 0, "kept/best": 0}
+    assert release.snapshot("kept/best").row_count == 1
+
+
+def test_assets_whose_tables_would_be_one_are_refused(bench: Bench) -> None:
+    @dg.asset(key_prefix="eu")
+    def orders() -> pd.DataFrame:
+        return numbers(1)
+
+    @dg.asset(key=["asia", "orders"])
+    def others() -> pd.DataFrame:
+        return numbers(2)
+
+    lake = DeltaIOManager(root_uri=bench.root, table_path="all/{name}")
+    bench.resources = {"io_manager": lake}
+    message = errors(bench.run([orders, others], fails=True))
+    assert "are one, all/orders: each would replace the other's rows." in message
+    assert not bench.exists("all/orders")
+    with pytest.raises(DeclarationError, match="asia/orders and eu/orders are one, all/orders"):
+        catalog(dg.Definitions(assets=[orders, others], resources={"io_manager": lake}))
+
+
+# --- what a whole lake says ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["append", WriteMode.append])
+def test_a_lakes_mode_is_that_of_plain_assets_that_say_none(bench: Bench, mode: Any) -> None:
+    @dg.asset
+    def plain() -> pd.DataFrame:
+        return numbers(1)
+
+    @dg.asset(metadata={"mode": "overwrite"})
+    def replaced() -> pd.DataFrame:
+        return numbers(1)
+
+    @table_asset
+    def own() -> pd.DataFrame:
+        return numbers(1)
+
+    bench.resources = {"io_manager": DeltaIOManager(root_uri=bench.root, mode=mode)}
+    for _ in range(2):
+        bench.run([plain, replaced, own])
+    assert [len(bench.rows(name)) for name in ("plain", "replaced", "own")] == [2, 1, 1]
+
+
+def test_a_lakes_schema_mode_is_that_of_plain_assets_that_say_none(bench: Bench) -> None:
+    bench.write("orders", pd.DataFrame({"old": [1]}))
+
+    @dg.asset
+    def orders() -> pd.DataFrame:
+        return numbers(1)
+
+    lake = DeltaIOManager(root_uri=bench.root, on_schema_change="overwrite")
+    bench.resources = {"io_manager": lake}
+    bench.run([orders])
+    assert bench.table("orders").schema().to_arrow().names == ["n"]
+
+
+def test_a_lake_that_merges_takes_the_keys_of_each_asset(bench: Bench) -> None:
+    @dg.asset(metadata={"delta/merge_keys": ["n"]})
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        return numbers(*json.loads(context.run.tags["n"]))
+
+    @table_asset
+    def copy(orders: pd.DataFrame) -> pd.DataFrame:
+        return orders
+
+    bench.resources = {"io_manager": DeltaIOManager(root_uri=bench.root, mode="merge")}
+    bench.run([orders, copy], tags={"n": "[1, 2]"})
+    bench.run([orders, copy], tags={"n": "[2, 3]"})
+    assert bench.rows("orders") == bench.rows("copy") == [(1,), (2,), (3,)]
+
+
+FIELDS: list[tuple[dict[str, Any], str]] = [
+    ({"mode": "ignore"}, "A run always writes: there is no"),
+    ({"mode": "append", "on_schema_change": "overwrite"}, "would change rows that mode='append' keeps"),
+    (
+        {"schema_mode": "merge"},
+        'It is called on_schema_change here: "add" for merge, "replace" for overwrite.',
+    ),
+    ({"overwrite_schema": True}, 'Write on_schema_change="replace" for true'),
+    ({"schema": "mine"}, 'Write table_path="my_schema/{name}".'),
+    ({"base_dir": "/lake"}, "It is called root_uri here."),
+    ({"client_options": {}}, "Put them into storage_options, by delta-rs's names."),
+    ({"table_config": {}}, 'metadata={"delta/table_properties": {…}}.'),
+    ({"custom_metadata": {}}, "It is called commit_metadata here."),
+    ({"commit_properties": {}}, "Write commit_metadata for its custom_metadata"),
+    ({"writer_properties": {}}, "files are written with Zstandard"),
+    ({"writer_engine": "rust"}, "Leave it out: there is one."),
+    ({"merge_config": {}}, 'metadata={"delta/mode": "merge", "delta/merge_keys": ["id"]}.'),
+    ({"parquet_read_options": {}}, "a table is read as its log describes it."),
+    ({"version": 3}, 'dg.AssetIn(metadata={"delta/version": 3}).'),
+    ({"commit_metadata": {"operation": "x"}}, "'operation', which a commit says by itself."),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), FIELDS, ids=[f"{fields}" for fields, _ in FIELDS])
+def test_a_field_of_another_manager_is_refused_with_what_replaces_it(
+    fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DeclarationError, match=re.escape(message)):
+        DeltaIOManager(root_uri="/lake", **fields)
+
+
+class LocalConfig(dg.Config):
+    """As other managers configure the options of a store."""
+
+    provider: str = "local"
+
+
+def test_storage_options_that_are_a_configuration_of_another_manager_are_refused() -> None:
+    options: Any = LocalConfig()
+    with pytest.raises(DeclarationError, match=r"another IO manager, LocalConfig\. Write the options by"):
+        DeltaIOManager(root_uri="/lake", storage_options=options)
+
+
+# --- commit metadata -----------------------------------------------------------------------------------
+
+
+def test_commits_have_the_metadata_of_the_lake_of_the_asset_and_of_the_run(bench: Bench) -> None:
+    @dg.asset(metadata={"custom_metadata": {"ticket": "A-1", "team": "sales"}})
+    def plain(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        context.add_output_metadata({"delta/commit_metadata": {"ticket": "A-2"}})
+        return numbers(1)
+
+    @dg.asset(metadata={"commit_properties": {"custom_metadata": {"ticket": "B-1"}}})
+    def second() -> pd.DataFrame:
+        return numbers(1)
+
+    @table_asset(commit_metadata={"ticket": "C-1"})
+    def own() -> pd.DataFrame:
+        return numbers(1)
+
+    lake = DeltaIOManager(root_uri=bench.root, commit_metadata={"userName": "etl", "ticket": "none"})
+    bench.resources = {"io_manager": lake}
+    bench.run([plain, second, own])
+    for name, ticket in (("plain", "A-2"), ("second", "B-1"), ("own", "C-1")):
+        [entry] = bench.table(name).history(1)
+        assert (entry["userName"], entry["ticket"]) == ("etl", ticket)
+        assert json.loads(entry["practicus_assets"])["asset_key"] == name
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"practicus_assets": "x"}, "commit_metadata has 'practicus_assets', which a commit says by itself."),
+        ({"ticket": 7}, "commit_metadata has 'ticket': 7. Give texts by name."),
+        ("ticket", "commit_metadata is 'ticket', which is no mapping."),
+    ],
+    ids=str,
+)
+def test_commit_metadata_that_cannot_be_some_are_refused(entries: Any, message: str) -> None:
+    with pytest.raises(DeclarationError, match=re.escape(message)):
+        table_asset(commit_metadata=entries)
+
+
+# --- unit tests of the IO manager ----------------------------------------------------------------------
+
+
+def test_a_context_without_a_type_reads_a_data_frame(bench: Bench) -> None:
+    bench.write("orders", numbers(1, 2))
+    lake = DeltaIOManager(root_uri=bench.root)
+    read = lake.load_input(dg.build_input_context(asset_key="orders"))
+    pd.testing.assert_frame_equal(read, numbers(1, 2))
+
+
+def test_a_context_that_has_only_an_upstream_output_reads_its_asset(bench: Bench) -> None:
+    lake = DeltaIOManager(root_uri=bench.root)
+    with dg.build_output_context(asset_key="orders") as output:
+        lake.handle_output(output, numbers(1))
+    read = lake.load_input(dg.build_input_context(upstream_output=output))
+    pd.testing.assert_frame_equal(read, numbers(1))
+
+
+def test_a_context_that_has_only_an_upstream_output_reads_its_partition(bench: Bench) -> None:
+    bench.write("orders", pd.DataFrame({"day": [FIRST, SECOND], "n": [1, 2]}), partition_by=["day"])
+    output = dg.build_output_context(
+        asset_key="orders",
+        partition_key=SECOND,
+        asset_partitions_def=DAYS,
+        definition_metadata={"partition_expr": "day"},
+    )
+    read = DeltaIOManager(root_uri=bench.root).load_input(dg.build_input_context(upstream_output=output))
+    assert read["n"].tolist() == [2]

@@ -63,8 +63,9 @@ class InputSettings:
             _predicate(_said(entries, names.PREDICATE)),
         )
 
-    def refuse_selection(self, advice: str) -> None:
-        """Raise DeclarationError if only some columns or rows are asked for."""
+    def refuse_selection(self) -> None:
+        """Raise DeclarationError if only some columns or rows are asked for, of which no snapshot can be."""
+        advice = "Select in the function: orders.scan(columns=…, predicate=…)."
         for name, value in ((names.COLUMNS, self.columns), (names.PREDICATE, self.predicate)):
             if value is not None:
                 raise DeclarationError(f"the input's metadata have {name}={value!r}.", advice)

@@ -13,6 +13,7 @@ DELETE_UNMATCHED = "delta/delete_unmatched"
 ON_SCHEMA_CHANGE = "delta/on_schema_change"
 TABLE_PROPERTIES = "delta/table_properties"
 COMMIT_METADATA = "delta/commit_metadata"
+PATH = "delta/path"
 
 # of an input: what is read, beside its version
 COLUMNS = "delta/columns"
