@@ -50,6 +50,8 @@ def place(table_path: str, key: dg.AssetKey, metadata: Mapping[str, Any]) -> lis
         if not isinstance(path, str) or not path:
             raise DeclarationError(f"{names.PATH} is {path!r}.", f'Write {{{names.PATH!r}: "sales/orders"}}.')
         return path.split("/")
+    if any("/" in part for part in key.path):
+        return list(key.path)  # which are no folders
     parts = {
         "key": "/".join(key.path),
         "name": key.path[-1],
