@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from practicus_assets.workers.executor import worker_executor
     from practicus_assets.workers.request.tags import worker_tags
     from practicus_assets.workers.request.worker import Worker
+    from practicus_assets.workflows.workflow import workflow
 
 _NAMES = {  # public ones, by the module that has them
     "practicus_assets.assets.io_manager": ("DeltaIOManager",),
@@ -126,6 +127,7 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.workers.executor": ("worker_executor",),
     "practicus_assets.workers.request.tags": ("worker_tags",),
     "practicus_assets.workers.request.worker": ("Worker",),
+    "practicus_assets.workflows.workflow": ("workflow",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -189,6 +191,7 @@ __all__ = [
     "task_asset",
     "worker_executor",
     "worker_tags",
+    "workflow",
 ]
 
 

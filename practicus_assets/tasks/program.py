@@ -6,10 +6,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from practicus_assets.errors import DeclarationError, did_you_mean
 
 _BY_SUFFIX = {".py": [sys.executable, "-u"], ".sh": ["bash"]}
+SUFFIXES = tuple(_BY_SUFFIX)
+"""Of the files that a task can run."""
+
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]+")
 
 
@@ -77,3 +81,9 @@ class Program:
         if self.file is not None:
             digest.update(self.file.read_bytes())
         return digest.hexdigest()[:12]
+
+
+def folder_of(frame: FrameType) -> Path:
+    """Return the folder of the module that a frame runs; the working folder where it is in no file."""
+    file = frame.f_globals.get("__file__")
+    return Path(file).resolve().parent if file else Path.cwd()

@@ -17,7 +17,7 @@ from practicus_assets.tasks.artifacts import Artifacts
 from practicus_assets.tasks.execution import Execution
 from practicus_assets.tasks.exit_codes import ExitCodes, Meaning
 from practicus_assets.tasks.folder import workspace
-from practicus_assets.tasks.program import Program
+from practicus_assets.tasks.program import Program, folder_of
 from practicus_assets.tasks.rows import TaskRows
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
 from practicus_assets.workers.request.worker import Worker
@@ -78,7 +78,7 @@ def task_asset(
 
     """
     refuse_others(asset_options, _OWN)
-    made_of = Program.of(program, arguments, _folder_of(sys._getframe(1).f_globals))  # noqa: SLF001 as warnings do
+    made_of = Program.of(program, arguments, folder_of(sys._getframe(1)))  # noqa: SLF001 as warnings do
     execution = Execution(
         made_of,
         not copy_folder,
@@ -169,11 +169,6 @@ def _table(
 
 def _copied(execution: Execution) -> Path | None:
     return None if execution.in_place else execution.program.folder
-
-
-def _folder_of(module: Mapping[str, Any]) -> Path:
-    file = module.get("__file__")
-    return Path(file).resolve().parent if file else Path.cwd()
 
 
 def _reference(program: Program) -> dict[str, Any]:

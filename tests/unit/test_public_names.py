@@ -70,6 +70,7 @@ NAMES = [
     "task_asset",
     "worker_executor",
     "worker_tags",
+    "workflow",
 ]
 
 

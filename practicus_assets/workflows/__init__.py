@@ -1,0 +1,1 @@
+"""Workflows: tasks in order, as assets with a job and its schedule."""
