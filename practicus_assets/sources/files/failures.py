@@ -14,9 +14,11 @@ from practicus_assets.redaction import redacted
 
 _ADVICE = "Check the store or the disk, its credentials and the network, and run again."
 _RIGHTS = "This process may not do that there: check the mount, the folder's rights or the credentials."
+_DENIED = re.compile(r"40[13] (?:Unauthorized|Forbidden)")
+_STORE = re.compile(r"Generic \w+ error|error sending request|Server returned")
 _DAMAGED = re.compile(
-    r"Truncated compressed stream|decompress|inflate|Parquet|thrift|magic|corrupt|IPC|message|footer"
-    r"|File is too small|snappy|zstd|lz4|bz2",
+    r"Truncated compressed stream|decompress|inflate|Parquet|thrift|magic|corrupt|IPC|footer|truncated"
+    r"|File is too small|snappy|zstd|lz4|bz2|Expected to (?:be able to )?read",
     re.IGNORECASE,
 )
 
@@ -53,8 +55,10 @@ def reaching(what: str, options: Mapping[str, str]) -> Iterator[None]:
         text = redacted(in_one_line(error), options)
         if isinstance(error, FileNotFoundError):
             raise SourceFailed(f"{what} is not there.", "Correct the place, or bring it back.") from None
-        if is_denied(error) or isinstance(error, PermissionError):
+        if is_denied(error) or isinstance(error, PermissionError) or _DENIED.search(text):
             raise SourceFailed(f"{what} may not be read: {text}.", _RIGHTS) from None
+        if _STORE.search(text):
+            raise SourceFailed(f"{what} cannot be read: {text}.", _ADVICE) from None
         if _DAMAGED.search(text) or isinstance(error, pa.ArrowException):
             raise _damaged(what, text) from None
         raise SourceFailed(f"{what} cannot be read: {text}.", _ADVICE) from None
