@@ -112,7 +112,8 @@ def test_an_object_that_changes_after_it_was_listed_ends_the_stream_by_name(
 
 
 def test_wrong_keys_are_told_as_such_and_not_shown(full: Bucket) -> None:
-    relation = full.source(AWS_SECRET_ACCESS_KEY="wrong-secret-key", max_retries="0").files("*.csv")
+    wrong = {"AWS_SECRET_ACCESS_KEY": "wrong-secret-key"}
+    relation = full.source(**wrong, max_retries="0").files("*.csv")
     with pytest.raises(SourceFailed, match=r"may not be read.*credentials") as error:
         rows(relation)
     assert "wrong-secret-key" not in str(error.value)

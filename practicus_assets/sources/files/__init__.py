@@ -1,1 +1,1 @@
-"""Files: tables that lie as Parquet, CSV, JSON lines or Arrow in a folder or an object store."""
+"""Files: tables that lie as Parquet, CSV, JSON lines, Arrow or Delta in a folder or an object store."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch, SourceFailed, did_you_mean
 from practicus_assets.lake.partitions.bounds import Bounds
@@ -22,6 +21,7 @@ from practicus_assets.sources.files.formats.compression import (
 )
 from practicus_assets.sources.files.formats.format import Format, Wanted
 from practicus_assets.sources.files.formats.one_schema import one_schema
+from practicus_assets.sources.files.late_rows import late_values, since_on
 from practicus_assets.sources.files.listing import Listing, SourceFile
 from practicus_assets.sources.files.pattern import Pattern
 from practicus_assets.sources.files.scoped import RowsIn
@@ -131,7 +131,7 @@ class FileRelation(Relation[FilesSession]):
             types = {column.name: column.type for column in [*self.types, *self._keys]}
             return one_schema(schemas, types, together=self.no_column == "null")
 
-        return session.schema_of(self, of_files)
+        return session.remembered(self, of_files)
 
     def _schema_of(self, session: FilesSession, file: SourceFile) -> pa.Schema | None:
         with session.reading(file, self._compression_of(file)) as opened:
@@ -288,28 +288,9 @@ class FileRelation(Relation[FilesSession]):
 
         """
         schema = self.schema(session)
-        unknown = [column for column in (*columns, updated_at) if column not in schema.names]
-        if unknown:
-            raise SourceFailed(
-                f"{self.name} has no {names_of('column', unknown)}.",
-                did_you_mean(unknown[0], schema.names, f"It has {enumerated(schema.names)}."),
-            )
-        type_ = schema.field(updated_at).type
-        if not (pa.types.is_timestamp(type_) or pa.types.is_date(type_)):
-            raise SourceFailed(
-                f"column {updated_at!r} of {self.name} is of type {type_}, which is no time.",
-                "Declare it as timestamp or date.",
-            )
+        limit = since_on(self.name, schema, columns, updated_at, since)
         names = list(dict.fromkeys([*columns, updated_at]))
-        output = pa.schema([schema.field(name) for name in columns])
-        begin = since.astimezone(dt.UTC)
-        limit = begin.date() if pa.types.is_date(type_) else begin if type_.tz else begin.replace(tzinfo=None)
-        found: pa.Table = output.empty_table()
-        for batch in self.read(session, Scope(), names):
-            late = batch.filter(pc.greater_equal(batch[updated_at], pa.scalar(limit, type_)))
-            rows = pa.Table.from_batches([late.select(list(columns))], output).drop_null()
-            found = pa.concat_tables([found, rows]).group_by(list(columns)).aggregate([])
-        return found.select(list(columns)).to_reader()
+        return late_values(self.read(session, Scope(), names), schema, columns, updated_at, limit)
 
 
 def _with_constants(

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar, cast
 
-import pyarrow as pa
 import pyarrow.fs
 from deltalake.fs import DeltaStorageHandler
 
 from practicus_assets.errors import DeclarationError, PracticusAssetsError
 from practicus_assets.lake.delta.root import refuse_unusable_endpoint
+from practicus_assets.lake.delta.table import Table
 from practicus_assets.sources.credentials import Credential
 from practicus_assets.sources.files.failures import reaching
 from practicus_assets.sources.files.formats.compression import Compression
@@ -52,7 +52,7 @@ class FilesSession(Session):
         self.state = state
         self._records = records_of(state)
         self._listings: dict[str, Listing] = {}
-        self._schemas: dict[Hashable, pa.Schema] = {}
+        self._remembered: dict[Hashable, object] = {}
 
     def __enter__(self) -> Self:
         """Read the credentials; a store is first reached by a listing."""
@@ -100,9 +100,8 @@ class FilesSession(Session):
             listing = self._listed(pattern, folders)
             if key in self._records:
                 listing = listing.as_recorded(self._records[key], self.name_of(pattern.text))
-            self._records[key] = listing.recorded
             self._listings[key] = listing
-            self.state = state_of(self._records)
+            self.record(key, listing.recorded)
         return self._listings[key]
 
     def _listed(self, pattern: Pattern, folders: Mapping[str, bool]) -> Listing:
@@ -127,11 +126,24 @@ class FilesSession(Session):
                     files.append(SourceFile(path, info.size or 0, info.mtime_ns or 0))
         return Listing.of(files)
 
-    def schema_of(self, relation: Hashable, found: Callable[[], pa.Schema]) -> pa.Schema:
-        """Return the columns of a relation, which are found once."""
-        if relation not in self._schemas:
-            self._schemas[relation] = found()
-        return self._schemas[relation]
+    def record_of(self, key: str) -> list[int | str] | None:
+        """Return what this session, or one before it, has recorded of something; None for nothing."""
+        return self._records.get(key)
+
+    def record(self, key: str, record: list[int | str]) -> None:
+        """Let this session, and others of its run, see the same state of something."""
+        self._records[key] = record
+        self.state = state_of(self._records)
+
+    def table(self, path: str) -> Table:
+        """Return the Delta table in a folder below the root."""
+        return Table.from_uri(self.name_of(path.strip("/")), self._options)
+
+    def remembered(self, relation: Hashable, found: Callable[[], Answer]) -> Answer:
+        """Return what is found out about a relation once a session."""
+        if relation not in self._remembered:
+            self._remembered[relation] = found()
+        return cast("Answer", self._remembered[relation])
 
     def each(
         self, files: Sequence[SourceFile], ask: Callable[["FilesSession", SourceFile], Answer]

@@ -1,5 +1,6 @@
 """Stores of files: a folder, or a prefix in an object store."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -8,6 +9,7 @@ from practicus_assets.lake.delta.root import resolved
 from practicus_assets.parameters import named_parameters
 from practicus_assets.sources.credentials import Credential
 from practicus_assets.sources.files.declaration import declared_schema, format_of
+from practicus_assets.sources.files.delta_table import DeltaRelation
 from practicus_assets.sources.files.formats.compression import Compression
 from practicus_assets.sources.files.formats.format import Format
 from practicus_assets.sources.files.pattern import Pattern
@@ -107,3 +109,18 @@ class Files(System):
             no_column,
             no_files,
         )
+
+    @named_parameters
+    def delta(self, path: str, version: int | dt.datetime | None = None) -> DeltaRelation:
+        """Return the rows of a Delta table that others write, at one version.
+
+        Args:
+            path: the table's folder below the root; `""` for the root itself.
+            version: the version's number, or a moment with a time zone; by default the newest when a run
+                first reads it.
+
+        Raises:
+            DeclarationError: for a path that leaves the root.
+
+        """
+        return DeltaRelation(self, path, version)
