@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from practicus_assets.operations.verify import VerifyConfig, build_verify_job
     from practicus_assets.sources.files.formats.csv import CSV
     from practicus_assets.sources.files.store import Files
+    from practicus_assets.sources.mysql.system import MySQL
     from practicus_assets.sources.postgresql.system import PostgreSQL
     from practicus_assets.tasks.task_asset import task_asset
     from practicus_assets.workers.executor import worker_executor
@@ -123,6 +124,7 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.sources.files.formats.csv": ("CSV",),
     "practicus_assets.sources.files.store": ("Files",),
     "practicus_assets.tasks.task_asset": ("task_asset",),
+    "practicus_assets.sources.mysql.system": ("MySQL",),
     "practicus_assets.sources.postgresql.system": ("PostgreSQL",),
     "practicus_assets.workers.executor": ("worker_executor",),
     "practicus_assets.workers.request.tags": ("worker_tags",),
@@ -148,6 +150,7 @@ __all__ = [
     "HistoryConfig",
     "LossyValues",
     "MaintainConfig",
+    "MySQL",
     "OperationRefused",
     "OutOfScope",
     "PostgreSQL",

@@ -27,6 +27,7 @@ NAMES = [
     "HistoryConfig",
     "LossyValues",
     "MaintainConfig",
+    "MySQL",
     "OperationRefused",
     "OutOfScope",
     "PostgreSQL",

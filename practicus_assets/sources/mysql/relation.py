@@ -1,0 +1,275 @@
+"""Relations of MySQL and MariaDB: tables and queries, read as streams of exact types."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
+
+import pyarrow as pa
+
+from practicus_assets.errors import DeclarationError, SchemaMismatch, SourceFailed, did_you_mean
+from practicus_assets.lake.contracts.declared_types import as_type
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.sources.mysql.checksum import checksum
+from practicus_assets.sources.mysql.failures import is_absent
+from practicus_assets.sources.mysql.fields import GEOMETRY, Field, schema_of
+from practicus_assets.sources.mysql.parameters import BoundParameters, bytes_of
+from practicus_assets.sources.mysql.session import MySQLSession
+from practicus_assets.sources.relation import Relation
+from practicus_assets.sources.sql import versions
+from practicus_assets.sources.sql.conditions import Operand, condition
+from practicus_assets.sources.sql.names import parts_of, quoted
+from practicus_assets.sources.system import System
+from practicus_assets.wording import in_short, names_of
+
+ZeroDates = Literal["refuse", "null"]
+
+_LONGEST_NAME = 60
+_QUOTE = "`"
+_TABLES = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = "
+
+
+@dataclass(frozen=True, repr=False)
+class MySQLRelation(Relation[MySQLSession]):
+    """A table or a query; made by `MySQL.table` and `MySQL.query`.
+
+    Attributes:
+        database: the system that has it.
+        label: its name for people.
+        parts: the parts of a table's name; none for a query.
+        text: the query; empty for a table.
+        declared: the types that the author declares.
+        zero_dates: what becomes of dates that no calendar has.
+
+    """
+
+    database: System
+    label: str
+    parts: tuple[str, ...] = ()
+    text: str = ""
+    declared: Mapping[str, pa.DataType] = field(default_factory=dict, hash=False)
+    zero_dates: ZeroDates = "refuse"
+
+    def __post_init__(self) -> None:
+        """Refuse what would be taken for the other choice."""
+        if self.zero_dates not in ("refuse", "null"):
+            raise DeclarationError(f"zero_dates is {self.zero_dates!r}.", 'Write "refuse" or "null".')
+
+    @classmethod
+    def of_table(
+        cls, database: System, name: str, columns: Mapping[str, pa.DataType | str], zero_dates: ZeroDates
+    ) -> "MySQLRelation":
+        """Return a table; see `MySQL.table`."""
+        parts = parts_of(name, _QUOTE)
+        if len(parts) > 2:  # noqa: PLR2004 a database and a table
+            raise DeclarationError(
+                f"{name!r} has more parts than a database and a table.", "Write database.table."
+            )
+        return cls(database, name, parts=parts, declared=_types(columns), zero_dates=zero_dates)
+
+    @classmethod
+    def of_query(
+        cls,
+        database: System,
+        text: str,
+        columns: Mapping[str, pa.DataType | str],
+        name: str | None,
+        zero_dates: ZeroDates,
+    ) -> "MySQLRelation":
+        """Return a query; see `MySQL.query`."""
+        bare = text.strip().removesuffix(";").rstrip()
+        if not bare:
+            raise DeclarationError("the query is empty.", "Write a SELECT.")
+        label = name or in_short(bare, _LONGEST_NAME)
+        return cls(database, label, text=bare, declared=_types(columns), zero_dates=zero_dates)
+
+    def __repr__(self) -> str:
+        return f"{self.database!r}.{'table' if self.parts else 'query'}({self.label!r})"
+
+    @property
+    def system(self) -> System:
+        """The database."""
+        return self.database
+
+    @property
+    def name(self) -> str:
+        """The table's name, or the query's."""
+        return self.label
+
+    def typed(self, columns: Mapping[str, pa.DataType]) -> Self:
+        """Return the relation with further declared types; see `Relation.typed`."""
+        return replace(self, declared={**self.declared, **columns})
+
+    def schema(self, session: MySQLSession) -> pa.Schema:
+        """Return the columns; see `Relation.schema`."""
+        return self._schema(list(self._fields(session).values()))
+
+    def read(
+        self, session: MySQLSession, scope: Scope, columns: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """Stream the rows of a scope; see `Relation.read`."""
+        known = self._fields(session)
+        fields = self._wanted(known, columns)
+        operands = self._operands(session, scope.columns, known)
+        parameters = BoundParameters()
+        where = condition(scope.on(_types_of(operands)), operands, parameters)
+        is_whole = where is None and columns is None and not any(map(self._is_cast, fields))
+        listed = ", ".join(map(self._selected, fields))
+        statement = f"SELECT {listed} FROM {self._source}" + (f" WHERE {where}" if where is not None else "")
+        return session.read(
+            self.text if self.text and is_whole else statement,  # an ORDER BY of its own counts then
+            parameters.values,
+            self.label,
+            declared=self.declared,
+            expected=self._schema(fields),
+            zero_dates_are_null=self.zero_dates == "null",
+        )
+
+    def versions(
+        self, session: MySQLSession, scopes: Sequence[Scope], updated_at: str | None = None
+    ) -> list[str]:
+        """Return the data version of each scope; see `Relation.versions`."""
+        known = self._fields(session)
+        if updated_at is None:
+            contents = checksum({quoted(each.name, _QUOTE): each for each in known.values()})
+        else:
+            [operand] = self._operands(session, [updated_at], known).values()
+            contents = f"CAST(MAX({operand.text}) AS CHAR)"
+        operands = self._operands(session, scopes[0].columns if scopes else (), known)
+        bounds = [scope.on(_types_of(operands)) for scope in scopes]
+        found: list[str] = []
+        for group in versions.groups(bounds):
+            parameters = BoundParameters()
+            wanted = [bounds[number] for number in group]
+            statement = versions.statement(self._source, contents, wanted, operands, parameters)
+            rows = session.rows(statement, parameters.values, self.label)
+            found += versions.texts(rows, len(wanted))
+        return found
+
+    def changed(
+        self, session: MySQLSession, columns: Sequence[str], updated_at: str, since: dt.datetime
+    ) -> pa.RecordBatchReader:
+        """Stream the partition values of changed rows; see `Relation.changed`."""
+        known = self._fields(session)
+        [moment] = self._operands(session, [updated_at], known).values()
+        operands = self._operands(session, columns, known)
+        utc = since.astimezone(dt.UTC)
+        start: dt.date = utc if getattr(moment.type_, "tz", None) else utc.replace(tzinfo=None)
+        if pa.types.is_date(moment.type_):
+            start = utc.date()
+        elif not pa.types.is_timestamp(moment.type_):
+            raise DeclarationError(
+                f"{updated_at!r} of {self.label} is of type {moment.type_}, which is no time.",
+                "Name a timestamp, a datetime or a date.",
+            )
+        parameters = BoundParameters()
+        terms = [f"{moment.text} >= {parameters.one(start, moment)}"]
+        terms += [f"{each.text} IS NOT NULL" for each in operands.values()]
+        listed = [  # by its bytes: DISTINCT would take what a collation calls the same for one
+            f"{bytes_of(each.text) if pa.types.is_string(each.type_) else each.text} AS c{number}"
+            for number, each in enumerate(operands.values())
+        ]
+        statement = f"SELECT DISTINCT {', '.join(listed)} FROM {self._source} WHERE {' AND '.join(terms)}"
+        rows = session.read(statement, parameters.values, self.label)
+        schema = _types_of({column: operands[column] for column in columns})
+
+        def stream() -> Iterator[pa.RecordBatch]:
+            for batch in rows:
+                by_number = dict(zip(operands, batch.columns, strict=True))
+                arrays = [by_number[each.name].cast(each.type) for each in schema]
+                yield pa.record_batch(arrays, schema=schema)
+
+        return pa.RecordBatchReader.from_batches(schema, stream())
+
+    @property
+    def _source(self) -> str:
+        """What stands after FROM."""
+        if self.parts:
+            return ".".join(quoted(part, _QUOTE) for part in self.parts)
+        return f"(\n{self.text}\n) AS relation"
+
+    def _fields(self, session: MySQLSession) -> dict[str, Field]:
+        """Return the relation's columns as the server describes them."""
+        try:
+            fields = session.fields(self.text or f"SELECT * FROM {self._source}", self.label)
+        except SourceFailed as error:
+            if self.parts and is_absent(error.__cause__):
+                raise self._absent(session) from None
+            raise
+        known = {each.name: each for each in fields}
+        if len({name.lower() for name in known}) < len(fields):
+            schema_of(fields, {})  # names the column
+        unknown = [column for column in self.declared if column not in known]
+        if unknown:
+            raise DeclarationError(
+                f"{self.label} has no {names_of('column', unknown)}, whose type is declared.",
+                did_you_mean(unknown[0], known, f"It has {', '.join(known)}."),
+            )
+        return known
+
+    def _wanted(self, known: Mapping[str, Field], columns: Sequence[str] | None) -> list[Field]:
+        unknown = [column for column in columns or () if column not in known]
+        if unknown:
+            raise SchemaMismatch(
+                f"{self.label} has no {names_of('column', unknown)}.",
+                did_you_mean(unknown[0], known, f"It has {', '.join(known)}."),
+            )
+        return [known[column] for column in (known if columns is None else columns)]
+
+    def _schema(self, fields: Sequence[Field]) -> pa.Schema:
+        return pa.schema(
+            [
+                (
+                    each.name,
+                    pa.string() if self._is_cast(each) else each.type_for(self.declared.get(each.name)),
+                )
+                for each in fields
+            ]
+        )
+
+    def _is_cast(self, known: Field) -> bool:
+        """Whether the server is to make texts of a column, because its author declares so."""
+        declared = self.declared.get(known.name)
+        is_text = declared is not None and pa.types.is_string(declared)
+        return is_text and not known.is_readable() and known.code != GEOMETRY
+
+    def _selected(self, known: Field) -> str:
+        column = quoted(known.name, _QUOTE)
+        return f"CAST({column} AS CHAR) AS {column}" if self._is_cast(known) else column
+
+    def _operands(
+        self, session: MySQLSession, columns: Sequence[str], known: Mapping[str, Field]
+    ) -> dict[str, Operand]:
+        """Return what columns of a scope are: columns of the relation, or expressions."""
+        texts = {each: quoted(each, _QUOTE) if each in known else f"({each})" for each in columns}
+        expressions = [each for each in columns if each not in known]
+        fields = dict(known)
+        if expressions:
+            listed = ", ".join(f"{texts[each]} AS c{number}" for number, each in enumerate(expressions))
+            answer = session.fields(f"SELECT {listed} FROM {self._source}", f"{self.label} by {expressions}")
+            fields.update(zip(expressions, answer, strict=True))
+        return {each: Operand(texts[each], _condition_type(fields[each]), "") for each in columns}
+
+    def _absent(self, session: MySQLSession) -> SourceFailed:
+        """Return the error for a table that is not there."""
+        *database, table = self.parts
+        where = _TABLES + ("?" if database else "DATABASE()")
+        names = [str(name) for [name] in session.rows(where, database, "information_schema.tables")]
+        return SourceFailed(
+            f"there is no table or view {self.label} in {self.database.address}.",
+            did_you_mean(table, names, "Look at its name, and whether the user may read it."),
+        )
+
+
+def _condition_type(known: Field) -> pa.DataType:
+    """Return the type of a column in conditions: that of whole numbers, where they are read as decimals."""
+    type_ = known.type_for()
+    return pa.uint64() if type_ == pa.decimal128(20, 0) and known.is_unsigned else type_
+
+
+def _types(columns: Mapping[str, pa.DataType | str]) -> dict[str, pa.DataType]:
+    return {name: as_type(declared) for name, declared in columns.items()}
+
+
+def _types_of(operands: Mapping[str, Operand]) -> pa.Schema:
+    return pa.schema([(column, operand.type_) for column, operand in operands.items()])
