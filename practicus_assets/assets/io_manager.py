@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Self, cast
 
@@ -14,6 +15,7 @@ from pydantic import Field, model_validator
 from practicus_assets.assets import op_outputs
 from practicus_assets.assets.asset_input import AssetInput
 from practicus_assets.assets.metadata import other_fields
+from practicus_assets.assets.metadata.column_types import declared_types
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.metadata.places import OWN_KEY, place, refuse_pattern, refuse_shared
 from practicus_assets.assets.op_outputs import OpOutputs
@@ -201,7 +203,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             once=settings.options.mode == "append",
         )
         options = settings.described(spec.description if spec is not None else None, self.commit_metadata)
-        transaction = Transaction(table, scope, options, provenance=provenance)
+        types = declared_types(context.definition_metadata or {}, context.dagster_type if step else None)
+        transaction = Transaction(table, scope, replace(options, null_types=types), provenance=provenance)
         warn_of_properties(context.log, table, transaction)
         try:
             commit = transaction.write(obj)

@@ -118,6 +118,53 @@ def test_a_partitioned_asset_that_names_no_column_is_refused_in_words(bench: Ben
     assert 'metadata={"partition_expr": "day"} on a plain asset' in message
 
 
+NOTES = dg.TableSchema([dg.TableColumn("note", "string"), dg.TableColumn("price", "decimal(9,2)")])
+NULLS = pd.DataFrame({"n": [1], "note": [None], "price": [None]})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"metadata": {"dagster/column_schema": NOTES}},
+        {"metadata": {"dagster/column_schema": dg.MetadataValue.table_schema(NOTES)}},
+        {"dagster_type": dg.DagsterType(lambda _, __: True, "Notes", metadata={"schema": NOTES})},
+    ],
+    ids=["table schema", "metadata value", "type"],
+)
+def test_columns_of_only_nulls_have_the_types_that_a_plain_asset_declares(
+    bench: Bench, options: dict[str, Any]
+) -> None:
+    @dg.asset(**options)
+    def orders():  # type: ignore[no-untyped-def]  # noqa: ANN202 Dagster would compare it with its type
+        return NULLS
+
+    bench.run([orders])
+    types = {field.name: field.type for field in bench.table("orders").to_pyarrow_dataset().schema}
+    assert types == {"n": pa.int64(), "note": pa.string(), "price": pa.decimal128(9, 2)}
+
+
+@pytest.mark.parametrize("schema", [None, dg.TableSchema([dg.TableColumn("note", "a text, or none")])])
+def test_a_column_of_unknown_type_is_refused_with_what_a_plain_asset_can_do(
+    bench: Bench, schema: dg.TableSchema | None
+) -> None:
+    @dg.asset(metadata={"dagster/column_schema": schema} if schema else {})
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1], "note": [None]})
+
+    message = errors(bench.run([orders], fails=True))
+    assert "orders: column 'note' holds only nulls, so its type is unknown." in message
+    assert '.astype("string") in pandas or .cast(pl.String) in polars' in message
+    assert "dagster/column_schema" in message
+
+    @dg.asset(name="orders")
+    def typed() -> pd.DataFrame:
+        return pd.DataFrame({"n": [1], "note": [None]}).astype({"note": "string"})
+
+    bench.run([typed])
+    bench.run([orders])  # the table says it now
+    assert bench.version("orders") == 0
+
+
 @pytest.mark.parametrize("decorator", [dg.asset, table_asset])
 def test_a_lazy_frame_is_an_output_of_one_partition_and_of_several(bench: Bench, decorator: Any) -> None:
     how = {"partition_by": "day"} if decorator is table_asset else {"metadata": {"partition_expr": "day"}}

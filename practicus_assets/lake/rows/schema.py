@@ -23,6 +23,7 @@ def reconcile(
     *,
     all_rows: bool,
     keeps_rows: bool = False,
+    null_types: Mapping[str, pa.DataType] | None = None,
 ) -> pa.Schema:
     """Return the schema that the table has after the commit.
 
@@ -35,6 +36,7 @@ def reconcile(
         change: what may change in an existing table.
         all_rows: whether the transaction writes every row of the table again.
         keeps_rows: whether old rows are among them, as in a merge.
+        null_types: the types of new columns that hold only nulls, where the contract has none.
 
     Raises:
         SchemaMismatch: for a column that is missing, new without leave, or of a type Delta cannot hold.
@@ -66,6 +68,9 @@ def reconcile(
         wanted = promised.get(name) or (output.field(name).type if name in output.names else filled[name])
         field = existing.get(name)
         if field is None:
+            if pa.types.is_null(wanted):
+                then = table.field(name).type if table is not None and name in table.names else wanted
+                wanted = (null_types or {}).get(name, then)
             type_ = stored_type(wanted, name, keeps_required=name in promised)
             field = pa.field(name, type_, metadata=comments.get(name))
         elif not knows_nulls_only(wanted):

@@ -73,7 +73,8 @@ def stored_type(  # noqa: C901, PLR0911 a table of types
     if pa.types.is_null(type_):
         raise SchemaMismatch(
             f"column {column!r} holds only nulls, so its type is unknown.",
-            "Declare it in the contract, or give the column a type.",
+            'Give it one, such as .astype("string") in pandas or .cast(pl.String) in polars; or declare it, '
+            "in a contract or in the metadata dagster/column_schema.",
         )
     raise SchemaMismatch(
         f"column {column!r} is of type {type_}, which Delta Lake cannot hold.",

@@ -109,6 +109,7 @@ class IncomingRows:
             options.schema_change,
             all_rows=attempt.scope.is_whole_table and not attempt.appends,
             keeps_rows=options.mode == "merge",
+            null_types=options.null_types,
         )
         needed = {*options.partition_by, *(column for key in contract.unique for column in key)}
         lost = sorted(needed - set(schema.names))

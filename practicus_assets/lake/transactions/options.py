@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+import pyarrow as pa
+
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.lake.delta.record import RECORD
 from practicus_assets.lake.rows.schema import SchemaChange
@@ -71,6 +73,7 @@ class WriteOptions:
         commit_metadata: entries that commits have beside those of the transaction, such as `userName`, as
             texts by name; they show in the table's history.
         description: what the table holds, written into its log when it is created.
+        null_types: the types of new columns that hold only nulls, where a contract does not say it.
 
     """
 
@@ -82,6 +85,7 @@ class WriteOptions:
     table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
     commit_metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     description: str = ""
+    null_types: Mapping[str, pa.DataType] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Put the options into their one spelling, and refuse those that contradict each other.

@@ -475,6 +475,16 @@ def test_a_new_field_inside_a_map_needs_a_table_that_is_replaced_as_a_whole(tabl
     assert rows(table) == [{"p": "a", "m": [("k", WIDE)]}]
 
 
+def test_a_column_of_only_nulls_keeps_the_tables_type_though_columns_are_replaced(table: Table) -> None:
+    options = WriteOptions(on_schema_change="replace")
+    Transaction(table, options=options).write(pa.table({"n": [1], "v": ["x"]}))
+    Transaction(table, options=options).write(pa.table({"n": [2], "v": pa.nulls(1)}))
+    assert Snapshot.of(table).schema.field("v").type == pa.string()
+    declared = WriteOptions(on_schema_change="replace", null_types={"v": pa.int64(), "n": pa.string()})
+    Transaction(table, options=declared).write(pa.table({"n": [2], "v": pa.nulls(1)}))
+    assert Snapshot.of(table).schema == pa.schema({"n": pa.int64(), "v": pa.int64()})
+
+
 # --- Columns of type void, which Spark makes and no file holds ----------------------------------------------
 
 
