@@ -79,7 +79,8 @@ class SourceReader(dg.IOManager):
     ) -> pa.RecordBatchReader:
         relation, contract = self._declaration.relation, self._declaration.contract
         step = step_of(context)
-        reads = self._reads.of_step(step, _readers(step))
+        readers = _readers(step)
+        reads = self._reads.of_step(step, readers)
         sessions = reads.sessions(self._declaration)
         session = sessions.take(relation.system, reads.key)
         with _losing(sessions, session):
@@ -87,7 +88,7 @@ class SourceReader(dg.IOManager):
             schema = pa.schema([schema.field(column) for column in asked(name, columns, schema)])
             scope = self._scope(context)
             rows = relation.read(session, scope, schema.names) if scope is not None else None
-        consistency = _consistency(self._declaration, sessions, session)
+        consistency = _consistency(self._declaration, sessions, session, len(readers))
         self._report(context, schema, scope, {names.STATE: session.state, names.CONSISTENCY: consistency})
         if rows is None:
             sessions.give_back(session)
@@ -207,16 +208,16 @@ def _readers(step: Any) -> Readers:
     }
 
 
-def _consistency(declaration: Declaration, sessions: Sessions, session: Session) -> str:
-    """Return in words what else sees the state that is read."""
+def _consistency(declaration: Declaration, sessions: Sessions, session: Session, runs: int) -> str:
+    """Return in words what else sees the state that is read, in a process that runs so many steps."""
     system = declaration.relation.system
     if session.state is None and not sessions.is_first(session):
         return f"this input alone reads this state: a {system.kind} session cannot give its state to another"
     if declaration.consistent == "step":
-        return "every input of the step reads this state"
-    if held(system.address) is not None:
+        return "every input of this step reads this state"
+    if held(system.address) is not None or runs > 1:
         return "every step of the run reads this state"
-    return "every step of the run that this process executes reads this state"
+    return "every input of this step reads this state; steps in other processes read states of their own"
 
 
 @contextmanager

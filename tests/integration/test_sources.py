@@ -349,7 +349,7 @@ def test_steps_in_one_process_read_one_state(bench: Bench, shelf: Shelf) -> None
     assert bench.rows("late", "n") == [(1,), (2,), (3,)]
     assert loaded(result, "early")["source/state"] == loaded(result, "late")["source/state"]
     assert shelf.lines == ["open 1 1", "close 1 0"]
-    assert loaded(result, "late")["source/consistency"].startswith("every step of the run that this process")
+    assert loaded(result, "late")["source/consistency"] == "every step of the run reads this state"
     bench.run([Source("orders", shelf.table("orders")), late], select="late")
     assert bench.rows("late", "n") == [(1,), (2,), (3,), (9,)]
 
@@ -371,7 +371,7 @@ def test_a_source_may_read_a_newer_state_in_each_step(bench: Bench, shelf: Shelf
     orders = Source("orders", shelf.table("orders"), consistent="step")
     result = bench.run([orders, changing(shelf, "early"), copy(name="late", deps=["early"])])
     assert bench.rows("late", "n") == [(1,), (2,), (3,), (9,)]
-    assert loaded(result, "late")["source/consistency"] == "every input of the step reads this state"
+    assert loaded(result, "late")["source/consistency"] == "every input of this step reads this state"
     assert shelf.lines == ["open 1 1", "close 1 0", "open 2 1", "close 2 0"]
 
 
@@ -388,7 +388,7 @@ def test_a_system_that_cannot_share_its_state_says_so(bench: Bench, shelf: Shelf
         if e.event_type_value == "LOADED_INPUT"
     ]
     first, second = (each["source/consistency"].value for each in metadata)
-    assert first.startswith("every step of the run")
+    assert first.startswith("every input of this step reads this state")
     assert second.startswith("this input alone reads this state: a shelf session cannot give its state")
 
 

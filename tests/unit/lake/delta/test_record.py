@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from practicus_assets.lake.delta.record import (
     FORMAT,
     InputVersion,
     RecordedAudit,
+    SourceRead,
     TransactionRecord,
     UnreadableRecord,
     UpkeepRecord,
@@ -104,6 +106,7 @@ def rewrite(
 def of_a_later_release(record: dict[str, Any]) -> None:
     """Add fields, as a later release may without a new format."""
     record["cost"] = {"euros": 3}
+    record["sources"] = [{"source": "orders", "later": 1}]
     record["scope"]["types"] = ["string"]
     for part in (*record["audits"], *record["inputs"]):
         part["later"] = [1, 2]
@@ -121,6 +124,16 @@ def test_a_record_of_format_1_is_written_and_read_as_it_will_be_for_ever() -> No
     golden = (GOLDEN / "format_1.json").read_text(encoding="utf-8")
     assert json.loads(FORMAT_1.to_json()) == json.loads(golden)
     assert TransactionRecord.from_json(golden) == FORMAT_1
+
+
+def test_a_record_with_sources_is_written_and_read_as_it_will_be_for_ever() -> None:
+    golden = (GOLDEN / "format_1_sources.json").read_text(encoding="utf-8")
+    orders = SourceRead("shop/orders", "postgresql://db:5432/shop", "public.orders", "00000003-0000001B-1")
+    record = replace(FORMAT_1, sources=(orders, SourceRead("planes", "s3://bucket", "planes/*.parquet")))
+    assert json.loads(record.to_json()) == json.loads(golden)
+    assert TransactionRecord.from_json(golden) == record
+    later = {**json.loads(golden), "sources": [{"source": "a", "rows": 7}]}
+    assert TransactionRecord.from_json(json.dumps(later)).sources == (SourceRead("a"),)
 
 
 def test_a_record_from_before_formats_had_numbers_is_read() -> None:
