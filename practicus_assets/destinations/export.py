@@ -176,3 +176,11 @@ class Export:
             text = json.dumps([content, columns])
             versions[key] = hashlib.sha256(text.encode()).hexdigest()[:32]
         return versions
+
+    def rows_by_part(self, rows: int) -> dict[str, int]:
+        """Return how many of the rows each partition has; if the log does not say, the first all."""
+        keys = list(self.parts)
+        counts = {key: count or 0 for key, count in self.snapshot.partition_rows.items()}
+        if set(counts) != set(keys) or sum(counts.values()) != rows:
+            counts = {key: rows if key == keys[0] else 0 for key in keys}
+        return counts

@@ -194,23 +194,15 @@ class _Transaction:
 
     def mark(self, stands: Standing, rows: int) -> None:
         """Write the markers of the scope."""
-        counts = self._rows_by_part(rows)
+        counts = self.export.rows_by_part(rows)
         markers = [
             Marker.of_export(self.export, key, counts[key], stands.version) for key in self.export.parts
         ]
         with self.connection.cursor() as cursor:
             write_markers(cursor, self.place, markers, stands)
 
-    def _rows_by_part(self, rows: int) -> dict[str, int]:
-        """Return how many rows each partition has; what the log does not say of several is in the first."""
-        keys = list(self.export.parts)
-        counts = self.export.snapshot.partition_rows if len(keys) > 1 else {}
-        if len(keys) > 1 and None not in counts.values() and sum(map(int, counts.values())) == rows:  # type: ignore[arg-type] # none is None
-            return {key: int(counts[key] or 0) for key in keys}
-        return {key: rows if key == keys[0] else 0 for key in keys}
-
     def _where(self) -> Sequence[tuple[str, list[Any]]]:
-        return where(self.export.bounds, lambda name, _: identifier(name), lambda number: f"${number}")
+        return where(self.export.bounds, lambda name, _: [identifier(name)], lambda number: f"${number}")
 
     def _count(self, cursor: Any, condition: str, values: list[Any]) -> int:
         cursor.execute(f"SELECT count(*) FROM {self.place} WHERE {condition}", values)  # noqa: S608 values are bound

@@ -1,13 +1,13 @@
 """Where clauses: a scope as a condition in SQL whose values are bound parameters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from practicus_assets.lake.partitions.bounds import Bounds, Condition, Range
 
-Column = Callable[[str, pa.DataType], str]
+Column = Callable[[str, pa.DataType], Sequence[str]]
 Parameter = Callable[[int], str]
 
 _ALTERNATIVES = 500  # of one condition: servers nest them
@@ -18,7 +18,8 @@ def where(bounds: Bounds, column: Column, parameter: Parameter) -> list[tuple[st
 
     Args:
         bounds: the scope, on the columns there.
-        column: returns a column, quoted, by its name and type.
+        column: returns what is to have a value, by a column's name and type: the column, quoted, and what
+            else tells its values apart.
         parameter: returns the placeholder of the n-th value, counted from 1.
 
     """
@@ -43,7 +44,8 @@ def where(bounds: Bounds, column: Column, parameter: Parameter) -> list[tuple[st
     return conditions
 
 
-def _condition(column: str, condition: Condition, bound: Callable[[Any], str]) -> str:
+def _condition(operands: Sequence[str], condition: Condition, bound: Callable[[Any], str]) -> str:
+    column = operands[0]
     if isinstance(condition, Range):
         return f"{column} >= {bound(condition.low)} AND {column} < {bound(condition.high)}"
-    return f"{column} = {bound(condition)}"
+    return " AND ".join(f"{operand} = {bound(condition)}" for operand in operands)
