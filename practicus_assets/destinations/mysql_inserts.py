@@ -30,7 +30,7 @@ def inserts(place: Place, batch: pa.RecordBatch, packet: int) -> Iterator[str]:
     names = ", ".join(map(quoted, batch.schema.names))
     begin = f"INSERT INTO {place} ({names}) VALUES ("  # noqa: S608 names are quoted, values escaped
     columns = [column.cast(pa.large_string()) for column in batch.columns]
-    rows = pc.binary_join_element_wise(*columns, ",")
+    rows = pc.binary_join_element_wise(*columns, pa.scalar(",", pa.large_string()))
     ends = np.cumsum(pc.binary_length(rows).to_numpy() + len("),("))
     most = packet - len(begin.encode()) - _ROOM
     limit = min(_STATEMENT_BYTES, most)
@@ -42,6 +42,5 @@ def inserts(place: Place, batch: pa.RecordBatch, packet: int) -> Iterator[str]:
                 f"a row is longer than the {packet:,} bytes that the server takes at once.",
                 "Raise max_allowed_packet there.",
             )
-        values = pc.binary_join(pa.scalar(rows[start:stop].to_pylist(), pa.list_(pa.large_string())), "),(")
-        yield f"{begin}{values.as_py()})"
+        yield f"{begin}{'),('.join(rows[start:stop].to_pylist())})"
         start, before = stop, int(ends[stop - 1])

@@ -108,11 +108,10 @@ def create_statement(export: Export, place: Place) -> str:
     for field in export.schema:
         needed = field.name in required or not field.nullable
         type_ = created_type(field.type, field.name, indexed=field.name in indexed)
-        if pa.types.is_timestamp(field.type) and field.type.tz:  # or the server would set it by itself
-            null = "NOT NULL DEFAULT '1970-01-01 00:00:01'" if needed else "NULL DEFAULT NULL"
-        else:
-            null = "NOT NULL" if needed else "NULL"
+        null = "NOT NULL" if needed else "NULL"
         comment = (field.metadata or {}).get(b"comment", b"").decode()[:1000]
+        if pa.types.is_timestamp(field.type) and field.type.tz:
+            comment = f"{comment} (UTC)".strip()
         text = comment.replace("\\", "\\\\").replace("'", "''").replace("\0", "")
         lines.append(f"{quoted(field.name)} {type_} {null} COMMENT '{text}'")
     if key:

@@ -22,6 +22,8 @@ _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 to 9999-12-31, since 1
 _DAY_US = 86_400_000_000
 _FIRST_US, _LAST_US = _FIRST_DAY * _DAY_US, (_LAST_DAY + 1) * _DAY_US - 1
 _EPOCH_US, _LAST_STAMP_US = 1_000_000, (2**31 - 1) * 1_000_000 + 999_999  # of TIMESTAMP
+_DATES = "dates that MySQL does not have (before the year 1, or after 9999)"
+_STAMP = "times that no TIMESTAMP is (they begin in 1970 and end in 2038)"
 _HEX = np.frombuffer("".join(f"{byte:02X}" for byte in range(256)).encode(), np.uint16)
 
 
@@ -58,7 +60,7 @@ def created_type(  # noqa: PLR0911 a table of types
     if pa.types.is_date(type_):
         return "date"
     if pa.types.is_timestamp(type_):
-        return "timestamp(6)" if type_.tz else "datetime(6)"
+        return "datetime(6)"  # in UTC, for TIMESTAMP ends in 2038
     if pa.types.is_binary(type_):
         return "varbinary(255)" if indexed else "longblob"
     refuse_unwritable(type_, column)
@@ -114,17 +116,13 @@ def _literals(  # noqa: C901, PLR0911 a table of types
     if pa.types.is_string(type_):
         return _texts(name, column, kind, sample_rows)
     if pa.types.is_date(type_):
-        days = _between(name, pa.int32(), (_FIRST_DAY, _LAST_DAY), "MySQL", sample_rows)
+        days = _between(name, pa.int32(), (_FIRST_DAY, _LAST_DAY), _DATES, sample_rows)
         return (lambda array: _in_quotes(days(array).cast(pa.string()))) if kind == "date" else None
     if pa.types.is_timestamp(type_):
         if numbers != [6] or kind not in ({"datetime", "timestamp"} if type_.tz else {"datetime"}):
             return None
         ends = (_EPOCH_US, _LAST_STAMP_US) if kind == "timestamp" else (_FIRST_US, _LAST_US)
-        what = (
-            "a TIMESTAMP of MySQL, which ends in 2038: make it DATETIME(6)"
-            if kind == "timestamp"
-            else "MySQL"
-        )
+        what = _STAMP if kind == "timestamp" else _DATES
         moments = _between(name, pa.int64(), ends, what, sample_rows)
         return lambda array: _in_quotes(moments(array).cast(pa.timestamp("us")).cast(pa.string()))
     if pa.types.is_binary(type_):
@@ -180,8 +178,8 @@ def _between(name: str, number: pa.DataType, ends: tuple[int, int], what: str, s
         found = pc.min_max(numbers).as_py()
         if found["min"] is not None and (found["min"] < ends[0] or found["max"] > ends[1]):
             bad = pc.or_(pc.less(numbers, ends[0]), pc.greater(numbers, ends[1]))
-            text, advice = f"dates that are outside of {what}", "Or make them null in the table."
-            refused(array, bad, name, text, advice=advice, sample_rows=sample_rows)
+            advice = "Make the column DATETIME(6), which has UTC then, or make them null in the table."
+            refused(array, bad, name, what, advice=advice, sample_rows=sample_rows)
         return array
 
     return between

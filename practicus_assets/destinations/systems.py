@@ -1,7 +1,11 @@
 """The destination that a system is."""
 
+from functools import partial
+from typing import Any
+
 from practicus_assets.destinations.destination import Destination
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, ExportFailed
+from practicus_assets.sources.postgresql.system import PostgreSQL
 from practicus_assets.sources.system import System
 
 
@@ -14,6 +18,35 @@ def destination_of(system: System | Destination) -> Destination:
     """
     if isinstance(system, Destination):
         return system
+    if isinstance(system, PostgreSQL):
+        from practicus_assets.destinations.postgresql import PostgreSQLDestination  # noqa: PLC0415 of one system
+
+        return PostgreSQLDestination(partial(_postgresql, system), system.address, system.pool)
     raise DeclarationError(
         f"to is {system!r}, to which nothing is exported.", "Give a PostgreSQL, a MySQL or Files."
     )
+
+
+def _postgresql(system: PostgreSQL) -> Any:
+    """Return a connection that commits only when it is asked to.
+
+    Raises:
+        DeclarationError: if the driver is not installed, or a credential is not there.
+        ExportFailed: for an address that libpq cannot read: what it says of it repeats secrets.
+
+    """
+    try:
+        from adbc_driver_postgresql import dbapi  # noqa: PLC0415 an extra
+    except ImportError as error:
+        raise DeclarationError(
+            "exports to PostgreSQL need its driver.", "pip install 'practicus-assets[postgresql]'"
+        ) from error
+    address, secrets = system.conninfo()
+    try:
+        return dbapi.connect(address)
+    except Exception as error:
+        if any(secret in str(error) for secret in secrets):
+            raise ExportFailed(
+                f"libpq cannot read how to connect to {system.address}.", "Fix its URL or its parameters."
+            ) from None
+        raise
