@@ -19,7 +19,7 @@ def destination_of(system: System | Destination) -> Destination:
     if isinstance(system, Destination):
         return system
     if isinstance(system, PostgreSQL):
-        from practicus_assets.destinations.postgresql import PostgreSQLDestination  # noqa: PLC0415 of one system
+        from practicus_assets.destinations.postgresql.writer import PostgreSQLDestination  # noqa: PLC0415 of one system
 
         return PostgreSQLDestination(partial(_postgresql, system), system.address, system.pool)
     raise DeclarationError(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pymysql
 import pytest
 
-from practicus_assets.destinations.mysql import MySQLDestination
+from practicus_assets.destinations.mysql.writer import MySQLDestination
 from practicus_assets.errors import ExportConflict, ExportFailed, LossyValues, SchemaMismatch
 from practicus_assets.lake.delta.table import Table
 from tests.integration.exports import exported, filled, rows_of_each_type

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from practicus_assets.destinations.export import Exported
-from practicus_assets.destinations.postgresql import PostgreSQLDestination
+from practicus_assets.destinations.postgresql.writer import PostgreSQLDestination
 from practicus_assets.errors import (
     DeclarationError,
     ExportConflict,

@@ -10,8 +10,8 @@ from practicus_assets.destinations.cells import Stream, refuse_unlike
 from practicus_assets.destinations.destination import MARKERS, WAIT_S, Destination, two_names
 from practicus_assets.destinations.export import Export, Exported
 from practicus_assets.destinations.marker import Marker, Standing, count_problem, may_share, standing
-from practicus_assets.destinations.postgresql_failures import failures, is_unsettled, making_markers
-from practicus_assets.destinations.postgresql_tables import (
+from practicus_assets.destinations.postgresql.failures import failures, is_unsettled, making_markers
+from practicus_assets.destinations.postgresql.tables import (
     Place,
     columns_of,
     create_table,
@@ -20,7 +20,7 @@ from practicus_assets.destinations.postgresql_tables import (
     read_markers,
     write_markers,
 )
-from practicus_assets.destinations.postgresql_types import cells
+from practicus_assets.destinations.postgresql.types import cells
 from practicus_assets.destinations.where import where
 from practicus_assets.errors import ExportFailed, PracticusAssetsError
 from practicus_assets.lake.partitions.values import identifier

@@ -11,7 +11,7 @@ from practicus_assets.destinations.cells import TargetColumn
 from practicus_assets.destinations.destination import MARKERS
 from practicus_assets.destinations.export import Export
 from practicus_assets.destinations.marker import Marker, Standing
-from practicus_assets.destinations.postgresql_types import created_type
+from practicus_assets.destinations.postgresql.types import created_type
 from practicus_assets.errors import ExportFailed
 from practicus_assets.lake.partitions.recorded import RecordedScope
 from practicus_assets.lake.partitions.values import identifier

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from practicus_assets.destinations.mysql_tables import Place, quoted
+from practicus_assets.destinations.mysql.tables import Place, quoted
 from practicus_assets.errors import LossyValues
 
 _STATEMENT_BYTES = 1 << 20

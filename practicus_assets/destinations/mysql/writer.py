@@ -11,9 +11,9 @@ from practicus_assets.destinations.cells import refuse_unlike
 from practicus_assets.destinations.destination import WAIT_S, Destination, two_names
 from practicus_assets.destinations.export import Export, Exported
 from practicus_assets.destinations.marker import Marker, Standing, count_problem, standing
-from practicus_assets.destinations.mysql_failures import failures, is_lost
-from practicus_assets.destinations.mysql_inserts import inserts
-from practicus_assets.destinations.mysql_tables import (
+from practicus_assets.destinations.mysql.failures import failures, is_lost
+from practicus_assets.destinations.mysql.inserts import inserts
+from practicus_assets.destinations.mysql.tables import (
     LOCK,
     Place,
     columns_of,
@@ -23,7 +23,7 @@ from practicus_assets.destinations.mysql_tables import (
     read_markers,
     write_markers,
 )
-from practicus_assets.destinations.mysql_types import cells, exact_text
+from practicus_assets.destinations.mysql.types import cells, exact_text
 from practicus_assets.destinations.where import where
 from practicus_assets.errors import ExportFailed, PracticusAssetsError
 

@@ -1,0 +1,1 @@
+"""PostgreSQL as a destination: binary COPY and a marker, in one transaction."""
