@@ -32,7 +32,7 @@ class Declaration:
             mapping from each dimension to its own.
         contract: the declared columns; None if their types are those that the system gives.
         updated_at: the column that holds when a row was last changed.
-        lag: how far back rows may still change.
+        lag: how much later than its `updated_at` a row may appear.
         consistent: whether all steps of a run read one state, or each step one of its own.
 
     """

@@ -1,6 +1,7 @@
 """`Source`: a table, a query or files of another system, as an external asset that other assets read."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
@@ -16,6 +17,9 @@ from practicus_assets.external.declaration import Consistent, Declaration, decla
 from practicus_assets.external.reader import SourceResource
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.parameters import named_parameters
+from practicus_assets.sources.connection_file import read_connection_file
+from practicus_assets.sources.connection_relation import relation_of
+from practicus_assets.sources.credentials import Credential
 from practicus_assets.sources.relation import Relation
 
 
@@ -40,7 +44,7 @@ class Source(dg.AssetsDefinition):
             of these, or a pandera model. Values are cast exactly, or refused by name. Further columns, and
             all without a declaration, have the types that the system gives.
         updated_at: the column that holds when a row was last changed.
-        lag: how far back rows may still change, e.g. "3d".
+        lag: how much later than its `updated_at` a row may appear, e.g. "3d".
         consistent: "run" if all steps of a run are to read one state, where system and executor can; "step"
             if each step may read a newer one.
         group_name, owners, tags, description, metadata, automation_condition: as of a `dg.AssetSpec`.
@@ -101,6 +105,32 @@ class Source(dg.AssetsDefinition):
         observed = observable_asset(spec, observe(Observer(key, self.declaration, partitions_def)))
         resources = {resource_key: SourceResource(self.declaration)}
         super().__init__(**{**observed.get_attributes_dict(), "resource_defs": resources})
+
+    @classmethod
+    def from_connection_file(
+        cls,
+        path: str | Path,
+        name: Key | None = None,
+        *,
+        credentials: Mapping[str, Credential] | None = None,
+        **options: Any,
+    ) -> "Source":
+        """Return the source that a connection file of Practicus AI names (see docs/sources.md).
+
+        Args:
+            path: where the file is.
+            name: the asset's name, or its key; by default that of the file: `orders` of `orders_conn.json`.
+            credentials: the login by the file's names for it, where the file has none or another one, e.g.
+                `{"password": dg.EnvVar("SHOP_PASSWORD")}`.
+            options: as of the class.
+
+        Raises:
+            DeclarationError: if it cannot be read, is of a type that has no counterpart, or asks for what
+                would change the rows.
+
+        """
+        connection = read_connection_file(path, credentials)
+        return cls(name or connection.table_name, relation_of(connection), **options)
 
     @staticmethod
     def dagster_internal_init(**attributes: Any) -> "Source":
