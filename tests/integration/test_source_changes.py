@@ -9,10 +9,11 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from practicus_assets import Source, build_source_sensor
+from practicus_assets import Files, Source, build_source_sensor
 from practicus_assets.errors import DeclarationError, SourceFailed
 from practicus_assets.external import source_sensor
 from tests.integration.shelf import Shelf
+from tests.integration.ticks import Ticks
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-11")
 LONG_AGO = dt.datetime(2024, 1, 20, tzinfo=dt.UTC)
@@ -37,42 +38,6 @@ def rows(*days: int, n: int = 1, modified: dt.datetime = LONG_AGO) -> pa.Table:
 
 def daily(shelf: Shelf, **options: Any) -> Source:
     return Source("orders", shelf.table("orders"), partitions_def=DAYS, partition_expr="day", **options)
-
-
-class Ticks:
-    """A sensor as the daemon drives it: what a tick reports is recorded, then its cursor is kept."""
-
-    def __init__(
-        self, instance: dg.DagsterInstance, *assets: Any, target: Any = None, **options: Any
-    ) -> None:
-        instance.wipe()
-        self.instance = instance
-        sources = [asset for asset in assets if isinstance(asset, Source)]
-        self.sensor = build_source_sensor(sources, target=target, **options)
-        self.repository = dg.Definitions(assets=assets, sensors=[self.sensor]).get_repository_def()
-        self.cursor: str | None = None
-        self.message: str | None = None
-        self.requests: list[dg.RunRequest] = []
-
-    def evaluate(self) -> Any:
-        context = dg.build_sensor_context(
-            self.instance, cursor=self.cursor, repository_def=self.repository, sensor_name=self.sensor.name
-        )
-        return self.sensor.evaluate_tick(context)
-
-    def tick(self, *, crash: bool = False) -> dict[str, str | None]:
-        """Return the data versions that a tick reports, by partition; one that crashes keeps no cursor."""
-        data = self.evaluate()
-        for event in data.asset_events:
-            self.instance.report_runless_asset_event(event)
-        if not crash:
-            self.cursor, self.message, self.requests = data.cursor, data.skip_message, data.run_requests
-        return {
-            event.partition or event.asset_key.path[-1]: event.data_version for event in data.asset_events
-        }
-
-    def requested(self) -> list[str | None]:
-        return sorted(request.partition_key or "" for request in self.requests)
 
 
 # --- What is reported ---------------------------------------------------------------------------------------
@@ -192,6 +157,23 @@ def test_a_tick_without_time_for_all_sources_goes_on_with_the_others(
     assert ticks.tick() == {"a": "1"}
     assert ticks.message == "a changed. There was no time left: the next tick begins with b."
     assert [ticks.tick(), ticks.tick(), ticks.tick()] == [{"b": "1"}, {"c": "1"}, {}]
+
+
+def test_files_are_observed_by_partition_and_only_those_that_changed(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    for day in ("2024-01-02", "2024-01-09"):
+        (tmp_path / f"{day}.csv").write_text("n\n1\n", encoding="utf-8")
+    files = Files(str(tmp_path)).files("{day:%Y-%m-%d}.csv")
+    ticks = Ticks(instance, Source("orders", files, partitions_def=DAYS, partition_expr="day"))
+    assert list(ticks.tick()) == ["2024-01-02", "2024-01-09"]
+    assert ticks.tick() == {}
+    (tmp_path / "2024-01-09.csv").write_text("n\n1\n2\n", encoding="utf-8")
+    (tmp_path / "2024-01-10.csv").write_text("n\n1\n", encoding="utf-8")
+    (tmp_path / "2024-01-02.csv").unlink()
+    changed = ticks.tick()
+    assert list(changed) == ["2024-01-02", "2024-01-09", "2024-01-10"]
+    assert changed["2024-01-02"] == "0 rows"
 
 
 def test_the_cursor_does_not_grow_with_the_partitions(instance: dg.DagsterInstance, shelf: Shelf) -> None:
