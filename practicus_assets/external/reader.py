@@ -12,9 +12,10 @@ from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.names import COLUMN_SCHEMA, COLUMNS
 from practicus_assets.assets.runs import record_source, step_of
-from practicus_assets.errors import DeclarationError, SourceFailed, naming
+from practicus_assets.errors import DeclarationError, SourceChanged, SourceFailed, naming
 from practicus_assets.external import names
 from practicus_assets.external.declaration import Declaration
+from practicus_assets.external.kept_state import KeptState
 from practicus_assets.external.reads import Readers, Reads
 from practicus_assets.external.sessions import Sessions
 from practicus_assets.lake.delta.record import SourceRead
@@ -23,7 +24,7 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.frames import read_as
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS, sampling
 from practicus_assets.sources.declared import asked, conformed_rows, declared_schema
-from practicus_assets.sources.system import Session, System
+from practicus_assets.sources.system import Session
 from practicus_assets.workers.launch.held import Hold, held, loaders
 
 
@@ -83,7 +84,7 @@ class SourceReader(dg.IOManager):
         reads = self._reads.of_step(step, readers)
         sessions = reads.sessions(self._declaration)
         session = sessions.take(relation.system, reads.key)
-        with _losing(sessions, session):
+        with _failing(sessions, session):
             schema = declared_schema(relation.schema(session), contract)
             schema = pa.schema([schema.field(column) for column in asked(name, columns, schema)])
             scope = self._scope(context)
@@ -95,7 +96,7 @@ class SourceReader(dg.IOManager):
             return schema.empty_table().to_reader()
 
         def stream() -> Iterator[pa.RecordBatch]:
-            with _showing(context, name), _losing(sessions, session):
+            with _showing(context, name), _failing(sessions, session):
                 yield from conformed_rows(rows, schema, contract)
             sessions.give_back(session)  # one whose rows are not read to the end is closed with the step
 
@@ -153,43 +154,19 @@ class SourceResource(dg.IOManagerDefinition):
         super().__init__(in_context, description=f"Reads {declaration.relation.name}.")
 
     def hold_key(self) -> str | None:
-        """Return the address of the system whose state the steps of a run share."""
-        shares = self.declaration.consistent == "run"
-        return self.declaration.relation.system.address if shares else None
+        """Return the address of the system whose state the steps of a run share; None if they share none."""
+        system = self.declaration.relation.system
+        return system.address if self.declaration.consistent == "run" and system.shares_state else None
 
-    def hold(self) -> Hold:
+    def hold(self, sharers: Sequence[Any]) -> Hold:
         """Open a session, and keep it open for its state.
 
         Raises:
             SourceFailed: if the system cannot be reached.
 
         """
-        return _Kept(self.declaration.relation.system)
-
-
-class _Kept:
-    """A session that is open only so that others can read what it sees."""
-
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self._session: Session | None = system.session().__enter__()
-        self.text = self._session.state
-        if self.text is None:  # nobody could read what it sees
-            self.close()
-
-    def is_open(self) -> bool:
-        """Whether a session can still begin on its state."""
-        try:
-            with self._system.session(self.text):
-                return True
-        except SourceFailed:
-            return False
-
-    def close(self) -> None:
-        """Close the session."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.__exit__(None, None, None)
+        relations = [sharer.declaration.relation for sharer in sharers]
+        return KeptState(self.declaration.relation.system, relations)
 
 
 def _readers(step: Any) -> Readers:
@@ -208,25 +185,28 @@ def _readers(step: Any) -> Readers:
     }
 
 
-def _consistency(declaration: Declaration, sessions: Sessions, session: Session, runs: int) -> str:
+def _consistency(declaration: Declaration, sessions: Sessions, session: Session, steps: int) -> str:
     """Return in words what else sees the state that is read, in a process that runs so many steps."""
     system = declaration.relation.system
     if session.state is None and not sessions.is_first(session):
         return f"this input alone reads this state: a {system.kind} session cannot give its state to another"
     if declaration.consistent == "step":
         return "every input of this step reads this state"
-    if held(system.address) is not None or runs > 1:
+    if steps > 1 or (session.state is not None and session.state == held(system.address)):
         return "every step of the run reads this state"
     return "every input of this step reads this state; steps in other processes read states of their own"
 
 
 @contextmanager
-def _losing(sessions: Sessions, session: Session) -> Iterator[None]:
-    """Close a session that fails."""
+def _failing(sessions: Sessions, session: Session) -> Iterator[None]:
+    """Take note of a session that fails."""
     try:
         yield
-    except SourceFailed:
+    except SourceChanged:
         sessions.lose(session)
+        raise
+    except SourceFailed:
+        sessions.doubt(session)
         raise
 
 

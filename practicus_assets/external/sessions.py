@@ -17,6 +17,7 @@ class _Open:
         session: the session.
         step: the step that took it last.
         streams: the number of streams that are read from it.
+        is_doubted: whether it has failed, so that its state may be gone.
 
     """
 
@@ -24,6 +25,7 @@ class _Open:
     session: Session
     step: str
     streams: int = 0
+    is_doubted: bool = False
 
 
 class Sessions:
@@ -57,6 +59,7 @@ class Sessions:
 
         """
         with self._lock:
+            self._settle_doubts()
             for each in self._open:
                 if each.system == system and (not each.streams or each.session.parallel):
                     each.streams, each.step = each.streams + 1, step
@@ -64,8 +67,7 @@ class Sessions:
             others = sorted(self._served - {step})
             if self._is_lost and others:
                 raise SourceChanged(
-                    f"the connection to {self._address} is lost that kept the state which "
-                    f"{', '.join(others)} read.",
+                    f"the state of {self._address} that {', '.join(others)} read is gone.",
                     "Run all steps that read it again, together: only so they see one state.",
                 )
             session = self._entered(system)
@@ -96,12 +98,31 @@ class Sessions:
             for each in self._open:
                 each.streams -= each.session is session
 
+    def doubt(self, session: Session) -> None:
+        """Take note that a session failed; whoever takes one next finds out whether its state is gone."""
+        with self._lock:
+            for each in self._open:
+                each.is_doubted = each.is_doubted or each.session is session
+
     def lose(self, session: Session) -> None:
-        """Close a session that failed."""
+        """Close a session whose state is gone."""
         with self._lock:
             for each in [each for each in self._open if each.session is session]:
                 self._is_lost = self._is_lost or each is self._open[0]
                 self._close(each)
+
+    def _settle_doubts(self) -> None:
+        """Close the sessions that failed, but the first one where others can still read its state."""
+        for each in [each for each in self._open if each.is_doubted]:
+            each.is_doubted = False
+            if each is not self._open[0] or each.session.state is None:
+                self.lose(each.session)
+                continue
+            try:
+                with each.system.session(each.session.state):
+                    each.streams += not each.session.parallel  # nobody reads from itself any more
+            except SourceChanged:
+                self.lose(each.session)
 
     def end_step(self, step: str, *, failed: bool, keeps_first: bool) -> None:
         """Close the sessions at a step's end; the first one stays for further steps if it is kept."""

@@ -14,6 +14,9 @@ class System(ABC):
     kind: ClassVar[str]
     """The kind as Dagster's UI spells it, e.g. "postgresql"."""
 
+    shares_state: ClassVar[bool] = True
+    """Whether one session can read what another one reads, by its `state`."""
+
     @property
     @abstractmethod
     def address(self) -> str:

@@ -433,9 +433,7 @@ def test_a_run_whose_state_is_lost_after_others_read_it_ends(bench: Bench, shelf
     assets = [Source("orders", shelf.table("orders")), copy(name="early"), late, latest]
     message = errors(bench.run(assets, fails=True))
     assert "shelf://tests went away" in message
-    assert (
-        "is lost that kept the state which early read. Run all steps that read it again, together" in message
-    )
+    assert "the state of shelf://tests that early read is gone. Run all steps that read it" in message
 
 
 # --- Provenance ---------------------------------------------------------------------------------------------

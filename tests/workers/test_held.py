@@ -35,11 +35,13 @@ class Keeper:
     kept: list[Kept] = field(default_factory=list)
     fails: Exception | None = None
     has_state: bool = True
+    sharers: int = 0
 
     def hold_key(self) -> str | None:
         return self.key
 
-    def hold(self) -> Kept:
+    def hold(self, sharers: Any) -> Kept:
+        self.sharers = len(sharers)
         if self.fails is not None:
             raise self.fails
         self.kept.append(Kept(f"state-{len(self.kept) + 1}" if self.has_state else None))
@@ -70,7 +72,7 @@ def test_steps_are_told_of_one_thing_that_is_opened_when_the_first_needs_it(
     run = holds("a", "b", db=keeper)
     assert keeper.kept == []
     assert [as_read(monkeypatch, run.told(step, 1)) for step in "ab"] == ["state-1", "state-1"]
-    assert len(keeper.kept) == 1
+    assert (len(keeper.kept), keeper.sharers) == (1, 2)
 
 
 def test_a_step_that_is_the_only_one_is_told_nothing() -> None:

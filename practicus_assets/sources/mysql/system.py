@@ -48,6 +48,7 @@ class MySQL(System):
     """
 
     kind: ClassVar[str] = "mysql"
+    shares_state: ClassVar[bool] = False
 
     host: str = "localhost"
     port: int = 3306

@@ -7,7 +7,7 @@ Each step is told a text by which it finds what is held.
 import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from practicus_assets import errors
@@ -38,8 +38,8 @@ class Holder(Protocol):
     def hold_key(self) -> str | None:
         """Return what tells holds apart, as people read it; None if nothing is to be held."""
 
-    def hold(self) -> Hold:
-        """Open it.
+    def hold(self, sharers: Sequence[Any]) -> Hold:
+        """Open it for all holders of its key, of which this is one.
 
         Raises:
             PracticusAssetsError: which the step that needs it is told, and raises.
@@ -67,7 +67,7 @@ class Holds:
     """What a run holds for those of its steps that share it; nothing for a step that is the only one."""
 
     def __init__(self) -> None:
-        self._holders: dict[str, dict[str, Holder]] = defaultdict(dict)  # by key and step
+        self._holders: dict[str, dict[str, list[Holder]]] = defaultdict(dict)  # by key and step
         self._open: dict[str, Hold] = {}
         self._steps: dict[str, str] = {}
 
@@ -85,7 +85,7 @@ class Holds:
             for holder in loaders(job, step) if step.key in plan.step_keys_to_execute else ():
                 key = holder.hold_key() if isinstance(holder, Holder) else None
                 if key is not None:
-                    holds._holders[key][step.key] = holder
+                    holds._holders[key].setdefault(step.key, []).append(holder)
         return holds
 
     def told(self, step: str, attempt: int) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class Holds:
             if step not in holders or len(holders) == 1:
                 continue
             try:
-                text = self._hold(key, step, holders[step], attempt).text
+                text = self._hold(key, step, attempt).text
             except PracticusAssetsError as error:
                 answers[key] = {"error": [type(error).__name__, error.problem, error.advice]}
             except Exception as error:  # noqa: BLE001 a driver's text may quote a password
@@ -127,7 +127,7 @@ class Holds:
         while self._open:
             self._open.popitem()[1].close()
 
-    def _hold(self, key: str, step: str, holder: Holder, attempt: int) -> Hold:
+    def _hold(self, key: str, step: str, attempt: int) -> Hold:
         hold = self._open.get(key)
         if hold is not None and attempt > 1 and not hold.is_open():
             self._open.pop(key).close()
@@ -140,7 +140,8 @@ class Holds:
                     "read: its connection was lost, or the process was started again.",
                     "Run all steps that read it again, together: only so they see one state.",
                 )
-            hold = self._open[key] = holder.hold()
+            sharers = [holder for of_step in self._holders[key].values() for holder in of_step]
+            hold = self._open[key] = self._holders[key][step][0].hold(sharers)
         return hold
 
 
