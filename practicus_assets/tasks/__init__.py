@@ -1,1 +1,1 @@
-"""Tasks: scripts, shell scripts and commands as Dagster assets, each run in its worker."""
+"""Tasks: scripts, shell scripts, notebooks and commands as Dagster assets, each run in its worker."""

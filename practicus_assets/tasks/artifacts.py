@@ -11,6 +11,7 @@ from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.op_outputs import ARTIFACTS
 from practicus_assets.errors import DeclarationError
 from practicus_assets.tasks.folder import Workspace
+from practicus_assets.wording import number_of
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 
@@ -55,4 +56,11 @@ class Artifacts:
         for path in files:
             folder.write(path.relative_to(workspace.folder).as_posix(), path.read_bytes())
         names = [path.relative_to(workspace.folder).as_posix() for path in files]
-        return {"practicus/artifacts": dg.MetadataValue.path(folder.uri), "practicus/artifact_files": names}
+        kept = number_of(len(names), "file")
+        context.log.info("%s: kept %s in %s", context.asset_key.to_user_string(), kept, folder.uri)
+        shown = {"practicus/artifacts": dg.MetadataValue.path(folder.uri), "practicus/artifact_files": names}
+        notebook = next((name for name in names if name.endswith(".ipynb")), None)
+        if notebook is not None:  # the UI renders one that lies on its machine
+            kind = dg.MetadataValue.path if folder.local_path is None else dg.MetadataValue.notebook
+            shown["practicus/notebook"] = kind(f"{folder.uri}/{notebook}")
+        return shown

@@ -9,9 +9,11 @@ from pathlib import Path
 from types import FrameType
 
 from practicus_assets.errors import DeclarationError, did_you_mean
+from practicus_assets.tasks.notebook import is_notebook, outputs_of
 
-_BY_SUFFIX = {".py": [sys.executable, "-u"], ".sh": ["bash"]}
-SUFFIXES = tuple(_BY_SUFFIX)
+_NOTEBOOK = [sys.executable, "-u", "-m", "practicus_assets.tasks.notebook"]
+_BY_SUFFIX = {".py": [sys.executable, "-u"], ".sh": ["bash"], ".ipynb": _NOTEBOOK, ".md": _NOTEBOOK}
+SUFFIXES = (".py", ".sh", ".ipynb")
 """Of the files that a task can run."""
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]+")
@@ -26,6 +28,7 @@ class Program:
         command: the program and its arguments; a file is given relative to `folder`.
         file: the file that is run; None for a command.
         folder: the folder in which the file lies; None for a command.
+        outputs: the files that it writes and that are always kept: of a notebook, as it was executed.
 
     """
 
@@ -33,13 +36,15 @@ class Program:
     command: tuple[str, ...]
     file: Path | None = None
     folder: Path | None = None
+    outputs: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, given: object, arguments: Sequence[str], beside: Path) -> "Program":
         """Return the program of a task.
 
         Args:
-            given: a file (`.py`, or `.sh`, which bash runs), or a command as a list of its words.
+            given: a file (`.py`; `.sh`, which bash runs; `.ipynb`, or a `.md` or `.py` that jupytext wrote,
+                which papermill runs), or a command as a list of its words.
             arguments: further arguments.
             beside: the folder that the file's path begins at, where it is relative.
 
@@ -71,8 +76,17 @@ class Program:
                 f'Write the command as a list, e.g. task_asset(["perl", "{path.name}"]); '
                 f"files are run that end in {', '.join(_BY_SUFFIX)}.",
             )
-        command = (*_BY_SUFFIX[path.suffix], path.name, *arguments)
-        return cls(_NOT_IN_NAMES.sub("_", path.stem), command, path, path.parent)
+        runs = is_notebook(path)
+        if path.suffix == ".md" and not runs:
+            raise DeclarationError(
+                f"{path.name} is no notebook: it has no header of jupytext.",
+                f"Write one: jupytext --set-formats md {path.name}.",
+            )
+        if runs and arguments:
+            raise DeclarationError(f"the notebook {path.name} is given arguments.", "Give it parameters.")
+        command = (*(_NOTEBOOK if runs else _BY_SUFFIX[path.suffix]), path.name, *arguments)
+        outputs = outputs_of(path.name) if runs else ()
+        return cls(_NOT_IN_NAMES.sub("_", path.stem), command, path, path.parent, outputs)
 
     @property
     def code_version(self) -> str:

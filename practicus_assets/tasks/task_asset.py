@@ -46,14 +46,14 @@ def task_asset(
     worker: Worker | WorkerOf | None = None,
     **asset_options: Unpack[AssetOptions],
 ) -> dg.AssetsDefinition:
-    """Make a script, a shell script or a command a Dagster asset.
+    """Make a script, a shell script, a notebook or a command a Dagster asset.
 
     It runs in the step's worker, in a copy of its folder, and its exit code says how it ended. docs/tasks.md
     has what it is told, and what it can report.
 
     Args:
-        program: a file that ends in `.py` or `.sh`, relative to the folder of the module that calls this; or
-            a command, as a list of its words.
+        program: a file that ends in `.py`, `.sh` or `.ipynb` (or a notebook as jupytext writes it), relative
+            to the folder of the module that calls this; or a command, as a list of its words.
         arguments: further arguments of the program.
         parameters: environment variables of the program by name, with their defaults: texts, numbers, truth
             values. The Launchpad can set them.
@@ -83,7 +83,7 @@ def task_asset(
         made_of,
         not copy_folder,
         ExitCodes(exit_codes or {}),
-        Artifacts(artifacts),
+        Artifacts(_patterns(artifacts, made_of)),
         worker.time_limit_seconds if isinstance(worker, Worker) else None,
     )
     options: dict[str, Any] = {"io_manager_key": "io_manager", **asset_options}
@@ -91,7 +91,8 @@ def task_asset(
         options["name"] = made_of.name
     options.setdefault("code_version", made_of.code_version)
     options["metadata"] = {**_reference(made_of), **(options.get("metadata") or {})}
-    kind = {".py": "python", ".sh": "shell"}.get(made_of.file.suffix if made_of.file else "", "shell")
+    is_python = made_of.file is not None and made_of.file.suffix == ".py"
+    kind = "jupyter" if made_of.outputs else "python" if is_python else "shell"
     options["kinds"] = {kind, *(options.get("kinds") or ())}
     defaults = dict(parameters or {})
     if defaults and options.get("config_schema") is not None:
@@ -165,6 +166,10 @@ def _table(
     decorate = cast("Callable[[Any], dg.AssetsDefinition]", table_asset(worker=worker, **table, **options))
     asset = decorate(rows)
     return asset
+
+
+def _patterns(artifacts: Sequence[str], program: Program) -> Sequence[str]:
+    return artifacts if isinstance(artifacts, str) else (*artifacts, *program.outputs)
 
 
 def _copied(execution: Execution) -> Path | None:

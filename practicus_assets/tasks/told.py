@@ -28,7 +28,10 @@ def environment(
         beside: a folder for files that variables name.
 
     """
+    file = beside / "parameters.json"
+    file.write_text(json.dumps(dict(parameters)), encoding="utf-8")
     told = {
+        variables.PARAMETERS_FILE: str(file),
         variables.ASSET_KEY: context.asset_key.to_user_string(),
         variables.RUN_ID: context.run.run_id,
         variables.ATTEMPT: str(attempt),

@@ -8,4 +8,5 @@ PARTITION_KEYS_FILE = "PRACTICUS_PARTITION_KEYS_FILE"  # a JSON list; an environ
 WINDOW_START = "PRACTICUS_WINDOW_START"  # ISO 8601, of the first partition's time window
 WINDOW_END = "PRACTICUS_WINDOW_END"  # ISO 8601, of the last partition's, excluded
 EXECUTION_DATE = "EXECUTION_DATE"  # the window's first day, else the day on which the run was made, UTC
+PARAMETERS_FILE = "PRACTICUS_PARAMETERS_FILE"  # the task's parameters, a JSON object
 TABLES = "PRACTICUS_TASK_TABLES"  # the folder that takes the rows of tables
