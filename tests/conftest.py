@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
 from tests.servers.seaweedfs import SeaweedFS
 
 _HERE = Path(__file__).parent
@@ -59,6 +60,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     """An S3 server on loopback."""
     with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server on loopback."""
+    with PostgreSQL() as server:
         yield server
 
 

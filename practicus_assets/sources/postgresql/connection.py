@@ -2,10 +2,10 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import pyarrow as pa
 
@@ -32,10 +32,15 @@ class Connection:
         secrets: texts of it that no error shows.
         read_timeout_s: how long the server may take for an answer; None for ever.
 
+    Attributes:
+        backend: the pid of the server's process, once it is known.
+
     Raises:
         Answer: the server cannot be reached, or refuses.
 
     """
+
+    backend = 0
 
     def __init__(
         self, conninfo: str, secrets: Sequence[str] = (), read_timeout_s: float | None = None
@@ -44,6 +49,8 @@ class Connection:
         self._timeout_s = read_timeout_s
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._is_stuck = False
+        self._is_closed = False
+        self._cursors: list[dbapi.Cursor] = []
         threading.Thread(target=_serve, args=(self._calls,), name="postgresql", daemon=True).start()
         try:
             self._connection: dbapi.Connection = self._wait(self._submit(lambda: _connect(conninfo)))
@@ -75,10 +82,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection, whatever state it is in."""
-        if not self._is_stuck:
-            closed = self._submit(self._close)
-            with suppress(Exception):
-                closed.result(_CANCEL_S)
+        self._finish(self._close)
+        self._is_closed = True
         self._calls.put(None)
 
     @property
@@ -96,6 +101,8 @@ class Connection:
         return self._wait(self._submit(function))
 
     def _submit(self, function: Callable[[], T]) -> "Future[T]":
+        if self._is_closed:
+            raise Answer("the session is closed")
         future: Future[T] = Future()
         self._calls.put((function, future))
         return future
@@ -105,8 +112,8 @@ class Connection:
         try:
             return future.result(self._timeout_s)
         except TimeoutError:
-            if future.done():
-                raise
+            if future.done():  # just now
+                return self._wait(future)
             self._is_stuck = True
             threading.Thread(target=self._cancel, name="postgresql cancel", daemon=True).start()
             raise Answer(f"the server did not answer within {self._timeout_s:g} s") from None
@@ -114,6 +121,15 @@ class Connection:
             raise
         except Exception as error:  # noqa: BLE001 of the driver, or of Arrow where a stream breaks off
             raise answer(error, self._secrets) from None
+
+    def _finish(self, function: Callable[[], None]) -> None:
+        """Call what closes something; a thread that is stuck does it when it comes back, if ever."""
+        if self._is_closed:
+            return
+        closed = self._submit(function)
+        if not self._is_stuck:
+            with suppress(Exception):
+                closed.result(_CANCEL_S)
 
     def _run(self, statement: str) -> None:
         with self._connection.cursor() as cursor:
@@ -130,19 +146,26 @@ class Connection:
 
     def _begun(self, statement: str) -> "tuple[dbapi.Cursor, pa.RecordBatchReader]":
         cursor = self._connection.cursor()
+        self._cursors.append(cursor)
         try:
             cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
             cursor.execute(statement)
             return cursor, cursor.fetch_record_batch()
         except BaseException:
-            cursor.close()
+            self._end(cursor)
             raise
+
+    def _end(self, cursor: "dbapi.Cursor") -> None:
+        self._cursors.remove(cursor)
+        cursor.close()
 
     def _cancel(self) -> None:
         with suppress(Exception):  # it may be over by now
             self._connection.adbc_cancel()
 
     def _close(self) -> None:
+        for cursor in [*self._cursors]:
+            self._end(cursor)
         self._connection.close()
 
 
@@ -158,38 +181,43 @@ class Stream:
         self._connection = connection
         self._cursor, self._reader = begun
         self.schema: pa.Schema = self._reader.schema
+        self._is_stopped = False
         self._next: Future[pa.RecordBatch | None] | None = self._ask()
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Yield the batches.
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        """Return the next batch.
 
         Raises:
             Answer: the server gave none; its connection is then to be closed.
 
         """
-        while self._next is not None:
+        if self._next is None:
+            if self._is_stopped:  # no end of the rows
+                raise Answer("the session is closed")
+            raise StopIteration
+        try:
             batch = self._connection._wait(self._next)  # noqa: SLF001 the other half of this class
-            self._next = self._ask() if batch is not None else None
-            if batch is not None:
-                yield batch
-        self._connection.call(self._cursor.close)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the connection is free again."""
-        return self._next is None
+        except Answer:
+            self._next = None
+            raise
+        self._next = self._ask() if batch is not None else None
+        if batch is None:
+            raise StopIteration
+        return batch
 
     def stop(self) -> None:
-        """End the query; its connection is then to be closed.
+        """Close the stream, and end its query if it still runs; then its connection is to be closed, too.
 
-        The driver would read what is left of it to the end instead.
+        The driver would read what is left of the rows to the end instead.
         """
-        if self._next is None:
-            return
-        self._connection.cancel()
-        with suppress(Exception):
-            self._next.result(_CANCEL_S)
-            self._connection.call(self._drain)
+        if self._next is not None:
+            self._connection.cancel()
+            self._is_stopped = True
+        self._next = None
+        self._connection._finish(self._close)  # noqa: SLF001 the other half of this class
 
     def _ask(self) -> "Future[pa.RecordBatch | None]":
         return self._connection._submit(self._read)  # noqa: SLF001 the other half of this class
@@ -201,12 +229,11 @@ class Stream:
             return None
         return batch
 
-    def _drain(self) -> None:
-        """Read until the server's answer to the cancel comes."""
-        with suppress(Exception):
+    def _close(self) -> None:
+        with suppress(Exception):  # until the server's answer to the cancel comes
             while self._read() is not None:
                 pass
-        self._cursor.close()
+        self._connection._end(self._cursor)  # noqa: SLF001 the other half of this class
 
 
 def _connect(conninfo: str) -> "dbapi.Connection":

@@ -1,6 +1,7 @@
 """Parameters: values of a COPY, which takes none, as settings of its transaction."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from practicus_assets.errors import OutOfScope
 from practicus_assets.lake.partitions.bounds import Range
@@ -10,7 +11,19 @@ from practicus_assets.sources.sql.conditions import Operand, Parameters
 _FEW_RANGES = 3
 
 
-class SettingParameters(Parameters[Operand]):
+@dataclass(frozen=True)
+class NativeOperand(Operand):
+    """What a condition is on, in PostgreSQL.
+
+    Attributes:
+        is_enum: whether its type is an enum, to which no text can be cast that is none of its labels.
+
+    """
+
+    is_enum: bool = False
+
+
+class SettingParameters(Parameters[NativeOperand]):
     """Values that a statement reads from its transaction's settings, where a bound parameter puts them.
 
     A setting is stable for the planner, so it estimates with its value and uses indexes. Where there is no
@@ -26,20 +39,25 @@ class SettingParameters(Parameters[Operand]):
         self.values: list[str] = []
         self._reads_once = False
 
-    def one(self, value: Value, operand: Operand) -> str:
+    def one(self, value: Value, operand: NativeOperand) -> str:
         """Bind one value; see `Parameters.one`."""
         read = f"{self._setting(_text(value, operand.text))}::{operand.native}"
         return f"(SELECT {read})" if self._reads_once else f"({read})"
 
-    def equals_any(self, operand: Operand, values: Sequence[Value]) -> str:
+    def equals_any(self, operand: NativeOperand, values: Sequence[Value]) -> str:
         """Bind a list of values; see `Parameters.equals_any`."""
+        if operand.is_enum:
+            array = self._setting(array_text([_text(value, operand.text) for value in values]))
+            labels = f"unnest(enum_range(NULL::{operand.native})) AS label"
+            known = f"SELECT label FROM {labels} WHERE label::text = ANY ({array}::text[])"
+            return f"{operand.text} = ANY (ARRAY({known}))"
         if len(values) == 1:
             return f"{operand.text} = {self.one(values[0], operand)}"
         array = array_text([_text(value, operand.text) for value in values])
         type_ = f"{operand.native}[]"
         return f"{operand.text} = ANY ((SELECT {self._setting(array)}::{type_})::{type_})"
 
-    def within(self, operand: Operand, ranges: Sequence[Range]) -> str:
+    def within(self, operand: NativeOperand, ranges: Sequence[Range]) -> str:
         """Bind the ends of ranges; see `Parameters.within`."""
         self._reads_once = len(ranges) > _FEW_RANGES
         try:

@@ -19,13 +19,13 @@ from practicus_assets.lake.contracts.declared_types import as_type
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.sources.postgresql import catalogue
 from practicus_assets.sources.postgresql.answer import Answer
-from practicus_assets.sources.postgresql.parameters import SettingParameters
+from practicus_assets.sources.postgresql.parameters import NativeOperand, SettingParameters
 from practicus_assets.sources.postgresql.session import PostgreSQLSession
 from practicus_assets.sources.postgresql.types import Native, Reading, reading
 from practicus_assets.sources.postgresql.values import converted, refuse_dimensions, stored
 from practicus_assets.sources.relation import Relation
 from practicus_assets.sources.sql import versions
-from practicus_assets.sources.sql.conditions import Operand, condition
+from practicus_assets.sources.sql.conditions import condition
 from practicus_assets.sources.sql.names import parts_of, quoted
 from practicus_assets.sources.system import System
 from practicus_assets.wording import in_short, names_of
@@ -127,7 +127,7 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
             first_row = 0
             with self._naming(is_known=True):
                 for batch in session.stream(statement, parameters.values):
-                    yield self._converted(batch, schema, list(readings.values()), first_row, session)
+                    yield self._converted(batch, schema, list(readings.values()), first_row)
                     first_row += batch.num_rows
 
         return pa.RecordBatchReader.from_batches(schema, stream())
@@ -190,7 +190,7 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
         def stream() -> Iterator[pa.RecordBatch]:
             with self._naming(is_known=True):
                 for batch in session.stream(statement, parameters.values):
-                    yield self._converted(batch, schema, readings, 0, session)
+                    yield self._converted(batch, schema, readings, 0)
 
         return pa.RecordBatchReader.from_batches(schema, stream())
 
@@ -240,7 +240,7 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
 
     def _operands(
         self, session: PostgreSQLSession, columns: Sequence[str], natives: Mapping[str, Native]
-    ) -> dict[str, Operand]:
+    ) -> dict[str, NativeOperand]:
         """Return what columns of a scope are: columns of the relation, or expressions."""
         expressions = [each for each in columns if each not in natives]
         types = catalogue.types_of(session, self._source, [f"({each})" for each in expressions])
@@ -261,7 +261,6 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
         schema: pa.Schema,
         readings: Sequence[Reading],
         first_row: int,
-        session: PostgreSQLSession,
     ) -> pa.RecordBatch:
         """Return a batch of the driver with a relation's types; the arrays' dimensions follow its columns."""
         arrays = [each for each in readings if each.is_array]
@@ -274,7 +273,7 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
                     f"column {each.column!r} of {self.label} became {array.type} while it was read.",
                     "Run again.",
                 )
-            columns.append(converted(array, each, first_row, is_unicode=session.is_unicode))
+            columns.append(converted(array, each, first_row))
         return pa.record_batch(columns, schema=schema)
 
     @contextmanager
@@ -313,20 +312,22 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
         )
 
 
-def _operand(column: str, text: str, native: Native, declared: pa.DataType | None) -> Operand:
+def _operand(column: str, text: str, native: Native, declared: pa.DataType | None) -> NativeOperand:
     """Return what a condition is on; in the column's own type, so that its index is used."""
     try:
-        return Operand(text, reading(column, native, None).type_, native.spelled)
+        return NativeOperand(
+            text, reading(column, native, None).type_, native.spelled, is_enum=native.kind == "e"
+        )
     except SchemaMismatch:
         how = reading(column, native, declared)
         if pa.types.is_string(how.type_):
-            return Operand(f"({how.expression(text)})", how.type_, "text")
-        return Operand(text, how.type_, native.spelled)
+            return NativeOperand(f"({how.expression(text)})", how.type_, "text")
+        return NativeOperand(text, how.type_, native.spelled)
 
 
 def _types(columns: Mapping[str, pa.DataType | str]) -> dict[str, pa.DataType]:
     return {name: as_type(declared) for name, declared in columns.items()}
 
 
-def _schema(operands: Mapping[str, Operand]) -> pa.Schema:
+def _schema(operands: Mapping[str, NativeOperand]) -> pa.Schema:
     return pa.schema([(column, operand.type_) for column, operand in operands.items()])

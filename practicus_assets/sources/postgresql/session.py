@@ -14,12 +14,20 @@ from practicus_assets.sources.postgresql.login import Login, connected, pause
 from practicus_assets.sources.postgresql.parameters import array_text
 from practicus_assets.sources.postgresql.settings import BEGIN, settled
 from practicus_assets.sources.system import Session
+from practicus_assets.wording import enumerated
 
 _STATE = re.compile(r"[0-9A-Fa-f-]+")
 _BIND = (
     "SELECT count(pg_catalog.set_config('practicus_assets.p' || (number - 1), value, true)) "
     "FROM unnest($1::text::text[]) WITH ORDINALITY AS bound (value, number)"
 )
+_REWRITTEN = """
+SELECT DISTINCT c.oid::regclass::text
+FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+WHERE l.pid = $1::text::int4 AND l.locktype = 'relation' AND c.relkind IN ('r', 'm') AND c.relfilenode <> 0
+AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+AND pg_catalog.pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode ORDER BY 1
+"""  # what the catalogue says now, beside what it said when the snapshot was taken
 
 
 class PostgreSQLSession(Session):
@@ -42,21 +50,13 @@ class PostgreSQLSession(Session):
         self._own: Connection | None = None
         self._free: list[Connection] = []
         self._streams: list[tuple[Connection, Stream]] = []
-        self._is_unicode = True
         self.state = state
-
-    @property
-    def is_unicode(self) -> bool:
-        """Whether the database makes sure that its texts are Unicode."""
-        return self._is_unicode
 
     def __enter__(self) -> Self:
         """Connect; see `Session.__enter__`."""
         self._own = self._opened(self._imported)
         if self._imported is None:
             [(self.state,)] = self._own.rows("SELECT pg_catalog.pg_export_snapshot()")
-        [(encoding,)] = self._own.rows("SELECT pg_catalog.current_setting('server_encoding')")
-        self._is_unicode = encoding != "SQL_ASCII"
         return self
 
     def __exit__(
@@ -121,10 +121,28 @@ class PostgreSQLSession(Session):
         stream = connection.stream(statement)
         self._streams.append((connection, stream))
         try:
-            yield from stream
+            first = next(stream, None)
+            self._refuse_rewritten(connection)
+            if first is not None:
+                yield first
+                yield from stream
         finally:
             self._streams = [each for each in self._streams if each[1] is not stream]
             stream.stop()
+
+    def _refuse_rewritten(self, connection: Connection) -> None:
+        """Raise SourceChanged if a table that is being read was emptied or rewritten since the snapshot.
+
+        Such a table would seem to have no rows: TRUNCATE and some kinds of ALTER TABLE replace a table's file
+        without regard to snapshots. The statement's locks keep others from doing so from now on.
+        """
+        tables = [name for (name,) in self._open.rows(_REWRITTEN, str(connection.backend))]
+        if tables:
+            raise SourceChanged(
+                f"{enumerated(tables)} of {self._login.address} changed by TRUNCATE, or by an ALTER TABLE "
+                "that rewrites it, after the snapshot that is read.",
+                "Run again.",
+            )
 
     @property
     def _open(self) -> Connection:
@@ -149,7 +167,7 @@ class PostgreSQLSession(Session):
             connection.run(BEGIN)
             if state is not None:
                 self._import(connection, state)
-            connection.rows(settled(self._login.read_timeout_s))
+            [(connection.backend, _)] = connection.rows(settled(self._login.read_timeout_s))
 
         try:
             return connected(self._login, begin)

@@ -18,7 +18,9 @@ BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 def settled(lock_timeout_s: float | None) -> str:
-    """Return the query that gives the transaction its settings; servers lack some of them.
+    """Return the query that gives the transaction its settings, and returns first of all the backend's pid.
+
+    Settings that the server does not know are left out.
 
     Args:
         lock_timeout_s: how long to wait for whoever has a table locked; None for ever.
@@ -29,7 +31,7 @@ def settled(lock_timeout_s: float | None) -> str:
         f"('{name}', '{value}')" for name, value in {**_SETTINGS, "lock_timeout": lock_timeout}.items()
     )
     return (
-        "SELECT pg_catalog.set_config(has.name, wants.setting, true) "
+        "SELECT pg_catalog.pg_backend_pid(), count(pg_catalog.set_config(has.name, wants.setting, true)) "
         f"FROM (VALUES {wanted}) AS wants (name, setting) "
         "JOIN pg_catalog.pg_settings AS has ON lower(has.name) = lower(wants.name)"
     )

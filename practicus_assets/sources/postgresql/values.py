@@ -1,7 +1,6 @@
 """Values: what the driver gives, as the exact type of a column; what Delta Lake cannot hold is refused."""
 
 import datetime as dt
-from collections.abc import Callable
 from decimal import Decimal
 
 import pyarrow as pa
@@ -26,14 +25,13 @@ _WRAP = {
 }
 
 
-def converted(array: pa.Array, reading: Reading, first_row: int, *, is_unicode: bool) -> pa.Array:
+def converted(array: pa.Array, reading: Reading, first_row: int) -> pa.Array:
     """Return a column of a batch as its type, each value as it is in the database.
 
     Args:
         array: the column as the driver gives it.
         reading: how it is read.
         first_row: the batch's position in the stream, for errors.
-        is_unicode: whether the database makes sure that its texts are Unicode.
 
     Raises:
         DataRefused: for NaN, infinities, and dates outside of the years 1 to 9999.
@@ -41,10 +39,8 @@ def converted(array: pa.Array, reading: Reading, first_row: int, *, is_unicode: 
 
     """
     if not reading.is_array:
-        return _scalars(_stored(array), reading.type_, reading.column, first_row, is_unicode=is_unicode)
-    parts = _scalars(
-        _stored(array.values), reading.type_.value_type, f"{reading.column}[]", 0, is_unicode=is_unicode
-    )
+        return _scalars(_stored(array), reading.type_, reading.column, first_row)
+    parts = _scalars(_stored(array.values), reading.type_.value_type, f"{reading.column}[]", 0)
     missing = array.is_null() if array.null_count else None
     return pa.ListArray.from_arrays(array.offsets, parts, type=reading.type_, mask=missing)
 
@@ -70,13 +66,9 @@ def _stored(array: pa.Array) -> pa.Array:
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
-def _scalars(
-    array: pa.Array, type_: pa.DataType, column: str, first_row: int, *, is_unicode: bool
-) -> pa.Array:
+def _scalars(array: pa.Array, type_: pa.DataType, column: str, first_row: int) -> pa.Array:
     source = array.type
     if pa.types.is_string(source):
-        if not is_unicode:
-            _refuse_other_encodings(array, column, first_row)
         if pa.types.is_decimal(type_) or pa.types.is_integer(type_):
             array = _decimals(array, type_, column, first_row)
     elif pa.types.is_date(source):
@@ -169,38 +161,7 @@ def _refuse_outside(numbers: pa.Array, per_day: int, column: str, first_row: int
     raise _refused(f"column {column!r} has dates outside of the years 1 to 9999", outside, first_row, column)
 
 
-def _refuse_other_encodings(texts: pa.Array, column: str, first_row: int) -> None:
-    try:
-        texts.validate(full=True)
-    except pa.ArrowInvalid:
-        binary = texts.cast(pa.binary()).to_pylist()
-        broken = pa.array([value is not None and not _is_unicode(value) for value in binary])
-        raise _refused(
-            f"column {column!r} has texts that are not UTF-8, in a database of the encoding SQL_ASCII",
-            broken,
-            first_row,
-            column,
-            lambda name: f"Read {name} as bytes by a query: convert_to({name}, 'SQL_ASCII').",
-        ) from None
-
-
-def _is_unicode(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _refused(
-    problem: str,
-    rows: pa.Array,
-    first_row: int,
-    column: str,
-    advice: Callable[[str], str] = lambda name: (
-        f"Leave these rows out by a query, or make {name} null there."
-    ),
-) -> DataRefused:
+def _refused(problem: str, rows: pa.Array, first_row: int, column: str) -> DataRefused:
     """Return the error for values that are refused.
 
     Args:
@@ -208,11 +169,10 @@ def _refused(
         rows: whether each row of the batch has one.
         first_row: the batch's position in the stream.
         column: the column's name.
-        advice: what to do, by the column's name.
 
     """
     at = [row for row, is_refused in enumerate(rows.to_pylist()) if is_refused]
     return DataRefused(
         f"{problem}: {number_of(len(at), 'value')} of a batch, the first in row {first_row + at[0]}.",
-        advice(column.removesuffix("[]")),
+        f"Leave these rows out by a query, or make {column.removesuffix('[]')} null there.",
     )
