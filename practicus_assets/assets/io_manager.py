@@ -18,6 +18,7 @@ from practicus_assets.assets.metadata import other_fields
 from practicus_assets.assets.metadata.column_types import declared_types
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.metadata.places import OWN_KEY, place, refuse_pattern, refuse_shared
+from practicus_assets.assets.metadata.spellings import refuse_of_no_asset
 from practicus_assets.assets.op_outputs import OpOutputs
 from practicus_assets.assets.output import warn_of_owned
 from practicus_assets.assets.report import outcome
@@ -183,6 +184,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         The value of an op's output that is no asset is kept for the ops that take it.
         """
         if not context.has_asset_key:
+            output = f"the output {context.name!r} of the step {context.step_key}"
+            refuse_of_no_asset(context.definition_metadata or {}, output)
             self.op_outputs().store(context, obj)
             return
         step = step_of(context)
@@ -240,6 +243,12 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
                 raise DeclarationError(
                     f"the input {context.name!r} comes from no op and no asset.",
                     "Give it a value in the config.",
+                )
+            if InputSettings.from_metadata(context.definition_metadata or {}) != InputSettings():
+                raise DeclarationError(
+                    f"the metadata of the input {context.name!r} select some of a table, of which what another "
+                    "op handed on is none.",
+                    "Select in the function.",
                 )
             return self.op_outputs().load(context.upstream_output)
         table = self.table(source.key, source.metadata)

@@ -19,6 +19,7 @@ PartitionBy = str | Sequence[str] | Mapping[str, str]
 _OPTIONS = {
     names.MODE: "mode",
     names.MERGE_KEYS: "merge_keys",
+    names.MERGE_KIND: "merge_kind",
     names.DELETE_UNMATCHED: "delete_unmatched",
     names.ON_SCHEMA_CHANGE: "on_schema_change",
     names.TABLE_PROPERTIES: "table_properties",
@@ -26,7 +27,7 @@ _OPTIONS = {
 }
 _SETTINGS = (names.PARTITION_BY, *_OPTIONS)
 _KNOWN = (*_SETTINGS, names.PATH)
-_OF_MERGES = (names.MERGE_KEYS, names.DELETE_UNMATCHED)
+_OF_MERGES = (names.MERGE_KEYS, names.MERGE_KIND, names.DELETE_UNMATCHED)
 _OF_RUNS = (names.MODE, *_OF_MERGES, names.ON_SCHEMA_CHANGE, names.COMMIT_METADATA)
 
 
@@ -96,6 +97,8 @@ class TableSettings:
         if options.merge_keys:
             metadata[names.MERGE_KEYS] = list(options.merge_keys)
             metadata[names.DELETE_UNMATCHED] = options.delete_unmatched
+        if options.merge_kind != "upsert":
+            metadata[names.MERGE_KIND] = options.merge_kind
         if options.on_schema_change != "add":
             metadata[names.ON_SCHEMA_CHANGE] = options.on_schema_change
         if options.table_properties:

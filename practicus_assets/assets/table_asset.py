@@ -15,14 +15,25 @@ from practicus_assets.assets.op_outputs import refuse_place
 from practicus_assets.assets.report.checks import check_specs
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.lineage import code_reference, column_lineage, refuse_strangers
-from practicus_assets.assets.report.names import CODE_REFERENCES, COLUMN_LINEAGE, COLUMN_SCHEMA
+from practicus_assets.assets.report.names import (
+    CODE_REFERENCES,
+    COLUMN_LINEAGE,
+    COLUMN_SCHEMA,
+    STORAGE_KIND,
+)
 from practicus_assets.assets.settings import PartitionBy, TableSettings
 from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.declared import as_contract
-from practicus_assets.lake.transactions.options import Mode, OnSchemaChange, WriteOptions, refuse_unpromised
+from practicus_assets.lake.transactions.options import (
+    MergeKind,
+    Mode,
+    OnSchemaChange,
+    WriteOptions,
+    refuse_unpromised,
+)
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
 from practicus_assets.workers.request.worker import Worker
 
@@ -31,6 +42,7 @@ _OWN = (  # what a table asset takes beside the options of dg.asset
     "contract",
     "mode",
     "merge_keys",
+    "merge_kind",
     "delete_unmatched",
     "on_schema_change",
     "table_properties",
@@ -50,6 +62,7 @@ def table_asset(
     contract: Any = ...,
     mode: Mode = ...,
     merge_keys: Sequence[str] = ...,
+    merge_kind: MergeKind = ...,
     delete_unmatched: bool = ...,
     on_schema_change: OnSchemaChange = ...,
     table_properties: Mapping[str, str] | None = ...,
@@ -66,6 +79,7 @@ def table_asset(
     contract: Any = None,
     mode: Mode = "replace",
     merge_keys: Sequence[str] = (),
+    merge_kind: MergeKind = "upsert",
     delete_unmatched: bool = False,
     on_schema_change: OnSchemaChange = "add",
     table_properties: Mapping[str, str] | None = None,
@@ -88,6 +102,8 @@ def table_asset(
             "append" to them, which each further run of the same partitions does again, or "merge" by
             `merge_keys`.
         merge_keys: the columns that identify a row, for "merge".
+        merge_kind: for "merge": "upsert" takes all rows, "insert" only those with new keys, and "update" only
+            those whose keys the table has.
         delete_unmatched: for "merge": delete old rows in scope that no new row matches.
         on_schema_change: "add" new columns (delta-rs: `schema_mode="merge"`), "refuse" them, or "replace" the
             columns of a whole table (delta-rs: "overwrite"). "merge" and "overwrite" are taken too.
@@ -115,6 +131,7 @@ def table_asset(
         WriteOptions(
             mode=mode,
             merge_keys=merge_keys,
+            merge_kind=merge_kind,
             delete_unmatched=delete_unmatched,
             on_schema_change=on_schema_change,
             table_properties=table_properties if table_properties is not None else {},
@@ -166,6 +183,7 @@ def _catalog_metadata(function: Function, contract: Contract | None) -> dict[str
         COLUMN_SCHEMA: table_schema(schema, contract) if schema is not None else None,
         COLUMN_LINEAGE: column_lineage(contract),
         CODE_REFERENCES: code_reference(function),
+        STORAGE_KIND: "deltalake",
     }
     return {name: entry for name, entry in entries.items() if entry is not None}
 

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from practicus_assets import (
@@ -137,6 +138,14 @@ def test_a_snapshot_of_some_columns_or_rows_is_refused(bench: Bench, metadata: d
     orders, plain, _ = reading(bench, metadata, Snapshot)
     message = errors(bench.run([orders, plain], fails=True))
     assert "Select in the function: orders.scan(columns=…, predicate=…)." in message
+
+
+@pytest.mark.parametrize("selects", [True, False])
+def test_an_input_can_be_a_dataset_of_pyarrow(bench: Bench, selects: bool) -> None:  # noqa: FBT001
+    metadata = {"columns": ["n"], "predicate": "n > 1"} if selects else {}
+    bench.run(reading(bench, metadata, ds.Dataset))
+    expected = [(2,), (3,)] if selects else [(1,), (2,), (3,)]
+    assert bench.rows("plain", "n") == bench.rows("own", "n") == expected
 
 
 # --- how an output is written --------------------------------------------------------------------------
@@ -276,6 +285,102 @@ def test_a_word_with_a_value_that_no_manager_takes_is_the_authors_own(
 
     bench.run([plain, own])
     assert bench.rows("plain") == bench.rows("own") == [(1,)]
+
+
+KINDS = [("upsert", [1, 2, 3], "new"), ("insert", [1, 2, 3], "old"), ("update", [1, 2], "new")]
+
+
+@pytest.mark.parametrize(("kind", "numbers_left", "of_two"), KINDS, ids=[kind for kind, *_ in KINDS])
+def test_a_merge_takes_the_new_rows_that_its_kind_says(
+    bench: Bench, kind: Any, numbers_left: list[int], of_two: str
+) -> None:
+    names = {"insert": "deduplicate_insert", "update": "update_only"}  # of dagster-delta
+    old, new = numbers(1, 2).assign(m="old"), numbers(2, 3).assign(m="new")
+    plain_metadata = {"mode": "merge", "delta/merge_keys": ["n"], "delta/merge_kind": names.get(kind, kind)}
+    bench.write("plain", old)
+    bench.write("own", old)
+
+    @dg.asset(metadata=plain_metadata)
+    def plain() -> pd.DataFrame:
+        return new
+
+    @table_asset(mode="merge", merge_keys=["n"], merge_kind=kind)
+    def own() -> pd.DataFrame:
+        return new
+
+    for _ in range(2):
+        bench.run([plain, own])
+        for name in ("plain", "own"):
+            assert bench.rows(name, "n") == [(n,) for n in numbers_left]
+            assert (2, of_two) in bench.rows(name, "n", "m")
+    assert bench.metadata("own")["delta/outcome"] == "unchanged"
+
+
+def test_an_output_that_is_no_asset_and_asks_for_a_table_is_refused(bench: Bench) -> None:
+    lake = DeltaIOManager(root_uri=bench.root)
+    for metadata in (
+        {"schema": "eu"},
+        {"mode": "append"},
+        {"partition_expr": "day"},
+        {"delta/mode": "append"},
+    ):
+
+        @dg.op(out=dg.Out(metadata=metadata))
+        def first() -> pd.DataFrame:
+            return numbers(1)
+
+        @dg.job(resource_defs={"io_manager": lake})
+        def job() -> None:
+            first()
+
+        with pytest.raises(DeclarationError, match="is no asset, so it is handed to the next op as it is"):
+            job.execute_in_process(instance=bench.instance)
+
+
+def test_an_input_that_is_no_asset_and_selects_columns_is_refused(bench: Bench) -> None:
+    @dg.op
+    def first() -> pd.DataFrame:
+        return numbers(1)
+
+    @dg.op(ins={"rows": dg.In(metadata={"columns": ["n"]})})
+    def second(rows: pd.DataFrame) -> None: ...
+
+    @dg.job(resource_defs={"io_manager": DeltaIOManager(root_uri=bench.root)})
+    def job() -> None:
+        second(first())
+
+    with pytest.raises(DeclarationError, match=r"of a table, of which.* is none\. Select in the function\."):
+        job.execute_in_process(instance=bench.instance)
+
+
+def test_the_storage_kind_of_a_table_is_deltalake(bench: Bench) -> None:
+    @dg.asset
+    def plain() -> pd.DataFrame:
+        return numbers(1)
+
+    @table_asset
+    def own() -> pd.DataFrame:
+        return numbers(1)
+
+    bench.run([plain, own])
+    kinds = {name: bench.metadata(name)["dagster/storage_kind"] for name in ("plain", "own")}
+    assert kinds == {"plain": "deltalake", "own": "deltalake"}
+    assert own.get_asset_spec().metadata["dagster/storage_kind"] == "deltalake"
+
+
+@pytest.mark.parametrize("mode", ["replace", "merge", "append"])
+def test_the_history_says_overwrite_of_what_replaces_rows(bench: Bench, mode: str) -> None:
+    keys = {"delta/merge_keys": ["n"]} if mode == "merge" else {}
+    bench.write("orders", pd.DataFrame({"day": [FIRST, SECOND], "n": 1}), partition_by=["day"])
+
+    @dg.asset(metadata={"partition_expr": "day", "mode": mode, **keys}, partitions_def=DAYS)
+    def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        return numbers(7).assign(day=context.partition_key)
+
+    bench.run([orders], partition=FIRST)
+    [entry] = bench.table("orders").history(1)
+    expected = "Append" if mode == "append" else "Overwrite"
+    assert (entry["operation"], entry["operationParameters"]["mode"]) == ("WRITE", expected)
 
 
 # --- what a run decides --------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ _KEYS_COMPARED = re.compile(
     r"""\s*(?:\w+\.)?[`"]?(\w+)[`"]?\s*==?\s*(?:\w+\.)?[`"]?\1[`"]?\s*(?:\s+and\s+|$)""", re.IGNORECASE
 )
 
+_OF_PLACES = ("schema", "table", "root_name")
 # of dagster-delta: what the function may say of its own run
 OF_RUNS = {
     "mode",
@@ -66,6 +67,25 @@ def ours(metadata: Mapping[str, Any], words: Iterable[str] | None = None) -> dic
                     f"Leave out {name!r}.",
                 )
     return {**rest, **translated}
+
+
+def refuse_of_no_asset(metadata: Mapping[str, Any], output: str) -> None:
+    """Raise DeclarationError for metadata by which an op's output that is no asset would be a table.
+
+    Args:
+        metadata: the metadata of the output's definition.
+        output: what errors call the output.
+
+    """
+    entries = {name: value for name, value in plain(metadata).items() if name not in _OF_PLACES}
+    settings = [name for name in ours(entries) if name.startswith("delta/") or name == names.PARTITION_EXPR]
+    settings += [name for name in _OF_PLACES if isinstance(_plain(metadata.get(name)), str)]
+    if settings:
+        raise DeclarationError(
+            f"{output} is no asset, so it is handed to the next op as it is, and its metadata ask for a "
+            f"table: {settings[0]}.",
+            "Make it the output of a @dg.graph_asset or a @dg.asset. If the entry is your own, rename it.",
+        )
 
 
 def _plain(value: Any) -> Any:

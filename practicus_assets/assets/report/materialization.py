@@ -41,6 +41,7 @@ def commit_metadata(
     scope = snapshot.scope
     metadata: dict[str, Any] = {
         names.COLUMN_SCHEMA: table_schema(snapshot.schema, contract),
+        names.STORAGE_KIND: "deltalake",
         names.TABLE_NAME: table.name,
         names.TABLE_URI: table.uri,
     }

@@ -213,7 +213,7 @@ def read_as(reader: pa.RecordBatchReader, annotation: Any) -> Any:
     Args:
         reader: the rows.
         annotation: `pd.DataFrame` (also where there is none), `pa.Table`, `pa.RecordBatchReader`,
-            `pl.DataFrame` or `pl.LazyFrame`.
+            `pyarrow.dataset.Dataset` (in memory), `pl.DataFrame` or `pl.LazyFrame`.
 
     Raises:
         DeclarationError: for another type.
@@ -230,6 +230,8 @@ def read_as(reader: pa.RecordBatchReader, annotation: Any) -> Any:
         from practicus_assets.lake.rows.pandas_frames import to_pandas  # noqa: PLC0415 pandas is slow to load
 
         return to_pandas(reader.read_all())
+    if name == "pyarrow._dataset.Dataset":
+        return importlib.import_module("pyarrow.dataset").dataset(reader.read_all())
     if name.startswith("polars.") and name.endswith((".DataFrame", ".LazyFrame")):
         frame = importlib.import_module("polars").DataFrame(reader.read_all())
         return frame if annotation.__qualname__ == "DataFrame" else frame.lazy()

@@ -1,6 +1,7 @@
 """Attempts: one try at a piece of work, and what it knew when it began."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -8,9 +9,12 @@ from typing import Any
 import pyarrow as pa
 
 from practicus_assets.errors import CommitConflict
+from practicus_assets.lake.contracts.audit import Rescan
 from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.rows.schema import conformed
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 
@@ -72,6 +76,20 @@ class Attempt:
     def depends_on_scope(self) -> bool:
         """Whether the commit is right only as long as nobody changes the scope."""
         return bool(self.contract.unique) or not self.appends
+
+    def old_rows(self, schema: pa.Schema) -> Rescan:
+        """Return what streams the old rows of the scope as the table will hold them; new columns are null."""
+        assert self.began is not None, "a table that does not exist has no rows"
+        snapshot = Snapshot(self.began, self.scope)
+
+        def scan(columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+            wanted = pa.schema([schema.field(name) for name in columns or schema.names])
+            nulls = {f.name: pa.scalar(None, f.type) for f in wanted}
+            present = [name for name in wanted.names if name in snapshot.schema.names]
+            old = snapshot.scan(present or snapshot.schema.names[:1])
+            return pa.RecordBatchReader.from_batches(wanted, (conformed(b, wanted, nulls, 0) for b in old))
+
+        return scan
 
     def __getstate__(self) -> dict[str, Any]:
         began = (self.began.version, self.began.id) if self.began is not None else None

@@ -7,8 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import DataRefused, SchemaMismatch
+from practicus_assets.lake.contracts.audit import Rescan
 from practicus_assets.lake.rows.distinct import counted, positional
 from practicus_assets.lake.rows.samples import shown
+from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.options import MergeKind
 from practicus_assets.wording import names_of, number_of, readable_row
 
 _CHUNK_ROWS = 1 << 20
@@ -20,12 +23,36 @@ class Merge:
     Args:
         columns: the columns that tell which old row a new one replaces.
         seen: the keys of new rows that were seen before, elsewhere.
+        kind: which new rows are taken: "insert" takes those that match no old row, "update" those that match
+            one, "upsert" all.
+        old: what streams columns of the old rows; None if there are none.
 
     """
 
-    def __init__(self, columns: Sequence[str], seen: Sequence[pa.Table] = ()) -> None:
+    def __init__(
+        self,
+        columns: Sequence[str],
+        seen: Sequence[pa.Table] = (),
+        kind: MergeKind = "upsert",
+        old: Rescan | None = None,
+    ) -> None:
         self._columns = list(columns)
         self._seen = list(seen)
+        self._kind = kind
+        self._old = old
+
+    @classmethod
+    def of(cls, attempt: Attempt, schema: pa.Schema) -> "Merge":
+        """Return the merge of an attempt, before any row is seen.
+
+        Args:
+            attempt: the attempt.
+            schema: the table's columns after the commit.
+
+        """
+        options = attempt.options
+        old = attempt.old_rows(schema) if attempt.began is not None else None
+        return cls(options.merge_keys, (), options.merge_kind, old)
 
     @property
     def seen(self) -> tuple[pa.Table, ...]:
@@ -33,12 +60,21 @@ class Merge:
         return tuple(self._seen)
 
     def observed(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Pass new rows on, and remember their keys."""
-        for batch in batches:
-            self._observe(batch)
+        """Pass on the new rows that are taken, and remember their keys."""
+        for batch in self._taken(map(self._comparable, batches)):
+            self._seen.append(pa.table(batch.select(self._columns)))
             yield batch
 
-    def _observe(self, batch: pa.RecordBatch) -> None:
+    def _taken(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        if self._kind == "upsert" or (self._kind == "insert" and self._old is None):
+            return batches
+        if self._old is None:
+            return (batch.slice(0, 0) for batch in batches)
+        keys = self._old(self._columns).read_all()
+        return self._joined(batches, keys, "left anti" if self._kind == "insert" else "left semi")
+
+    def _comparable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return new rows; raise if their keys cannot be compared."""
         missing = [name for name in self._columns if name not in batch.schema.names]
         if missing:
             raise SchemaMismatch(f"the output lacks the {names_of('merge key', missing)}.", "Return them.")
@@ -57,7 +93,7 @@ class Merge:
             raise DataRefused(
                 f"nulls in the {names_of('merge key', empty)} match no row.", "Fill or drop these rows."
             )
-        self._seen.append(keys)
+        return batch
 
     def refuse_duplicates(self) -> None:
         """Raise DataRefused if two new rows have the same keys: either could be the successor."""
@@ -77,22 +113,27 @@ class Merge:
         if not self._seen:
             yield from old
             return
-        keys = pa.concat_tables(self._seen).combine_chunks()
+        yield from self._joined(old, pa.concat_tables(self._seen).combine_chunks(), "left anti")
+
+    def _joined(
+        self, batches: Iterable[pa.RecordBatch], keys: pa.Table, join: str
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that pyarrow's join with some keys leaves, of many batches at once."""
         waiting: list[pa.RecordBatch] = []
-        for batch in old:
+        for batch in batches:
             waiting.append(batch)
             if sum(b.num_rows for b in waiting) >= _CHUNK_ROWS:
-                yield from self._without(waiting, keys)
+                yield from self._left(waiting, keys, join)
                 waiting = []
         if waiting:
-            yield from self._without(waiting, keys)
+            yield from self._left(waiting, keys, join)
 
-    def _without(self, batches: list[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.RecordBatch]:
+    def _left(self, batches: list[pa.RecordBatch], keys: pa.Table, join: str) -> Iterator[pa.RecordBatch]:
         rows = positional(pa.Table.from_batches(batches).select(self._columns))
         numbered = rows.append_column("row", pa.array(np.arange(rows.num_rows)))
         left = np.zeros(rows.num_rows, dtype=bool)
-        unmatched = numbered.join(positional(keys), rows.column_names, join_type="left anti")
-        left[unmatched["row"].to_numpy()] = True
+        joined = numbered.join(positional(keys), rows.column_names, join_type=join)
+        left[joined["row"].to_numpy()] = True
         first = 0
         for batch in batches:
             yield batch.filter(pa.array(left[first : first + batch.num_rows]))

@@ -14,9 +14,14 @@ from practicus_assets.parameters import named_parameters
 from practicus_assets.wording import readable
 
 Mode = Literal["replace", "append", "merge", "overwrite"]
+MergeKind = Literal["upsert", "insert", "update", "deduplicate_insert", "update_only"]
 OnSchemaChange = Literal["add", "refuse", "replace", "merge", "overwrite"]
 
 _MODES: dict[Mode, Mode] = {"overwrite": "replace"}  # delta-rs's words for ours
+_MERGE_KINDS: dict[MergeKind, MergeKind] = {  # dagster-delta's words for ours
+    "deduplicate_insert": "insert",
+    "update_only": "update",
+}
 _SCHEMA_CHANGES: dict[OnSchemaChange, SchemaChange] = {
     "add": "add",
     "merge": "add",
@@ -64,6 +69,8 @@ class WriteOptions:
             run does again, or "merge":
             replace old rows that have the same `merge_keys` as a new row, and add the others.
         merge_keys: the columns that tell which old row a new one replaces, for "merge".
+        merge_kind: for "merge": "upsert" takes all new rows, "insert" those that match no old row
+            (dagster-delta: "deduplicate_insert"), "update" those that match one ("update_only").
         delete_unmatched: for "merge": whether old rows of the scope that no new row matches are deleted.
         on_schema_change: "add" new columns, and widen those of which all rows are replaced (delta-rs:
             `schema_mode="merge"`); "refuse" any change; or "replace" the columns of a table that is replaced
@@ -80,6 +87,7 @@ class WriteOptions:
     partition_by: Sequence[str] = ()
     mode: Mode = "replace"
     merge_keys: Sequence[str] = ()
+    merge_kind: MergeKind = "upsert"
     delete_unmatched: bool = False
     on_schema_change: OnSchemaChange = "add"
     table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -106,6 +114,7 @@ class WriteOptions:
             )
         object.__setattr__(self, "mode", _MODES.get(self.mode, self.mode))
         object.__setattr__(self, "on_schema_change", self.schema_change)
+        self._refuse_merge_kind()
         merges = self.mode == "merge"
         if merges and not self.merge_keys:
             raise DeclarationError(
@@ -135,10 +144,33 @@ class WriteOptions:
         """Return the options with the partition columns in a table's order, if they are the table's."""
         return replace(self, partition_by=columns) if {*columns} == {*self.partition_by} else self
 
+    def _refuse_merge_kind(self) -> None:
+        kinds = 'Write "upsert", "insert" (dagster-delta: "deduplicate_insert") or "update" ("update_only").'
+        if self.merge_kind not in get_args(MergeKind):
+            meant = _KINDS_MEANT.get(str(self.merge_kind), did_you_mean(self.merge_kind, get_args(MergeKind)))
+            raise DeclarationError(f"merge_kind {self.merge_kind!r} is unknown.", f"{meant} {kinds}".strip())
+        object.__setattr__(self, "merge_kind", _MERGE_KINDS.get(self.merge_kind, self.merge_kind))
+        if self.merge_kind != "upsert" and self.mode != "merge":
+            raise DeclarationError(
+                f'merge_kind="{self.merge_kind}" needs mode="merge", and it is "{self.mode}".',
+                'Write mode="merge", or drop it.',
+            )
+        if self.merge_kind == "insert" and self.delete_unmatched:
+            raise DeclarationError(
+                'merge_kind="insert" keeps all old rows, and delete_unmatched would delete some.',
+                "Drop one of them.",
+            )
+
     @property
     def schema_change(self) -> SchemaChange:
         """What `on_schema_change` says, in the words of this package."""
         return _SCHEMA_CHANGES[self.on_schema_change]
+
+
+_KINDS_MEANT = {
+    "replace_and_delete_unmatched": 'Did you mean merge_kind="update" with delete_unmatched=True?',
+    "custom": 'Compute the rows in the function, which may read its own table, and write mode="replace".',
+}
 
 
 def refuse_unpromised(options: WriteOptions, columns: Collection[str], *, closed: bool) -> None:

@@ -16,14 +16,12 @@ from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import TransactionRecord
-from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split, taken
 from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint
 from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
 from practicus_assets.lake.rows.samples import sampling
-from practicus_assets.lake.rows.schema import conformed
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import Commit, earlier_commit, recorded
 from practicus_assets.lake.transactions.commit_window import CommitWindow
@@ -138,7 +136,7 @@ class Transaction:
         attempt = self._attempt
         with self._refusing(), closing(data):
             incoming = IncomingRows(attempt, data)
-            merge = Merge(attempt.options.merge_keys) if attempt.options.mode == "merge" else None
+            merge = Merge.of(attempt, incoming.schema) if attempt.options.mode == "merge" else None
             batches = incoming.batches()
             staged = self._staged(merge.observed(batches) if merge else batches, incoming.schema, part)
             keys = merge.seen if merge is not None else ()
@@ -278,7 +276,7 @@ class Transaction:
         merge.refuse_duplicates()
         if attempt.options.delete_unmatched or attempt.began is None:
             return []
-        old = self._existing(staged.schema)(None)
+        old = attempt.old_rows(staged.schema)(None)
         return [self._staged(merge.kept(old), staged.schema, f"kept {uuid.uuid4()}")]
 
     def _audited(self, staged: Staged, rows: dict[str, int]) -> list[AuditResult]:
@@ -290,27 +288,12 @@ class Transaction:
             lambda columns: staged.scan(self._table, attempt.options.partition_by, columns)
         ]
         if attempt.appends and attempt.contract.unique and attempt.began is not None:
-            rescans.append(self._existing(staged.schema))
+            rescans.append(attempt.old_rows(staged.schema))
             audit.observe_existing(rescans[-1])
         results = audit.finish(rescans, rows)
         if any(result.blocks for result in results):
             raise failure(results)
         return results
-
-    def _existing(self, schema: pa.Schema) -> Rescan:
-        """Return what streams the old rows of the scope as the table will hold them; new columns are null."""
-        began = self._attempt.began
-        assert began is not None
-        snapshot = Snapshot(began, self._scope)
-
-        def scan(columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
-            wanted = pa.schema([schema.field(name) for name in columns or schema.names])
-            nulls = {f.name: pa.scalar(None, f.type) for f in wanted}
-            present = [name for name in wanted.names if name in snapshot.schema.names]
-            old = snapshot.scan(present or snapshot.schema.names[:1])
-            return pa.RecordBatchReader.from_batches(wanted, (conformed(b, wanted, nulls, 0) for b in old))
-
-        return scan
 
     def _fingerprints(self, staged: Staged) -> dict[str, Fingerprint]:
         """Return the fingerprint of each partition of the scope, by its key; those without rows too."""

@@ -5,7 +5,9 @@ from typing import Any, get_args
 import pytest
 
 from practicus_assets.errors import DeclarationError
-from practicus_assets.lake.transactions.options import Mode, OnSchemaChange, WriteOptions
+from practicus_assets.lake.transactions.options import MergeKind, Mode, OnSchemaChange, WriteOptions
+
+BY_ID = {"mode": "merge", "merge_keys": ["id"]}
 
 
 @pytest.mark.parametrize(
@@ -16,6 +18,14 @@ from practicus_assets.lake.transactions.options import Mode, OnSchemaChange, Wri
         ({"mode": "merge", "merge_keys": ["id", "id"]}, "Name each column once"),
         ({"merge_keys": ["id"]}, 'need mode="merge", and it is .replace.'),
         ({"delete_unmatched": True}, 'need mode="merge"'),
+        ({"merge_kind": "insert"}, 'merge_kind="insert" needs mode="merge", and it is "replace"'),
+        ({**BY_ID, "merge_kind": "insrt"}, "merge_kind 'insrt' is unknown. Did you mean insert"),
+        ({**BY_ID, "merge_kind": "custom"}, "Compute the rows in the function"),
+        (
+            {**BY_ID, "merge_kind": "replace_and_delete_unmatched"},
+            'merge_kind="update" with delete_unmatched=True',
+        ),
+        ({**BY_ID, "merge_kind": "insert", "delete_unmatched": True}, "keeps all old rows"),
         ({"mode": "nightly"}, "mode 'nightly' is unknown.*replace.*overwrite.*append.*merge"),
         ({"on_schema_change": "ignore"}, "on_schema_change 'ignore' is unknown"),
         ({"mode": "append", "on_schema_change": "replace"}, "would change rows that mode='append' keeps"),
@@ -38,5 +48,6 @@ def test_the_words_of_delta_rs_mean_ours() -> None:
 
 
 def test_the_words_of_delta_rs_are_known_to_type_checkers() -> None:
+    assert set(get_args(MergeKind)) == {"upsert", "insert", "update", "deduplicate_insert", "update_only"}
     assert set(get_args(Mode)) == {"replace", "append", "merge", "overwrite"}
     assert set(get_args(OnSchemaChange)) == {"add", "refuse", "replace", "merge", "overwrite"}

@@ -610,6 +610,54 @@ def test_a_merge_replaces_rows_of_equal_keys_and_keeps_the_others(table: Table, 
     assert rows(table) == expected[1:]
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        (
+            "insert",
+            {},
+            [row("a", 1, k="old"), row("a", 2, k="old"), row("a", 3, k="new"), row("b", 9, k="old")],
+        ),
+        ("update", {}, [row("a", 1, k="old"), row("a", 2, k="new"), row("b", 9, k="old")]),
+        ("update", {"delete_unmatched": True}, [row("a", 2, k="new"), row("b", 9, k="old")]),
+    ],
+    ids=["insert", "update", "update, and delete the others"],
+)
+def test_a_merge_takes_only_the_new_rows_of_its_kind(
+    table: Table, rows: Read, kind: str, options: dict[str, Any], expected: list[dict[str, Any]]
+) -> None:
+    begin(table).write(pa.table({"p": ["a", "a", "b"], "n": [1, 2, 9], "k": ["old"] * 3}))
+    data = pa.concat_tables([table_of("a", 2, k=["new"]), table_of("a", 3, k=["new"])])
+    commit = begin(table, partitions("a"), "merge", merge_kind=kind, **options).write(data)
+    assert rows(table) == expected
+    assert commit.rows == len(expected) - 1
+    begin(table, partitions("a"), "merge", merge_kind=kind, **options).write(data)
+    assert rows(table) == expected
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("insert", [row("a", 1)]), ("update", [])])
+def test_the_first_merge_of_a_kind_creates_the_table(
+    table: Table, rows: Read, kind: str, expected: list[dict[str, Any]]
+) -> None:
+    begin(table, partitions("a"), "merge", merge_kind=kind).write(table_of("a", 1))
+    assert rows(table) == expected
+
+
+def test_two_parts_that_insert_one_key_are_refused(table: Table) -> None:
+    transaction = begin(table, partitions("a"), "merge", merge_kind="insert")
+    parts = [transaction.stage(table_of("a", 1)) for _ in range(2)]
+    with pytest.raises(DataRefused, match="more than one row for 1 merge key"):
+        transaction.commit(*parts)
+
+
+def test_the_rules_of_an_insert_judge_the_rows_that_are_taken(table: Table, rows: Read) -> None:
+    begin(table).write(table_of("a", 1, k=["old"]))
+    contract = Contract({"k": Column("string", allowed=["old", "new"])})
+    data = table_of("a", 1, 2, k=["bad", "new"])
+    begin(table, partitions("a"), "merge", contract, merge_kind="insert").write(data)
+    assert rows(table) == [row("a", 1, k="old"), row("a", 2, k="new")]
+
+
 def test_a_merge_widens_keys_and_gives_old_rows_nulls_in_new_columns(table: Table, rows: Read) -> None:
     Transaction(table).write(pa.table({"n": pa.array([1, 2], pa.int32())}))
     merge = Transaction(table, options=WriteOptions(mode="merge", merge_keys=["n"]))
