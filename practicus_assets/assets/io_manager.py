@@ -30,7 +30,7 @@ from practicus_assets.assets.report.names import (
     MODE,
     ON_SCHEMA_CHANGE,
 )
-from practicus_assets.assets.runs import added_metadata, pinned, provenance_of, step_of
+from practicus_assets.assets.runs import added_metadata, pinned_for, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
 from practicus_assets.fields import NamedFields
@@ -246,8 +246,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
                 )
             if InputSettings.from_metadata(context.definition_metadata or {}) != InputSettings():
                 raise DeclarationError(
-                    f"the metadata of the input {context.name!r} select some of a table, of which what another "
-                    "op handed on is none.",
+                    f"the metadata of the input {context.name!r} select some of a table, of which what "
+                    "another op handed on is none.",
                     "Select in the function.",
                 )
             return self.op_outputs().load(context.upstream_output)
@@ -274,16 +274,15 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         self, source: AssetInput, table: Table, settings: InputSettings, *, may_be_missing: bool
     ) -> Snapshot | None:
         """Return the snapshot to read; None if no partition maps to the run's and there is no table yet."""
-        context, version = source.context, settings.version
+        read = partial(pinned_for, source.context, source.key, table, version=settings.version)
         if source.partitions_def is None:
-            return pinned(context, table, Scope(), version)
+            return read(Scope())
         if source.partition_keys:
             stored = self.settings(source.metadata)
             with source.own_past():
-                scope = stored.scope(source.partitions_def, source.partition_keys)
-                return pinned(context, table, scope, version)
+                return read(stored.scope(source.partitions_def, source.partition_keys))
         try:
-            return pinned(context, table, Scope(), version).without_rows()
+            return read(Scope()).without_rows()
         except TableNotFound:  # an asset that depends on its own past begins so
             if may_be_missing:
                 return None

@@ -120,29 +120,6 @@ def partition_keys(
         return list(partitions_def.get_partition_keys_in_range(between))
 
 
-def pinned(
-    context: dg.InputContext, table: Table, scope: Scope, version: int | datetime | None = None
-) -> Snapshot:
-    """Return an input's snapshot: the version that this run made, else the newest when the run began.
-
-    After a `CommitConflict` it is the newest at the time of the conflict: the commit that won may be based on
-    it. Outside of a run it is the newest. The version is recorded in the step's provenance.
-
-    Args:
-        context: the input's context.
-        table: the table to read.
-        scope: the partitions to read.
-        version: the version that the author pins instead.
-
-    Raises:
-        TableNotFound: if there is no such version.
-        VersionGone: if it was vacuumed away.
-        DeclarationError: for an author's version that is none.
-
-    """
-    return pinned_for(context, context.asset_key, table, scope, version)
-
-
 def pinned_for(
     context: Context,
     key: dg.AssetKey,
@@ -150,10 +127,13 @@ def pinned_for(
     scope: Scope,
     version: int | datetime | None = None,
 ) -> Snapshot:
-    """Return a snapshot as `pinned` does, also for a step that reads one table by itself.
+    """Return an input's snapshot: the version that this run made, else the newest when the run began.
+
+    After a `CommitConflict` it is the newest at the time of the conflict: the commit that won may be based on
+    it. Outside of a run it is the newest. The version is recorded in the step's provenance.
 
     Args:
-        context: the step's context.
+        context: the input's context, or that of a step that reads one table by itself.
         key: the key of the asset that is the table.
         table: the table to read.
         scope: the partitions to read.

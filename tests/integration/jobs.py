@@ -54,8 +54,8 @@ class _Deadly(Table):
 class Deadly(DeltaIOManager):
     """A lake whose first commit kills the worker before it can tell Dagster."""
 
-    def table(self, key: dg.AssetKey) -> Table:
-        table = super().table(key)
+    def table(self, key: dg.AssetKey, *asset: Any) -> Table:
+        table = super().table(key, *asset)
         return _Deadly(table.name, table.uri, table.storage_options)
 
 

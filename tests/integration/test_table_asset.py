@@ -713,8 +713,8 @@ class _DeadOnce(Table):
 
 
 class DiesAfterItsCommit(DeltaIOManager):
-    def table(self, key: dg.AssetKey) -> Table:
-        table = super().table(key)
+    def table(self, key: dg.AssetKey, *asset: Any) -> Table:
+        table = super().table(key, *asset)
         return _DeadOnce(table.name, table.uri, table.storage_options, died=(DEATHS,))
 
 
