@@ -10,7 +10,7 @@ from typing import Any, cast
 import dagster as dg
 
 from practicus_assets.assets.io_manager import lake_of
-from practicus_assets.assets.runs import made_by
+from practicus_assets.assets.runs import made_by, metadata_of
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
@@ -68,9 +68,7 @@ def build_release_asset(
 
     def publish_release(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         lake = lake_of(context, resource_key)
-        graph = context.get_step_execution_context().job_def.asset_layer.asset_graph
-        known = {key: graph.get(key).metadata for key in io_managers if graph.has(key)} | metadata
-        places = {key: lake.table(key, known.get(key, {})) for key in io_managers}
+        places = {key: lake.table(key, metadata.get(key) or metadata_of(context, key)) for key in io_managers}
         versions = {table.name: _version(context, key, table) for key, table in places.items()}
         options = next(iter(places.values())).storage_options
         release_name = f"{name}-{context.run.run_id[:8]}"

@@ -63,6 +63,14 @@ def record_source(step: Any, read: SourceRead) -> None:
     _sources[step.run_id, step.step.key][read.source] = read
 
 
+def metadata_of(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, key: dg.AssetKey
+) -> Mapping[str, Any]:
+    """Return the metadata of an asset's definition, as the job of a step knows it, or none."""
+    graph = context.job_def.asset_layer.asset_graph
+    return graph.get(key).metadata if graph.has(key) else {}
+
+
 def added_metadata(context: dg.AssetExecutionContext | dg.OutputContext, key: dg.AssetKey) -> dict[str, Any]:
     """Return the metadata that a function added to its context."""
     step = step_of(context)

@@ -20,7 +20,14 @@ from practicus_assets.assets.report.checks import (
 )
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
-from practicus_assets.assets.runs import added_metadata, partition_keys, provenance_of, step_of, until_end
+from practicus_assets.assets.runs import (
+    added_metadata,
+    metadata_of,
+    partition_keys,
+    provenance_of,
+    step_of,
+    until_end,
+)
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import AuditFailed, DeclarationError, LossyValues, SchemaMismatch, naming
 from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
@@ -243,9 +250,7 @@ class Step:
             )
         if left_out:
             context.log.warning("%s: its function alone runs the checks %s", key.to_user_string(), left_out)
-        graph = context.job_def.asset_layer.asset_graph
-        metadata = graph.get(key).metadata if graph.has(key) else {}
-        table = lake_of(context, self._io_manager_key).table(key, metadata)
+        table = lake_of(context, self._io_manager_key).table(key, metadata_of(context, key))
         keys_of_run = partition_keys(self._partitions_def, context.run.tags, context.instance)
         with naming(table.name):
             if keys_of_run or self._partitions_def is None:

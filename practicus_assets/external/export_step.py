@@ -11,7 +11,7 @@ import dagster as dg
 
 from practicus_assets.assets.io_manager import lake_of
 from practicus_assets.assets.report import names
-from practicus_assets.assets.runs import pinned_for
+from practicus_assets.assets.runs import metadata_of, pinned_for
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.destinations.destination import Destination
 from practicus_assets.destinations.export import Export, Exported
@@ -85,7 +85,8 @@ class ExportStep:
 
     def _run(self, context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         upstream, partitions_def = self._upstream, context.assets_def.partitions_def
-        table = lake_of(context, upstream.io_manager_key).table(upstream.key)
+        metadata = metadata_of(context, upstream.key)
+        table = lake_of(context, upstream.io_manager_key).table(upstream.key, metadata)
         keys = context.partition_keys if partitions_def is not None else []
         scope = upstream.settings.scope(partitions_def, keys)
         began = time.monotonic()
