@@ -5,6 +5,8 @@ from typing import Any
 
 from practicus_assets.destinations.destination import Destination
 from practicus_assets.errors import DeclarationError, ExportFailed
+from practicus_assets.sources.files.storage_options import revealed_options
+from practicus_assets.sources.files.store import Files
 from practicus_assets.sources.postgresql.system import PostgreSQL
 from practicus_assets.sources.system import System
 
@@ -22,9 +24,20 @@ def destination_of(system: System | Destination) -> Destination:
         from practicus_assets.destinations.postgresql.writer import PostgreSQLDestination  # noqa: PLC0415 of one system
 
         return PostgreSQLDestination(partial(_postgresql, system), system.address, system.pool)
+    if isinstance(system, Files):
+        from practicus_assets.destinations.files.writer import FilesDestination  # noqa: PLC0415 of one system
+
+        return FilesDestination(partial(_objects, system), system.address, system.kind)
     raise DeclarationError(
         f"to is {system!r}, to which nothing is exported.", "Give a PostgreSQL, a MySQL or Files."
     )
+
+
+def _objects(system: Files) -> Any:
+    """Return the objects of a store, with its credentials read."""
+    from practicus_assets.destinations.files.objects import Objects  # noqa: PLC0415 of one system
+
+    return Objects(system.address, revealed_options(system.storage_options, system.address))
 
 
 def _postgresql(system: PostgreSQL) -> Any:

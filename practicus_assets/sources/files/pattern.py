@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 
@@ -223,6 +223,36 @@ class Pattern:
                 known.append(text)
             folders["/".join(known)] = len(known) < len(segments) - 1 or list(segments[-1]) == ["**"]
         return folders
+
+    def path_of(self, bounds: Bounds) -> str | None:
+        """Return the one path that the pattern gives a partition; None if there is none, or more than one.
+
+        Args:
+            bounds: one partition, on the keys of the pattern.
+
+        """
+        [part] = bounds.parts or [()]
+        conditions = dict(zip(bounds.columns, part, strict=True))
+        texts = []
+        for piece in self._parts:
+            if isinstance(piece, str):
+                texts.append(piece)
+                continue
+            text = self._text(piece, conditions.get(piece.key))
+            if text is None:
+                return None
+            texts.append(quote(text, safe="") if piece.escaped and piece.format is None else text)
+        path = "".join(texts)
+        return path if self._is_path_of(path, bounds) else None
+
+    def _is_path_of(self, path: str, bounds: Bounds) -> bool:
+        """Return whether a reader of the pattern finds the partition by its path."""
+        found = self.match(path)
+        if found is None:
+            return False
+        types = dict(zip(bounds.columns, bounds.types, strict=True))
+        values = {key: self.value(key, texts, types[key], path) for key, texts in found.items()}
+        return bounds.part_of(values) == 0
 
     def _segments(self) -> Iterator[Sequence[str | _Place]]:
         """Yield the parts of each name of the path; of a format with slashes, the names up to it."""

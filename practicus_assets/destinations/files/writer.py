@@ -1,0 +1,219 @@
+"""Files: each partition is one object, and a marker in it or beside it says what it holds."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from practicus_assets.destinations.destination import Destination
+from practicus_assets.destinations.export import Export, Exported
+from practicus_assets.destinations.files.formats import MARKER, suffix_of, written
+from practicus_assets.destinations.files.objects import Objects
+from practicus_assets.destinations.marker import Marker, count_problem, standing
+from practicus_assets.errors import DeclarationError, ExportConflict, ExportFailed, naming
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.recorded import RecordedScope
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.sources.files.pattern import Pattern
+from practicus_assets.wording import names_of
+
+_BESIDE = "_practicus_exports"  # the folder of the markers of formats that have no room for them
+
+
+class FilesDestination(Destination):
+    """A folder of files, or a prefix in an object store.
+
+    A target is the path of an object below the root. With partitions it is a pattern, as for sources:
+    `orders/day={day}/rows.parquet` is one object per partition.
+
+    Args:
+        connect: returns the objects; reads the credentials.
+        address: where they are.
+        kind: the kind of the store, as Dagster's UI spells it.
+
+    """
+
+    kind = "file"
+    address = ""
+
+    def __init__(self, connect: Callable[[], Objects], address: str, kind: str = "file") -> None:
+        self._connect = connect
+        self.address = address
+        self.kind = kind
+
+    def refuse_target(self, target: str) -> None:
+        """Refuse a path that is no pattern, or of an unknown format."""
+        suffix_of(Pattern(target).text)
+
+    def write(self, export: Export) -> Exported:
+        """Replace the object of each partition; each is as it was, or new as a whole."""
+        paths = _paths(export)
+        objects = self._connect()
+        outcomes = []
+        for number, (part, path) in enumerate(zip(_parts(export), paths, strict=True)):
+            with naming("", str(part.scope), nothing_written=number == 0):
+                outcomes.append(_Object(objects, part, path).replace())
+        exported = [outcome for outcome in outcomes if outcome.outcome == "exported"]
+        rows = sum(outcome.rows for outcome in outcomes)
+        return Exported("exported" if exported else "already there", rows)
+
+
+@dataclass(frozen=True)
+class _Object:
+    """One object that an export replaces."""
+
+    objects: Objects
+    export: Export
+    path: str
+
+    def replace(self) -> Exported:
+        """Replace the object, unless it holds the rows already."""
+        export, suffix = self.export, suffix_of(self.path)
+        marker, attempt = self._marker(suffix)
+        stands = standing(export, [marker] if marker is not None else [])
+        if stands.present and self._is_whole(suffix):
+            if stands.version < export.snapshot.version:  # or a zombie's version would come between
+                self._mark_beside(stands.rows, attempt)
+            return Exported("already there", stands.rows)
+        [key] = export.parts
+        attempt = uuid.uuid4().hex
+        own = self._own_columns()
+        schema = pa.schema([field for field in export.schema if field.name in own])
+        text = _to_json(Marker.of_export(export, key, -1), attempt)
+        with self.objects.reaching(self.path), self.objects.upload(self.path) as upload:
+            rows = written(upload, suffix, schema, self._batches(schema), text)
+            expected = export.snapshot.row_count
+            if expected is not None and rows != expected:
+                raise ExportFailed(f"{count_problem(rows, expected)}.", "Run again.")
+            newest, _ = self._marker(suffix)
+            standing(export, [newest] if newest is not None else [])  # a zombie ends here
+            upload.finish()
+        if suffix != ".parquet":
+            self._mark_beside(rows, attempt)
+        self._refuse_others(suffix, attempt, rows)
+        return Exported("exported", rows)
+
+    def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        for batch in self.export.batches():
+            yield batch.select(schema.names)
+
+    def _own_columns(self) -> set[str]:
+        """Return the columns that are in the file: all but those that its folders name, as hive does."""
+        in_folders = {
+            name for name in self.export.bounds.constants() if f"{name}={{{name}}}/" in self.export.target
+        }
+        return set(self.export.schema.names) - in_folders
+
+    def _marker(self, suffix: str) -> tuple[Marker | None, str]:
+        """Return what the object is marked with, and the attempt that wrote it."""
+        content = self.objects.read(self._beside)
+        beside, attempt_beside = _from_json(content) if content is not None else (None, "")
+        if suffix != ".parquet":
+            return beside, attempt_beside
+        if self.objects.size(self.path) is None:
+            return None, ""
+        with self.objects.reaching(self.path), self.objects.filesystem.open_input_file(self.path) as file:
+            try:
+                metadata = pq.read_metadata(file)
+            except pa.ArrowInvalid:  # somebody else's, and no Parquet
+                return None, ""
+        content = (metadata.metadata or {}).get(MARKER)
+        if content is None:
+            return None, ""
+        marker, attempt = _from_json(content)
+        same = beside is not None and attempt_beside == attempt
+        version = max(marker.version, beside.version) if beside is not None and same else marker.version
+        return replace(marker, rows=metadata.num_rows, version=version), attempt
+
+    def _is_whole(self, suffix: str) -> bool:
+        """Return whether the object is the one that its marker is about."""
+        if suffix == ".parquet":
+            return True
+        content = json.loads(self.objects.read(self._beside) or b"{}")
+        return bool(content.get("size") == self.objects.size(self.path))
+
+    def _mark_beside(self, rows: int, attempt: str) -> None:
+        """Write the marker of an object that has no room for it."""
+        [key] = self.export.parts
+        text = _to_json(Marker.of_export(self.export, key, rows), attempt, self.objects.size(self.path))
+        with self.objects.reaching(self._beside), self.objects.upload(self._beside) as upload:
+            upload.write(text)
+            upload.finish()
+
+    @property
+    def _beside(self) -> str:
+        folder, _, name = self.path.rpartition("/")
+        return "/".join(filter(None, [folder, _BESIDE, f"{name}.json"]))
+
+    def _refuse_others(self, suffix: str, attempt: str, rows: int) -> None:
+        """Raise ExportConflict if another export replaced the object meanwhile."""
+        found, found_attempt = self._marker(suffix)
+        if found is None or found_attempt != attempt:
+            other = f"run {found.run_id} with version {found.version}" if found is not None else "somebody"
+            raise ExportConflict(
+                f"{self.objects.name_of(self.path)} was replaced by {other} while this run wrote it.",
+                "Run again: the newest version is written if it is not there.",
+            )
+        if found.rows != rows:
+            raise ExportFailed(f"{count_problem(found.rows, rows)}.", "Run again.")
+
+
+def _parts(export: Export) -> Iterator[Export]:
+    """Yield an export for each partition of an export."""
+    scope = export.scope
+    if scope.is_whole_table:
+        yield export
+        return
+    for part, key in zip(scope.parts, scope.keys, strict=True):
+        snapshot = Snapshot.of(export.table, export.snapshot.version, Scope(scope.columns, (part,), (key,)))
+        yield replace(export, snapshot=snapshot)
+
+
+def _paths(export: Export) -> list[str]:
+    """Return the path of each partition's object.
+
+    Raises:
+        DeclarationError: if the pattern does not tell the partitions apart.
+
+    """
+    pattern, bounds = Pattern(export.target), export.bounds
+    if set(pattern.keys) != set(bounds.columns):
+        columns = names_of("column", bounds.columns) if bounds.columns else "no column"
+        example = "/".join(f"{column}={{{column}}}" for column in bounds.columns)
+        raise DeclarationError(
+            f"{export.target!r} has the keys {list(pattern.keys)}, and the partitions are by {columns}.",
+            f"Write each column into the path: orders/{example}/rows.parquet."
+            if example
+            else "Name one object: orders.parquet.",
+        )
+    paths = []
+    for part in bounds.parts or ((),):
+        path = pattern.path_of(Bounds(bounds.columns, bounds.types, (part,)))
+        if path is None:
+            raise DeclarationError(
+                f"{export.target!r} does not name the object of a partition: {part}.",
+                "Write the key so that it tells each partition, e.g. {hour:%Y-%m-%dT%H} of hourly ones.",
+            )
+        paths.append(path)
+    if len(set(paths)) != len(paths):
+        raise DeclarationError(
+            f"{export.target!r} names one object for two partitions.", "Name the whole key."
+        )
+    return paths
+
+
+def _to_json(marker: Marker, attempt: str, size: int | None = None) -> bytes:
+    values = asdict(replace(marker, scope=RecordedScope()))
+    values |= {"scope": marker.scope.to_json(), "attempt": attempt, "size": size}
+    return json.dumps(values).encode()
+
+
+def _from_json(content: bytes) -> tuple[Marker, str]:
+    values: Mapping[str, object] = json.loads(content)
+    own = {name: value for name, value in values.items() if name not in {"attempt", "size", "scope"}}
+    scope = RecordedScope.from_json(values["scope"])  # type: ignore[arg-type] # JSON
+    return Marker(scope=scope, **own), str(values["attempt"])  # type: ignore[arg-type] # JSON
