@@ -3,6 +3,7 @@ BIN := .venv/bin
 ROUNDS ?= 1
 TESTERS ?= auto
 LAKE := $(CURDIR)/.demo/lake
+DEMO_EXTRAS := build deploy kubernetes mysql pandera pipelines polars postgresql webserver
 
 .PHONY: demo help ui test quick faults check acceptance cluster bench bench-full lock clean
 .DEFAULT_GOAL := demo
@@ -53,7 +54,7 @@ bench-full: .venv/dev.ready  ## measure all of it, the long ones too
 lock:  ## write the lock files anew, with the newest versions that pyproject.toml allows
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
-		--python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+		--python-version 3.11 $(DEMO_EXTRAS:%=--extra %) pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
 		--python-version 3.11 --all-extras --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
