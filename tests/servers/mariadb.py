@@ -26,16 +26,16 @@ class MariaDB(Server):
 
     Args:
         address: where it listens.
-        options: further options of `mariadbd`, as on its command line.
+        certificate: the file of a certificate, beside which is its `key.pem`; with it, the server encrypts.
 
     """
 
     user = _USER
 
-    def __init__(self, address: str = "127.0.0.1", options: Sequence[str] = ()) -> None:
+    def __init__(self, address: str = "127.0.0.1", certificate: Path | None = None) -> None:
         super().__init__(address)
         self.password = secrets.token_hex(20)
-        self._options = list(options)
+        self._certificate = certificate
         self._folder = Path()
         self._data = Path()
 
@@ -51,8 +51,11 @@ class MariaDB(Server):
             encoding="utf-8",
         )
         users.chmod(0o600)
+        if self._certificate is not None:
+            shutil.copy(self._certificate, self._folder / "certificate")
+            shutil.copy(self._certificate.with_name("key.pem"), self._folder / "key")
         if owner is not None:
-            for path in (self._folder, users):
+            for path in (self._folder, *self._folder.iterdir()):
                 os.chown(path, owner, -1)
         initialize: list[str | Path] = [_program("mariadb-install-db"), "--no-defaults"]
         initialize += [f"--datadir={self._data}", "--skip-test-db", "--skip-name-resolve"]
@@ -117,7 +120,9 @@ class MariaDB(Server):
             f"--socket={self._folder / 'socket'}",
         ]
         run += ["--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M"]
-        run += [*self._options, *options]
+        if self._certificate is not None:
+            run += [f"--ssl-cert={self._folder / 'certificate'}", f"--ssl-key={self._folder / 'key'}"]
+        run += options
         self._run(run, self._folder, self._folder / "log", _owner())
 
     def _ask(self) -> None:

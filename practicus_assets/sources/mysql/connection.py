@@ -18,7 +18,7 @@ from pymysql.protocol import FieldDescriptorPacket
 
 from practicus_assets.sources.mysql.blocks import Block, blocks
 from practicus_assets.sources.mysql.bound_values import BoundValue, encoded
-from practicus_assets.sources.mysql.failures import failing, may_connect_later
+from practicus_assets.sources.mysql.failures import failing, is_lost, may_connect_later
 from practicus_assets.sources.mysql.fields import Field
 from practicus_assets.sources.mysql.login import Login
 
@@ -89,8 +89,9 @@ class Connection(pymysql.connections.Connection):  # type: ignore[misc] # PyMySQ
             raise pymysql.err.OperationalError(
                 CR.CR_SERVER_LOST, f"the connection is lost: {error}"
             ) from error
-        except pymysql.err.OperationalError:
-            self._force_close()
+        except pymysql.err.OperationalError as error:
+            if is_lost(error):
+                self._force_close()
             raise
 
     def discard(self, prepared: Prepared) -> None:

@@ -108,6 +108,7 @@ class _Column:
         self.null: Mask = np.zeros(len(block.starts), np.bool_)
         self.first_row = first_row
         self._block = block
+        self._ends: Positions = np.append(block.starts[1:], block.end)
 
     @property
     def mask(self) -> Mask | None:
@@ -129,16 +130,18 @@ class _Column:
 
     def texts(self) -> pa.Array:
         """Return the values that say their own length, as bytes."""
-        first = np.where(self.null, 0, self.data[self.at]).astype(np.int64)
+        first = np.where(self.null, 0, self.data[self.at])
         begin = self.at + ~self.null
+        lengths = first.astype(np.int64)
         if (first > 250).any():  # noqa: PLR2004 lengths up to there are one byte
-            first, begin = first.copy(), begin.copy()
             for marker, width in _LENGTH_BYTES.items():
                 rows = np.flatnonzero(first == marker)
                 places = self.at[rows] + 1
-                first[rows] = sum(self.data[places + i].astype(np.int64) << (8 * i) for i in range(width))
+                lengths[rows] = sum(self.data[places + i].astype(np.int64) << (8 * i) for i in range(width))
                 begin[rows] += width
-        self.at = begin + first
+        self.at = begin + lengths
+        if (self.at > self._ends).any():  # Arrow would read whatever is in memory there
+            raise AssertionError("a text of the binary protocol is longer than its row")
         # one value, what is between it and the next row's, the next value …: every second one is wanted
         bounds = np.empty(2 * len(begin) + 1, np.int32)
         bounds[:-1:2], bounds[1::2] = begin, self.at
@@ -150,8 +153,7 @@ class _Column:
 
     def refuse_rest(self) -> None:
         """Raise if rows do not end where their last column does: what was read would be wrong."""
-        ends = np.append(self._block.starts[1:], self._block.end)
-        if not np.array_equal(self.at, ends):
+        if not np.array_equal(self.at, self._ends):
             raise AssertionError("rows of the binary protocol do not end with their last column")
 
     def rows_where(self, mask: Mask) -> Any:

@@ -26,6 +26,8 @@ _DENIED = {
     *(ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR),
     *(ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.VIEW_NO_EXPLAIN, ER.PROCACCESS_DENIED_ERROR),
 }
+_CHARACTERS = {ER.CANT_AGGREGATE_2COLLATIONS, ER.CANT_AGGREGATE_NCOLLATIONS, 3854}
+_READ_ONLY = 1792
 _CHANGED = {ER.TABLE_DEF_CHANGED}
 _EXPLAINED = 300  # characters of the server's own words
 
@@ -58,6 +60,11 @@ def words_of(error: BaseException) -> str:
 def is_absent(error: BaseException | None) -> bool:
     """Return whether an error is that of a table that is not there."""
     return error is not None and code_of(error) in {ER.NO_SUCH_TABLE, ER.BAD_TABLE_ERROR}
+
+
+def is_of_characters(error: BaseException | None) -> bool:
+    """Return whether a text was refused because the column's character set has not all of its characters."""
+    return error is not None and code_of(error) in _CHARACTERS
 
 
 @contextmanager
@@ -94,6 +101,8 @@ def _failure(error: BaseException, what: str, address: str, user: str) -> Source
         return SourceFailed(problem, "Name a database that the server has; SHOW DATABASES lists them.")
     if code in _CHANGED:
         return SourceChanged(problem, "A table was altered after the session began: run again.")
+    if code == _READ_ONLY:
+        return SourceFailed(problem, "A source only reads: write one SELECT.")
     if code in _STATEMENT_TIMES:
         return SourceFailed(
             problem, "The server ends statements that take so long: read fewer rows, or raise its limit."

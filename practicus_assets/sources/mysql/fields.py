@@ -155,7 +155,7 @@ def schema_of(fields: Sequence[Field], declared: Mapping[str, pa.DataType]) -> p
 
     """
     names = [field.name.lower() for field in fields]
-    doubled = sorted({field.name for field in fields if names.count(field.name.lower()) > 1})
+    doubled = [field.name for field in fields if names.count(field.name.lower()) > 1]
     if doubled:
         raise SchemaMismatch(
             f"the result has more than one column {doubled[0]!r}, and Delta Lake tells no case apart.",

@@ -11,13 +11,18 @@ from practicus_assets.sources.sql.conditions import Operand, Parameters
 class BoundParameters(Parameters[Operand]):
     """Values in the order of a statement's placeholders.
 
+    Args:
+        by_collation: whether texts are compared by the column's collation, too. A server refuses that for
+            texts which the column's character set has not.
+
     Attributes:
         values: the values.
 
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_collation: bool = True) -> None:
         self.values: list[bytes | Value] = []
+        self._by_collation = by_collation
 
     def one(self, value: Value, operand: Operand) -> str:  # noqa: ARG002 MySQL needs no type of the operand
         """Bind one value; see `Parameters.one`."""
@@ -30,12 +35,16 @@ class BoundParameters(Parameters[Operand]):
         Texts are compared twice: by the column's collation, for which there may be an index, and by their
         bytes, because to a collation `eu`, `EU` and `eu ` may be the same.
         """
-        listed = ", ".join(self.one(value, operand) for value in values)
-        if not pa.types.is_string(operand.type_):
-            return f"{operand.text} IN ({listed})"
-        self.values += [str(value).encode() for value in values]
-        exact = ", ".join("?" for _ in values)
-        return f"({operand.text} IN ({listed}) AND {bytes_of(operand.text)} IN ({exact}))"
+        listed = f"({', '.join('?' for _ in values)})"
+        is_text = pa.types.is_string(operand.type_)
+        terms = []
+        if self._by_collation or not is_text:
+            self.values += values
+            terms.append(f"{operand.text} IN {listed}")
+        if is_text:
+            self.values += [str(value).encode() for value in values]
+            terms.append(f"{bytes_of(operand.text)} IN {listed}")
+        return f"({' AND '.join(terms)})"
 
 
 def bytes_of(text: str) -> str:

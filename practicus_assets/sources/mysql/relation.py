@@ -1,17 +1,18 @@
 """Relations of MySQL and MariaDB: tables and queries, read as streams of exact types."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch, SourceFailed, did_you_mean
 from practicus_assets.lake.contracts.declared_types import as_type
+from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.sources.mysql.checksum import checksum
-from practicus_assets.sources.mysql.failures import is_absent
+from practicus_assets.sources.mysql.failures import is_absent, is_of_characters
 from practicus_assets.sources.mysql.fields import GEOMETRY, Field, schema_of
 from practicus_assets.sources.mysql.parameters import BoundParameters, bytes_of
 from practicus_assets.sources.mysql.session import MySQLSession
@@ -21,6 +22,8 @@ from practicus_assets.sources.sql.conditions import Operand, condition
 from practicus_assets.sources.sql.names import parts_of, quoted
 from practicus_assets.sources.system import System
 from practicus_assets.wording import in_short, names_of
+
+_Result = TypeVar("_Result")
 
 ZeroDates = Literal["refuse", "null"]
 
@@ -111,19 +114,24 @@ class MySQLRelation(Relation[MySQLSession]):
         known = self._fields(session)
         fields = self._wanted(known, columns)
         operands = self._operands(session, scope.columns, known)
-        parameters = BoundParameters()
-        where = condition(scope.on(_types_of(operands)), operands, parameters)
-        is_whole = where is None and columns is None and not any(map(self._is_cast, fields))
+        bounds = scope.on(_types_of(operands))
         listed = ", ".join(map(self._selected, fields))
-        statement = f"SELECT {listed} FROM {self._source}" + (f" WHERE {where}" if where is not None else "")
-        return session.read(
-            self.text if self.text and is_whole else statement,  # an ORDER BY of its own counts then
-            parameters.values,
-            self.label,
-            declared=self.declared,
-            expected=self._schema(fields),
-            zero_dates_are_null=self.zero_dates == "null",
-        )
+
+        def run(parameters: BoundParameters) -> pa.RecordBatchReader:
+            where = condition(bounds, operands, parameters)
+            statement = f"SELECT {listed} FROM {self._source}" + (f" WHERE {where}" if where else "")
+            if self.text and where is None and columns is None and not any(map(self._is_cast, fields)):
+                statement = self.text  # whose ORDER BY counts
+            return session.read(
+                statement,
+                parameters.values,
+                self.label,
+                declared=self.declared,
+                expected=self._schema(fields),
+                zero_dates_are_null=self.zero_dates == "null",
+            )
+
+        return _run(run)
 
     def versions(
         self, session: MySQLSession, scopes: Sequence[Scope], updated_at: str | None = None
@@ -139,11 +147,13 @@ class MySQLRelation(Relation[MySQLSession]):
         bounds = [scope.on(_types_of(operands)) for scope in scopes]
         found: list[str] = []
         for group in versions.groups(bounds):
-            parameters = BoundParameters()
             wanted = [bounds[number] for number in group]
-            statement = versions.statement(self._source, contents, wanted, operands, parameters)
-            rows = session.rows(statement, parameters.values, self.label)
-            found += versions.texts(rows, len(wanted))
+
+            def run(parameters: BoundParameters, wanted: Sequence[Bounds] = wanted) -> list[tuple[Any, ...]]:
+                statement = versions.statement(self._source, contents, wanted, operands, parameters)
+                return session.rows(statement, parameters.values, self.label)
+
+            found += versions.texts(_run(run), len(wanted))
         return found
 
     def changed(
@@ -259,6 +269,16 @@ class MySQLRelation(Relation[MySQLSession]):
             f"there is no table or view {self.label} in {self.database.address}.",
             did_you_mean(table, names, "Look at its name, and whether the user may read it."),
         )
+
+
+def _run(run: Callable[[BoundParameters], _Result]) -> _Result:
+    """Run a statement; without the comparison by collations, where one knows not all characters."""
+    try:
+        return run(BoundParameters())
+    except SourceFailed as error:
+        if not is_of_characters(error.__cause__):
+            raise
+        return run(BoundParameters(by_collation=False))
 
 
 def _condition_type(known: Field) -> pa.DataType:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from itertools import chain
 from threading import RLock
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import pyarrow as pa
 
@@ -20,6 +20,8 @@ from practicus_assets.sources.mysql.login import Login
 from practicus_assets.sources.mysql.stream import Stream
 from practicus_assets.sources.system import Session
 from practicus_assets.wording import number_of
+
+_Result = TypeVar("_Result")
 
 _BLOCK_BYTES = 4 << 20
 _PATIENCE_S = 24 * 3600  # of the server with a reader that writes what it has read, before it reads on
@@ -87,12 +89,10 @@ class MySQLSession(Session):
         """
         with self._lock, self._failing(name)():
             self._park()
-            connection = self._open_connection()
-            prepared = connection.prepare(statement)
-            connection.discard(prepared)
-        if not prepared.fields:
+            fields = self._again(lambda connection: _described(connection, statement))
+        if not fields:
             raise DeclarationError(f"{name} gives no columns.", "Write a SELECT.")
-        return prepared.fields
+        return fields
 
     def read(
         self,
@@ -125,7 +125,9 @@ class MySQLSession(Session):
         failing_here = self._failing(name)
         with self._lock, failing_here():
             self._park()
-            prepared, fields, blocks = self._begin(statement, values, name)
+            prepared, fields, blocks = self._again(
+                lambda connection: _begun(connection, statement, values, name)
+            )
             self._has_read = True
             try:
                 schema = _agreed(schema_of(fields, declared or {}), expected, name)
@@ -135,34 +137,26 @@ class MySQLSession(Session):
             decoder = Decoder(fields, schema, zero_dates_are_null)
             stream = Stream(self._batches(prepared, decoder, blocks), schema, self._lock, failing_here)
             self._stream = stream
-        return pa.RecordBatchReader.from_batches(schema, iter(stream))
+        return pa.RecordBatchReader.from_batches(schema, stream.batches())
 
     def rows(self, statement: str, values: Sequence[BoundValue], name: str) -> list[tuple[Any, ...]]:
         """Return all rows of a statement with few of them."""
         columns = self.read(statement, values, name).read_all().columns
         return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
-    def _begin(
-        self, statement: str, values: Sequence[BoundValue], name: str
-    ) -> tuple[Prepared, tuple[Field, ...], Iterator[Block]]:
-        """Run a statement up to its first rows, on a new connection where nothing was read of a lost one."""
+    def _again(self, run: Callable[[Connection], _Result]) -> _Result:
+        """Run something on the connection; on a new one where it is lost, and nothing was read of it."""
         attempts = self._login.connect_attempts
         while True:
             connection = self._open_connection()
             try:
-                prepared = connection.prepare(statement)
-                _refuse_placeholders(prepared.placeholders - len(values), name)
-                fields = connection.execute(prepared, values)
-                blocks = connection.rows(_BLOCK_BYTES)
-                first = next(blocks, None)
+                return run(connection)
             except Exception as error:
                 attempts -= 1
                 if self._has_read or not is_lost(error) or not attempts:
                     raise
                 connection.abandon()
                 self._connect()
-            else:
-                return prepared, fields, chain([first] if first is not None else [], blocks)
 
     def _batches(
         self, prepared: Prepared, decoder: Decoder, blocks: Iterator[Block]
@@ -202,6 +196,29 @@ class MySQLSession(Session):
 
     def _failing(self, name: str) -> Callable[[], AbstractContextManager[None]]:
         return lambda: failing(f"{name} cannot be read", self._login.address, self._login.user)
+
+
+def _described(connection: Connection, statement: str) -> tuple[Field, ...]:
+    prepared = connection.prepare(statement)
+    connection.discard(prepared)
+    return prepared.fields
+
+
+def _begun(
+    connection: Connection, statement: str, values: Sequence[BoundValue], name: str
+) -> tuple[Prepared, tuple[Field, ...], Iterator[Block]]:
+    """Run a statement up to its first rows."""
+    prepared = connection.prepare(statement)
+    try:
+        _refuse_placeholders(prepared.placeholders - len(values), name)
+        fields = connection.execute(prepared, values)
+        blocks = connection.rows(_BLOCK_BYTES)
+        first = next(blocks, None)
+    except Exception:
+        if connection.open:
+            connection.discard(prepared)
+        raise
+    return prepared, fields, chain([first] if first is not None else [], blocks)
 
 
 def _refuse_placeholders(number: int, name: str) -> None:

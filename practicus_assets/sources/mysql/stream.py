@@ -1,8 +1,9 @@
 """Streams: the rows of one statement, from the connection or from the disk where they wait."""
 
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from threading import RLock
 from typing import IO
 
@@ -42,37 +43,44 @@ class Stream:
         self._is_over = False  # nothing more comes over the connection
         self._is_wanted = True
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Yield the batches."""
-        try:
-            while True:
-                with self._lock:
-                    batch = self._next()
-                if batch is None:
-                    break
-                yield batch
-            if self._file is not None:
-                with pa.ipc.open_stream(self._file) as parked:
-                    yield from parked
-        finally:
-            self._is_wanted = False
-            if self._file is not None:
-                self._file.close()
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Return the batches, once; where they are let go, no more are wanted."""
+        batches = self._taken()
+        weakref.finalize(batches, self._let_go).atexit = False
+        return batches
 
     def park(self) -> None:
         """Take the rest off the connection; whoever calls holds the lock."""
-        if self._is_over:
+        if self._is_over or self._failure is not None:
             return
         if not self._is_wanted:
             while self._next() is not None:
                 pass
             return
-        file = tempfile.TemporaryFile()  # noqa: SIM115 closed by the reader
-        with pa.ipc.new_stream(file, self._schema, options=_PARKED) as parked:
-            while (batch := self._next()) is not None:
-                parked.write_batch(batch)
-        file.seek(0)
-        self._file = file
+        with ExitStack() as unless_all_is_well:
+            file = unless_all_is_well.enter_context(tempfile.TemporaryFile())
+            with pa.ipc.new_stream(file, self._schema, options=_PARKED) as parked:
+                while (batch := self._next()) is not None:
+                    parked.write_batch(batch)
+            file.seek(0)
+            unless_all_is_well.pop_all()
+            self._file = file
+
+    def _taken(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self._lock:
+                batch = self._next()
+            if batch is None:
+                break
+            yield batch
+        if self._file is not None:
+            with self._file as file, pa.ipc.open_stream(file) as parked:
+                yield from parked
+
+    def _let_go(self) -> None:
+        self._is_wanted = False
+        if self._file is not None:
+            self._file.close()
 
     def _next(self) -> pa.RecordBatch | None:
         """Return the next batch of the connection; None behind the last one."""
