@@ -1,17 +1,16 @@
 """The sensor of sources: reports what changed in other systems, and requests the runs that follow from it."""
 
 import datetime as dt
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from practicus_assets.errors import DeclarationError, PracticusAssetsError, SourceFailed
+from practicus_assets.errors import DeclarationError, SourceFailed
 from practicus_assets.external.changes.cursor import Cursor, Place
 from practicus_assets.external.changes.observer import Observer, following
 from practicus_assets.external.changes.requested_runs import RequestedRuns
+from practicus_assets.external.changes.turns import Turns, taken
 from practicus_assets.external.source import Source
 from practicus_assets.parameters import named_parameters
 from practicus_assets.wording import enumerated, in_short, number_of
@@ -71,12 +70,13 @@ def build_source_sensor(
             "Write 1 or more, and 0 or more.",
         )
     observers = {observer.name: observer for observer in (source.observer for source in sources)}
+    running: set[str] = set()  # of this process, as the threads are
 
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        tick = _Tick(context, Cursor.from_text(context.cursor), newest, others)
-        tick.look(observers)
-        requests = [] if target is None else tick.request(str(sensor.job_name), observers)
-        return tick.result(observers, requests)
+        tick = _Tick(context, observers, Cursor.from_text(context.cursor))
+        tick.look(running, newest=newest, others=others)
+        requests = [] if target is None else tick.requests(str(sensor.job_name))
+        return tick.result(requests)
 
     sensor = dg.SensorDefinition(
         name=name,
@@ -90,99 +90,91 @@ def build_source_sensor(
     return sensor
 
 
-@dataclass
 class _Tick:
-    """One tick of the sensor: what it found, and what it says of it."""
+    """One tick of the sensor: what it found, and what it says of it.
 
-    context: dg.SensorEvaluationContext
-    cursor: Cursor
-    newest: int
-    others: int
-    events: list[dg.AssetObservation] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    looked: list[str] = field(default_factory=list)
-    places: dict[str, Place] = field(default_factory=dict)
+    Args:
+        context: the tick's.
+        observers: the observers of the sources, by name.
+        cursor: where the last tick stopped.
 
-    def look(self, observers: dict[str, Observer]) -> None:
-        """Look at the sources as long as there is time, the one that had its turn last at the end."""
-        self.places = {name: self.cursor.places.get(name, Place()) for name in observers}
-        ends = time.monotonic() + _TIME
-        for name in following(list(observers), self.cursor.last, len(observers)):
-            if self.looked and time.monotonic() > ends:
-                break
-            self.looked.append(name)
-            try:
-                self._look_at(name, observers[name])
-            except PracticusAssetsError as error:
-                self._fail(name, str(error))
-            except Exception as error:  # noqa: BLE001 one source does not stop the others
-                self._fail(name, type(error).__name__)  # nobody knows what its text shows
+    """
 
-    def _look_at(self, name: str, observer: Observer) -> None:
-        now = dt.datetime.now(dt.UTC)
-        with observer.declaration.relation.system.session() as session:
-            events, self.places[name] = observer.look(
-                session,
-                self.context.instance,
-                self.places[name],
-                now,
-                newest=self.newest,
-                others=self.others,
-            )
-        self.events += events
+    def __init__(
+        self, context: dg.SensorEvaluationContext, observers: Mapping[str, Observer], cursor: Cursor
+    ) -> None:
+        self._context, self._observers, self._last = context, observers, cursor.last
+        self._places = {name: cursor.places.get(name, Place()) for name in observers}
+        self._turns: Turns[tuple[list[dg.AssetObservation], Place]] = Turns()
+        self._notes: list[str] = []
 
-    def _fail(self, name: str, reason: str) -> None:
-        self.failures[name] = in_short(reason, _LONGEST)
-        self.context.log.warning("%s was not looked at: %s", name, self.failures[name])
+    def look(self, running: set[str], *, newest: int, others: int) -> None:
+        """Look at the sources, the one that had its turn last at the end."""
 
-    def request(self, job_name: str, observers: dict[str, Observer]) -> list[dg.RunRequest]:
+        def look_at(name: str) -> tuple[list[dg.AssetObservation], Place]:
+            observer, now = self._observers[name], dt.datetime.now(dt.UTC)
+            with observer.declaration.relation.system.session() as session:
+                return observer.look(
+                    session,
+                    self._context.instance,
+                    self._places[name],
+                    now,
+                    newest=newest,
+                    others=others,
+                )
+
+        names = following(list(self._observers), self._last, len(self._observers))
+        self._turns = taken(names, look_at, _TIME, running)
+        begun = names[: len(names) - len(self._turns.later)]
+        self._last = begun[-1] if begun else self._last
+        self._places |= {name: place for name, (_, place) in self._turns.results.items()}
+        for name, reason in self._turns.failures.items():
+            self._context.log.warning("%s was not looked at: %s", name, in_short(reason, _LONGEST))
+
+    def requests(self, job_name: str) -> list[dg.RunRequest]:
         """Return the runs that follow from what was recorded before this tick."""
-        repository = self.context.repository_def
+        repository = self._context.repository_def
         assert repository is not None
-        runs = RequestedRuns(repository.get_job(job_name), repository, self.context.instance)
-        for name, observer in observers.items():
-            self.places[name] = runs.add(observer, self.places[name])
-        self.notes += runs.notes
+        runs = RequestedRuns(repository.get_job(job_name), repository, self._context.instance)
+        for name, observer in self._observers.items():
+            self._places[name] = runs.add(observer, self._places[name])
+        self._notes += runs.notes
         return runs.requests()
 
-    def result(self, observers: dict[str, Observer], requests: list[dg.RunRequest]) -> dg.SensorResult:
+    def result(self, requests: list[dg.RunRequest]) -> dg.SensorResult:
         """Return what Dagster is told.
 
         Raises:
             SourceFailed: if no source could be looked at, and there is nothing else to report.
 
         """
-        if len(self.failures) == len(self.looked) and not requests:
-            raise SourceFailed(
-                "; ".join(f"{name}: {reason}" for name, reason in self.failures.items()),
-                "The next tick looks again.",
-            )
-        cursor = replace(self.cursor, places=self.places, last=self.looked[-1])
+        if not self._turns.results and not requests:
+            failures = [f"{name}: {reason}" for name, reason in self._turns.failures.items()]
+            raise SourceFailed("no source was looked at. " + " ".join(failures), "The next tick looks again.")
         return dg.SensorResult(
             run_requests=requests,
-            skip_reason=None if requests else self._message(observers),
-            cursor=cursor.to_text(),
-            asset_events=self.events,
+            skip_reason=None if requests else self._message(),
+            cursor=Cursor(self._places, self._last).to_text(),
+            asset_events=[event for events, _ in self._turns.results.values() for event in events],
         )
 
-    def _message(self, observers: dict[str, Observer]) -> str:
-        changed: dict[str, list[str]] = {}
-        for event in self.events:
-            changed.setdefault(event.asset_key.to_user_string(), []).append(event.partition or "")
-        sentences = [f"{name} changed{_of_partitions(keys)}." for name, keys in changed.items()]
-        if not sentences:
-            readable = len(self.looked) - len(self.failures)
-            sentences = [f"Nothing changed in {number_of(readable, 'source')}."]
-        sentences += [f"{name} was not looked at: {reason}" for name, reason in self.failures.items()]
-        if len(self.looked) < len(observers):
-            [first] = following(list(observers), self.looked[-1], 1)
-            sentences.append(f"There was no time left: the next tick begins with {first}.")
-        return " ".join([*sentences, *(f"{note}." for note in self.notes)])
+    def _message(self) -> str:
+        changed = {name: events for name, (events, _) in self._turns.results.items() if events}
+        sentences = [f"{name} changed{_in_partitions(events)}." for name, events in changed.items()]
+        if not changed:
+            sentences = [f"Nothing changed in {number_of(len(self._turns.results), 'source')}."]
+        sentences += [
+            f"{name} was not looked at: {in_short(reason, _LONGEST)}"
+            for name, reason in self._turns.failures.items()
+        ]
+        if self._turns.later:
+            sentences.append(f"There was no time left: the next tick begins with {self._turns.later[0]}.")
+        return " ".join([*sentences, *(f"{note}." for note in self._notes)])
 
 
-def _of_partitions(keys: Sequence[str]) -> str:
-    if keys == [""]:
+def _in_partitions(events: Sequence[dg.AssetObservation]) -> str:
+    keys = [event.partition for event in events if event.partition is not None]
+    if not keys:
         return ""
     shown = enumerated(keys) if len(keys) <= _SHOWN else f"{', '.join(keys[:_SHOWN])} …"
     return f" in {number_of(len(keys), 'partition')}: {shown}"

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def rows(*days: int, n: int = 1, modified: dt.datetime = LONG_AGO) -> pa.Table:
 
 
 def daily(shelf: Shelf, **options: Any) -> Source:
-    return Source("orders", shelf.table("orders"), partitions_def=DAYS, partition_expr="day", **options)
+    given = {"partitions_def": DAYS, "partition_expr": "day", **options}
+    return Source("orders", shelf.table("orders"), **given)
 
 
 # --- What is reported ---------------------------------------------------------------------------------------
@@ -126,7 +128,7 @@ def test_a_tick_fails_that_can_read_no_source_at_all(instance: dg.DagsterInstanc
     shelf.put(shops=pa.table({"n": [1]}))
     ticks = Ticks(instance, Source("shops", shelf.table("shops")))
     (shelf.path / "down").touch()
-    with pytest.raises(SourceFailed, match=r"shops: shelf://tests cannot be reached\."):
+    with pytest.raises(SourceFailed, match=r"shops: shelf://tests cannot be reached\. Start it\."):
         ticks.tick()
 
 
@@ -144,19 +146,37 @@ def test_an_unexpected_failure_of_a_driver_is_told_without_its_text(
 
     monkeypatch.setattr(type(shelf.table("shops")), "versions", broken)
     assert ticks.tick() == {"cities": "1"}
-    assert ticks.message == "cities changed. shops was not looked at: RuntimeError"
+    assert ticks.message == "cities changed. shops was not looked at: RuntimeError."
 
 
-def test_a_tick_without_time_for_all_sources_goes_on_with_the_others(
+def test_a_source_that_does_not_answer_in_time_does_not_stop_the_others(
     instance: dg.DagsterInstance, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["a", "b", "c"]
     shelf.put(**{name: pa.table({"n": [1]}) for name in names})
     ticks = Ticks(instance, *(Source(name, shelf.table(name)) for name in names))
-    monkeypatch.setattr(source_sensor, "_TIME", -1.0)
-    assert ticks.tick() == {"a": "1"}
-    assert ticks.message == "a changed. There was no time left: the next tick begins with b."
-    assert [ticks.tick(), ticks.tick(), ticks.tick()] == [{"b": "1"}, {"c": "1"}, {}]
+    answers = threading.Event()
+    versions = type(shelf.table("a")).versions
+
+    def slow(table: Any, *arguments: Any) -> list[str]:
+        if table.name == "a":
+            assert answers.wait(60)
+        return versions(table, *arguments)
+
+    monkeypatch.setattr(type(shelf.table("a")), "versions", slow)
+    monkeypatch.setattr(source_sensor, "_TIME", 2)
+    assert ticks.tick() == {"b": "1", "c": "1"}
+    assert ticks.message == (
+        "b changed. c changed. a was not looked at: it takes longer than 2 seconds: observe it by a run."
+    )
+    assert ticks.tick() == {}
+    assert ticks.message is not None
+    assert "a was not looked at: an earlier tick still looks at it." in ticks.message
+    answers.set()
+    changed: dict[str, str | None] = {}
+    while not changed:  # until its thread has ended
+        changed = ticks.tick()
+    assert changed == {"a": "1"}
 
 
 def test_files_are_observed_by_partition_and_only_those_that_changed(
@@ -301,6 +321,42 @@ def test_partitions_follow_the_mapping_of_the_table(instance: dg.DagsterInstance
     ticks.tick()
     ticks.tick()
     assert ticks.requested() == ["2023-12-31", "2024-01-07"]
+
+
+@pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")  # those that Dagster adds
+def test_partitions_of_two_dimensions_are_observed_and_requested(
+    instance: dg.DagsterInstance, shelf: Shelf
+) -> None:
+    shops = dg.StaticPartitionsDefinition(["a", "b"])
+    both = dg.MultiPartitionsDefinition({"day": DAYS, "shop": shops})
+
+    @dg.asset(deps=["orders"], partitions_def=both)
+    def sales() -> None: ...
+
+    shelf.put(orders=rows(9).append_column("shop", pa.array(["b"])))
+    source = daily(shelf, partitions_def=both, partition_expr={"day": "day", "shop": "shop"})
+    ticks = Ticks(instance, source, sales, target=[sales], others=20)
+    assert ticks.tick() == {"2024-01-09|b": "1"}
+    ticks.tick()
+    assert ticks.requested() == ["2024-01-09|b"]
+    assert observed(instance, source, "2024-01-09|b") == []
+
+
+def test_partitions_that_come_at_run_time_are_observed_and_requested(shelf: Shelf, tmp_path: Path) -> None:
+    shops = dg.DynamicPartitionsDefinition(name="shops")
+
+    @dg.asset(deps=["orders"], partitions_def=shops)
+    def sales() -> None: ...
+
+    shelf.put(orders=rows(9).append_column("shop", pa.array(["b"])))
+    source = daily(shelf, partitions_def=shops, partition_expr="shop")
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:  # such partitions need a real one
+        ticks = Ticks(instance, source, sales, target=[sales])
+        assert ticks.tick() == {}
+        instance.add_dynamic_partitions("shops", ["a", "b"])
+        assert ticks.tick() == {"b": "1"}
+        ticks.tick()
+        assert ticks.requested() == ["b"]
 
 
 def test_a_source_on_which_every_partition_depends_requests_none_and_says_so(

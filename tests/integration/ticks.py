@@ -26,6 +26,8 @@ class Ticks:
         context = dg.build_sensor_context(
             self.instance, cursor=self.cursor, repository_def=self.repository, sensor_name=self.sensor.name
         )
+        if self.instance.is_persistent:
+            context._instance_ref = self.instance.get_ref()  # as a code server has it
         return self.sensor.evaluate_tick(context)
 
     def tick(self, *, crash: bool = False) -> dict[str, str | None]:
