@@ -3,6 +3,7 @@
 import json
 import re
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -23,6 +24,8 @@ from practicus_assets import (
 )
 from practicus_assets.assets.catalog import catalog
 from practicus_assets.assets.metadata.input_settings import InputSettings
+from practicus_assets.assets.metadata.other_fields import ADVICE
+from practicus_assets.assets.metadata.spellings import _TRANSLATIONS
 from practicus_assets.assets.settings import TableSettings
 from tests.integration.bench import Bench, errors
 
@@ -491,14 +494,21 @@ def test_a_table_asset_refuses_a_mode_that_its_run_decides(bench: Bench, way: st
     assert not bench.exists("orders")
 
 
-def test_a_table_asset_takes_what_says_the_same_as_its_arguments(bench: Bench) -> None:
-    @table_asset(mode="append", metadata={"mode": "append"})
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+def test_a_table_asset_takes_what_says_the_same_as_its_arguments(bench: Bench, mode: Any) -> None:
+    @table_asset(mode=mode, metadata={"mode": mode, "schema_mode": "merge"})
     def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
-        context.add_output_metadata({"mode": "append", "n_rows": 1})
+        context.add_output_metadata({"mode": mode, "n_rows": 1})
         return numbers(1)
 
-    bench.run([orders])
-    assert bench.rows("orders") == [(1,)]
+    @table_asset
+    def copy(orders: pd.DataFrame) -> pd.DataFrame:
+        return orders
+
+    bench.run([orders, copy])
+    assert bench.rows("orders") == bench.rows("copy") == [(1,)]
+    lake = {"io_manager": DeltaIOManager(root_uri=bench.root)}
+    assert set(catalog(dg.Definitions(assets=[orders, copy], resources=lake))) == {"orders", "copy"}
 
 
 def test_a_table_asset_refuses_another_managers_mode_in_its_metadata() -> None:
@@ -768,3 +778,29 @@ def test_a_context_that_has_only_an_upstream_output_reads_its_partition(bench: B
     )
     read = DeltaIOManager(root_uri=bench.root).load_input(dg.build_input_context(upstream_output=output))
     assert read["n"].tolist() == [2]
+
+
+# --- the page ------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs" / "coming-from-other-managers.md").read_text(encoding="utf-8")
+
+
+def test_the_code_of_the_page_runs(bench: Bench) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code = code.replace('root_uri="lake"', f"root_uri={bench.root!r}")
+    names: dict[str, Any] = {"dg": dg, "pd": pd, "DeltaIOManager": DeltaIOManager}
+    exec(compile(code, "page", "exec"), names)  # noqa: S102 our own page
+    bench.resources = {"io_manager": names["lake"]}
+    bench.run([names["orders"], names["total"]])
+    assert bench.rows("sales/orders", "id") == [(1,), (2,)]
+    assert bench.rows("public/total") == [(30.0,)]
+
+
+def test_the_page_names_each_word_of_the_other_managers() -> None:
+    words = {*_TRANSLATIONS, *ADVICE, "table_version", "version", "pyarrow_options", "delta_table_options"}
+    said = {
+        word
+        for text in re.findall(r"`([^`]+)`", PAGE.replace("```", ""))
+        for word in re.findall(r"\w+", text)
+    }
+    assert words - said - {"cloud_storage_options"} == set()

@@ -61,7 +61,7 @@ def ours(metadata: Mapping[str, Any], words: Iterable[str] | None = None) -> dic
             continue
         for key, value in _TRANSLATIONS[name](rest[name]).items():
             given = translated.setdefault(key, value)
-            if given != value:
+            if given not in (value, rest[name]):
                 raise DeclarationError(
                     f"the metadata say both {key}={given!r} and {name}={rest[name]!r}.",
                     f"Leave out {name!r}.",
@@ -105,7 +105,8 @@ def _write_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mode(value: Any) -> dict[str, Any]:
-    return {names.MODE: value} if isinstance(value, str) and value in _MODES else {}
+    known = isinstance(value, str) and value in _MODES
+    return {names.MODE: "replace" if value == "overwrite" else value} if known else {}
 
 
 def _schema_mode(value: Any) -> dict[str, Any]:
