@@ -88,7 +88,7 @@ class SourceReader(dg.IOManager):
             schema = declared_schema(relation.schema(session), contract)
             schema = pa.schema([schema.field(column) for column in asked(name, columns, schema)])
             scope = self._scope(context)
-            rows = relation.read(session, scope, schema.names) if scope is not None else None
+            rows = relation.read(session, scope, columns) if scope is not None else None
         consistency = _consistency(self._declaration, sessions, session, len(readers))
         self._report(context, schema, scope, {names.STATE: session.state, names.CONSISTENCY: consistency})
         if rows is None:

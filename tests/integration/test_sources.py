@@ -22,7 +22,7 @@ from practicus_assets import (
     table_asset,
 )
 from practicus_assets.testing import run_table
-from tests.integration.bench import Bench, errors
+from tests.integration.bench import Bench, checks, errors
 from tests.integration.shelf import Shelf
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-05")
@@ -86,6 +86,16 @@ def test_a_plain_asset_reads_a_source(bench: Bench, shelf: Shelf) -> None:
 
     bench.run([Source("orders", shelf.table("orders")), sums])
     assert bench.rows("sums") == [(6,)]
+
+
+def test_an_asset_check_reads_a_source(bench: Bench, shelf: Shelf) -> None:
+    @dg.asset_check(asset="orders")
+    def positive(orders: pd.DataFrame) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=bool((orders["n"] > 0).all()))
+
+    assets = [Source("orders", shelf.table("orders")), positive]
+    assert checks(bench.run(assets, select=dg.AssetSelection.checks(positive)))["positive"].passed
+    assert shelf.open == []
 
 
 def test_only_the_columns_that_an_input_asks_for_are_read(bench: Bench, shelf: Shelf) -> None:
