@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from practicus_assets.workers.executor import worker_executor
     from practicus_assets.workers.request.tags import worker_tags
     from practicus_assets.workers.request.worker import Worker
+    from practicus_assets.workflows.practicus.folder import workflow_from_folder
     from practicus_assets.workflows.workflow import workflow
 
 _NAMES = {  # public ones, by the module that has them
@@ -129,6 +130,7 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.workers.executor": ("worker_executor",),
     "practicus_assets.workers.request.tags": ("worker_tags",),
     "practicus_assets.workers.request.worker": ("Worker",),
+    "practicus_assets.workflows.practicus.folder": ("workflow_from_folder",),
     "practicus_assets.workflows.workflow": ("workflow",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
@@ -195,6 +197,7 @@ __all__ = [
     "worker_executor",
     "worker_tags",
     "workflow",
+    "workflow_from_folder",
 ]
 
 

@@ -13,17 +13,10 @@ from practicus_assets.tasks.task_asset import task_asset
 from practicus_assets.workers.executor import worker_executor
 from practicus_assets.workers.request.worker import Worker
 from practicus_assets.workflows.flow import Flow
+from practicus_assets.workflows.plan import Plan
+from practicus_assets.workflows.schedule import schedules_of
 
 GetAssetSpec = Callable[[str, dg.AssetSpec], dg.AssetSpec]
-_CRON = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
 
 
 def workflow(
@@ -73,34 +66,53 @@ def workflow(
     folder = Path(folder_of(sys._getframe(1)), path)  # noqa: SLF001 as warnings do
     tasks = Flow.parse(flow, _tasks_in(folder, name))
     _refuse_strangers("workers", workers or {}, tasks)
-    _refuse_strangers("tables", tables or {}, tasks)
-    specs = {task: _spec(task, name, get_asset_spec) for task in tasks.tasks}
-    policy = dg.RetryPolicy(max_retries=retries, delay=retry_delay_seconds) if retries else None
+    plan = Plan(
+        name=name,
+        folder=folder,
+        flow=tasks,
+        tables=tables or {},
+        parameters=parameters or {},
+        schedule=schedule,
+        execution_timezone=execution_timezone,
+        retries=retries,
+        retry_delay_seconds=retry_delay_seconds,
+        partitions_def=partitions_def,
+    )
+    for task in tasks.tasks:
+        worker = _worker(default_worker, (workers or {}).get(task))
+        if worker is not None:
+            plan.workers[task] = worker
+    return build(plan, get_asset_spec)
+
+
+def build(plan: Plan, get_asset_spec: GetAssetSpec | None) -> dg.Definitions:
+    """Return the definitions of a workflow. Raises as `workflow` does."""
+    _refuse_strangers("tables", plan.tables, plan.flow)
+    specs = {task: _spec(task, plan.name, get_asset_spec) for task in plan.flow.tasks}
+    delay = plan.retry_delay_seconds
+    policy = dg.RetryPolicy(max_retries=plan.retries, delay=delay) if plan.retries else None
     assets = [
         task_asset(
-            _file(folder, task),
+            plan.commands.get(task) or _file(plan.folder, task),
             key=spec.key,
-            deps=[*(specs[before].key for before in tasks.upstream[task]), *spec.deps],
-            table=(tables or {}).get(task),
-            parameters=parameters,
-            worker=_worker(default_worker, (workers or {}).get(task)),
+            deps=[*(specs[before].key for before in plan.flow.upstream[task]), *spec.deps],
+            table=plan.tables.get(task),
+            parameters={**plan.parameters, **plan.environments.get(task, {})},
+            worker=plan.workers.get(task),
             retry_policy=policy,
-            partitions_def=partitions_def,
+            partitions_def=plan.partitions_def,
             group_name=spec.group_name,
             owners=spec.owners,
             tags=spec.tags,
-            metadata=spec.metadata,
+            metadata={**plan.metadata.get(task, {}), **spec.metadata},
             description=spec.description,
             kinds=spec.kinds,
             automation_condition=spec.automation_condition,
         )
         for task, spec in specs.items()
     ]
-    job = dg.define_asset_job(name, [spec.key for spec in specs.values()], executor_def=worker_executor)
-    schedules = []
-    if schedule is not None:
-        schedules.append(_schedule(name, job, schedule, execution_timezone, partitions_def))
-    return dg.Definitions(assets=assets, jobs=[job], schedules=schedules)
+    job = dg.define_asset_job(plan.name, [spec.key for spec in specs.values()], executor_def=worker_executor)
+    return dg.Definitions(assets=assets, jobs=[job], schedules=list(schedules_of(plan, job)))
 
 
 def _tasks_in(folder: Path, workflow_name: str) -> list[str]:
@@ -113,6 +125,12 @@ def _tasks_in(folder: Path, workflow_name: str) -> list[str]:
 
 def _file(folder: Path, task: str) -> Path:
     files = [path for suffix in SUFFIXES if (path := folder / f"{task}{suffix}").is_file()]
+    if not files:
+        *others, last = (f"{task}{suffix}" for suffix in SUFFIXES)
+        raise DeclarationError(
+            f"the task {task!r} has no file {', '.join(others)} or {last} in {folder}.",
+            "Write it.",
+        )
     if len(files) > 1:
         names = " and ".join(path.name for path in files)
         raise DeclarationError(f"the task {task!r} has two files, {names}.", "Rename one.")
@@ -143,28 +161,3 @@ def _refuse_strangers(setting: str, by_task: Mapping[str, Any], flow: Flow) -> N
         if task not in flow.tasks:
             advice = did_you_mean(task, flow.tasks, f"It has {', '.join(flow.tasks)}.")
             raise DeclarationError(f"{setting} names {task!r}, which is no task of the flow.", advice)
-
-
-def _schedule(
-    name: str,
-    job: Any,
-    cron: str,
-    timezone: str | None,
-    partitions_def: dg.PartitionsDefinition[str] | None,
-) -> Any:
-    cron = _CRON.get(cron, cron)
-    if cron.startswith("@"):
-        raise DeclarationError(
-            f"the schedule of {name} is {cron!r}, which is no time.", "Run the job by hand, or by a sensor."
-        )
-    if partitions_def is None:
-        own = f"{name}_schedule"
-        return dg.ScheduleDefinition(own, job=job, cron_schedule=cron, execution_timezone=timezone)
-    windows = getattr(partitions_def, "cron_schedule", None)
-    if cron != windows or timezone is not None:
-        raise DeclarationError(
-            f"the schedule of {name} is {cron!r}, and its partitions are complete at {windows!r}.",
-            "A partitioned workflow runs when a partition is complete: give it the schedule and time zone "
-            "of its partitions_def, and no execution_timezone.",
-        )
-    return dg.build_schedule_from_partitioned_job(job, name=f"{name}_schedule")

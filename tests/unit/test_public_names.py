@@ -72,6 +72,7 @@ NAMES = [
     "worker_executor",
     "worker_tags",
     "workflow",
+    "workflow_from_folder",
 ]
 
 

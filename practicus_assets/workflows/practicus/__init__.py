@@ -1,0 +1,1 @@
+"""Folders of Practicus AI workflows: their dag file and worker files, read and never run."""

@@ -1,0 +1,128 @@
+"""`workflow_from_folder`: a Practicus workflow's folder, as definitions."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from practicus_assets.errors import DeclarationError
+from practicus_assets.tasks.program import folder_of
+from practicus_assets.workflows.plan import Plan
+from practicus_assets.workflows.practicus.dag_file import DagFile, Node, read_dag_file
+from practicus_assets.workflows.practicus.worker_file import Site, worker_of
+from practicus_assets.workflows.workflow import GetAssetSpec, build
+
+_log = logging.getLogger("practicus_assets")
+WITHOUT_COUNTERPART = "practicus/without_counterpart"
+
+
+def workflow_from_folder(
+    path: str | Path,
+    *,
+    images: Mapping[str, str] | None = None,
+    regions: Mapping[str, str] | None = None,
+    tables: Mapping[str, Mapping[str, Any]] | None = None,
+    gates: Mapping[str, str] | None = None,
+    execution_timezone: str | None = None,
+    get_asset_spec: GetAssetSpec | None = None,
+) -> dg.Definitions:
+    """Read a folder as Practicus AI wrote it: a dag file, scripts and worker files, none of which is run.
+
+    What has no counterpart is a warning when the folder is loaded, and metadata of the assets
+    (`practicus/without_counterpart`). Logins in the files reach nothing.
+
+    Args:
+        path: the folder, relative to that of the module that calls this; it has one file `<dag_key>_dag.py`.
+        images: the image of each name that worker files use, e.g. `{"practicus": "registry/ours:7"}`.
+        regions: the region of each `service_url` of worker files.
+        tables: the tasks that write a table, with its options: see `table` of `task_asset`.
+        gates: the URL that an `HttpSensor` waits for, by its task id.
+        execution_timezone: the schedule's time zone, UTC by default.
+        get_asset_spec: as of `workflow`.
+
+    Raises:
+        DeclarationError: if there is no dag file, or more than one, or it orders what the folder does not
+            have; and for worker files that nobody can follow.
+
+    """
+    folder = Path(folder_of(sys._getframe(1)), path)  # noqa: SLF001 as warnings do
+    dag = read_dag_file(_dag_file(folder))
+    unread = list(dag.unread)
+    plan = Plan(
+        name=dag.name,
+        folder=folder,
+        flow=dag.flow,
+        tables=tables or {},
+        parameters=dag.parameters,
+        schedule=_cron(dag, unread),
+        execution_timezone=execution_timezone,
+        retries=dag.retries,
+        retry_delay_seconds=dag.retry_delay_seconds,
+        at_most_one_run=dag.max_active_runs == 1,
+    )
+    site = Site(images or {}, regions or {})
+    for task, node in dag.nodes.items():
+        own: list[str] = []
+        files = [folder / "default_worker.json", folder / f"{task}_worker.json"]
+        worker, of_files = worker_of(files, site)
+        own += of_files
+        if worker is not None:
+            plan.workers[task] = worker
+        plan.environments[task] = dict(node.environment)
+        if node.operator != "task":
+            plan.commands[task] = _command(node, gates or {}, own)
+        plan.metadata[task] = {WITHOUT_COUNTERPART: own} if own else {}
+        unread += own
+    if dag.max_active_runs not in (None, 1):
+        unread.append(f"max_active_runs={dag.max_active_runs}: Dagster's run queue has such limits, by tags")
+    for sentence in dict.fromkeys(unread):
+        _log.warning("%s: %s", folder.name, sentence)
+    owner = dag.owner
+
+    def spec_of(task: str, spec: dg.AssetSpec) -> dg.AssetSpec:
+        tags = {"practicus/owner": owner} if owner is not None else {}
+        spec = spec.replace_attributes(tags={**spec.tags, **tags})
+        return get_asset_spec(task, spec) if get_asset_spec is not None else spec
+
+    return build(plan, spec_of)
+
+
+def _dag_file(folder: Path) -> Path:
+    found = sorted(folder.glob("*_dag.py"))
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or "none"
+        raise DeclarationError(
+            f"the folder {folder} has {len(found)} dag files ({names}).",
+            "A workflow has one, <dag_key>_dag.py.",
+        )
+    return found[0]
+
+
+def _cron(dag: DagFile, unread: list[str]) -> str | None:
+    if dag.schedule in {"@once", "@continuous", "None"}:
+        unread.append(f"the schedule {dag.schedule} is no time: run the job by hand")
+        return None
+    return dag.schedule
+
+
+def _command(node: Node, gates: Mapping[str, str], unread: list[str]) -> list[str]:
+    """Return what runs instead of an operator: never nothing, for what comes after would not wait."""
+    if node.operator == "BashOperator" and isinstance(node.arguments.get("bash_command"), str):
+        command = str(node.arguments["bash_command"])
+        if "{{" not in command:
+            return ["bash", "-c", command]
+    if node.operator in {"EmptyOperator", "DummyOperator"}:
+        return ["true"]
+    if node.task_id in gates:
+        words = [sys.executable, "-u", "-m", "practicus_assets.tasks.gate", gates[node.task_id]]
+        for option, name in (("--interval", "poke_interval"), ("--timeout", "timeout")):
+            if isinstance(node.arguments.get(name), int | float):
+                words += [option, str(node.arguments[name])]
+        return words
+    advice = "give its URL in gates" if node.operator.endswith("Sensor") else "write it as a task"
+    unread.append(f"{node.task_id} is a {node.operator}, which has no counterpart: it fails; {advice}")
+    told = f"{node.task_id} is a {node.operator} of Airflow, which has no counterpart: {advice}."
+    return ["bash", "-c", 'echo "$0" >&2; exit 1', told]
