@@ -234,8 +234,9 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         """Return the table, or the partitions that map to the run's, as the parameter's annotation asks.
 
-        A parameter that is a `dict[str, X]` gets an X of each of these partitions, by key. What another op
-        handed on, and is no asset, is returned as it was.
+        A parameter that is a `dict[str, X]` gets an X of each of these partitions, by key; a
+        `dict[str, X | None]` of those that have rows. What another op handed on, and is no asset, is
+        returned as it was.
         """
         source = AssetInput.of(context)
         if source is None:
@@ -267,7 +268,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             snapshot = self._snapshot(source, table, settings, may_be_missing=annotation is not Snapshot)
             if kind is None:
                 return _given(snapshot, settings, annotation)
-            parts = snapshot.by_partition() if snapshot is not None else {}
+            optional = without_none(kind) is not kind
+            parts = snapshot.by_partition(with_rows=optional) if snapshot is not None else {}
             return {key: _given(part, settings, kind) for key, part in parts.items()}
 
     def _snapshot(

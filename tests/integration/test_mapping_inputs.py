@@ -87,7 +87,7 @@ def numbers(value: Any) -> list[int]:
         dict[str, pa.Table],
         dict[str, pa.RecordBatchReader],
         dict[str, Snapshot],
-        Mapping[str, pl.DataFrame | None],
+        Mapping[str, pl.DataFrame],
         dict[str, pl.DataFrame] | None,
     ],
     ids=str,
@@ -100,6 +100,14 @@ def test_several_partitions_arrive_by_their_keys(bench: Bench, upstream: Any, an
         THIRD: [3],
         LAST: [],
     }
+
+
+@pytest.mark.parametrize("annotation", [dict[str, pl.DataFrame | None], dict[str, Snapshot | None]], ids=str)
+def test_partitions_without_rows_are_left_out_of_a_mapping_of_optional_values(
+    bench: Bench, upstream: Any, annotation: Any
+) -> None:
+    parts = given(bench, upstream, annotation)
+    assert {key: numbers(part) for key, part in parts.items()} == {FIRST: [1], SECOND: [2], THIRD: [3]}
 
 
 @pytest.mark.parametrize("upstream", [PLAIN, TABLE], ids=["plain", "table"], indirect=True)

@@ -139,15 +139,21 @@ class Snapshot(RowSource):
         """Return the same version with its columns, of which no row is read."""
         return Snapshot(self._at, self.scope, no_rows=True)
 
-    def by_partition(self) -> dict[str, "Snapshot"]:
-        """Return a snapshot of each partition of the scope at this version, by key."""
+    def by_partition(self, *, with_rows: bool = False) -> dict[str, "Snapshot"]:
+        """Return a snapshot of each partition of the scope at this version, by key.
+
+        Args:
+            with_rows: whether partitions that have no rows are left out.
+
+        """
         if self._no_rows:
             return {}
         scopes = (
             Scope(self.scope.columns, (part,), (key,))
             for key, part in zip(self.scope.keys, self.scope.parts, strict=True)
         )
-        return {scope.keys[0]: Snapshot(self._at, scope) for scope in scopes}
+        parts = {scope.keys[0]: Snapshot(self._at, scope) for scope in scopes}
+        return {k: part for k, part in parts.items() if not with_rows or self.partition_rows[k] != 0}
 
     @property
     def schema(self) -> pa.Schema:
