@@ -17,7 +17,13 @@ from practicus_assets.assets.asset_input import AssetInput
 from practicus_assets.assets.metadata import other_fields
 from practicus_assets.assets.metadata.column_types import declared_types
 from practicus_assets.assets.metadata.input_settings import InputSettings
-from practicus_assets.assets.metadata.places import OWN_KEY, place, refuse_pattern, refuse_shared
+from practicus_assets.assets.metadata.places import (
+    OWN_KEY,
+    place,
+    refuse_pattern,
+    refuse_shared,
+    warn_of_other_asset,
+)
 from practicus_assets.assets.metadata.spellings import refuse_of_no_asset
 from practicus_assets.assets.op_outputs import OpOutputs
 from practicus_assets.assets.output import warn_of_owned
@@ -209,6 +215,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         types = declared_types(context.definition_metadata or {}, context.dagster_type if step else None)
         transaction = Transaction(table, scope, replace(options, null_types=types), provenance=provenance)
         warn_of_properties(context.log, table, transaction)
+        warn_of_other_asset(context.log, context.asset_key, table, transaction.began)
         try:
             commit = transaction.write(obj)
         except Exception as error:

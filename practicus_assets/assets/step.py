@@ -10,6 +10,7 @@ import dagster as dg
 
 from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.io_manager import lake_of, warn_of_properties
+from practicus_assets.assets.metadata.places import warn_of_other_asset
 from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
 from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.checks import (
@@ -155,6 +156,7 @@ class Step:
             provenance=provenance,
         )
         warn_of_properties(context.log, table, transaction)
+        warn_of_other_asset(context.log, key, table, transaction.began)
         warn = partial(context.log.warning, "%s: %s", table.name)
         output = Output(key, checks, required=self._output_required)
         commit, rows = transaction.landed, NOTHING

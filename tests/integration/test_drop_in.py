@@ -1,6 +1,7 @@
 """What assets of other Delta IO managers declare is done here as well, or refused with what to write."""
 
 import json
+import logging
 import re
 from enum import Enum
 from pathlib import Path
@@ -614,6 +615,21 @@ def test_assets_whose_tables_would_be_one_are_refused(bench: Bench) -> None:
     assert not bench.exists("all/orders")
     with pytest.raises(DeclarationError, match="asia/orders and eu/orders are one, all/orders"):
         catalog(dg.Definitions(assets=[orders, others], resources={"io_manager": lake}))
+
+
+@pytest.mark.parametrize("decorate", [dg.asset, table_asset], ids=["plain", "table asset"])
+def test_an_asset_is_warned_of_another_that_committed_its_table_last(bench: Bench, decorate: Any) -> None:
+    def orders() -> pd.DataFrame:
+        return numbers(1)
+
+    mine, others = decorate(key=["eu", "orders"])(orders), decorate(key=["asia", "orders"])(orders)
+    bench.resources = {"io_manager": DeltaIOManager(root_uri=bench.root, table_path="all/{name}")}
+    logged: list[str] = []
+    for asset in (mine, mine, others):
+        entries = bench.instance.all_logs(bench.run([asset]).run_id)
+        logged += [entry.user_message for entry in entries if entry.level == logging.WARNING]
+    [warning] = logged
+    assert "all/orders: version 0 of the table was committed by the asset eu/orders." in warning
 
 
 # --- what a whole lake says ----------------------------------------------------------------------------

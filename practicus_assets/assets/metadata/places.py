@@ -1,5 +1,6 @@
 """Places: the folder of an asset's table, below the root of its lake."""
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,6 +10,8 @@ import dagster as dg
 from practicus_assets.assets.metadata.spellings import plain
 from practicus_assets.assets.report import names
 from practicus_assets.errors import DeclarationError
+from practicus_assets.lake.delta.log import entries
+from practicus_assets.lake.delta.table import Table
 from practicus_assets.wording import enumerated
 
 OWN_KEY = "{key}"
@@ -44,8 +47,8 @@ def place(table_path: str, key: dg.AssetKey, metadata: Mapping[str, Any]) -> lis
         DeclarationError: for a path that is no text; for `schema` or `root_name` where nothing asks for them.
 
     """
-    entries = plain(metadata)
-    path = entries.get(names.PATH)
+    said = plain(metadata)
+    path = said.get(names.PATH)
     if path is not None:
         if not isinstance(path, str) or not path:
             raise DeclarationError(f"{names.PATH} is {path!r}.", f'Write {{{names.PATH!r}: "sales/orders"}}.')
@@ -58,7 +61,7 @@ def place(table_path: str, key: dg.AssetKey, metadata: Mapping[str, Any]) -> lis
         "schema": key.path[-2] if len(key.path) > 1 else _NO_SCHEMA,
     }
     for word, field in _OF_OTHERS.items():
-        value = entries.get(word)
+        value = said.get(word)
         if not isinstance(value, str) or not value:
             continue
         if f"{{{field}}}" not in table_path:
@@ -103,3 +106,27 @@ def shared(path: str, keys: Iterable[dg.AssetKey]) -> DeclarationError:
         f"the tables of {enumerated(owners)} are one, {path}: each would replace the other's rows.",
         "Make them one asset with all the partitions, or give each a place of its own.",
     )
+
+
+def warn_of_other_asset(log: logging.Logger, key: dg.AssetKey, table: Table, version: int | None) -> None:
+    """Warn where another asset has committed the table of one last, unless the table lies at its own key.
+
+    Args:
+        log: the step's log.
+        key: the key of the asset that is going to commit.
+        table: its table.
+        version: the table's newest version; None if there is no table.
+
+    """
+    if version is None or table.name == "/".join(key.path):
+        return
+    newest = next(entries(table, version, version), None)
+    record = newest.record if newest is not None else None
+    if record is not None and record.asset_key not in {"", key.to_user_string()}:
+        log.warning(
+            "%s: version %d of the table was committed by the asset %s. Unless that one is gone, give each "
+            "asset a place of its own: each replaces the other's rows.",
+            table.name,
+            version,
+            record.asset_key,
+        )
