@@ -87,14 +87,19 @@ class Observer:
         relation, updated_at = self.declaration.relation, self.declaration.updated_at
         if updated_at is None or not partitions:
             return []
-        scope = self.declaration.scope(self.partitions_def, partitions)
-        rows = relation.changed(session, scope.columns, updated_at, since)
-        types = [pa.field(name, kind) for name, kind in zip(scope.columns, rows.schema.types, strict=True)]
-        bounds = scope.on(pa.schema(types))
-        found = {
-            bounds.part_of(row) for batch in rows for row in batch.rename_columns(scope.columns).to_pylist()
-        }
-        keys = {scope.keys[number] for number in found if number is not None}
+        columns = self.declaration.scope(self.partitions_def, partitions[-1:]).columns
+        changed = relation.changed(session, columns, updated_at, since)
+        types = [pa.field(name, type_) for name, type_ in zip(columns, changed.schema.types, strict=True)]
+        scope, bounds, numbers = Scope(), None, set[int | None]()
+        for batch in changed:
+            if not batch.num_rows:
+                continue
+            if bounds is None:  # only now: mostly nothing changed, and there may be thousands of partitions
+                scope = self.declaration.scope(self.partitions_def, partitions)
+                bounds = scope.on(pa.schema(types))
+            rows = batch.rename_columns(columns).to_pylist()
+            numbers |= {bounds.part_of(row) for row in rows}
+        keys = {scope.keys[number] for number in numbers if number is not None}
         return [key for key in partitions if key in keys]
 
     def look(
