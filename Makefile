@@ -5,11 +5,14 @@ TESTERS ?= auto
 LAKE := $(CURDIR)/.demo/lake
 DEMO_EXTRAS := build deploy kubernetes mysql pandera pipelines polars postgresql webserver
 
-.PHONY: demo help ui test quick faults check acceptance cluster bench bench-full lock clean
+.PHONY: demo demo-servers help ui test quick faults check acceptance cluster bench bench-full lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
 	@$(BIN)/python -W ignore -m pipelines.demo
+
+demo-servers: .venv/dev.ready  ## the same on PostgreSQL, MariaDB and S3 servers that it starts, beside that on files
+	@$(BIN)/python -W ignore -m tests.servers.demo
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

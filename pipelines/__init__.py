@@ -4,7 +4,7 @@ import os
 
 import dagster as dg
 
-from pipelines.sources import NYCFlights, source_tables
+from pipelines.sources import are_on_servers, source_tables, warehouse
 from pipelines.tables import final_table, table1_new, table2_new
 from practicus_assets import (
     DeltaIOManager,
@@ -14,14 +14,21 @@ from practicus_assets import (
     build_maintain_schedule,
     build_rollback_job,
     build_verify_job,
+    export_asset,
     worker_executor,
 )
 
 tables = [table1_new, table2_new, final_table]
+exports = []
+if are_on_servers():
+    single_run = dg.BackfillPolicy.single_run()
+    exports.append(
+        export_asset(final_table, warehouse(), "public.final_table", create=True, backfill_policy=single_run)
+    )
 maintain = build_maintain_job(tables)
 
 defs = dg.Definitions(
-    assets=[*source_tables, *tables],
+    assets=[*source_tables, *tables, *exports],
     jobs=[
         build_history_job(tables),
         build_diff_job(tables),
@@ -31,8 +38,5 @@ defs = dg.Definitions(
     ],
     schedules=[build_maintain_schedule(maintain, execution_timezone="America/New_York")],
     executor=worker_executor,
-    resources={
-        "io_manager": DeltaIOManager(root_uri=os.environ.get("PRACTICUS_LAKE", "lake")),
-        "nycflights13": NYCFlights(),
-    },
+    resources={"io_manager": DeltaIOManager(root_uri=os.environ.get("PRACTICUS_LAKE", "lake"))},
 )

