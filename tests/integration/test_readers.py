@@ -216,3 +216,16 @@ def test_after_each_kind_of_commit_all_engines_read_the_same(
     if change == "compaction":
         assert len(live) == len(parquet_files(table)) == 2
         assert ordered(hive_by_duckdb(table)) == ordered(wanted)
+
+
+def test_deltas_void_keeps_clickhouse_from_the_whole_table_so_none_is_written(
+    table: Table, clickhouse: ClickHouse
+) -> None:
+    write_deltalake(table.uri, pa.table({"n": [1], "v": pa.nulls(1)}))  # as other IO managers do
+    rows = [{"n": 1, "v": None}]
+    assert by_polars(table) == read(table) == rows
+    assert hive_by_duckdb(table) == rows
+    with pytest.raises(RuntimeError, match="Unsupported Delta table type: 'void'"):
+        clickhouse.read(table.uri, "n")
+    Transaction(table).write(pa.table({"n": [2], "v": ["x"]}))
+    assert clickhouse.read(table.uri) == [{"n": 2, "v": "x"}]
