@@ -4,7 +4,6 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Self, cast
 
@@ -15,7 +14,6 @@ from pydantic import Field, model_validator
 from practicus_assets.assets import op_outputs
 from practicus_assets.assets.asset_input import AssetInput
 from practicus_assets.assets.metadata import other_fields
-from practicus_assets.assets.metadata.column_types import declared_types
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.metadata.places import (
     OWN_KEY,
@@ -211,9 +209,10 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             spec.code_version if spec is not None else None,
             once=settings.options.mode == "append",
         )
-        options = settings.described(spec.description if spec is not None else None, self.commit_metadata)
-        types = declared_types(context.definition_metadata or {}, context.dagster_type if step else None)
-        transaction = Transaction(table, scope, replace(options, null_types=types), provenance=provenance)
+        options = settings.described(
+            spec, self.commit_metadata, context.dagster_type if step is not None else None
+        )
+        transaction = Transaction(table, scope, options, provenance=provenance)
         warn_of_properties(context.log, table, transaction)
         warn_of_other_asset(context.log, context.asset_key, table, transaction.began)
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.metadata.column_types import declared_types
 from practicus_assets.assets.metadata.spellings import OF_RUNS, ours
 from practicus_assets.assets.report import names
 from practicus_assets.errors import DeclarationError, did_you_mean
@@ -140,17 +141,25 @@ class TableSettings:
                     "Pass it to @table_asset. If the entry is your own, rename it.",
                 )
 
-    def described(self, description: str | None, commit_metadata: Mapping[str, str]) -> WriteOptions:
+    def described(
+        self,
+        spec: dg.AssetSpec | None,
+        commit_metadata: Mapping[str, str],
+        output: dg.DagsterType | None = None,
+    ) -> WriteOptions:
         """Return the options of a run.
 
         Args:
-            description: what the asset says of itself, for the log of a table that is created.
+            spec: what the asset says of itself: its description goes into the log of a table that is
+                created, and its column schema tells the types of columns without values.
             commit_metadata: the entries that all commits of the lake have.
+            output: the type of the asset's value, which may have a column schema, too.
 
         """
         return replace(
             self.options,
-            description=inspect.cleandoc(description or ""),
+            description=inspect.cleandoc((spec.description if spec is not None else None) or ""),
+            null_types=declared_types(spec.metadata if spec is not None else {}, output),
             commit_metadata={**commit_metadata, **self.options.commit_metadata},
         )
 

@@ -151,7 +151,7 @@ class Step:
         transaction = Transaction(
             table,
             scope,
-            self._settings.described(spec.description, lake.commit_metadata),
+            self._settings.described(spec, lake.commit_metadata),
             contract=self._contract,
             provenance=provenance,
         )

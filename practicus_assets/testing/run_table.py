@@ -80,7 +80,7 @@ def run_table(
         scope = settings.scope(table.partitions_def, keys)
     if existing is not None:
         _fill(stored, existing, settings.options, contract)
-    transaction = Rehearsal(stored, scope, settings.described(spec.description, {}), contract=contract)
+    transaction = Rehearsal(stored, scope, settings.described(spec, {}), contract=contract)
     partitions: dict[str, Any] = {"partition_key": keys[0]} if len(keys) == 1 else {}
     if len(keys) > 1:
         partitions["partition_key_range"] = dg.PartitionKeyRange(keys[0], keys[-1])

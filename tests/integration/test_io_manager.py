@@ -19,6 +19,7 @@ import pyarrow as pa
 import pytest
 
 from practicus_assets import DeclarationError, DeltaIOManager, table_asset
+from practicus_assets.testing import run_table
 from tests.integration.bench import Bench, errors
 from tests.servers.server import HANGS_S
 
@@ -141,6 +142,16 @@ def test_columns_of_only_nulls_have_the_types_that_a_plain_asset_declares(
     bench.run([orders])
     types = {field.name: field.type for field in bench.table("orders").to_pyarrow_dataset().schema}
     assert types == {"n": pa.int64(), "note": pa.string(), "price": pa.decimal128(9, 2)}
+
+
+def test_so_have_those_of_a_table_asset_without_contract(bench: Bench) -> None:
+    @table_asset(metadata={"dagster/column_schema": NOTES})
+    def orders() -> pd.DataFrame:
+        return NULLS
+
+    bench.run([orders])
+    assert bench.table("orders").to_pyarrow_dataset().schema.field("note").type == pa.string()
+    assert run_table(orders).rows.schema.field("price").type == pa.decimal128(9, 2)
 
 
 @pytest.mark.parametrize("schema", [None, dg.TableSchema([dg.TableColumn("note", "a text, or none")])])
