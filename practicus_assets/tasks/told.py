@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.redaction import SHORTEST_SECRET, is_secret
-from practicus_assets.tasks import variables
+from practicus_assets.tasks import stand_in, variables
 from practicus_assets.workers.launch.variables import working_folder
 
 _UNLIKELY = {"", "0", "1", "true", "false", "none"}
@@ -42,6 +42,7 @@ def environment(
     inherited = dict(os.environ)
     # what the run's processes can import, its scripts can, too; their own folder comes first in Python
     paths = [str(working_folder()), *inherited.get("PYTHONPATH", "").split(os.pathsep)]
+    paths += [str(stand_in.FOLDER)] if stand_in.is_needed() else []
     inherited["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return {**inherited, **{name: _text(value) for name, value in parameters.items()}, **told}
 
