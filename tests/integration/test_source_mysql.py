@@ -3,11 +3,13 @@
 import datetime as dt
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 
-from practicus_assets import MySQL, OutOfScope
+from practicus_assets import DeltaIOManager, MySQL, OutOfScope, Snapshot, Source, table_asset
 from practicus_assets.errors import (
     DeclarationError,
     SchemaMismatch,
@@ -346,3 +348,26 @@ def test_a_table_that_is_altered_between_two_reads_of_a_session_ends_it(orders: 
             assert "other" in str(changed.value)
     finally:
         shop.run("DROP TABLE other")
+
+
+def test_partitions_of_a_source_become_partitions_of_a_table(
+    orders: MySQL, shop: Shop, tmp_path: Path
+) -> None:
+    days = dg.DailyPartitionsDefinition("2026-01-01")
+    source = Source("orders", orders.table("orders"), partitions_def=days, partition_expr="at")
+
+    @table_asset(partitions_def=days, partition_by="day")
+    def kept(orders: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        return orders
+
+    def run(key: str) -> None:
+        lake = {"io_manager": DeltaIOManager(root_uri=str(tmp_path))}
+        assert dg.materialize([source, kept], resources=lake, partition_key=key, selection=[kept]).success
+
+    run("2026-01-02")
+    run("2026-01-03")
+    shop.run("DELETE FROM orders WHERE id = 30")
+    run("2026-01-02")
+    rows = Snapshot.open(str(tmp_path / "kept")).to_arrow()
+    assert sorted(rows["id"].to_pylist()) == [*range(24, 30), *range(31, 72)]
+    assert rows.schema.field("instant").type == pa.timestamp("us", "UTC")
