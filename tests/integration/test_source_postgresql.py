@@ -218,6 +218,13 @@ def test_a_value_that_delta_lake_cannot_hold_is_refused_by_name(
         table_of(shop.query(query, columns=columns))
 
 
+def test_a_text_that_is_declared_as_a_number_is_refused(shop: PostgreSQL) -> None:
+    with pytest.raises(LossyValues, match="column 'c' is of type string"):
+        table_of(shop.query("SELECT '1.5' AS c", columns={"c": "decimal(9, 2)"}))
+    with pytest.raises(LossyValues, match=r"column 'c\[\]' is of type string"):
+        table_of(shop.query("SELECT '{1.5}'::text[] AS c", columns={"c": "list<item: decimal128(9, 2)>"}))
+
+
 def test_trailing_zeros_cost_no_digit(shop: PostgreSQL) -> None:
     query = f"SELECT 1.{'0' * 60}::numeric AS c UNION ALL SELECT -0.{'0' * 50}::numeric"
     assert values(shop.query(query, columns={"c": "decimal(38, 2)"})) == [Decimal(1), Decimal(0)]

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from practicus_assets.redaction import SHORTEST_SECRET
+
 _LOST_STATES = ("08", "57P01", "57P02", "57P03")  # SQLSTATEs: connection exceptions, shutdown, crash, startup
 _LOST = re.compile(
     r"server closed the connection|connection to server was lost|no connection to the server"
@@ -63,7 +65,7 @@ def answer(error: BaseException, secrets: Iterable[str] = ()) -> Answer:
     if not text:  # libpq has nothing to say of a connection that it found closed
         return Answer("the connection was closed", sqlstate, lost=True)
     for secret in secrets:
-        text = text.replace(secret, _HIDDEN) if secret else text
+        text = text.replace(secret, _HIDDEN) if len(secret) >= SHORTEST_SECRET else text
     return Answer(text, sqlstate, lost=lost)
 
 

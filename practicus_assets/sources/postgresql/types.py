@@ -75,6 +75,11 @@ class Reading:
     expression: Callable[[str], str]
 
     @property
+    def is_decimal(self) -> bool:
+        """Whether its values, or its elements, are numbers that the driver writes as texts."""
+        return (self.native.element or self.native).name in _DECIMALS
+
+    @property
     def is_array(self) -> bool:
         """Whether it is read as a list, of which the driver would hide further dimensions."""
         return bool(pa.types.is_list(self.wire))

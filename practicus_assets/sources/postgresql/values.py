@@ -39,8 +39,8 @@ def converted(array: pa.Array, reading: Reading, first_row: int) -> pa.Array:
 
     """
     if not reading.is_array:
-        return _scalars(_stored(array), reading.type_, reading.column, first_row)
-    parts = _scalars(_stored(array.values), reading.type_.value_type, f"{reading.column}[]", 0)
+        return _scalars(_stored(array), reading.type_, reading, reading.column, first_row)
+    parts = _scalars(_stored(array.values), reading.type_.value_type, reading, f"{reading.column}[]", 0)
     missing = array.is_null() if array.null_count else None
     return pa.ListArray.from_arrays(array.offsets, parts, type=reading.type_, mask=missing)
 
@@ -66,11 +66,10 @@ def _stored(array: pa.Array) -> pa.Array:
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
-def _scalars(array: pa.Array, type_: pa.DataType, column: str, first_row: int) -> pa.Array:
+def _scalars(array: pa.Array, type_: pa.DataType, reading: Reading, column: str, first_row: int) -> pa.Array:
     source = array.type
-    if pa.types.is_string(source):
-        if pa.types.is_decimal(type_) or pa.types.is_integer(type_):
-            array = _decimals(array, type_, column, first_row)
+    if reading.is_decimal and not pa.types.is_string(type_):
+        array = _decimals(array, type_, column, first_row)
     elif pa.types.is_date(source):
         _refuse_outside(array.view(pa.int32()), 1, column, first_row)
     elif pa.types.is_timestamp(source):
