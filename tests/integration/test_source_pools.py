@@ -71,6 +71,26 @@ def test_a_step_waits_for_a_slot_of_the_pool_before_it_connects(bench: Bench, li
     assert slots(bench.instance) == (0, 0)
 
 
+def test_a_run_that_observes_a_source_waits_for_a_slot_too(
+    instance: dg.DagsterInstance, limited: Shelf
+) -> None:
+    instance.wipe()
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots(POOL, 1)
+    assert storage.claim_concurrency_slot(POOL, "another run", "step").is_claimed
+    definitions = dg.Definitions([Source("orders", limited.table("orders"))])
+    job = definitions.resolve_implicit_global_asset_job_def()
+    run = Thread(target=job.execute_in_process, kwargs={"instance": instance})
+    run.start()
+    while slots(instance) != (1, 1):
+        assert run.is_alive()
+    assert limited.lines == []
+    storage.free_concurrency_slot_for_step("another run", "step")
+    run.join()
+    assert len(instance.fetch_observations(dg.AssetKey("orders"), limit=9).records) == 1
+    assert slots(instance) == (0, 0)
+
+
 def test_a_slot_is_held_until_the_stream_of_the_step_ends(bench: Bench, limited: Shelf) -> None:
     seen = []
 

@@ -1,7 +1,8 @@
 """The observer of a source: what changed there since it was last observed."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from practicus_assets.errors import naming
 from practicus_assets.external.changes.cursor import Place
 from practicus_assets.external.changes.observation import Observe, observation
 from practicus_assets.external.declaration import Declaration
+from practicus_assets.external.slots import Slots
 from practicus_assets.instance.events import CLOCK_SKEW
 from practicus_assets.instance.observations import latest_versions
 from practicus_assets.lake.partitions.scope import Scope
@@ -164,10 +166,22 @@ def observe(observer: Observer) -> Observe:
         own = replace(observer, key=context.asset_key)  # a copy of the asset may have another key
         keys = partition_keys(own.partitions_def, context.run.tags, context.instance)
         keys = keys or own.partitions(context.instance)
-        with naming(own.name), own.declaration.relation.system.session() as session:
+        system = own.declaration.relation.system
+        with naming(own.name), _slot(context, system.pool), system.session() as session:
             changed = own.changes(session, context.instance, keys)
         what = number_of(len(keys), "partition") if keys else "all rows"
         context.log.info("Looked at %s of %s: %s.", what, own.name, number_of(len(changed), "change"))
         return changed
 
     return observed
+
+
+@contextmanager
+def _slot(context: dg.AssetExecutionContext, pool: str | None) -> Iterator[None]:
+    """Hold a slot of a system's pool, as steps do that read it."""
+    slots = Slots(context.get_step_execution_context(), [pool] if pool is not None else [])
+    slots.claim()
+    try:
+        yield
+    finally:
+        slots.free()
