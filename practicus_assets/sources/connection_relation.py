@@ -11,6 +11,7 @@ from practicus_assets.sources.mysql.system import MySQL
 from practicus_assets.sources.postgresql.system import PostgreSQL
 from practicus_assets.sources.relation import Relation
 from practicus_assets.sources.selection import Selection
+from practicus_assets.sources.union import Union
 
 _STORAGE_OPTIONS = {
     "aws_access_key_id": "AWS_ACCESS_KEY_ID",
@@ -33,7 +34,7 @@ def relation_of(connection: ConnectionFile) -> Relation[Any]:
     """Return what a connection file is about, with its login in the system and nowhere else.
 
     Raises:
-        DeclarationError: if a file, or several of them, cannot be one relation.
+        DeclarationError: if it names a folder, or files of a format that nobody knows.
 
     """
     relation: Relation[Any]
@@ -70,17 +71,20 @@ def _login(connection: ConnectionFile) -> dict[str, Any]:
 
 
 def _in_a_bucket(connection: ConnectionFile) -> Relation[Any]:
-    fields, keys = connection.fields, connection.fields["s3_keys"]
-    if len(keys) > 1 or keys[0].endswith("/"):
+    fields = connection.fields
+    keys = [key.lstrip("/") for key in dict.fromkeys(fields["s3_keys"])]
+    folders = [key for key in keys if not key or key.endswith("/")]
+    if folders:
         raise DeclarationError(
-            f"{connection.path} names {f'the folder {keys[0]}' if len(keys) == 1 else f'{len(keys)} keys'}, "
-            "and a source is one key, or all that match one pattern.",
-            'Declare the source by its pattern: Files("s3://…", storage_options={…}).files("orders/*.csv").',
+            f"{connection.path} names the folder {folders[0]!r}, and not which files of it are read.",
+            'Declare the source by a pattern: Files("s3://…", storage_options={…}).files("orders/*.csv").',
         )
     options = {name: fields[key] for key, name in _STORAGE_OPTIONS.items() if key in fields}
     if str(fields.get("endpoint_url", "")).startswith("http://"):
         options["AWS_ALLOW_HTTP"] = "true"
-    return Files(f"s3://{fields['s3_bucket']}", storage_options=options).files(_literal(keys[0].lstrip("/")))
+    bucket = Files(f"s3://{fields['s3_bucket']}", storage_options=options)
+    objects = tuple(bucket.files(_literal(key)) for key in keys)
+    return Union(objects) if len(objects) > 1 else objects[0]
 
 
 def _literal(path: str) -> str:

@@ -16,6 +16,7 @@ from deltalake.fs import DeltaStorageHandler
 from practicus_assets import Source, build_source_sensor, table_asset
 from practicus_assets.errors import DeclarationError, SourceFailed
 from tests.integration.bench import Bench, errors
+from tests.integration.ticks import Ticks
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.seaweedfs import SeaweedFS
@@ -46,9 +47,13 @@ def database(server: PostgreSQL) -> dict[str, Any]:
 
 
 @pytest.fixture
-def bucket(seaweedfs: SeaweedFS) -> dict[str, Any]:
+def store(seaweedfs: SeaweedFS) -> pyarrow.fs.FileSystem:
+    return pyarrow.fs.PyFileSystem(DeltaStorageHandler(seaweedfs.root_uri, seaweedfs.storage_options()))
+
+
+@pytest.fixture
+def bucket(seaweedfs: SeaweedFS, store: pyarrow.fs.FileSystem) -> dict[str, Any]:
     table = pa.table({"n": [1, 2, 3], "amount": [1.5, 3.0, 4.5]})
-    store = pyarrow.fs.PyFileSystem(DeltaStorageHandler(seaweedfs.root_uri, seaweedfs.storage_options()))
     pq.write_table(table, "landing/orders [1].parquet", filesystem=store)
     return {
         "connection_type": "S3",
@@ -201,9 +206,25 @@ def test_options_of_a_source_are_taken(tmp_path: Path) -> None:
         Source.from_connection_file(path, group="shop")
 
 
-@pytest.mark.parametrize("keys", [["a.parquet", "b.parquet"], ["orders/"]])
-def test_several_keys_or_a_folder_are_refused(
-    tmp_path: Path, bucket: dict[str, Any], keys: list[str]
+def test_a_folder_is_refused(tmp_path: Path, bucket: dict[str, Any]) -> None:
+    with pytest.raises(DeclarationError, match=r"names the folder 'orders/', and not which files of it"):
+        Source.from_connection_file(written(tmp_path, {**bucket, "s3_keys": ["a.csv", "orders/"]}))
+
+
+def test_several_objects_are_read_as_one_and_observed_when_one_of_them_changes(
+    bench: Bench, tmp_path: Path, bucket: dict[str, Any], store: pyarrow.fs.FileSystem
 ) -> None:
-    with pytest.raises(DeclarationError, match=r"a source is one key, or all that match one pattern"):
-        Source.from_connection_file(written(tmp_path, {**bucket, "s3_keys": keys}))
+    second = "landing/more.parquet"
+    pq.write_table(pa.table({"amount": [6.0], "n": [4]}), second, filesystem=store)
+    content = {**bucket, "s3_keys": [*bucket["s3_keys"], second]}
+    source = Source.from_connection_file(written(tmp_path, content))
+    bench.run([source, copy])
+    assert bench.rows("copy", "n", "amount") == [(1, 1.5), (2, 3.0), (3, 4.5), (4, 6.0)]
+    ticks = Ticks(bench.instance, source)
+    assert list(ticks.tick()) == ["orders"]
+    assert ticks.tick() == {}
+    pq.write_table(pa.table({"amount": [6.0, 7.0], "n": [4, 5]}), second, filesystem=store)
+    assert list(ticks.tick()) == ["orders"]
+    pq.write_table(pa.table({"n": ["4"]}), second, filesystem=store)
+    result = bench.run([source, copy], fails=True)
+    assert "landing/more.parquet has the columns n (string), and " in errors(result)
