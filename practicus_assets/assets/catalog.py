@@ -9,6 +9,7 @@ import dagster as dg
 
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.metadata.places import place, shared
+from practicus_assets.assets.metadata.spellings import ours
 from practicus_assets.assets.report.names import DIMENSION_TAG
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, did_you_mean
@@ -124,6 +125,22 @@ def entry(assets: dg.AssetsDefinition, key: dg.AssetKey, lake: DeltaIOManager) -
     )
 
 
+def may_be_table(assets: dg.AssetsDefinition, key: dg.AssetKey, lake: DeltaIOManager) -> bool:
+    """Return False for an asset that nothing here writes, and that has words of other IO managers as its own.
+
+    Such as one of dbt with its own `schema`: the lake is its IO manager only because each asset has one.
+    """
+    metadata = assets.get_asset_spec(key).metadata
+    if _is_written(assets, key) or any(name.startswith("delta/") for name in metadata):
+        return True
+    try:
+        ours(metadata)
+        place(lake.table_path, key, metadata)
+    except DeclarationError:
+        return False
+    return True
+
+
 def _is_written(assets: dg.AssetsDefinition, key: dg.AssetKey) -> bool:
     if not assets.is_materializable:
         return False
@@ -152,18 +169,22 @@ def catalog(definitions: dg.Definitions, names: Sequence[str] = ()) -> dict[str,
         for name, resource in (definitions.resources or {}).items()
         if name in needed.values() and isinstance(resource, DeltaIOManager)
     }
+    needed = {
+        (assets, key): name
+        for (assets, key), name in needed.items()
+        if name in resources and may_be_table(assets, key, resources[name])
+    }
     stored = [
         "/".join(place(resources[name].table_path, key, assets.get_asset_spec(key).metadata))
         for (assets, key), name in needed.items()
-        if name in resources
     ]
     _refuse_unknown(names, stored)
     with _configured(resources) as configured:
         lakes: Mapping[str, DeltaIOManager] = {name: getattr(configured, name) for name in resources}
-        entries = [entry(assets, key, lakes[name]) for (assets, key), name in needed.items() if name in lakes]
+        entries = [entry(assets, key, lakes[name]) for (assets, key), name in needed.items()]
         tables = [table for table in entries if _is_stored(table)]
     _refuse_shared(tables)
-    return {table.name: table for table in tables}
+    return {table.name: table for table in sorted(tables, key=lambda table: table.is_written)}
 
 
 def _refuse_shared(tables: Iterable[TableEntry]) -> None:

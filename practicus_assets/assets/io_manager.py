@@ -143,8 +143,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         """
         path = place(self.table_path, key, metadata or {})
         op_outputs.refuse_place(dg.AssetKey(path))
-        if step is not None:
-            graph = step.job_def.asset_layer.asset_graph
+        graph = step.job_def.asset_layer.asset_graph if step is not None else None
+        if graph is not None and graph.has(key):
             refuse_shared(self.table_path, graph.get(key).metadata.get(IO_MANAGER_KEY), graph.asset_nodes)
         return Table.at(self.root(), path, self._options(), self.sample_rows)
 

@@ -9,7 +9,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition,  # what dg.define_asset_job returns
 )
 
-from practicus_assets.assets.catalog import TableEntry, entry
+from practicus_assets.assets.catalog import TableEntry, entry, may_be_table
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.errors import DeclarationError
 
@@ -40,7 +40,7 @@ class SelectedTables:
         entries: dict[str, TableEntry] = {}
         for asset, key in self._assets:
             lake = getattr(context.resources, asset.get_io_manager_key_for_asset_key(key))
-            if isinstance(lake, DeltaIOManager):
+            if isinstance(lake, DeltaIOManager) and may_be_table(asset, key, lake):
                 table = entry(asset, key, lake)
                 entries[table.name] = table
         return entries

@@ -617,6 +617,23 @@ def test_assets_whose_tables_would_be_one_are_refused(bench: Bench) -> None:
         catalog(dg.Definitions(assets=[orders, others], resources={"io_manager": lake}))
 
 
+def test_an_asset_that_no_run_writes_may_have_such_words_of_its_own(bench: Bench) -> None:
+    @dg.asset(metadata={"n_rows": 7, "descriptions": {"n": "a number"}})
+    def report() -> None: ...
+
+    @table_asset
+    def orders() -> pd.DataFrame:
+        return numbers(1)
+
+    marts = dg.AssetSpec("marts", metadata={"schema": "marts"})
+    wrong = dg.AssetSpec("wrong", metadata={"schema": "marts", "delta/mdoe": "append"})
+    lake = {"io_manager": DeltaIOManager(root_uri=bench.root)}
+    definitions = dg.Definitions(assets=[report, orders, marts], resources=lake)
+    assert set(catalog(definitions)) == {"orders"}
+    with pytest.raises(DeclarationError, match="schema='marts'"):
+        catalog(dg.Definitions(assets=[orders, wrong], resources=lake))
+
+
 @pytest.mark.parametrize("decorate", [dg.asset, table_asset], ids=["plain", "table asset"])
 def test_an_asset_is_warned_of_another_that_committed_its_table_last(bench: Bench, decorate: Any) -> None:
     def orders() -> pd.DataFrame:
