@@ -228,6 +228,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             commit,
             None,
             provenance.input_versions,
+            sources=provenance.sources,
             preview_rows=self.sample_rows,
             appends=settings.options.mode == "append",
         )

@@ -225,6 +225,7 @@ class Step:
             commit,
             self._contract,
             provenance.input_versions,
+            sources=provenance.sources,
             preview_rows=rows,
             appends=appends,
         )

@@ -9,6 +9,7 @@ import pyarrow as pa
 from dagster._core.definitions.metadata import normalize_metadata
 
 from practicus_assets.assets.io_manager import DeltaIOManager
+from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.names import COLUMN_SCHEMA, COLUMNS
 from practicus_assets.assets.runs import record_source, step_of
@@ -67,13 +68,14 @@ class SourceReader(dg.IOManager):
                 f"Annotate {context.name} as pd.DataFrame, pa.Table, pa.RecordBatchReader, pl.DataFrame or "
                 "pl.LazyFrame.",
             )
-        columns = (context.definition_metadata or {}).get(COLUMNS)
-        if isinstance(columns, str):
+        settings = InputSettings.from_metadata(context.definition_metadata or {})
+        if settings != InputSettings(settings.columns):
             raise DeclarationError(
-                f"{COLUMNS} is the text {columns!r}.", f"Write {{{COLUMNS!r}: [{columns!r}]}}."
+                f"{name} is a source, and of an input's settings only {COLUMNS} is one for it.",
+                "Choose rows in a query of the source, or by its partitions.",
             )
         with _showing(context, name):
-            return read_as(self._read(context, name, columns), annotation)
+            return read_as(self._read(context, name, settings.columns), annotation)
 
     def _read(
         self, context: dg.InputContext, name: str, columns: Sequence[str] | None

@@ -1,5 +1,6 @@
 """`Source`: a table, a query or files of another system, as an external asset that other assets read."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -104,7 +105,7 @@ class Source(dg.AssetsDefinition):
         ).with_io_manager_key(resource_key)
         observed = observable_asset(spec, observe(Observer(key, self.declaration, partitions_def)))
         resources = {resource_key: SourceResource(self.declaration)}
-        super().__init__(**{**observed.get_attributes_dict(), "resource_defs": resources})
+        _initialize(self, {**observed.get_attributes_dict(), "resource_defs": resources})
 
     @classmethod
     def from_connection_file(
@@ -137,7 +138,7 @@ class Source(dg.AssetsDefinition):
         """Return a copy with other attributes; Dagster makes its copies by this name."""
         source = Source.__new__(Source)
         source.declaration = attributes.pop("declaration")
-        dg.AssetsDefinition.__init__(source, **attributes)
+        _initialize(source, attributes)
         return source
 
     def get_attributes_dict(self) -> dict[str, Any]:
@@ -166,6 +167,13 @@ class Source(dg.AssetsDefinition):
 
         """
         return self.declaration.scope(self.partitions_def, keys)
+
+
+def _initialize(source: Source, attributes: Mapping[str, Any]) -> None:
+    """Make a source what an asset with these attributes is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # of a parameter that Dagster itself passes
+        dg.AssetsDefinition.__init__(source, **attributes)
 
 
 def _metadata(declaration: Declaration) -> dict[str, Any]:

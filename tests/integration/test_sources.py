@@ -1,6 +1,7 @@
 """Sources: tables of another system as inputs of assets."""
 
 import json
+import warnings
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -104,6 +105,8 @@ def test_only_the_columns_that_an_input_asks_for_are_read(bench: Bench, shelf: S
     assert list(bench.frame("copy").columns) == ["n"]
     odd = copy(ins={"orders": dg.AssetIn(metadata={"delta/columns": ["m"]})})
     assert "orders has no column 'm'. It has day, n." in errors(bench.run([orders, odd], fails=True))
+    rows = copy(ins={"orders": dg.AssetIn(metadata={"delta/predicate": "n > 1"})})
+    assert "Choose rows in a query of the source" in errors(bench.run([orders, rows], fails=True))
     text = copy(ins={"orders": dg.AssetIn(metadata={"delta/columns": "n"})})
     assert "Write {'delta/columns': ['n']}" in errors(bench.run([orders, text], fails=True))
 
@@ -193,8 +196,10 @@ def test_the_catalog_shows_where_a_source_is_and_what_it_promises(shelf: Shelf) 
 
 
 def test_a_copy_of_a_source_is_one(shelf: Shelf) -> None:
-    source = Source("orders", shelf.table("orders"), updated_at="day", lag="3d")
-    copied = source.map_asset_specs(lambda spec: spec.replace_attributes(group_name="shop"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        source = Source("orders", shelf.table("orders"), updated_at="day", lag="3d")
+        copied = source.map_asset_specs(lambda spec: spec.replace_attributes(group_name="shop"))
     assert isinstance(copied, Source)
     assert copied.declaration == source.declaration
     assert copied.get_asset_spec().group_name == "shop"
@@ -453,7 +458,6 @@ def test_a_commit_says_what_was_read(bench: Bench, shelf: Shelf) -> None:
     result = bench.run([Source("orders", shelf.table("orders"), key_prefix="shop"),
                         copy(ins={"orders": dg.AssetIn(key_prefix="shop")})])  # fmt: skip
     record = json.loads(bench.table("copy").history(1)[0]["practicus_assets"])
-    state = loaded(result)["source/state"]
-    assert record["sources"] == [
-        {"source": "shop/orders", "address": "shelf://tests", "relation": "orders", "state": state}
-    ]
+    place = {"address": "shelf://tests", "relation": "orders", "state": loaded(result)["source/state"]}
+    assert record["sources"] == [{"source": "shop/orders", **place}]
+    assert bench.metadata("copy")["delta/sources"] == {"shop/orders": place}

@@ -3,7 +3,7 @@
 Numbers are plain ones, so that Dagster plots them, and their keys end in their unit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from practicus_assets.assets.report import names
@@ -11,6 +11,7 @@ from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.lineage import column_lineage
 from practicus_assets.assets.report.preview import partition_previews, preview
 from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.delta.record import SourceRead
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.commit import Commit
@@ -25,6 +26,7 @@ def commit_metadata(
     *,
     preview_rows: int,
     appends: bool = False,
+    sources: Sequence[SourceRead] = (),
 ) -> dict[str, Any]:
     """Return the metadata of a materialization; of a run of many partitions, what they have in common.
 
@@ -36,6 +38,7 @@ def commit_metadata(
         inputs: the version of each table that was read.
         preview_rows: the number of rows to show; 0 for none.
         appends: whether rows were appended, so that their number is not that of the table or the partition.
+        sources: what was read in other systems.
 
     """
     scope = snapshot.scope
@@ -53,8 +56,11 @@ def commit_metadata(
     metadata |= {names.VERSION: commit.version, names.OUTCOME: _outcome(commit)}
     if commit.filled:
         metadata[names.FILLED] = list(commit.filled)
-    if inputs:
-        metadata[names.INPUT_VERSIONS] = dict(inputs)
+    read = {
+        names.INPUT_VERSIONS: dict(inputs),
+        names.SOURCES: {each.source: _place(each) for each in sources},
+    }
+    metadata |= {name: entries for name, entries in read.items() if entries}
     if len(scope.keys) > 1:
         return metadata  # the rest is in `partition_metadata`
     for key in scope.keys:
@@ -113,6 +119,11 @@ def run_metadata(snapshot: Snapshot, commit: Commit) -> dict[str, Any]:
         names.RUN_SIZE_MB: _megabytes(commit.bytes),
         names.RUN_DURATION_S: commit.seconds,
     }
+
+
+def _place(read: SourceRead) -> dict[str, str]:
+    place = {"address": read.address, "relation": read.relation, "state": read.state}
+    return {name: text for name, text in place.items() if text}
 
 
 def _counts(snapshot: Snapshot, key: str) -> dict[str, Any]:
