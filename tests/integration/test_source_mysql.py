@@ -222,12 +222,27 @@ def test_streams_of_one_session_are_read_side_by_side(shop: Shop) -> None:
     shop.run("DROP TABLE wide")
 
 
-def test_the_server_waits_for_a_slow_reader(orders: MySQL) -> None:
-    with orders.session() as session:
-        rows = session.rows(
-            "SELECT @@net_write_timeout, @@wait_timeout, @@time_zone, @@tx_isolation", [], "x"
-        )
-    assert rows == [(86400, 86400, "+00:00", "REPEATABLE-READ")]
+def test_the_server_waits_for_a_slow_reader_whatever_its_own_limits(orders: MySQL, shop: Shop) -> None:
+    shop.run("SET GLOBAL max_statement_time = 7", "SET GLOBAL idle_transaction_timeout = 7")
+    try:
+        names = [
+            "net_write_timeout",
+            "wait_timeout",
+            "max_statement_time",
+            "idle_transaction_timeout",
+            "time_zone",
+        ]
+        with orders.session() as session:
+            [row] = session.rows(f"SELECT {', '.join(f'@@{name}' for name in names)}", [], "settings")
+    finally:
+        shop.run("SET GLOBAL max_statement_time = 0", "SET GLOBAL idle_transaction_timeout = 0")
+    assert dict(zip(names, row, strict=True)) == {
+        "net_write_timeout": 86400,
+        "wait_timeout": 86400,
+        "max_statement_time": 0,
+        "idle_transaction_timeout": 0,
+        "time_zone": "+00:00",
+    }
 
 
 def test_a_query_only_reads(orders: MySQL, shop: Shop) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from practicus_assets.errors import DataRefused, DeclarationError, SchemaMismatch
+from practicus_assets.lake.partitions.scope import Key, Scope
 from tests.servers.mariadb import MariaDB
 from tests.servers.mariadb_shop import Shop, read
 
@@ -244,6 +245,20 @@ def test_a_tinyint_of_one_digit_is_a_boolean_unless_it_is_declared_a_number(shop
     assert "row 3: 7" in refused.value.sample
     assert read(shop.system().table("t", {"flag": pa.int8()}))["flag"].to_pylist() == [0, 1, None, 7]
     assert read(shop.system().table("t").typed({"flag": pa.int64()}))["flag"].to_pylist() == [0, 1, None, 7]
+
+
+def test_a_query_has_the_same_types_as_a_whole_and_in_parts(shop: Shop, table: str) -> None:
+    shop.run(
+        "CREATE TABLE t (day int, flag tinyint(1), n bigint)", "INSERT INTO t VALUES (1, 1, 2), (2, 0, 3)"
+    )
+    query = shop.system().query(
+        "SELECT day, MAX(flag) AS most, SUM(n) AS n, day = 1 AS first FROM t GROUP BY day"
+    )
+    query = query.typed({"n": pa.decimal128(20, 0)})
+    whole = read(query)
+    part = read(query, Scope(("day",), ((Key("1"),), (Key("2"),))), whole.column_names)
+    assert part.schema == whole.schema
+    assert part.sort_by("day") == whole.sort_by("day")
 
 
 def test_generated_columns_are_read_and_invisible_ones_only_by_a_query(shop: Shop, table: str) -> None:

@@ -9,6 +9,7 @@ import random
 import struct
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,8 +96,9 @@ class Connection(pymysql.connections.Connection):  # type: ignore[misc] # PyMySQ
             raise
 
     def discard(self, prepared: Prepared) -> None:
-        """Let the server forget a prepared statement."""
-        self._execute_command(COMMAND.COM_STMT_CLOSE, struct.pack("<I", prepared.number))
+        """Let the server forget a prepared statement, if the connection is still there."""
+        with suppress(pymysql.err.MySQLError):
+            self._execute_command(COMMAND.COM_STMT_CLOSE, struct.pack("<I", prepared.number))
 
     def abandon(self) -> None:
         """Close the connection, whatever is still on its way."""

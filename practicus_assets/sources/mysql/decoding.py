@@ -173,7 +173,7 @@ def _flags(column: _Column, field: Field, numbers: Any) -> pa.Array:
         rows = column.rows_where(other)
         sample = ", ".join(f"row {column.first_row + row}: {numbers[row]}" for row in rows)
         raise DataRefused(
-            f"column {field.name!r} is tinyint(1), which is a boolean, and has other numbers than 0 and 1 "
+            f"column {field.name!r} is read as a boolean, as tinyint(1) is, and has numbers beside 0 and 1 "
             f"in {number_of(int(other.sum()), 'row')} of a batch.",
             f'Declare what it is: columns={{"{field.name}": "int8"}}.',
             f"E.g. {sample}.",

@@ -76,11 +76,6 @@ class Field:
         return bool(self.flags & _UNSIGNED)
 
     @property
-    def is_flag(self) -> bool:
-        """Whether it is a `tinyint(1)`, as which MySQL keeps a boolean."""
-        return self.code == TINY and self.length == 1 and not self.is_unsigned
-
-    @property
     def digits(self) -> int:
         """How many digits a decimal has."""
         return self.length - (self.decimals > 0) - (not self.is_unsigned)
@@ -91,15 +86,16 @@ class Field:
         """Return the type in which its values are read, exactly and whatever rows there are.
 
         Args:
-            declared: the type that the author declares; it decides for a `tinyint(1)`, and for decimals with
-                more digits than Delta Lake's.
+            declared: the type that the author declares. It decides whether a `tinyint` is a boolean, which
+                is otherwise one that is shown with one digit, and which decimal holds more than 38 digits.
 
         Raises:
             SchemaMismatch: if Delta Lake has no counterpart; the message says what to write instead.
 
         """
-        if self.is_flag:
-            return pa.int8() if declared is not None and not pa.types.is_boolean(declared) else pa.bool_()
+        if self.code == TINY and not self.is_unsigned:
+            is_flag = self.length == 1 if declared is None else pa.types.is_boolean(declared)
+            return pa.bool_() if is_flag else pa.int8()
         if self.code in _SIGNED_TYPES:
             return (_UNSIGNED_TYPES if self.is_unsigned else _SIGNED_TYPES)[self.code]
         if self.code in _OTHER_TYPES:

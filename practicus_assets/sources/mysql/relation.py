@@ -126,7 +126,6 @@ class MySQLRelation(Relation[MySQLSession]):
                 statement,
                 parameters.values,
                 self.label,
-                declared=self.declared,
                 expected=self._schema(fields),
                 zero_dates_are_null=self.zero_dates == "null",
             )

@@ -1,6 +1,6 @@
 """Sessions: one connection and one read-only transaction, whose reads all see the same state."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
 from threading import RLock
@@ -25,8 +25,13 @@ _Result = TypeVar("_Result")
 
 _BLOCK_BYTES = 4 << 20
 _PATIENCE_S = 24 * 3600  # of the server with a reader that writes what it has read, before it reads on
-_SETTINGS = (
-    f"SET SESSION time_zone = '+00:00', net_write_timeout = {_PATIENCE_S}, wait_timeout = {_PATIENCE_S}",
+_SETTINGS = (  # statements are as long as they are: a stream waits for its reader
+    (
+        f"SET SESSION time_zone = '+00:00', net_write_timeout = {_PATIENCE_S}, wait_timeout = {_PATIENCE_S} "
+        "/*M!100300 , max_statement_time = 0, idle_transaction_timeout = 0, "  # of MariaDB alone
+        "idle_readonly_transaction_timeout = 0 */ "
+        "/*!80000 , max_execution_time = 0 */"
+    ),  # of MySQL alone
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
@@ -100,7 +105,6 @@ class MySQLSession(Session):
         values: Sequence[BoundValue],
         name: str,
         *,
-        declared: Mapping[str, pa.DataType] | None = None,
         expected: pa.Schema | None = None,
         zero_dates_are_null: bool = False,
     ) -> pa.RecordBatchReader:
@@ -112,8 +116,8 @@ class MySQLSession(Session):
             statement: a SELECT with a `?` for each value.
             values: the values, which are bound by the server.
             name: what is read, for errors.
-            declared: the types that the author declares, by column.
-            expected: the columns that are to come; None for whatever comes.
+            expected: the columns that are to come, and their types where there is a choice; None for
+                whatever comes.
             zero_dates_are_null: whether dates that no calendar has are read as null.
 
         Raises:
@@ -130,7 +134,7 @@ class MySQLSession(Session):
             )
             self._has_read = True
             try:
-                schema = _agreed(schema_of(fields, declared or {}), expected, name)
+                schema = _agreed(fields, expected, name)
             except Exception:
                 self._abandon()  # rows are on their way
                 raise
@@ -170,7 +174,8 @@ class MySQLSession(Session):
         except Exception:
             self._abandon()  # rows may still be on their way
             raise
-        self._open_connection().discard(prepared)
+        if self._connection is not None:
+            self._connection.discard(prepared)
 
     def _park(self) -> None:
         """Make the connection free for another statement."""
@@ -215,8 +220,7 @@ def _begun(
         blocks = connection.rows(_BLOCK_BYTES)
         first = next(blocks, None)
     except Exception:
-        if connection.open:
-            connection.discard(prepared)
+        connection.discard(prepared)
         raise
     return prepared, fields, chain([first] if first is not None else [], blocks)
 
@@ -229,7 +233,14 @@ def _refuse_placeholders(number: int, name: str) -> None:
         )
 
 
-def _agreed(schema: pa.Schema, expected: pa.Schema | None, name: str) -> pa.Schema:
+def _agreed(fields: Sequence[Field], expected: pa.Schema | None, name: str) -> pa.Schema:
+    """Return the schema in which rows are read.
+
+    Raises:
+        SourceChanged: if it is not what is expected.
+
+    """
+    schema = schema_of(fields, {each.name: each.type for each in expected or ()})
     if expected is not None and schema != expected:
         raise SourceChanged(
             f"{name} now has the columns {_columns(schema)}, and had {_columns(expected)}.", "Run again."
