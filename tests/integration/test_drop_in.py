@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
@@ -72,12 +73,17 @@ def reading(bench: Bench, metadata: dict[str, Any], annotation: Any = pd.DataFra
 # --- what an input reads ------------------------------------------------------------------------------
 
 
+VERSIONS: list[tuple[dict[str, Any], Any]] = [
+    ({"version": 0}, pd.DataFrame),
+    ({"version": "0"}, Snapshot),
+    ({"table_version": 0}, pa.Table),
+    ({"delta/version": 0}, pl.LazyFrame),
+]
+
+
 @pytest.mark.parametrize(
-    "metadata",
-    [{"version": 0}, {"table_version": 0}, {"delta/version": 0}, {"version": "0"}],
-    ids=lambda m: next(iter(m)),
+    ("metadata", "annotation"), VERSIONS, ids=[f"{metadata}" for metadata, _ in VERSIONS]
 )
-@pytest.mark.parametrize("annotation", [pd.DataFrame, Snapshot, pa.Table], ids=lambda a: a.__name__)
 def test_an_input_reads_the_version_that_its_metadata_say(
     bench: Bench, metadata: dict[str, Any], annotation: Any
 ) -> None:
@@ -390,9 +396,11 @@ def test_the_history_says_overwrite_of_what_replaces_rows(bench: Bench, mode: st
 # --- what a run decides --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["mode", "delta/mode"])
-@pytest.mark.parametrize("way", ["add_output_metadata", "Output", "MaterializeResult"])
-def test_a_run_of_a_plain_asset_may_decide_its_mode(bench: Bench, word: str, way: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "word"),
+    [("add_output_metadata", "mode"), ("Output", "delta/mode"), ("MaterializeResult", "mode")],
+)
+def test_a_run_of_a_plain_asset_may_decide_its_mode(bench: Bench, way: str, word: str) -> None:
     @dg.asset(metadata={"mode": "append"})
     def orders(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def] # noqa: ANN202 any result
         decided = {word: context.run.tags["mode"]}
