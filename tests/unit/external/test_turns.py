@@ -12,7 +12,7 @@ def test_all_have_their_turn_and_are_given_back_in_their_order() -> None:
 
 def test_those_that_had_no_turn_in_time_are_named_for_the_next_one() -> None:
     answer, running = threading.Event(), set[str]()
-    turns = taken("abc", lambda _: answer.wait(60), 0.2, running, side_by_side=1)
+    turns = taken("abc", lambda _: answer.wait(60), 1.0, running, side_by_side=1)
     answer.set()
     assert list(turns.failures) == ["a"]
     assert turns.later == ("b", "c")
