@@ -8,7 +8,7 @@ import dagster as dg
 
 from practicus_assets.assets.settings import PartitionBy, TableSettings
 from practicus_assets.assets.table_definition import TableDefinition
-from practicus_assets.destinations.destination import Destination
+from practicus_assets.destinations.destination import WAIT_S, Destination
 from practicus_assets.destinations.systems import destination_of
 from practicus_assets.errors import DeclarationError
 from practicus_assets.external.export_step import ExportStep, Upstream
@@ -20,7 +20,7 @@ from practicus_assets.workers.request.worker import Worker
 
 Exported = dg.AssetsDefinition | dg.AssetSpec | dg.AssetKey | str | Sequence[str]
 
-_OWN = ("to", "table", "columns", "create", "partition_by", "io_manager_key", "worker")
+_OWN = ("to", "table", "columns", "create", "partition_by", "wait_s", "io_manager_key", "worker")
 _REFUSED = {"ins", "deps", "io_manager_def", "dagster_type", "code_version", "check_specs", "output_required"}
 _OPTIONS = [name for name in inspect.signature(dg.asset).parameters if name not in {"compute_fn", *_REFUSED}]
 
@@ -35,6 +35,7 @@ def export_asset(
     columns: Mapping[str, str] | Sequence[str] | None = None,
     create: bool = False,
     partition_by: PartitionBy | None = None,
+    wait_s: float = WAIT_S,
     io_manager_key: str | None = None,
     worker: Worker | WorkerOf | None = None,
     **asset_options: Any,
@@ -56,6 +57,7 @@ def export_asset(
         create: whether a table that is not there is made from the columns.
         partition_by: the column of the table that holds the partition key, as for `table_asset`; by default
             the table asset's.
+        wait_s: how long to wait, in seconds, for another export of the same rows.
         io_manager_key: the name of the `DeltaIOManager` that has the table; by default the table asset's.
         worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes. `key` is by default the table's with the system's kind at its
@@ -67,7 +69,7 @@ def export_asset(
 
     """
     refuse_unknown("export_asset", asset_options, [*_OWN, *_OPTIONS])
-    destination = destination_of(to)
+    destination = destination_of(to, wait_s)
     destination.refuse_target(table)
     spec, contract = _declared(asset)
     options = {

@@ -1,7 +1,6 @@
 """Exports to a real MariaDB: types, one transaction, its markers, and what goes wrong."""
 
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -11,45 +10,34 @@ import pyarrow as pa
 import pymysql
 import pytest
 
-from practicus_assets.destinations.mysql.writer import MySQLDestination
+from practicus_assets.destinations.destination import Destination
+from practicus_assets.destinations.systems import destination_of
 from practicus_assets.errors import ExportConflict, ExportFailed, LossyValues, SchemaMismatch
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.sources.mysql.system import MySQL
 from tests.integration.exports import exported, filled, rows_of_each_type
 from tests.kit import partitions, write
 from tests.servers.mariadb import MariaDB
 
-pytestmark = pytest.mark.process
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[MariaDB]:
-    with MariaDB(options=["--default-time-zone=+05:30"]) as running:
-        yield running
-
 
 @pytest.fixture
-def name(server: MariaDB) -> str:
+def name(mariadb: MariaDB) -> str:
     database = f"d{uuid.uuid4().hex}"
-    server.create_database(database)
+    mariadb.create_database(database)
     return database
 
 
 def destination(
     server: MariaDB, name: str, *, login: tuple[str, str] | None = None, wait_s: float = 60
-) -> MySQLDestination:
+) -> Destination:
     user, password = login or (server.user, server.password)
-
-    def connect() -> Any:
-        return pymysql.connect(
-            host=server.host, port=server.port, user=user, password=password, database=name, charset="utf8mb4"
-        )
-
-    return MySQLDestination(connect, f"mysql://{server.host}/{name}", name, wait_s=wait_s)
+    system = MySQL(host=server.host, port=server.port, database=name, user=user, password=password)
+    return destination_of(system, wait_s)
 
 
 @pytest.fixture
-def to(server: MariaDB, name: str) -> MySQLDestination:
-    return destination(server, name)
+def to(mariadb: MariaDB, name: str) -> Destination:
+    return destination(mariadb, name)
 
 
 @pytest.fixture
@@ -58,12 +46,12 @@ def table(tmp_path: Path) -> Table:
 
 
 @pytest.fixture
-def sql(server: MariaDB, name: str) -> Any:
-    return lambda statement: server.execute(statement, database=name)
+def sql(mariadb: MariaDB, name: str) -> Any:
+    return lambda statement: mariadb.execute(statement, database=name)
 
 
 def test_each_type_arrives_exactly_in_the_table_that_is_made_for_it(
-    to: MySQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     rows = rows_of_each_type()
     filled(table, rows)
@@ -90,18 +78,22 @@ def test_each_type_arrives_exactly_in_the_table_that_is_made_for_it(
 
 
 def test_an_instant_is_the_same_in_a_timestamp_whatever_zone_the_server_has(
-    to: MySQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
+    sql("SET GLOBAL time_zone = '+05:30'")
     sql("CREATE TABLE orders (t timestamp(6) NULL, d datetime(6))")
     instant = pa.array([1_700_000_000_123_456], pa.timestamp("us", "UTC"))
     filled(table, pa.table({"t": instant, "d": instant}))
-    exported(to, table, "orders")
+    try:
+        exported(to, table, "orders")
+    finally:
+        sql("SET GLOBAL time_zone = 'SYSTEM'")
     assert sql("SELECT unix_timestamp(t), CAST(d AS char) FROM orders") == [
         (Decimal("1700000000.123456"), "2023-11-14 22:13:20.123456")
     ]
 
 
-def test_nested_values_become_json(to: MySQLDestination, table: Table, sql: Any) -> None:
+def test_nested_values_become_json(to: Destination, table: Table, sql: Any) -> None:
     filled(table, pa.table({"l": pa.array([["a'\\\"", None], None], pa.list_(pa.string()))}))
     exported(to, table, "orders", create=True)
     assert sql("SELECT json_value(l, '$[0]'), json_length(l) FROM orders ORDER BY l") == [
@@ -127,7 +119,7 @@ def test_nested_values_become_json(to: MySQLDestination, table: Table, sql: Any)
     ids=["long", "bytes", "null", "nan", "inf", "binary", "enum", "latin1", "stamp", "date"],
 )
 def test_values_that_the_target_cannot_hold_are_refused(
-    to: MySQLDestination, table: Table, sql: Any, *, column: str, values: pa.Array, says: str
+    to: Destination, table: Table, sql: Any, *, column: str, values: pa.Array, says: str
 ) -> None:
     sql(f"CREATE TABLE orders (c {column})")
     filled(table, pa.table({"c": values}))
@@ -155,7 +147,7 @@ def test_values_that_the_target_cannot_hold_are_refused(
     ids=str,
 )
 def test_a_narrower_or_other_type_is_refused_with_the_one_that_is_needed(
-    to: MySQLDestination, table: Table, sql: Any, column: str, type_: pa.DataType
+    to: Destination, table: Table, sql: Any, column: str, type_: pa.DataType
 ) -> None:
     sql(f"CREATE TABLE orders (c {column} NULL)")
     filled(table, pa.table({"c": pa.array([None], type_)}))
@@ -165,7 +157,7 @@ def test_a_narrower_or_other_type_is_refused_with_the_one_that_is_needed(
 
 
 def test_a_target_that_is_missing_or_unlike_is_named_with_what_to_do(
-    to: MySQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     filled(table, pa.table({"a": [1], "b": ["x"]}))
     with pytest.raises(ExportFailed, match=r"no table .*create=True: CREATE TABLE .*`a` bigint"):
@@ -188,7 +180,7 @@ def test_a_target_that_is_missing_or_unlike_is_named_with_what_to_do(
 
 
 def test_a_scope_replaces_its_rows_alone_whatever_the_collation_takes_for_equal(
-    to: MySQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     sql("CREATE TABLE orders (p varchar(20) COLLATE utf8mb4_general_ci, n bigint)")
     for number, key in enumerate(["a", "A", "a ", "ä"]):
@@ -201,7 +193,7 @@ def test_a_scope_replaces_its_rows_alone_whatever_the_collation_takes_for_equal(
 
 
 def test_a_whole_table_and_its_partitions_keep_the_order_of_versions(
-    to: MySQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     write(table, "a", 1)
     write(table, "b", 2)
@@ -215,7 +207,7 @@ def test_a_whole_table_and_its_partitions_keep_the_order_of_versions(
     assert sql("SELECT p, n FROM orders ORDER BY n") == [("b", 2), ("a", 3)]
 
 
-def test_hostile_names_and_keys_are_names_and_keys(to: MySQLDestination, table: Table, sql: Any) -> None:
+def test_hostile_names_and_keys_are_names_and_keys(to: Destination, table: Table, sql: Any) -> None:
     key = "it's; DROP TABLE x --\\ %s"
     column = "c`; DROP TABLE x; -- %s %%"
     write(table, key, 1, **{column: pa.array(["x"])})
@@ -226,9 +218,7 @@ def test_hostile_names_and_keys_are_names_and_keys(to: MySQLDestination, table: 
     assert sql("SELECT p, n FROM `ta``ble %s '; DROP` ORDER BY n") == [(key, 1), ("other", 2)]
 
 
-def test_statements_are_as_short_as_the_server_wants_them(
-    to: MySQLDestination, table: Table, sql: Any
-) -> None:
+def test_statements_are_as_short_as_the_server_wants_them(to: Destination, table: Table, sql: Any) -> None:
     rows = 30_000
     filled(table, pa.table({"n": range(rows), "s": ["x" * 100] * (rows - 1) + ["y" * 5_000_000]}))
     exported(to, table, "orders", create=True)
@@ -242,22 +232,22 @@ def test_statements_are_as_short_as_the_server_wants_them(
 
 
 def test_a_wrong_password_and_missing_rights_are_said_without_a_secret(
-    server: MariaDB, name: str, table: Table, sql: Any
+    mariadb: MariaDB, name: str, table: Table, sql: Any
 ) -> None:
     filled(table, pa.table({"n": [1]}))
     with pytest.raises(ExportFailed, match="Access denied") as raised:
-        exported(destination(server, name, login=("tests", "wr0ng-secret")), table, "orders")
+        exported(destination(mariadb, name, login=("tests", "wr0ng-secret")), table, "orders")
     assert "wr0ng" not in str(raised.value)
     user = f"u{uuid.uuid4().hex[:8]}"
     sql(f"CREATE USER {user}@'%' IDENTIFIED BY 'pw'")
     sql(f"GRANT SELECT ON `{name}`.* TO {user}@'%'")
     with pytest.raises(ExportFailed, match=r"CREATE command denied.*Grant the user"):
-        exported(destination(server, name, login=(user, "pw")), table, "orders")
-    assert server.execute("SHOW TABLES", database=name) == []
+        exported(destination(mariadb, name, login=(user, "pw")), table, "orders")
+    assert mariadb.execute("SHOW TABLES", database=name) == []
 
 
 def test_a_broken_constraint_is_named_without_the_values_of_the_row(
-    to: MySQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     sql("CREATE TABLE orders (n varchar(20) PRIMARY KEY)")
     filled(table, pa.table({"n": ["secret", "secret"]}))
@@ -268,7 +258,7 @@ def test_a_broken_constraint_is_named_without_the_values_of_the_row(
 
 
 def test_of_sixteen_exports_at_once_one_writes_and_the_others_find_it_there(
-    to: MySQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     write(table, "a", *range(100))
     with ThreadPoolExecutor(16) as pool:
@@ -280,17 +270,21 @@ def test_of_sixteen_exports_at_once_one_writes_and_the_others_find_it_there(
 
 
 def test_who_waits_too_long_for_another_export_is_told(
-    to: MySQLDestination, server: MariaDB, name: str, table: Table
+    to: Destination, mariadb: MariaDB, name: str, table: Table
 ) -> None:
     write(table, "a", 1)
     exported(to, table, "orders", create=True)
     write(table, "a", 2)
     holder = pymysql.connect(
-        host=server.host, port=server.port, user=server.user, password=server.password, database=name
+        host=mariadb.host,
+        port=mariadb.port,
+        user=mariadb.user,
+        password=mariadb.password,
+        database=name,
     )
     with holder, holder.cursor() as cursor:
         cursor.execute("SELECT * FROM practicus_exports FOR UPDATE")
         with pytest.raises(ExportConflict, match="did not end in time"):
-            exported(destination(server, name, wait_s=1), table, "orders")
+            exported(destination(mariadb, name, wait_s=1), table, "orders")
         holder.rollback()
     assert exported(to, table, "orders").outcome == "exported"

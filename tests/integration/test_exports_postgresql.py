@@ -3,7 +3,6 @@
 import datetime as dt
 import re
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -13,8 +12,9 @@ import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 import pytest
 
+from practicus_assets.destinations.destination import Destination
 from practicus_assets.destinations.export import Exported
-from practicus_assets.destinations.postgresql.writer import PostgreSQLDestination
+from practicus_assets.destinations.systems import destination_of
 from practicus_assets.errors import (
     DeclarationError,
     ExportConflict,
@@ -24,37 +24,36 @@ from practicus_assets.errors import (
     SchemaMismatch,
 )
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.sources.postgresql.system import PostgreSQL
 from tests.integration.exports import exported, filled, rows_of_each_type
 from tests.kit import partitions, write
-from tests.servers.postgresql import PostgreSQL
-
-pytestmark = pytest.mark.postgresql
+from tests.servers.postgresql import PostgreSQL as Server
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    with PostgreSQL() as running:
-        yield running
+def database(postgresql: Server) -> str:
+    name = f"exports_{uuid.uuid4().hex}"
+    postgresql.create_database(name)
+    return name
 
 
 @pytest.fixture
-def name(server: PostgreSQL) -> str:
-    server.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    return "postgres"
+def name(postgresql: Server, database: str) -> str:
+    postgresql.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database)
+    return database
 
 
 def destination(
-    server: PostgreSQL, name: str, *, login: str = "", wait_s: float = 60
-) -> PostgreSQLDestination:
-    user = login or f"{server.user}:{server.password}"
-    uri = f"postgresql://{user}@{server.host}:{server.port}/{name}"
-    address = f"postgresql://{server.host}/{name}"
-    return PostgreSQLDestination(lambda: adbc.connect(uri), address, wait_s=wait_s)
+    server: Server, name: str, *, login: tuple[str, str] | None = None, wait_s: float = 60
+) -> Destination:
+    user, password = login or (server.user, server.password)
+    system = PostgreSQL(host=server.host, port=server.port, database=name, user=user, password=password)
+    return destination_of(system, wait_s)
 
 
 @pytest.fixture
-def to(server: PostgreSQL, name: str) -> PostgreSQLDestination:
-    return destination(server, name)
+def to(postgresql: Server, name: str) -> Destination:
+    return destination(postgresql, name)
 
 
 @pytest.fixture
@@ -63,12 +62,12 @@ def table(tmp_path: Path) -> Table:
 
 
 @pytest.fixture
-def sql(server: PostgreSQL, name: str) -> Any:
-    return lambda statement: server.execute(statement, name)
+def sql(postgresql: Server, name: str) -> Any:
+    return lambda statement: postgresql.execute(statement, name)
 
 
 def test_each_type_arrives_exactly_in_the_table_that_is_made_for_it(
-    to: PostgreSQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     rows = rows_of_each_type()
     filled(table, rows)
@@ -102,15 +101,13 @@ def test_each_type_arrives_exactly_in_the_table_that_is_made_for_it(
     }
 
 
-def test_nan_and_infinities_stay_what_they_are(to: PostgreSQLDestination, table: Table, sql: Any) -> None:
+def test_nan_and_infinities_stay_what_they_are(to: Destination, table: Table, sql: Any) -> None:
     filled(table, pa.table({"x": [float("nan"), float("inf"), float("-inf")]}))
     exported(to, table, "orders", create=True)
     assert sql("SELECT x::text FROM orders ORDER BY x") == [("-Infinity",), ("Infinity",), ("NaN",)]
 
 
-def test_nested_values_become_jsonb_with_every_digit(
-    to: PostgreSQLDestination, table: Table, sql: Any
-) -> None:
+def test_nested_values_become_jsonb_with_every_digit(to: Destination, table: Table, sql: Any) -> None:
     rows = pa.table(
         {
             "list": pa.array([[1, None, 2**60], None], pa.list_(pa.int64())),
@@ -130,7 +127,7 @@ def test_nested_values_become_jsonb_with_every_digit(
 
 
 def test_texts_become_uuids_enums_json_and_short_texts_where_the_target_has_them(
-    to: PostgreSQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     sql("CREATE TYPE mood AS ENUM ('ok', 'sad')")
     sql("CREATE DOMAIN code AS varchar(3)")
@@ -159,7 +156,7 @@ def test_texts_become_uuids_enums_json_and_short_texts_where_the_target_has_them
     ids=["nul", "long", "null", "uuid", "json", "date", "nan"],
 )
 def test_values_that_the_target_cannot_hold_are_refused_by_name(
-    to: PostgreSQLDestination, table: Table, sql: Any, *, column: str, values: pa.Array, says: str
+    to: Destination, table: Table, sql: Any, *, column: str, values: pa.Array, says: str
 ) -> None:
     sql(f"CREATE TABLE orders (c {column})")
     filled(table, pa.table({"c": values}))
@@ -190,7 +187,7 @@ def test_values_that_the_target_cannot_hold_are_refused_by_name(
     ids=str,
 )
 def test_a_narrower_or_other_type_is_refused_with_the_one_that_is_needed(
-    to: PostgreSQLDestination, table: Table, sql: Any, column: str, type_: pa.DataType
+    to: Destination, table: Table, sql: Any, column: str, type_: pa.DataType
 ) -> None:
     sql(f"CREATE TABLE orders (c {column})")
     filled(table, pa.table({"c": pa.array([None], type_)}))
@@ -202,7 +199,7 @@ def test_a_narrower_or_other_type_is_refused_with_the_one_that_is_needed(
 
 
 def test_a_target_that_is_missing_or_unlike_is_named_with_what_to_do(
-    to: PostgreSQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     filled(table, pa.table({"a": [1], "b": ["x"]}))
     with pytest.raises(
@@ -222,9 +219,7 @@ def test_a_target_that_is_missing_or_unlike_is_named_with_what_to_do(
         exported(to, table, "nowhere.orders", create=True)
 
 
-def test_columns_of_the_target_alone_get_their_defaults(
-    to: PostgreSQLDestination, table: Table, sql: Any
-) -> None:
+def test_columns_of_the_target_alone_get_their_defaults(to: Destination, table: Table, sql: Any) -> None:
     sql(
         "CREATE TABLE orders (x int DEFAULT 7, amount bigint, id bigint GENERATED ALWAYS AS IDENTITY, y text)"
     )
@@ -234,7 +229,7 @@ def test_columns_of_the_target_alone_get_their_defaults(
 
 
 def test_a_scope_replaces_its_rows_alone_and_is_not_written_twice(
-    to: PostgreSQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     write(table, "a", 1, 2)
     write(table, "b", 3)
@@ -248,9 +243,7 @@ def test_a_scope_replaces_its_rows_alone_and_is_not_written_twice(
     assert sql("SELECT p, n FROM orders ORDER BY n") == [("b", 3), ("a", 9)]
 
 
-def test_rows_that_were_only_stored_anew_are_there_already(
-    to: PostgreSQLDestination, table: Table, sql: Any
-) -> None:
+def test_rows_that_were_only_stored_anew_are_there_already(to: Destination, table: Table, sql: Any) -> None:
     write(table, "a", 1)
     exported(to, table, "orders", partitions("a"), create=True)
     write(table, "a", 2)
@@ -262,7 +255,7 @@ def test_rows_that_were_only_stored_anew_are_there_already(
 
 
 def test_a_whole_table_and_its_partitions_keep_the_order_of_versions(
-    to: PostgreSQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     write(table, "a", 1)
     write(table, "b", 2)
@@ -278,7 +271,7 @@ def test_a_whole_table_and_its_partitions_keep_the_order_of_versions(
     assert sql("SELECT p, n FROM orders ORDER BY n") == [("b", 2), ("a", 3)]
 
 
-def test_rows_of_another_table_are_not_replaced(to: PostgreSQLDestination, tmp_path: Path, sql: Any) -> None:
+def test_rows_of_another_table_are_not_replaced(to: Destination, tmp_path: Path, sql: Any) -> None:
     mine, other = Table.at(tmp_path, ["mine"]), Table.at(tmp_path, ["other"])
     filled(mine, pa.table({"n": [1]}))
     filled(other, pa.table({"n": [2]}))
@@ -289,7 +282,7 @@ def test_rows_of_another_table_are_not_replaced(to: PostgreSQLDestination, tmp_p
 
 
 def test_rows_that_others_add_to_the_scope_or_drop_are_found_by_their_count(
-    to: PostgreSQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     filled(table, pa.table({"n": [1, 2, 3]}))
     sql("CREATE TABLE orders (n bigint)")
@@ -304,7 +297,7 @@ def test_rows_that_others_add_to_the_scope_or_drop_are_found_by_their_count(
 
 
 def test_a_broken_constraint_is_named_without_the_values_of_the_row(
-    to: PostgreSQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     sql("CREATE TABLE orders (n bigint PRIMARY KEY, s text)")
     filled(table, pa.table({"n": [1, 1], "s": ["secret-1", "secret-2"]}))
@@ -313,8 +306,8 @@ def test_a_broken_constraint_is_named_without_the_values_of_the_row(
     assert "secret" not in str(raised.value)
 
 
-def test_hostile_names_and_keys_are_names_and_keys(to: PostgreSQLDestination, table: Table, sql: Any) -> None:
-    sql('CREATE SCHEMA "we""ird; DROP"')
+def test_hostile_names_and_keys_are_names_and_keys(to: Destination, table: Table, sql: Any) -> None:
+    sql('DROP SCHEMA IF EXISTS "we""ird; DROP" CASCADE; CREATE SCHEMA "we""ird; DROP"')
     key = "it's; DROP TABLE x --\\"
     column = 'c"; DROP TABLE x; --'
     write(table, key, 1, **{column: pa.array(["x"])})
@@ -326,17 +319,17 @@ def test_hostile_names_and_keys_are_names_and_keys(to: PostgreSQLDestination, ta
 
 
 def test_a_wrong_password_and_missing_rights_are_said_without_a_secret(
-    server: PostgreSQL, name: str, table: Table, sql: Any
+    postgresql: Server, name: str, table: Table, sql: Any
 ) -> None:
     filled(table, pa.table({"n": [1]}))
     with pytest.raises(ExportFailed, match="password authentication failed") as raised:
-        exported(destination(server, name, login="tests:wr0ng-secret"), table, "orders")
+        exported(destination(postgresql, name, login=("tests", "wr0ng-secret")), table, "orders")
     assert "wr0ng" not in str(raised.value)
     assert raised.value.nothing_written
     user = f"u{uuid.uuid4().hex[:8]}"
     sql(f"CREATE USER {user} PASSWORD 'pw'")
     sql("CREATE TABLE orders (n bigint)")
-    poor = destination(server, name, login=f"{user}:pw")
+    poor = destination(postgresql, name, login=(user, "pw"))
     with pytest.raises(ExportFailed, match=r"may not create .*run there: CREATE TABLE .*practicus_exports"):
         exported(poor, table, "orders")
     sql(f"GRANT USAGE, CREATE ON SCHEMA public TO {user}")
@@ -347,7 +340,7 @@ def test_a_wrong_password_and_missing_rights_are_said_without_a_secret(
 
 
 def test_of_sixteen_exports_at_once_one_writes_and_the_others_find_it_there(
-    to: PostgreSQLDestination, table: Table, sql: Any
+    to: Destination, table: Table, sql: Any
 ) -> None:
     write(table, "a", *range(100))
     with ThreadPoolExecutor(16) as pool:
@@ -358,9 +351,7 @@ def test_of_sixteen_exports_at_once_one_writes_and_the_others_find_it_there(
     assert sql("SELECT count(*) FROM orders") == [(100,)]
 
 
-def test_of_sixteen_versions_at_once_the_newest_stays(
-    to: PostgreSQLDestination, table: Table, sql: Any
-) -> None:
+def test_of_sixteen_versions_at_once_the_newest_stays(to: Destination, table: Table, sql: Any) -> None:
     for n in range(16):
         write(table, "a", n)
 
@@ -379,17 +370,19 @@ def test_of_sixteen_versions_at_once_the_newest_stays(
 
 
 def test_different_partitions_are_exported_side_by_side(
-    to: PostgreSQLDestination, server: PostgreSQL, name: str, table: Table, sql: Any
+    to: Destination, postgresql: Server, name: str, table: Table, sql: Any
 ) -> None:
     for key in "abcd":
         write(table, key, ord(key))
     exported(to, table, "orders", partitions("a"), create=True)
-    holder = adbc.connect(f"postgresql://{server.user}:{server.password}@{server.host}:{server.port}/{name}")
+    holder = adbc.connect(
+        f"postgresql://{postgresql.user}:{postgresql.password}@{postgresql.host}:{postgresql.port}/{name}"
+    )
     with holder, holder.cursor() as cursor:
         cursor.execute("DELETE FROM orders WHERE p = 'a'")  # another export of `a`, for what `b` sees of it
-        assert exported(destination(server, name, wait_s=1), table, "orders", partitions("b")).rows == 1
+        assert exported(destination(postgresql, name, wait_s=1), table, "orders", partitions("b")).rows == 1
         with pytest.raises(ExportConflict, match="did not end in time"):
-            exported(destination(server, name, wait_s=0.2), table, "orders")  # all of it must wait
+            exported(destination(postgresql, name, wait_s=0.2), table, "orders")  # all of it must wait
         holder.rollback()
     with ThreadPoolExecutor(4) as pool:
         ended = list(pool.map(lambda k: exported(to, table, "orders", partitions(k)), "abcd"))
@@ -397,9 +390,7 @@ def test_different_partitions_are_exported_side_by_side(
     assert sql("SELECT count(*) FROM orders") == [(4,)]
 
 
-def test_names_that_are_none_are_refused_where_they_are_declared(
-    to: PostgreSQLDestination, table: Table
-) -> None:
+def test_names_that_are_none_are_refused_where_they_are_declared(to: Destination, table: Table) -> None:
     with pytest.raises(DeclarationError, match="names no table"):
         to.refuse_target("public.")
     filled(table, pa.table({"a": [1], "b": [2]}))
