@@ -1,0 +1,5 @@
+"""A folder as Practicus AI exports it: a dag file, tasks and worker files, of which nothing was changed."""
+
+from practicus_assets import workflow_from_folder
+
+defs = workflow_from_folder("shop", images={"practicus": "localhost/practicus-assets:latest"})

@@ -1,0 +1,1 @@
+echo "rates are loaded"
