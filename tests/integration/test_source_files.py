@@ -97,7 +97,7 @@ def test_an_object_that_changes_after_it_was_listed_ends_the_stream_by_name(
     bucket: Bucket, change: str
 ) -> None:
     for name in ("a.csv", "b.csv"):
-        bucket.put(name, "n\n" + "1\n" * 300_000)
+        bucket.put(name, "n\n" + "1\n" * 2_500_000)  # too large to be fetched ahead
     relation = bucket.source().files("*.csv", columns={"n": "int64"})
     with relation.system.session() as session:
         assert isinstance(session, FilesSession)
@@ -106,9 +106,24 @@ def test_an_object_that_changes_after_it_was_listed_ends_the_stream_by_name(
         if change == "deleted":
             bucket.objects.delete_file(f"{bucket.folder}/b.csv")
         else:
-            bucket.put("b.csv", "n\n" + "2\n" * 300_000)  # of the same size
+            bucket.put("b.csv", "n\n" + "2\n" * 2_500_000)  # of the same size
         with pytest.raises(SourceChanged, match=rf"b\.csv was {change} after it was listed"):
             reader.read_all()
+
+
+def test_small_objects_are_fetched_ahead_in_order_and_are_as_they_were_listed(bucket: Bucket) -> None:
+    for number in range(40):
+        bucket.put(f"{number:02}.csv", f"n\n{number}\n")
+    relation = bucket.source().files("*.csv", columns={"n": "int64"})
+    with relation.system.session() as session:
+        assert isinstance(session, FilesSession)
+        reader = relation.read(session, Scope())
+        numbers = reader.read_next_batch()["n"].to_pylist()
+        bucket.put("39.csv", "n\n7\n")
+        numbers += [reader.read_next_batch()["n"][0].as_py() for _ in range(38)]
+        with pytest.raises(SourceChanged, match=r"39\.csv was written again"):
+            reader.read_next_batch()
+    assert numbers == [*range(39)]
 
 
 def test_wrong_keys_are_told_as_such_and_not_shown(full: Bucket) -> None:

@@ -247,9 +247,10 @@ class FileRelation(Relation[FilesSession]):
         ]
         of_file = needed or [next(column for column in schema if column.name not in in_paths)]
         wanted = Wanted(pa.schema(of_file), self.no_column == "null")
-        for file, values in files:
-            name = session.name_of(file.path)
-            with session.reading(file, self._compression_of(file)) as opened, naming_file(name):
+        of_files = dict(files)
+        for file, content in session.ahead(list(of_files)):
+            name, values = session.name_of(file.path), of_files[file]
+            with session.reading(file, self._compression_of(file), content) as opened, naming_file(name):
                 for read in self.format.rows(opened, wanted):
                     batch = _with_constants(read, values, schema)
                     yield (chosen.of(batch) if chosen else batch).select(output.names)

@@ -9,6 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import ClassVar, Self, TypeVar, cast
 
+import pyarrow as pa
 import pyarrow.fs
 from deltalake.fs import DeltaStorageHandler
 
@@ -16,6 +17,7 @@ from practicus_assets.errors import DeclarationError, PracticusAssetsError
 from practicus_assets.lake.delta.root import refuse_unusable_endpoint
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.sources.credentials import Credential
+from practicus_assets.sources.files.ahead import AT_ONCE, Content, ahead
 from practicus_assets.sources.files.failures import reaching
 from practicus_assets.sources.files.formats.compression import Compression
 from practicus_assets.sources.files.formats.open_file import OpenFile
@@ -26,7 +28,6 @@ from practicus_assets.sources.system import Session
 
 Answer = TypeVar("Answer")
 
-_AT_ONCE = 16  # files that are asked for their columns
 _UNTOLD_S = 2.0  # a store tells when an object was written to the second; clocks may differ by one
 _UNTOLD_LOCAL_S = 0.02  # disks go by the ticks of the kernel
 
@@ -76,8 +77,9 @@ class FilesSession(Session):
         root = self._root
         if not self._is_remote:
             return pyarrow.fs.SubTreeFileSystem(root, pyarrow.fs.LocalFileSystem())
-        with reaching(root, self._options):
-            return pyarrow.fs.PyFileSystem(DeltaStorageHandler(root, dict(self._options)))
+        sizes = {file.path: file.size for listing in self._listings.values() for file in listing.files}
+        with reaching(root, self._options):  # a known size spares the request that asks for it
+            return pyarrow.fs.PyFileSystem(DeltaStorageHandler(root, dict(self._options), sizes))
 
     @property
     def _is_remote(self) -> bool:
@@ -101,6 +103,7 @@ class FilesSession(Session):
             if key in self._records:
                 listing = listing.as_recorded(self._records[key], self.name_of(pattern.text))
             self._listings[key] = listing
+            self.__dict__.pop("_filesystem", None)
             self.record(key, listing.recorded)
         return self._listings[key]
 
@@ -149,12 +152,30 @@ class FilesSession(Session):
         self, files: Sequence[SourceFile], ask: Callable[["FilesSession", SourceFile], Answer]
     ) -> list[Answer]:
         """Ask something of each file, several at once, and return the answers in the files' order."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(lambda file: ask(self, file), files))
 
+    def ahead(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, Content | None]]:
+        """Yield files in their order, each with what `reading` takes; small objects are fetched ahead."""
+        return ahead(files, self._fetched) if self._is_remote else ((file, None) for file in files)
+
+    def _fetched(self, file: SourceFile) -> pa.Buffer:
+        """Return the content of a file that was the one listed when it had been read."""
+        with self._filesystem.open_input_file(file.path) as handle:
+            content = handle.read_buffer()
+        self._refuse_change(file, self.name_of(file.path))
+        return content
+
     @contextmanager
-    def reading(self, file: SourceFile, compression: Compression | None) -> Iterator[OpenFile]:
+    def reading(
+        self, file: SourceFile, compression: Compression | None, content: Content | None = None
+    ) -> Iterator[OpenFile]:
         """Open a file for the block, and make sure that it is the one that was listed, before and after.
+
+        Args:
+            file: the file.
+            compression: how it is compressed; None if it is not.
+            content: what waits for its content, where it is fetched ahead.
 
         Raises:
             SourceFailed: if it cannot be read.
@@ -165,14 +186,18 @@ class FilesSession(Session):
         try:
             if not self._is_remote:
                 self._refuse_change(file, name)
-            with reaching(name, self._options), self._filesystem.open_input_file(file.path) as handle:
-                yield OpenFile(name, file.size, compression, handle, self._is_remote)
+            with reaching(name, self._options), self._opened(file, content) as handle:
+                yield OpenFile(name, file.size, compression, handle, self._is_remote and content is None)
         except PracticusAssetsError as error:
             if isinstance(error, DeclarationError):
                 raise
             self._refuse_change(file, name)
             raise
-        self._refuse_change(file, name)
+        if content is None:
+            self._refuse_change(file, name)
+
+    def _opened(self, file: SourceFile, content: Content | None) -> pa.NativeFile:
+        return self._filesystem.open_input_file(file.path) if content is None else pa.BufferReader(content())
 
     def _refuse_change(self, file: SourceFile, name: str) -> None:
         with reaching(name, self._options):
