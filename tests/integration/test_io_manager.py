@@ -80,15 +80,21 @@ def test_a_mapping_in_partition_expr_names_the_column_of_each_dimension(bench: B
     assert bench.table("orders").metadata().partition_columns == ["day", "place"]
 
 
-def test_dimensions_in_another_order_than_the_tables_partition_columns_are_taken(bench: Bench) -> None:
+@pytest.mark.parametrize("decorator", [dg.asset, table_asset])
+def test_dimensions_in_another_order_than_the_tables_partition_columns_are_taken(
+    bench: Bench, decorator: Any
+) -> None:
     expressions = [{"date": "day", "shop": "place"}, {"shop": "place", "date": "day"}]
 
     def orders(expression: dict[str, str], n: int) -> dg.AssetsDefinition:
-        @dg.asset(partitions_def=GRID, metadata={"partition_expr": expression}, name="orders")
-        def plain() -> pd.DataFrame:
+        said: dict[str, Any] = {"metadata": {"partition_expr": expression}}
+        how = {"partition_by": expression} if decorator is table_asset else said
+
+        @decorator(partitions_def=GRID, name="orders", **how)
+        def made() -> pd.DataFrame:
             return pd.DataFrame({"n": [n]})
 
-        return plain
+        return made  # type: ignore[no-any-return]
 
     for n, expression in enumerate(expressions):
         bench.run([orders(expression, n)], partition=f"{FIRST}|izmir")
