@@ -289,7 +289,7 @@ def orders(server: Server) -> Server:
         "n % 3 = 0 AS paid FROM (SELECT n, timestamptz '2025-12-31 23:00Z' + n * interval '30 min' AS at "
         "FROM generate_series(0, 365 * 48 - 1) AS n) AS made"
     )
-    server.execute("CREATE INDEX ON orders (at); CREATE INDEX ON orders (wall)")
+    server.execute("CREATE INDEX ON orders (at); CREATE INDEX ON orders (wall); CREATE INDEX ON orders (id)")
     server.execute("CREATE INDEX ON orders (((at AT TIME ZONE 'Europe/Berlin')::date)); ANALYZE orders")
     return server
 
@@ -342,7 +342,7 @@ def test_a_partition_of_an_enum_may_be_of_no_label(shop: PostgreSQL, server: Ser
         assert table_of(relation, scope, ["mood"]).num_rows == count
 
 
-@pytest.mark.parametrize("expression", ["at", "wall", "(at at time zone 'Europe/Berlin')::date"])
+@pytest.mark.parametrize("expression", ["at", "wall", "(at at time zone 'Europe/Berlin')::date", "id"])
 def test_a_partition_is_found_by_its_index(
     orders: Server, expression: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,8 +353,10 @@ def test_a_partition_is_found_by_its_index(
         monkeypatch.setattr(
             session, "stream", lambda text, values: statements.append((text, values)) or stream(text, values)
         )
-        scope = Scope((expression,), days(dt.date(2026, 6, 1), 2).parts)
-        relation.read(session, scope).read_all()
+        parts = (
+            days(dt.date(2026, 6, 1), 2).parts if expression != "id" else ((Key("2026"),), (Key("-2026"),))
+        )
+        assert relation.read(session, Scope((expression,), parts)).read_all().num_rows in {1, 96}
     [(text, bound)] = statements
     settings = "; ".join(f"SET practicus_assets.p{number} = '{value}'" for number, value in enumerate(bound))
     plan = orders.execute(f"{settings}; EXPLAIN {text}")
@@ -378,6 +380,26 @@ def test_a_table_that_is_not_there_is_named_with_the_nearest_one(
         SourceFailed, match=f"no table or view {re.escape(name)} in postgresql://.*{re.escape(advice)}"
     ):
         table_of(system(orders).table(name))
+
+
+def test_views_and_partitioned_tables_have_the_types_of_their_columns(
+    shop: PostgreSQL, server: Server
+) -> None:
+    server.execute(
+        "CREATE TABLE parted (day date, price numeric(9, 2)) PARTITION BY RANGE (day); "
+        "CREATE TABLE parted_2026 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2027-01-01'); "
+        "INSERT INTO parted VALUES ('2026-01-06', 1.5); CREATE VIEW seen AS SELECT price FROM parted; "
+        "CREATE MATERIALIZED VIEW kept AS SELECT price FROM parted"
+    )
+    for name in ("parted", "seen", "kept"):
+        found = table_of(shop.table(name))
+        assert found["price"].to_pylist() == [Decimal("1.50")]
+        assert found.schema.field("price").type == pa.decimal128(9, 2)
+    scope = Scope.of([dt.date(2026, 1, 6)], ["day"])
+    assert scope is not None
+    assert table_of(shop.table("parted"), scope).num_rows == 1
+    with pytest.raises(SourceFailed, match="there is no table or view parted_pkey"):
+        table_of(shop.table("parted_pkey"))
 
 
 def test_tables_of_hostile_names_are_read(shop: PostgreSQL, server: Server) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _Call = tuple[Callable[[], Any], "Future[Any]"]
 _BATCH_BYTES = 8 << 20  # of a batch, as the driver estimates them
+_CONNECT_S = 300.0  # libpq's own limit is for each address of a host, and the driver reads types afterwards
 _CANCEL_S = 10.0  # how long a server may take to end a statement that nobody waits for
 
 
@@ -31,6 +32,8 @@ class Connection:
         conninfo: the URL or the parameters as libpq takes them.
         secrets: texts of it that no error shows.
         read_timeout_s: how long the server may take for an answer; None for ever.
+        beside: an open connection to the same database; what the driver has read of its types is shared,
+            which takes much longer than to connect.
 
     Attributes:
         backend: the pid of the server's process, once it is known.
@@ -43,36 +46,42 @@ class Connection:
     backend = 0
 
     def __init__(
-        self, conninfo: str, secrets: Sequence[str] = (), read_timeout_s: float | None = None
+        self,
+        conninfo: str,
+        secrets: Sequence[str] = (),
+        read_timeout_s: float | None = None,
+        beside: "Connection | None" = None,
     ) -> None:
         self._secrets = secrets
         self._timeout_s = read_timeout_s
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._is_stuck = False
         self._is_closed = False
-        self._cursors: list[dbapi.Cursor] = []
+        self._cursors: list[dbapi.Cursor] = []  # of streams, also of one for which nobody waited any more
         threading.Thread(target=_serve, args=(self._calls,), name="postgresql", daemon=True).start()
+        opening = self._submit(lambda: _connect(conninfo) if beside is None else _cloned(beside.driver))
         try:
-            self._connection: dbapi.Connection = self._wait(self._submit(lambda: _connect(conninfo)))
+            self._connection: dbapi.Connection = self._wait(opening, _CONNECT_S)
         except BaseException:
+            opening.add_done_callback(_close_late)
             self._calls.put(None)
             raise
 
     def run(self, statement: str) -> None:
         """Run a statement that has no rows."""
-        self._wait(self._submit(lambda: self._run(statement)))
+        self.call(lambda: self._run(statement))
 
     def rows(self, statement: str, *parameters: str | None) -> list[tuple[Any, ...]]:
         """Return the rows of a query that has few, with its parameters bound."""
-        return self._wait(self._submit(lambda: self._rows(statement, parameters)))
+        return self.call(lambda: self._rows(statement, parameters))
 
     def described(self, statement: str) -> pa.Schema:
         """Return the columns of a query as the driver describes them, without running it."""
-        return self._wait(self._submit(lambda: self._described(statement)))
+        return self.call(lambda: self._described(statement))
 
     def stream(self, statement: str) -> "Stream":
         """Begin to read a query's rows; nothing else can be done until the stream has ended."""
-        return Stream(self, self._wait(self._submit(lambda: self._begun(statement))))
+        return Stream(self, self.call(lambda: self._begun(statement)))
 
     def cancel(self) -> None:
         """Ask the server to end what it does for this connection; what waits for it then gets an Answer."""
@@ -98,7 +107,7 @@ class Connection:
             Answer: for errors of the driver, and when it does not return in time.
 
         """
-        return self._wait(self._submit(function))
+        return self._answered(self._submit(function))
 
     def _submit(self, function: Callable[[], T]) -> "Future[T]":
         if self._is_closed:
@@ -107,16 +116,19 @@ class Connection:
         self._calls.put((function, future))
         return future
 
-    def _wait(self, future: "Future[T]") -> T:
+    def _answered(self, future: "Future[T]") -> T:
+        return self._wait(future, self._timeout_s)
+
+    def _wait(self, future: "Future[T]", timeout_s: float | None) -> T:
         """Return a call's result, or raise what the server answered instead."""
         try:
-            return future.result(self._timeout_s)
+            return future.result(timeout_s)
         except TimeoutError:
             if future.done():  # just now
-                return self._wait(future)
+                return self._wait(future, timeout_s)
             self._is_stuck = True
             threading.Thread(target=self._cancel, name="postgresql cancel", daemon=True).start()
-            raise Answer(f"the server did not answer within {self._timeout_s:g} s") from None
+            raise Answer(f"the server did not answer within {timeout_s:g} s") from None
         except (DeclarationError, Answer):
             raise
         except Exception as error:  # noqa: BLE001 of the driver, or of Arrow where a stream breaks off
@@ -164,9 +176,8 @@ class Connection:
             self._connection.adbc_cancel()
 
     def _close(self) -> None:
-        for cursor in [*self._cursors]:
-            self._end(cursor)
-        self._connection.close()
+        self._connection.close()  # and its cursors
+        self._cursors.clear()
 
 
 class Stream:
@@ -199,7 +210,7 @@ class Stream:
                 raise Answer("the session is closed")
             raise StopIteration
         try:
-            batch = self._connection._wait(self._next)  # noqa: SLF001 the other half of this class
+            batch = self._connection._answered(self._next)  # noqa: SLF001 the other half of this class
         except Answer:
             self._next = None
             raise
@@ -245,6 +256,18 @@ def _connect(conninfo: str) -> "dbapi.Connection":
             "pip install 'practicus-assets[postgresql]'",
         ) from None
     return cast("dbapi.Connection", driver.connect(conninfo, autocommit=True))
+
+
+def _close_late(opening: "Future[dbapi.Connection]") -> None:
+    """Close a connection for which nobody waits any more."""
+    if opening.exception() is None:
+        opening.result().close()
+
+
+def _cloned(connection: "dbapi.Connection") -> "dbapi.Connection":
+    clone = connection.adbc_clone()
+    clone.adbc_connection.set_autocommit(True)
+    return clone
 
 
 def _serve(calls: "queue.SimpleQueue[_Call | None]") -> None:

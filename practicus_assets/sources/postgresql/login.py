@@ -31,12 +31,15 @@ class Login(Protocol):
         """Return how libpq connects, and which texts of it no error may show."""
 
 
-def connected(login: Login, prepare: Callable[[Connection], None]) -> Connection:
+def connected(
+    login: Login, prepare: Callable[[Connection], None], beside: Connection | None = None
+) -> Connection:
     """Return a new connection.
 
     Args:
         login: where to and as whom.
         prepare: what begins its transaction.
+        beside: an open connection to the same database, if there is one.
 
     Raises:
         Answer: nobody answers after some attempts, or the login is refused.
@@ -46,7 +49,7 @@ def connected(login: Login, prepare: Callable[[Connection], None]) -> Connection
     attempt = 1
     while True:
         try:
-            return _connected(login, prepare)
+            return _connected(login, prepare, beside)
         except Answer as refused:
             if not refused.lost:
                 raise
@@ -62,8 +65,8 @@ def pause(attempt: int) -> None:
     time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 not cryptographic
 
 
-def _connected(login: Login, prepare: Callable[[Connection], None]) -> Connection:
-    connection = Connection(*login.conninfo(), login.read_timeout_s)
+def _connected(login: Login, prepare: Callable[[Connection], None], beside: Connection | None) -> Connection:
+    connection = Connection(*login.conninfo(), login.read_timeout_s, beside)
     try:
         prepare(connection)
     except BaseException:

@@ -170,7 +170,7 @@ class PostgreSQLSession(Session):
             [(connection.backend, _)] = connection.rows(settled(self._login.read_timeout_s))
 
         try:
-            return connected(self._login, begin)
+            return connected(self._login, begin, self._own)
         except Answer as refused:
             raise SourceFailed(
                 f"{self._login.address} cannot be reached: {refused.text}.",
