@@ -6,6 +6,8 @@ from math import inf, isnan, nan
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
 import pytest
 
 
@@ -86,3 +88,30 @@ def test_nan_that_pandas_itself_puts_in_an_arrow_column_becomes_null() -> None:
     computed = pd.DataFrame({"a": pd.Series([0.0], dtype="double[pyarrow]") / 0.0})
     assert pa.Table.from_pandas(built)["a"].to_pylist() == [1.0, None]
     assert pa.Table.from_pandas(computed)["a"].to_pylist() == [None]
+
+
+def test_a_quote_that_is_never_closed_ends_with_the_file() -> None:
+    # Hence `CSVText` counts quotes.
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(b'a,b\n1,"2\n3,4\n'),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+    )
+    assert table.to_pylist() == [{"a": 1, "b": "2\n3,4\n"}]
+
+
+def test_json_takes_times_without_a_zone_for_utc_and_texts_that_are_no_utf_8() -> None:
+    # Hence `JSONLines` parses times as texts, and validates every batch.
+    schema = pa.schema([("t", pa.timestamp("us", "UTC")), ("s", pa.string())])
+    options = pyarrow.json.ParseOptions(explicit_schema=schema)
+    line = b'{"t":"2013-01-02T03:04:05","s":"\xff"}\n'
+    table = pyarrow.json.read_json(pa.BufferReader(line), parse_options=options)
+    assert table["t"][0].as_py() == datetime(2013, 1, 2, 3, 4, 5, tzinfo=UTC)
+    with pytest.raises(pa.ArrowInvalid):
+        table.validate(full=True)
+
+
+def test_formats_of_times_do_not_hold_for_dates_of_csv() -> None:
+    # Hence `CSV` parses dates as times where formats are declared.
+    options = pyarrow.csv.ConvertOptions(column_types={"d": pa.date32()}, timestamp_parsers=["%d.%m.%Y"])
+    with pytest.raises(pa.ArrowInvalid):
+        pyarrow.csv.read_csv(pa.BufferReader(b"d\n02.01.2013\n"), convert_options=options)
