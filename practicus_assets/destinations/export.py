@@ -167,7 +167,9 @@ class Export:
         versions = {}
         for number, key in enumerate(keys):
             commit = commits.get(number)
-            content: object = recorded_fingerprint(commit, key) if commit is not None else None
+            content: object = None
+            if commit is not None:
+                content = recorded_fingerprint(commit, key, bounds.one(number))
             if not set(bounds.columns) <= set(at.partition_by):  # files do not tell partitions apart
                 content = content or [at.id, at.version]
             elif not files[number]:

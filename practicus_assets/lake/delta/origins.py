@@ -9,7 +9,7 @@ from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds
-from practicus_assets.lake.partitions.recorded import RecordedCondition
+from practicus_assets.lake.partitions.recorded import RecordedCondition, RecordedScope
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import deserialized
 
@@ -42,10 +42,12 @@ def origins(table: Table, version: int, scope: Scope, schema: pa.Schema) -> dict
         schema: the table's columns at that version.
 
     """
-    keys = scope.keys or (WHOLE_TABLE,)
-    commits = newest_changes(entries(table, version), scope.on(schema))
+    keys, bounds = scope.keys or (WHOLE_TABLE,), scope.on(schema)
+    commits = newest_changes(entries(table, version), bounds)
     return {
-        keys[number]: Origin(entry.version, entry.record, recorded_fingerprint(entry, keys[number]))
+        keys[number]: Origin(
+            entry.version, entry.record, recorded_fingerprint(entry, keys[number], bounds.one(number))
+        )
         for number, entry in commits.items()
     }
 
@@ -58,11 +60,8 @@ def newest_changes(log: Iterable[LogEntry], bounds: Bounds) -> dict[int, LogEntr
         bounds: the scope; the whole table is one partition of number 0.
 
     """
-    pending = {
-        number: Bounds(bounds.columns, bounds.types, (part,))
-        for number, part in enumerate(bounds.parts or ((),))
-    }
-    numbers = {part: number for number, one in pending.items() for part in one.recorded.parts}
+    pending = {number: bounds.one(number) for number in range(len(bounds.parts or ((),)))}
+    numbers = {part: number for number, one in pending.items() for part in one.parts}
     newest: dict[int, LogEntry] = {}
     for entry in log:
         if not pending:
@@ -77,7 +76,7 @@ def newest_changes(log: Iterable[LogEntry], bounds: Bounds) -> dict[int, LogEntr
 def _touched(
     entry: LogEntry,
     bounds: Bounds,
-    pending: Mapping[int, Bounds],
+    pending: Mapping[int, RecordedScope],
     numbers: Mapping[tuple[RecordedCondition, ...], int],
 ) -> list[int]:
     """Return those of the pending partitions that a commit may have changed."""
@@ -88,7 +87,7 @@ def _touched(
         exact = [numbers.get(part) for part in scope.parts] if scope.columns == bounds.columns else [None]
         if None not in exact:  # the partitions of a scope are apart: these touch no other
             return [number for number in exact if number is not None and number in pending]
-        return [number for number, one in pending.items() if scope.overlaps(one.recorded)]
+        return [number for number, one in pending.items() if scope.overlaps(one)]
     if any(column not in change for change in entry.changes for column in bounds.columns):
         return list(pending)
     return sorted(
@@ -108,8 +107,18 @@ def _holding(bounds: Bounds, change: Mapping[str, str | None]) -> Iterator[int]:
         yield number
 
 
-def recorded_fingerprint(entry: LogEntry, key: str) -> str | None:
-    """Return the fingerprint of a partition's rows after a commit; None if it did not write and say all."""
-    if entry.record is None or entry.record.mode == "append":
+def recorded_fingerprint(entry: LogEntry, key: str, partition: RecordedScope) -> str | None:
+    """Return the fingerprint of a partition's rows after a commit; None if it did not write and say all.
+
+    Args:
+        entry: the commit.
+        key: the partition's key.
+        partition: the partition; a key alone may be that of a day, and of the month that begins with it.
+
+    """
+    record = entry.record
+    if record is None or record.mode == "append":
         return None
-    return entry.record.fingerprints.get(key)
+    if not record.scope.divides_into(len(record.fingerprints), partition):
+        return None
+    return record.fingerprints.get(key)

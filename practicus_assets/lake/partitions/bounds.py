@@ -105,6 +105,10 @@ class Bounds:
             self.columns, tuple(tuple(_recorded(condition) for condition in part) for part in self.merged)
         )
 
+    def one(self, number: int) -> RecordedScope:
+        """Return one partition of the scope, by its number, as a commit's log entry would keep it."""
+        return Bounds(self.columns, self.types, self.parts[number : number + 1]).recorded
+
     def touches(self, change: Mapping[str, str | None]) -> bool:
         """Return whether a file with these partition values, as the log has them, may be inside."""
         if any(column not in change for column in self.columns):

@@ -3,10 +3,12 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 RecordedCondition = str | tuple[str, str]
+_UNEVEN = 0.25  # by how much windows of one kind differ in length
 _Box = tuple[RecordedCondition, ...]
 
 
@@ -55,6 +57,30 @@ class RecordedScope:
             return True
         order = [other.columns.index(column) for column in self.columns]
         return self._index.meets(tuple(part[i] for i in order) for part in other.parts)
+
+    def divides_into(self, count: int, partition: "RecordedScope") -> bool:
+        """Return whether a partition is one of those that this scope is made of.
+
+        Adjacent windows are recorded as one, without the ends between them. A window within is one of them
+        if the scope is about as long as so many of its length: months differ by a tenth, days by an hour,
+        and a day from a month by far more.
+
+        Args:
+            count: how many partitions the scope is made of.
+            partition: a scope of one partition.
+
+        """
+        if self.columns != partition.columns:
+            return False
+        if self.is_whole_table:
+            return True
+        [part] = partition.parts
+        if count <= len(self.parts):
+            return part in self.parts
+        own = _length(part)
+        if not own or not any(all(map(_holds, around, part)) for around in self.parts):
+            return False
+        return bool(abs(sum(map(_length, self.parts)) / own / count - 1) < _UNEVEN)
 
     @cached_property
     def _index(self) -> "_Index":
@@ -113,6 +139,26 @@ class _Index:
             position -= 1
             if self._sorted_ranges[position][0] < high and self._sorted_ranges[position][1] > low:
                 yield self._sorted_ranges[position]
+
+
+def _holds(around: RecordedCondition, inner: RecordedCondition) -> bool:
+    """Return whether each value of one condition meets another."""
+    if isinstance(around, str) or isinstance(inner, str):
+        return around == inner
+    return around[0] <= inner[0] and inner[1] <= around[1]
+
+
+def _length(part: _Box) -> float:
+    """Return how long the windows of a partition are, multiplied; 0 where one's ends are no times."""
+    length = 1.0
+    for condition in part:
+        if not isinstance(condition, str):
+            try:
+                low, high = map(datetime.fromisoformat, condition)
+            except ValueError:
+                return 0.0
+            length *= (high - low).total_seconds()
+    return length
 
 
 def _condition(value: Any) -> RecordedCondition:

@@ -68,7 +68,10 @@ class EqualRows:
         """Return by number, as far as the log says, whether a partition holds the rows."""
         changes = newest_changes(self._newest_entries(limit), self._bounds)
         return {
-            number: same_rows(recorded_fingerprint(entry, self._keys[number]) or "", self._wanted[number])
+            number: same_rows(
+                recorded_fingerprint(entry, self._keys[number], self._bounds.one(number)) or "",
+                self._wanted[number],
+            )
             for number, entry in changes.items()
         }
 
