@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-from dagster._core.definitions.metadata import normalize_metadata
 
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.metadata.input_settings import InputSettings
@@ -125,7 +124,8 @@ class SourceReader(dg.IOManager):
         if context.has_asset_partitions:
             metadata[names.PARTITIONS] = str(scope) if scope is not None else "none"
         # `add_input_metadata` observes the asset, too: without a data version, and for one partition at most
-        context._user_generated_metadata = dict(normalize_metadata(metadata))  # noqa: SLF001
+        shown = dict(dg.AssetObservation(context.asset_key, metadata=metadata).metadata)
+        context._user_generated_metadata = shown  # noqa: SLF001
         step, name = step_of(context), context.asset_key.to_user_string()
         if step is not None:
             state = seen[names.STATE] or ""

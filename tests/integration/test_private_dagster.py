@@ -20,6 +20,8 @@ SEAMS = {
     # by which an evaluation of one partition says which materialization it is about
     "assets": {"dagster._core.definitions.asset_checks.asset_check_evaluation"},
     "doctor": {"dagster._core.instance.ref"},  # by which a pod is told of the instance, as steps are
+    # by which a step waits for slots of several pools: an op names one, and Dagster claims only that
+    "external": {"dagster._core.execution.plan.instance_concurrency_context"},
     "operations": {
         "dagster._core.definitions.assets.graph.asset_graph",
         "dagster._core.definitions.unresolved_asset_job_definition",
