@@ -25,6 +25,7 @@ from tests.faults.work import Outcome, attempt
 from tests.faults.writer import Writer
 from tests.kit import partitions, write
 from tests.servers.mariadb import MariaDB as MariaDBServer
+from tests.servers.postgresql import PostgreSQL as PostgreSQLServer
 
 Rows = list[tuple[str, int]]
 Kind = Literal["postgresql", "mariadb"]
@@ -195,20 +196,24 @@ class Killing(Export):
 
 
 @pytest.mark.slow
-def test_a_server_that_is_killed_mid_export_has_the_old_rows_when_it_is_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_server_that_is_killed_mid_export_has_the_old_rows_when_it_is_back(
+    tmp_path: Path, kind: Kind
+) -> None:
     table = Table.at(tmp_path, ["orders"])
     write(table, "a", 1, 2)
     write(table, "b", 3)
     write(table, "a", 7, 8, 9)
-    with MariaDBServer() as server:
+    with PostgreSQLServer() if kind == "postgresql" else MariaDBServer() as server:
         server.create_database("x")
-        place = ExportPlace("mariadb", table, "x", server, server.port)
+        place = ExportPlace(kind, table, "x", server, server.port)
         old = Snapshot.of(table, 1, partitions("a", "b"))
         place.destination.write(Export(table, old, "orders", create=True))
         export = Killing(table, Snapshot.of(table, VERSION, partitions("a")), "orders")
         object.__setattr__(export, "server", server)
-        with pytest.raises(ExportFailed, match=r"went away.*Nothing was written"):
+        with pytest.raises(ExportFailed, match=r"went away.*Nothing was written") as raised:
             place.destination.write(export)
+        assert server.password not in str(raised.value)
         server.restart()
         assert place.state() == OLD
         ExportWork().carry_out(place)

@@ -19,7 +19,8 @@ class Wire:
 
     Of all connections together, the n-th message of a client, that is what it sends at once, is cut
     "before" the server gets it, or "after": then the server does what it says, and its answer is lost. Or it
-    is the client's process that is killed ("kill").
+    is the client's process that is killed ("kill"). Instead of a number, the message may be the first one
+    that is a statement which begins with a text: of both databases, five bytes come before it.
 
     Args:
         host, port: the server's.
@@ -30,8 +31,9 @@ class Wire:
     port: int
     seen: int = 0
     hits: int = 0
-    _cut: tuple[Cut, int] | None = None
+    _cut: tuple[Cut, int | bytes] | None = None
     _pid: int = 0
+    _deaf: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
@@ -45,16 +47,24 @@ class Wire:
     ) -> None:
         self._listener.close()
 
-    def arm(self, cut: Cut | None = None, at: int = 0, pid: int = 0) -> None:
-        """Count from one again, and cut at that message; by default at none. A "kill" is of a process."""
+    def arm(
+        self, cut: Cut | None = None, at: int | bytes = 0, pid: int = 0, *, for_good: bool = False
+    ) -> None:
+        """Count from one again, and cut at that message; by default at none. A "kill" is of a process.
+
+        After a cut `for_good`, nobody is connected again before the next call.
+        """
         with self._lock:
             self.seen, self.hits, self._cut = 0, 0, (cut, at) if cut is not None else None
-            self._pid = pid
+            self._pid, self._deaf = pid, for_good
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self._deaf and self.hits:
+                    client.close()
+                    continue
                 server = socket.create_connection((self.host, self.port))
                 for one in (client, server):
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -75,7 +85,7 @@ class Wire:
             while data := client.recv(_BYTES):
                 with self._lock:
                     self.seen += 1
-                    cut = self._cut[0] if self._cut is not None and self._cut[1] == self.seen else None
+                    cut = self._cut[0] if self._cut is not None and self._is_at(data, self._cut[1]) else None
                     self.hits += cut is not None
                 if cut == "kill":
                     os.kill(self._pid, signal.SIGKILL)
@@ -88,6 +98,10 @@ class Wire:
                     server.shutdown(socket.SHUT_WR)  # the server ends when it has done what it was asked for
                     return
         _end(client, server)
+
+    def _is_at(self, data: bytes, at: int | bytes) -> bool:
+        """Return whether a message is the one to cut at."""
+        return self.seen == at if isinstance(at, int) else not self.hits and data[5:].startswith(at)
 
     def _answer(self, client: socket.socket, server: socket.socket, lost: threading.Event) -> None:
         with contextlib.suppress(OSError):

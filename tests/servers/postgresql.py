@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class PostgreSQL(Server):
 
     def start(self) -> None:
         """Start the server, and return once it answers."""
-        owner = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+        owner = _owner()
         self._folder = Path(tempfile.mkdtemp(prefix="postgresql."))  # pytest's folders are closed to others
         password = self._folder / "password"
         password.write_text(self.password, encoding="utf-8")
@@ -55,9 +56,27 @@ class PostgreSQL(Server):
         with socket.socket() as probe:
             probe.bind((self.address, 0))
             self.port = int(probe.getsockname()[1])
-        run = [_program("postgres"), "-D", data, "-p", str(self.port), "-k", self._folder]
-        run += ["-c", f"listen_addresses={self.address}", "-c", "fsync=off"]
-        self._run(run, self._folder, self._folder / "log", owner)
+        self._launch()
+
+    def restart(self) -> None:
+        """Start the server again, on the same port and with the same data, after `kill`."""
+        self._launch()
+
+    def kill(self) -> None:
+        """End all processes of the server at once, as a crash does; its data stay."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGSTOP)  # or it would start others meanwhile
+        children = (
+            Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+        )
+        for pid in (process.pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+        while any(map(_runs, children)):  # a server does not start beside the rest of another one
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """Stop the server, and remove its folder."""
@@ -80,8 +99,26 @@ class PostgreSQL(Server):
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
+    def _launch(self) -> None:
+        run = [_program("postgres"), "-D", self._folder / "data", "-p", str(self.port), "-k", self._folder]
+        run += ["-c", f"listen_addresses={self.address}", "-c", "fsync=off"]
+        self._run(run, self._folder, self._folder / "log", _owner())
+
     def _ask(self) -> None:
         self.execute("SELECT 1")
+
+
+def _owner() -> int | None:
+    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+
+def _runs(pid: str) -> bool:
+    """Return whether a process has not ended; one that nobody has waited for has."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in {"Z", "X"}
 
 
 def _program(name: str) -> Path:
