@@ -16,13 +16,18 @@ _CERTAIN = re.compile(
 )
 _LONGEST_ERROR = 500
 _POSSIBLE = re.compile(HIDDEN_NAMES, re.IGNORECASE)
-_LOGIN = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+_LOGIN = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 _USER = re.compile(r"//[^/\s@]+@")
 
 
 def is_secret(name: str, value: str) -> bool:
     """Return whether a setting is a secret beyond doubt: by its name, or by a URL with a password."""
     return bool(_CERTAIN.search(name) or _LOGIN.search(value))
+
+
+def passwords_in(text: str) -> list[str]:
+    """Return the passwords of the URLs in a text."""
+    return _LOGIN.findall(text)
 
 
 def may_be_secret(name: str) -> bool:

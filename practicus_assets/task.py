@@ -8,6 +8,7 @@ When the script has ended well, the step that runs it audits the table and commi
 script that fails, or is killed, leaves the table as it is.
 """
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError, did_you_mean, naming
 from practicus_assets.lake.rows.frames import record_batches
-from practicus_assets.tasks.rows import CHUNKS, ORDER
+from practicus_assets.tasks.rows import CHUNKS, FINISHED, ORDER, UNFINISHED
 from practicus_assets.tasks.variables import TABLES
 
 _NO_COLUMNS = pa.schema([])
@@ -110,13 +111,28 @@ class TaskTable:
             declared = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(self._columns)))
         with naming(self.name, nothing_written=True):
             reader = record_batches(rows, declared)
-            number = len(list(self._folder.glob(CHUNKS)))
-            unfinished = self._folder / f"{number}.part"
+            unfinished = self._begun()
             options = pa.ipc.IpcWriteOptions(compression="lz4")
-            with (
-                pa.OSFile(str(unfinished), "wb") as file,
-                pa.ipc.new_stream(file, reader.schema, options=options) as stream,
-            ):
-                for batch in reader:
-                    stream.write_batch(batch)
-            unfinished.rename(self._folder / f"{number}.arrow")
+            try:
+                with (
+                    pa.OSFile(str(unfinished), "wb") as file,
+                    pa.ipc.new_stream(file, reader.schema, options=options) as stream,
+                ):
+                    for batch in reader:
+                        stream.write_batch(batch)
+            except BaseException:
+                unfinished.unlink()  # the script hears of it, and may go on
+                raise
+            unfinished.rename(unfinished.with_suffix(FINISHED))
+
+    def _begun(self) -> Path:
+        """Return a new file, which no other thread or process of the task writes."""
+        number = sum(1 for path in self._folder.iterdir() if path.name != ORDER)
+        while True:
+            unfinished = self._folder / f"{number}{UNFINISHED}"
+            with contextlib.suppress(FileExistsError):
+                unfinished.touch(exist_ok=False)
+                if not unfinished.with_suffix(FINISHED).exists():
+                    return unfinished
+                unfinished.unlink()
+            number += 1

@@ -86,7 +86,7 @@ class Execution:
                 self.program.command,
                 folder,
                 {**environment, **pipes.variables},
-                told.secrets(),
+                told.secrets(environment),
                 self.time_limit_seconds,
             )
             kept = self.artifacts.keep(workspace, lake, context) if lake is not None else {}

@@ -10,7 +10,8 @@ from practicus_assets.errors import DataRefused, naming
 from practicus_assets.lake.contracts.contract import Contract
 
 ORDER = "order.json"  # of a table's folder: how its rows are to be stored, and its declared columns
-CHUNKS = "*.arrow"
+FINISHED, UNFINISHED = ".arrow", ".part"
+CHUNKS = f"*{FINISHED}"
 
 
 class TaskRows:
@@ -37,6 +38,16 @@ class TaskRows:
     def given(self) -> bool:
         """Return whether the task gave rows, or said that there are none."""
         return any(self._folder.glob(CHUNKS))
+
+    def refuse_unfinished(self) -> None:
+        """Raise DataRefused if a process of the task was still giving rows, or died while it did."""
+        if any(self._folder.glob(f"*{UNFINISHED}")):
+            with naming(self._table, nothing_written=True):
+                raise DataRefused(
+                    "the task ended well while a process of it had not finished giving rows: it was killed, "
+                    "or is still running.",
+                    "Wait for each process that the script starts, and fail when one does.",
+                )
 
     def refuse_none(self) -> None:
         """Raise DataRefused if the task gave no rows."""

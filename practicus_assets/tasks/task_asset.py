@@ -154,6 +154,8 @@ def _table(
             given = TaskRows(tables, name, "replace" if mode == "overwrite" else mode, contract)
             report = execution.run(context, place, context.op_execution_context.op_config or {}, lake, tables)
             yield from report.check_results
+            if report.succeeded:
+                given.refuse_unfinished()
             if not report.succeeded or not (required or given.given()):
                 yield dg.MaterializeResult(value=None, metadata=report.metadata)
                 return

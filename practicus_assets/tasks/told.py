@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import dagster as dg
 
-from practicus_assets.redaction import SHORTEST_SECRET, is_secret
+from practicus_assets.redaction import SHORTEST_SECRET, is_secret, passwords_in
 from practicus_assets.tasks import stand_in, variables
 from practicus_assets.workers.launch.variables import working_folder
 
@@ -38,22 +39,27 @@ def environment(
     }
     if context.has_partition_key or context.has_partition_key_range:
         told |= _of_partitions(context, beside)
+    given = {name: _text(value) for name, value in parameters.items()}
+    if given.get(variables.EXECUTION_DATE):  # who asks for a day means it
+        told[variables.EXECUTION_DATE] = given[variables.EXECUTION_DATE]
     told.setdefault(variables.EXECUTION_DATE, _made(context).date().isoformat())
-    inherited = dict(os.environ)
+    # a task may materialize assets, and what it was told is not what their tasks are
+    inherited = {name: value for name, value in os.environ.items() if name not in variables.TOLD}
     # what the run's processes can import, its scripts can, too; their own folder comes first in Python
     paths = [str(working_folder()), *inherited.get("PYTHONPATH", "").split(os.pathsep)]
     paths += [str(stand_in.FOLDER)] if stand_in.is_needed() else []
     inherited["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-    return {**inherited, **{name: _text(value) for name, value in parameters.items()}, **told}
+    return {**inherited, **given, **told}
 
 
-def secrets() -> set[str]:
-    """Return the secrets that the variables of this process hold beyond doubt, by their names or as URLs."""
-    return {
-        value
-        for name, value in os.environ.items()
-        if is_secret(name, value) and len(value) >= SHORTEST_SECRET and value.lower() not in _UNLIKELY
-    }
+def secrets(environment: Mapping[str, str]) -> set[str]:
+    """Return the secrets that variables hold beyond doubt, by their names or in URLs, in all their forms."""
+    found = set()
+    for name, value in environment.items():
+        if is_secret(name, value):
+            found |= {value, *passwords_in(value)}
+    found |= {form for value in found for form in (quote(value, safe=""), unquote(value))}
+    return {value for value in found if len(value) >= SHORTEST_SECRET and value.lower() not in _UNLIKELY}
 
 
 def _of_partitions(context: dg.AssetExecutionContext, beside: Path) -> dict[str, str]:
@@ -63,12 +69,20 @@ def _of_partitions(context: dg.AssetExecutionContext, beside: Path) -> dict[str,
     told = {variables.PARTITION_KEYS_FILE: str(file)}
     if len(keys) == 1:
         told[variables.PARTITION_KEY] = keys[0]
-    if isinstance(context.assets_def.partitions_def, dg.TimeWindowPartitionsDefinition):
+    if _has_window(context.assets_def.partitions_def):
         window = context.partition_time_window
         told[variables.WINDOW_START] = window.start.isoformat()
         told[variables.WINDOW_END] = window.end.isoformat()
         told[variables.EXECUTION_DATE] = window.start.date().isoformat()
     return told
+
+
+def _has_window(partitions_def: dg.PartitionsDefinition[Any] | None) -> bool:
+    """Return whether partitions are of time, or have one dimension that is."""
+    if isinstance(partitions_def, dg.MultiPartitionsDefinition):
+        dimensions = [dimension.partitions_def for dimension in partitions_def.partitions_defs]
+        return sum(isinstance(each, dg.TimeWindowPartitionsDefinition) for each in dimensions) == 1
+    return isinstance(partitions_def, dg.TimeWindowPartitionsDefinition)
 
 
 def _made(context: dg.AssetExecutionContext) -> datetime:

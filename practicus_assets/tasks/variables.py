@@ -10,3 +10,19 @@ WINDOW_END = "PRACTICUS_WINDOW_END"  # ISO 8601, of the last partition's, exclud
 EXECUTION_DATE = "EXECUTION_DATE"  # the window's first day, else the day on which the run was made, UTC
 PARAMETERS_FILE = "PRACTICUS_PARAMETERS_FILE"  # the task's parameters, a JSON object
 TABLES = "PRACTICUS_TASK_TABLES"  # the folder that takes the rows of tables
+
+TOLD = frozenset(
+    {
+        ASSET_KEY,
+        RUN_ID,
+        ATTEMPT,
+        PARTITION_KEY,
+        PARTITION_KEYS_FILE,
+        WINDOW_START,
+        WINDOW_END,
+        EXECUTION_DATE,
+        PARAMETERS_FILE,
+        TABLES,
+    }
+)
+"""All of these, of which no task may be given another's."""

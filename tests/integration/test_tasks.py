@@ -138,6 +138,41 @@ def test_a_task_of_a_range_reads_its_keys_from_a_file(bench: Bench, script: Scri
     assert json.loads(kept.read_text()) == ["2026-01-06", "2026-01-07", "2026-01-08"]
 
 
+def test_a_task_of_two_dimensions_is_told_the_window_of_the_one_that_is_time(
+    bench: Bench, script: Script
+) -> None:
+    both = dg.MultiPartitionsDefinition({"day": days, "region": dg.StaticPartitionsDefinition(["eu", "us"])})
+    path = script("t.sh", "[[ $EXECUTION_DATE == 2026-01-06 && $PRACTICUS_WINDOW_END == 2026-01-07T* ]]")
+    key = dg.MultiPartitionKey({"day": "2026-01-06", "region": "eu"})
+    bench.run([task_asset(path, partitions_def=both)], partition=key)
+
+
+def test_an_execution_date_that_is_asked_for_is_the_one_that_is_told(bench: Bench, script: Script) -> None:
+    path = script("t.sh", "[[ $EXECUTION_DATE == 2025-02-03 ]]")
+    asset = task_asset(path, parameters={"EXECUTION_DATE": ""})
+    bench.run([asset], fails=True)
+    bench.run([asset], run_config={"ops": {"t": {"config": {"EXECUTION_DATE": "2025-02-03"}}}})
+
+
+def test_a_task_within_a_task_is_not_told_of_the_outer_one(
+    bench: Bench, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRACTICUS_PARTITION_KEY", "2026-01-06")
+    monkeypatch.setenv("PRACTICUS_WINDOW_START", "2026-01-06T00:00:00+00:00")
+    bench.run([task_asset(script("t.sh", '[[ -z "$PRACTICUS_PARTITION_KEY$PRACTICUS_WINDOW_START" ]]'))])
+
+
+def test_secrets_of_parameters_and_passwords_in_urls_are_masked(
+    bench: Bench, script: Script, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DB_URL", "postgres://loader:p%40ssw0rd@db/shop")
+    path = script("t.py", "import os; print(os.environ['API_TOKEN'], 'p@ssw0rd', 'p%40ssw0rd'); 1 / 0")
+    asset = task_asset(path, parameters={"API_TOKEN": ""})
+    result = bench.run([asset], run_config={"ops": {"t": {"config": {"API_TOKEN": "se same"}}}}, fails=True)
+    assert capfd.readouterr().out.strip() == "*** *** ***"
+    assert "*** *** ***" in errors(result)
+
+
 def test_parameters_are_variables_that_a_launch_may_set(bench: Bench, script: Script) -> None:
     path = script("t.py", "import os; raise SystemExit(os.environ['MODE'] + os.environ['DAYS'] != 'full3')")
     asset = task_asset(path, parameters={"MODE": "quick", "DAYS": 3})
@@ -362,6 +397,64 @@ def test_a_script_appends_in_several_calls_and_one_commit(bench: Bench, script: 
     )
     bench.run([task_asset(path, table={"mode": "append"})])
     assert (bench.rows("t"), bench.version("t")) == ([(n,) for n in range(12)], 0)
+
+
+def test_threads_of_a_script_append_side_by_side(bench: Bench, script: Script) -> None:
+    path = script(
+        "t.py",
+        """
+        from concurrent.futures import ThreadPoolExecutor
+        from threading import Barrier
+        from practicus_assets import task
+        table, together = task.table("t"), Barrier(16)
+        def append(n):
+            together.wait()
+            table.append([{"n": n}])
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(append, range(16)))
+        """,
+    )
+    bench.run([task_asset(path, table={"mode": "append"})])
+    assert bench.rows("t") == [(n,) for n in range(16)]
+
+
+def test_a_process_of_a_script_that_dies_giving_rows_loses_none_in_silence(
+    bench: Bench, script: Script
+) -> None:
+    script(
+        "half.py",
+        """
+        import os, signal
+        from practicus_assets import task
+        def rows():
+            yield [{"n": 1}]
+            os.kill(os.getpid(), signal.SIGKILL)
+        task.table("t").append(rows())
+        """,
+    )
+    whole = "from practicus_assets import task; task.table('t').append([{'n': 2}])"
+    path = script("t.sh", f'python half.py\npython -c "{whole}"')
+    text = errors(bench.run([task_asset(path, table={"mode": "append"})], fails=True))
+    assert "a process of it had not finished giving rows" in text
+    assert not bench.exists("t")
+
+
+def test_a_script_may_give_rows_again_after_a_call_that_failed(bench: Bench, script: Script) -> None:
+    path = script(
+        "t.py",
+        """
+        from practicus_assets import task
+        def rows():
+            yield [{"n": 1}]
+            raise TimeoutError
+        try:
+            task.table("t").replace(rows())
+        except TimeoutError:
+            task.table("t").replace([{"n": 2}])
+        """,
+    )
+    bench.run([task_asset(path, table={})])
+    assert bench.rows("t") == [(2,)]
 
 
 def test_a_script_of_a_table_without_rows_for_it_is_told_what_to_write(bench: Bench, script: Script) -> None:
