@@ -1,5 +1,6 @@
 """Executions: one attempt at a task, from its folder to what it left."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ import dagster as dg
 
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.runs import attempt_of
+from practicus_assets.errors import PracticusAssetsError, TaskFailed
 from practicus_assets.tasks import told, variables
 from practicus_assets.tasks.artifacts import Artifacts
 from practicus_assets.tasks.exit_codes import ExitCodes
@@ -16,6 +18,8 @@ from practicus_assets.tasks.folder import Workspace
 from practicus_assets.tasks.pipes import pipes_session
 from practicus_assets.tasks.process import run
 from practicus_assets.tasks.program import Program
+
+_CLOCKS_DIFFER_S = 2.0  # of a folder on another machine
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Report:
         metadata: what to show of it.
         data_version: the one that the task reported; None if it reported none.
         check_results: results of checks that the task reported.
+        failure: what to raise once these are recorded; None if it did not fail.
 
     """
 
@@ -34,6 +39,7 @@ class Report:
     metadata: Mapping[str, Any]
     data_version: dg.DataVersion | None = None
     check_results: Sequence[dg.AssetCheckResult] = ()
+    failure: Exception | None = None
 
 
 @dataclass(frozen=True)
@@ -73,24 +79,32 @@ class Execution:
             tables: the folder that takes rows of tables.
 
         Raises:
-            TaskFailed: if it failed.
-            dg.RetryRequested, dg.Failure: as its exit code says.
+            TaskFailed: if what it reported is not complete.
 
         """
         folder = self.program.folder if self.in_place and self.program.folder else workspace.folder
         attempt = attempt_of(context)
+        failure: Exception | None = None
+        succeeded = False
         environment = told.environment(context, parameters, attempt, workspace.beside)
         environment[variables.TABLES] = str(tables)
         with pipes_session(context, dict(parameters)) as pipes:
-            ended = run(
-                self.program.command,
-                folder,
-                {**environment, **pipes.variables},
-                told.secrets(environment),
-                self.time_limit_seconds,
-            )
-            kept = self.artifacts.keep(workspace, lake, context) if lake is not None else {}
-            succeeded = self.exit_codes.judge(ended, context.op_def.retry_policy)
+            began = time.time()
+            try:
+                ended = run(
+                    self.program.command,
+                    folder,
+                    {**environment, **pipes.variables},
+                    told.secrets(environment),
+                    self.time_limit_seconds,
+                )
+                succeeded = self.exit_codes.judge(ended, context.op_def.retry_policy)
+            except (TaskFailed, dg.Failure, dg.RetryRequested) as error:
+                failure = error
+            kept = self._kept(folder, began, lake, context, failure)
+        checks = [report for report in pipes.reports if isinstance(report, dg.AssetCheckResult)]
+        if failure is not None:
+            return Report(succeeded=False, metadata={}, check_results=checks, failure=failure)
         if succeeded:
             pipes.refuse_unclosed()
         outcome = "" if succeeded else ", by which it says that there is nothing to do"
@@ -106,5 +120,26 @@ class Execution:
             if isinstance(report, dg.MaterializeResult):
                 metadata |= report.metadata or {}
                 version = report.data_version or version
-        checks = [report for report in pipes.reports if isinstance(report, dg.AssetCheckResult)]
         return Report(succeeded, metadata, version, checks)
+
+    def _kept(
+        self,
+        folder: Path,
+        began: float,
+        lake: DeltaIOManager | None,
+        context: dg.AssetExecutionContext,
+        failure: Exception | None,
+    ) -> Mapping[str, Any]:
+        """Keep artifacts; where the task failed, that is what its step says, whatever becomes of them."""
+        if lake is None:
+            return {}
+        since = began - _CLOCKS_DIFFER_S if self.in_place else None
+        try:
+            return self.artifacts.keep(folder, since, lake, context)
+        except (PracticusAssetsError, OSError) as error:
+            if failure is None:
+                raise
+            context.log.warning(
+                "%s: its artifacts are not kept: %s", context.asset_key.to_user_string(), error
+            )
+            return {}

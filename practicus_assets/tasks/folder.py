@@ -1,8 +1,9 @@
 """Folders of tasks: a task runs in a copy of its folder, which it may write to."""
 
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,15 +28,6 @@ class Workspace:
     folder: Path
     beside: Path
 
-    def files(self, patterns: Iterable[str]) -> list[Path]:
-        """Return the files that match one of the patterns, as `Path.glob` has them, in order.
-
-        What a link leads to outside of the folder is left out.
-        """
-        root = self.folder.resolve()
-        found = {path for pattern in patterns for path in self.folder.glob(pattern)}
-        return sorted(path for path in found if path.is_file() and path.resolve().is_relative_to(root))
-
 
 @contextmanager
 def workspace(folder: Path | None) -> Iterator[Workspace]:
@@ -54,28 +46,43 @@ def workspace(folder: Path | None) -> Iterator[Workspace]:
         if folder is None:
             copy.mkdir()
         else:
-            _refuse_large(folder)
-            shutil.copytree(folder, copy, ignore=_LEFT_OUT, ignore_dangling_symlinks=True)
+            _copy(folder, copy)
         yield Workspace(copy, beside)
 
 
-def _refuse_large(folder: Path) -> None:
-    count = size = 0
-    pending = [folder]
-    while pending:
-        inside = list(pending.pop().iterdir())
-        left_out = _LEFT_OUT("", [path.name for path in inside])
-        for path in inside:
-            if path.name in left_out:
-                continue
-            if path.is_dir() and not path.is_symlink():
-                pending.append(path)
-            elif path.is_file():
-                count, size = count + 1, size + path.stat().st_size
-            if count > _MOST_FILES or size > _MOST_BYTES:
-                raise DeclarationError(
-                    f"the task's folder {folder} has more than {_MOST_FILES:,} files or "
-                    f"{_MOST_BYTES // 2**20} MiB, which would be copied for each attempt.",
-                    "Give the task a folder of its own, with what it needs, or run it in place: "
-                    "task_asset(…, copy_folder=False).",
-                )
+def _copy(folder: Path, copy: Path) -> None:
+    """Copy the files of a folder and what its links lead to, but for links that go round in a circle."""
+    files: list[tuple[Path, Path]] = []
+    size = 0
+    pending = [(folder, copy, frozenset({folder.resolve()}))]
+    try:
+        while pending:
+            source, target, around = pending.pop()
+            target.mkdir()
+            inside = list(source.iterdir())
+            left_out = _LEFT_OUT("", [path.name for path in inside])
+            for path in inside:
+                if path.name in left_out:
+                    continue
+                if path.is_dir():
+                    real = path.resolve()
+                    if real not in around:
+                        pending.append((path, target / path.name, around | {real}))
+                elif path.is_file():  # and no socket, pipe or link to nowhere
+                    files.append((path, target / path.name))
+                    size += path.stat().st_size
+                if len(files) + len(pending) > _MOST_FILES or size > _MOST_BYTES:
+                    raise DeclarationError(
+                        f"the task's folder {folder} has more than {_MOST_FILES:,} files or "
+                        f"{_MOST_BYTES // 2**20} MiB, which would be copied for each attempt.",
+                        "Give the task a folder of its own, with what it needs, or run it in place: "
+                        "task_asset(…, copy_folder=False).",
+                    )
+        for path, target in files:
+            shutil.copy2(path, target)
+            target.chmod(target.stat().st_mode | stat.S_IRUSR | stat.S_IWUSR)
+    except (OSError, shutil.Error) as error:
+        raise DeclarationError(
+            f"the task's folder {folder} cannot be copied: {error}.",
+            "Repair the folder, or run the task in place: task_asset(…, copy_folder=False).",
+        ) from error

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import select
 import selectors
 import signal
 import subprocess
@@ -16,20 +17,37 @@ from practicus_assets.errors import DeclarationError, TaskFailed
 
 _GRACE_S = 10.0  # between SIGTERM and SIGKILL
 _LEFT_OPEN_S = 1.0  # for output of processes that outlive the task's own
+_SLOW_S = 1.0
 _CHUNK = 65_536  # bytes
 _TAIL = 4_000  # characters that an error shows
 _MASK = b"***"
 _LINE_END = re.compile(r"[^\n]*\r(?!\n)")  # what a progress bar wrote over
-# ends the task with the step, however that ends: by prctl's PR_SET_PDEATHSIG, which survives exec
-_TIED = (
-    "import ctypes,os,signal,sys\n"
-    "p=int(sys.argv[1])\n"
-    "try: ctypes.CDLL(None).prctl(1, signal.SIGKILL)\n"
-    "except (OSError, AttributeError): pass\n"
-    "if os.getppid() != p: sys.exit(1)\n"
-    "try: os.execvp(sys.argv[2], sys.argv[2:])\n"
-    "except OSError as e: sys.stderr.write(f'{sys.argv[2]}: {e.strerror}\\n'); os._exit(127)\n"
-)
+# stands between the step and the task, and kills the task and all that it started when the step ends, however
+# that does: by prctl's PR_SET_PDEATHSIG; otherwise it ends as the task does
+_TIED = """
+import ctypes, os, resource, signal, sys
+def tie(number):
+    try: ctypes.CDLL(None).prctl(1, number)
+    except (OSError, AttributeError): pass
+signal.signal(signal.SIGUSR1, lambda *_: os.killpg(0, signal.SIGKILL))
+tie(signal.SIGUSR1)
+if os.getppid() != int(sys.argv[1]): sys.exit(1)
+task = os.fork()
+if not task:
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    tie(signal.SIGKILL)
+    try: os.execvp(sys.argv[2], sys.argv[2:])
+    except OSError as e: sys.stderr.write(f'{sys.argv[2]}: {e.strerror}\\n'); os._exit(127)
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): signal.signal(number, signal.SIG_IGN)
+os.closerange(0, 3)
+code = os.waitstatus_to_exitcode(os.waitpid(task, 0)[1])
+if code < 0:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if -code != signal.SIGKILL: signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
 
 
 @dataclass(frozen=True)
@@ -222,11 +240,16 @@ def _write(descriptor: int, content: bytes) -> None:
     if not content:
         return
     stream = {1: sys.stdout, 2: sys.stderr}[descriptor]
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         stream.flush()
     view = memoryview(content)
     while view:
-        view = view[os.write(descriptor, view) :]
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:  # somebody made it so, and is slow to read
+            select.select([], [descriptor], [], _SLOW_S)
+        except OSError:  # nobody reads it, or its disk is full: the task is not to end by that
+            return
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -12,9 +12,9 @@ from practicus_assets.assets.io_manager import lake_of
 from practicus_assets.assets.report.lineage import file_reference
 from practicus_assets.assets.report.names import CODE_REFERENCES
 from practicus_assets.assets.table_asset import table_asset
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, TaskFailed
 from practicus_assets.tasks.artifacts import Artifacts
-from practicus_assets.tasks.execution import Execution
+from practicus_assets.tasks.execution import Execution, Report
 from practicus_assets.tasks.exit_codes import ExitCodes, Meaning
 from practicus_assets.tasks.folder import workspace
 from practicus_assets.tasks.program import Program, folder_of
@@ -118,9 +118,13 @@ def _plain(
             tables = place.beside / "tables"
             tables.mkdir()
             report = execution.run(context, place, context.op_execution_context.op_config or {}, lake, tables)
+        if report.failure is None:
+            _refuse_missing(context, report)
         if report.succeeded:
             yield dg.MaterializeResult(metadata=report.metadata, data_version=report.data_version)
-            yield from report.check_results
+        yield from report.check_results
+        if report.failure is not None:
+            raise report.failure
 
     name = options.get("name") or dg.AssetKey.from_coercible(options["key"]).path[-1]
     compute.__name__ = name
@@ -154,6 +158,8 @@ def _table(
             given = TaskRows(tables, name, "replace" if mode == "overwrite" else mode, contract)
             report = execution.run(context, place, context.op_execution_context.op_config or {}, lake, tables)
             yield from report.check_results
+            if report.failure is not None:
+                raise report.failure
             if report.succeeded:
                 given.refuse_unfinished()
             if not report.succeeded or not (required or given.given()):
@@ -168,6 +174,18 @@ def _table(
     decorate = cast("Callable[[Any], dg.AssetsDefinition]", table_asset(worker=worker, **table, **options))
     asset = decorate(rows)
     return asset
+
+
+def _refuse_missing(context: dg.AssetExecutionContext, report: Report) -> None:
+    """Raise TaskFailed if the task ended without the result of a check: Dagster wants one of each."""
+    found = {result.check_name for result in report.check_results}
+    missing = [spec.name for spec in context.assets_def.check_specs if spec.name not in found]
+    if missing:
+        raise TaskFailed(
+            f"the task ended without a result of the check {missing[0]!r}, which its asset declares.",
+            f'Report it, by pipes.report_asset_check("{missing[0]}", passed=…) of Dagster Pipes, also where '
+            "the task skips; or make it an asset check of its own.",
+        )
 
 
 def _patterns(artifacts: Sequence[str], program: Program) -> Sequence[str]:

@@ -98,6 +98,56 @@ def test_a_task_runs_in_its_own_folder_where_that_is_asked_for(bench: Bench, scr
     assert path.with_name("out.txt").exists()
 
 
+def test_artifacts_of_a_task_in_its_own_folder_are_those_that_it_wrote(bench: Bench, script: Script) -> None:
+    old = script("old.txt", "of another run")
+    os.utime(old, (0, 0))
+    path = script("t.py", "open('new.txt', 'w').write('x')")
+    bench.run([task_asset(path, artifacts=["*.txt"], copy_folder=False)])
+    assert bench.metadata("t")["practicus/artifact_files"] == ["new.txt"]
+
+
+def test_links_of_a_folder_are_followed_but_not_in_a_circle(bench: Bench, script: Script) -> None:
+    script("n.py", "")
+    path = script("t.sh", "[[ $(cat shared/data.txt) == far ]] && echo near >> shared/data.txt")
+    far = path.parents[1] / "far"
+    far.mkdir()
+    Path(far, "data.txt").write_text("far")
+    Path(far, "data.txt").chmod(0o444)
+    for name, to in {"shared": far, "one": path.parent, "two": path.parent, "gone": far / "gone"}.items():
+        path.with_name(name).symlink_to(to)
+    os.mkfifo(path.with_name("pipe"))
+    bench.run([task_asset(path)])
+    assert Path(far, "data.txt").read_text() == "far"
+
+
+def test_a_folder_that_a_link_makes_large_is_refused(
+    bench: Bench, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("practicus_assets.tasks.folder._MOST_BYTES", 1000)
+    path = script("t.sh", "true")
+    far = path.parents[1] / "far"
+    far.mkdir()
+    Path(far, "data.bin").write_bytes(bytes(1001))
+    path.with_name("data").symlink_to(far)
+    assert "which would be copied for each attempt" in errors(bench.run([task_asset(path)], fails=True))
+
+
+def test_artifacts_that_cannot_be_kept_do_not_hide_why_the_task_failed(bench: Bench, script: Script) -> None:
+    Path(bench.root).mkdir(exist_ok=True)
+    Path(bench.root, "_artifacts").write_text("a file, where a folder is to be")
+    path = script("t.sh", "echo x > a.txt; echo no header >&2; exit 1")
+    assert "no header" in errors(bench.run([task_asset(path, artifacts=["*.txt"])], fails=True))
+    path = script("u.sh", "echo x > a.txt")
+    assert "_artifacts" in errors(bench.run([task_asset(path, artifacts=["*.txt"])], fails=True))
+
+
+def test_artifacts_of_a_task_beyond_its_time_limit_are_kept(bench: Bench, script: Script) -> None:
+    path = script("t.sh", "echo x > a.txt; exec sleep 600")
+    worker = Worker(time_limit_seconds=1)
+    bench.run([task_asset(path, artifacts=["*.txt"], worker=worker)], fails=True)
+    assert len([*Path(bench.root, "_artifacts/t").glob("*/a.txt")]) == 1
+
+
 def test_artifacts_of_a_task_that_failed_are_kept(bench: Bench, script: Script) -> None:
     path = script("t.py", "open('report.html', 'w').write('x'); raise SystemExit(1)")
     bench.run([task_asset(path, artifacts=["*.html"])], fails=True)
@@ -245,6 +295,32 @@ def test_a_task_that_reports_by_pipes_shows_metadata_and_checks(bench: Bench, sc
     assert [found.passed for found in result.get_asset_check_evaluations()] == [True]
 
 
+def test_a_check_that_a_failing_task_reported_is_recorded(bench: Bench, script: Script) -> None:
+    path = script(
+        "t.py",
+        """
+        from dagster_pipes import open_dagster_pipes
+        with open_dagster_pipes() as pipes:
+            pipes.report_asset_check("enough", passed=False)
+        raise SystemExit(3)
+        """,
+    )
+    spec = dg.AssetCheckSpec("enough", asset="t")
+    for table in (None, {}):
+        result = bench.run([task_asset(path, check_specs=[spec], table=table)], fails=True)
+        assert [found.passed for found in result.get_asset_check_evaluations()] == [False]
+        assert "the task ended with exit code 3" in errors(result)
+
+
+@pytest.mark.parametrize("code", [0, 99])
+def test_a_task_that_reports_no_result_of_its_check_is_told_how(
+    bench: Bench, script: Script, code: int
+) -> None:
+    spec = dg.AssetCheckSpec("enough", asset="t")
+    text = errors(bench.run([task_asset(script("t.sh", f"exit {code}"), check_specs=[spec])], fails=True))
+    assert "without a result of the check 'enough'" in text
+
+
 def test_a_pipes_session_that_is_never_closed_fails_the_task(bench: Bench, script: Script) -> None:
     path = script(
         "t.py", "import os\nfrom dagster_pipes import open_dagster_pipes\nopen_dagster_pipes()\nos._exit(0)"
@@ -324,6 +400,47 @@ class TestOutput:
         process.wait()
         process.stdout.close()
         _gone(child)
+
+    def test_what_a_task_started_ends_with_the_process_that_runs_it(self, tmp_path: Path) -> None:
+        code = (
+            "import os\nfrom practicus_assets.tasks.process import run\nfrom pathlib import Path\n"
+            "run(['bash', '-c', 'sleep 600 & echo $!; wait'], Path('.'), dict(os.environ))"
+        )
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=tmp_path)
+        assert process.stdout is not None
+        grandchild = int(process.stdout.readline())
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        _gone(grandchild)
+
+    def test_output_that_nobody_reads_does_not_end_the_task(self, tmp_path: Path) -> None:
+        code = (
+            "import os\nfrom practicus_assets.tasks.process import run\nfrom pathlib import Path\n"
+            "run(['bash', '-c', 'echo 1; echo 2; echo 3 > done'], Path('.'), dict(os.environ))"
+        )
+        reading, writing = os.pipe()
+        os.close(reading)
+        subprocess.run([sys.executable, "-c", code], stdout=writing, cwd=tmp_path, check=True)
+        os.close(writing)
+        assert (tmp_path / "done").exists()
+
+    def test_all_of_it_comes_where_the_output_is_not_to_block(self, tmp_path: Path) -> None:
+        code = (
+            "import os\nfrom practicus_assets.tasks.process import run\nfrom pathlib import Path\n"
+            "run(['bash', '-c', 'head -c 500000 /dev/zero'], Path('.'), dict(os.environ))"
+        )
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=writing, cwd=tmp_path)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as output:
+            assert len(output.read()) == 500_000
+        assert process.wait() == 0
+
+    def test_a_shells_pipes_end_by_signals_as_elsewhere(self, tmp_path: Path) -> None:
+        command = ["bash", "-c", "yes | head -1 > /dev/null; exit ${PIPESTATUS[0]}"]
+        assert run_process(command, tmp_path, dict(os.environ)).code == 128 + signal.SIGPIPE
 
     def test_an_interrupt_ends_the_task(self, tmp_path: Path) -> None:
         started = tmp_path / "started"

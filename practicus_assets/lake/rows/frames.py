@@ -101,7 +101,8 @@ def _read(scanner: Any) -> Iterator[pa.RecordBatch]:
 def _table(value: Any, declared: pa.Schema) -> pa.Table | None:
     """Return a value that holds all its rows as a table; None for any other."""
     # another thread may be importing pandas just now, and then no value is of it
-    if isinstance(value, getattr(sys.modules.get("pandas"), "DataFrame", ())):
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and hasattr(pandas, "DataFrame") and isinstance(value, pandas.DataFrame):
         from practicus_assets.lake.rows.pandas_frames import from_pandas  # noqa: PLC0415 pandas is slow to load
 
         return from_pandas(value)
