@@ -1,7 +1,9 @@
 """Exports to files in a folder and on S3: whole objects, their markers, and what goes wrong."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pyarrow as pa
@@ -12,8 +14,8 @@ import pytest
 from deltalake.fs import DeltaStorageHandler
 
 from practicus_assets.destinations.destination import Destination
-from practicus_assets.destinations.export import Export
-from practicus_assets.destinations.files.objects import Objects
+from practicus_assets.destinations.export import Export, Exported
+from practicus_assets.destinations.files.objects import Objects, Upload
 from practicus_assets.destinations.systems import destination_of
 from practicus_assets.errors import (
     DeclarationError,
@@ -141,6 +143,59 @@ def test_a_zombie_that_wakes_up_before_it_finishes_its_object_is_refused(
         to.write(Late(table, Snapshot.of(table, 0), "orders.parquet"))
     assert raised.value.nothing_written
     assert parquet(objects, "orders.parquet").to_pylist() == [{"n": 2}]
+
+
+@pytest.mark.parametrize("target", ["orders.parquet", "orders.csv"])
+def test_an_older_version_put_in_place_after_a_newer_one_is_replaced_by_the_next_export(
+    to: Destination, table: Table, objects: Objects, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    for number in range(2):
+        filled(table, pa.table({"n": [number]}))
+    with objects.upload("other") as begun:
+        upload = type(begun)
+    finish = upload.finish
+
+    def late(self: Upload) -> None:
+        monkeypatch.setattr(upload, "finish", finish)
+        assert exported(to, table, target) == Exported("exported", 1)
+        finish(self)
+
+    monkeypatch.setattr(upload, "finish", late)
+    exported(to, table, target, version=0)  # which is not told: there is no lock to hold
+    assert exported(to, table, target) == Exported("exported", 1)
+    assert exported(to, table, target).outcome == "already there"
+    with pytest.raises(ExportConflict, match="version 1 of the table already"):
+        exported(to, table, target, version=0)
+
+
+@pytest.mark.parametrize("target", ["p={p}/orders.parquet", "p={p}/orders.csv"])
+def test_of_sixteen_exports_at_once_one_object_is_left_and_each_says_what_became_of_it(
+    to: Destination, table: Table, objects: Objects, target: str
+) -> None:
+    write(table, "a", *range(1000))
+    write(table, "b", 1)
+    together = Barrier(16)
+
+    def one(_: int) -> str:
+        together.wait()
+        try:
+            ended = exported(to, table, target, partitions("a"))
+        except ExportConflict as error:
+            assert "was replaced by" in str(error)  # noqa: PT017 one outcome of several
+            return "told"
+        assert ended.rows == 1000
+        return ended.outcome
+
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = list(pool.map(one, range(16)))
+    assert "exported" in outcomes
+    assert set(outcomes) <= {"exported", "already there", "told"}
+    path = target.format(p="a")
+    assert {name for name in names(objects) if "_practicus_exports" not in name} == {path}
+    with objects.filesystem.open_input_file(path) as file:
+        there = pq.read_table(file) if path.endswith("parquet") else pyarrow.csv.read_csv(file)
+    assert sorted(there.column("n").to_pylist()) == list(range(1000))
+    assert exported(to, table, target, partitions("a")) == Exported("already there", 1000)
 
 
 @pytest.mark.parametrize("target", ["orders.parquet", "orders.csv"])
