@@ -7,10 +7,14 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.report.names import IO_MANAGER_KEY
 from practicus_assets.assets.runs import step_of
 from practicus_assets.errors import TableNotFound
+from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.rows.annotations import is_optional, kind_by_partition
+from practicus_assets.wording import enumerated
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,31 @@ class AssetInput:
     partition_keys: Sequence[str]
     annotation: Any
 
+    def may_do_without_table(self, settings: InputSettings) -> bool:
+        """Return whether the input may be read where there is no table yet."""
+        if is_optional(self.annotation):
+            return True
+        no_partition_is_read = not self.partition_keys or settings.allow_missing_partitions
+        return self.partitions_def is not None and no_partition_is_read and self.annotation is not Snapshot
+
+    def is_none(self, snapshot: Snapshot | None) -> bool:
+        """Return whether an input `X | None` is None, and say so in the log of the run.
+
+        It is where there is no table, and where no partition that is read has rows by the table's log.
+        """
+        if not is_optional(self.annotation):
+            return False
+        if snapshot is None:
+            reason = "there is no table yet"
+        else:
+            is_mapping = kind_by_partition(self.annotation) is not None
+            if self.partitions_def is None or is_mapping or set(snapshot.partition_rows.values()) - {0}:
+                return False
+            reason = f"there are no rows of {enumerated(self.partition_keys[:3]) or 'earlier partitions'}"
+        name = f" {self.context.name!r}" if self.context.has_input_name else ""
+        self.context.log.info("%s: %s, so the input%s is None", self.key.to_user_string(), reason, name)
+        return True
+
     @classmethod
     def of(cls, context: dg.InputContext) -> "AssetInput | None":
         """Return what a context reads; None if it is no asset.
@@ -54,7 +83,7 @@ class AssetInput:
             (upstream.definition_metadata if upstream is not None else None) or {},
             source.asset_partitions_def if partitioned else None,
             source.asset_partition_keys if partitioned else (),
-            _annotation(context),
+            annotation_of(context),
         )
 
     @contextmanager
@@ -100,7 +129,8 @@ class AssetInput:
             ) from None
 
 
-def _annotation(context: dg.InputContext) -> Any:
+def annotation_of(context: dg.InputContext | dg.OutputContext) -> Any:
+    """Return the annotation of an input's parameter, or of an output; None if there is none."""
     try:
         return context.dagster_type.typing_type
     except dg.DagsterInvariantViolationError:

@@ -8,11 +8,10 @@ from functools import partial
 from typing import Any, ClassVar, Self, cast
 
 import dagster as dg
-import pyarrow as pa
 from pydantic import Field, model_validator
 
 from practicus_assets.assets import op_outputs
-from practicus_assets.assets.asset_input import AssetInput
+from practicus_assets.assets.asset_input import AssetInput, annotation_of
 from practicus_assets.assets.metadata import other_fields
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.metadata.places import (
@@ -24,9 +23,9 @@ from practicus_assets.assets.metadata.places import (
 )
 from practicus_assets.assets.metadata.spellings import refuse_of_no_asset
 from practicus_assets.assets.op_outputs import OpOutputs
-from practicus_assets.assets.output import warn_of_owned
+from practicus_assets.assets.output import may_be_none, warn_of_owned
 from practicus_assets.assets.report import outcome
-from practicus_assets.assets.report.materialization import commit_metadata, run_metadata
+from practicus_assets.assets.report.materialization import commit_metadata, nothing_metadata, run_metadata
 from practicus_assets.assets.report.names import (
     COMMIT_METADATA,
     IO_MANAGER_KEY,
@@ -43,8 +42,7 @@ from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.rows.annotations import kind_by_partition, without_none, written
-from practicus_assets.lake.rows.frames import read_as
+from practicus_assets.lake.rows.annotations import is_optional, kind_by_partition, written
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.workers.launch import variables
@@ -185,6 +183,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Commit the value of a plain asset: replace its partitions, or do what `delta/mode` says.
 
+        None writes nothing, where the annotation `X | None` or `output_required=False` allows it.
         The value of an op's output that is no asset is kept for the ops that take it.
         """
         if not context.has_asset_key:
@@ -202,6 +201,21 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
                 context.asset_partitions_def if partitioned else None,
                 context.asset_partition_keys if partitioned else [],
             )
+        if obj is None and _may_be_none(context, step):
+            context.log.info(outcome.nothing_new(table.name, scope))
+            metadata = nothing_metadata(table)
+        else:
+            metadata = self._commit(context, obj, table, scope, settings)
+        context.add_output_metadata(metadata)
+        replaced = warn_of_owned(authored, metadata, partial(context.log.warning, "%s: %s", table.name))
+        if replaced and step is not None:
+            step.add_asset_metadata(replaced, context.asset_key)  # after what the function added so
+
+    def _commit(
+        self, context: dg.OutputContext, rows: Any, table: Table, scope: Scope, settings: TableSettings
+    ) -> dict[str, Any]:
+        """Commit the rows of a plain asset, and return the metadata of its materialization."""
+        step = step_of(context)
         spec = context.asset_spec if step is not None else None
         provenance = provenance_of(
             context,
@@ -216,7 +230,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         warn_of_properties(context.log, table, transaction)
         warn_of_other_asset(context.log, context.asset_key, table, transaction.began)
         try:
-            commit = transaction.write(obj)
+            commit = transaction.write(rows)
         except Exception as error:
             context.log.error(outcome.failed(table.name, scope, error))  # noqa: TRY400 the run shows it
             raise
@@ -232,18 +246,14 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             preview_rows=self.sample_rows,
             appends=settings.options.mode == "append",
         )
-        metadata |= run_metadata(snapshot, commit)
-        context.add_output_metadata(metadata)
-        replaced = warn_of_owned(authored, metadata, partial(context.log.warning, "%s: %s", table.name))
-        if replaced and step is not None:
-            step.add_asset_metadata(replaced, context.asset_key)  # after what the function added so
+        return metadata | run_metadata(snapshot, commit)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Return the table, or the partitions that map to the run's, as the parameter's annotation asks.
 
         A parameter that is a `dict[str, X]` gets an X of each of these partitions, by key; a
-        `dict[str, X | None]` of those that have rows. What another op handed on, and is no asset, is
-        returned as it was.
+        `dict[str, X | None]` of those that have rows. One that is `X | None` gets None where there is no
+        table, or no row of the partitions. What another op handed on, and is no asset, is returned as it was.
         """
         source = AssetInput.of(context)
         if source is None:
@@ -270,42 +280,38 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
                     f"{written(annotation)}.",
                     "Annotate it as one table, such as pd.DataFrame.",
                 )
-            if without_none(kind or annotation) is Snapshot:
-                settings.refuse_selection()
-            snapshot = self._snapshot(source, table, settings, may_be_missing=annotation is not Snapshot)
+            if source.partitions_def is None:
+                settings.refuse_without_partitions()
+            snapshot = self._snapshot(source, table, settings)
+            if source.is_none(snapshot):
+                return None
             if kind is None:
-                return _given(snapshot, settings, annotation)
-            optional = without_none(kind) is not kind
-            parts = snapshot.by_partition(with_rows=optional) if snapshot is not None else {}
-            return {key: _given(part, settings, kind) for key, part in parts.items()}
+                return settings.given(snapshot, annotation)
+            with_rows = settings.allow_missing_partitions or is_optional(kind)
+            parts = snapshot.by_partition(with_rows=with_rows) if snapshot is not None else {}
+            return {key: settings.given(part, kind) for key, part in parts.items()}
 
-    def _snapshot(
-        self, source: AssetInput, table: Table, settings: InputSettings, *, may_be_missing: bool
-    ) -> Snapshot | None:
-        """Return the snapshot to read; None if no partition maps to the run's and there is no table yet."""
+    def _snapshot(self, source: AssetInput, table: Table, settings: InputSettings) -> Snapshot | None:
+        """Return the snapshot to read; None if there is no table yet, and the input may do without."""
         read = partial(pinned_for, source.context, source.key, table, version=settings.version)
-        if source.partitions_def is None:
-            return read(Scope())
-        if source.partition_keys:
+        try:
+            if source.partitions_def is None:
+                return read(Scope())
+            if not source.partition_keys:
+                return read(Scope()).without_rows()
             stored = self.settings(source.metadata)
             with source.own_past():
                 return read(stored.scope(source.partitions_def, source.partition_keys))
-        try:
-            return read(Scope()).without_rows()
-        except TableNotFound:  # an asset that depends on its own past begins so
-            if may_be_missing:
+        except TableNotFound:
+            if source.may_do_without_table(settings):
                 return None
             raise
 
 
-def _given(snapshot: Snapshot | None, settings: InputSettings, annotation: Any) -> Any:
-    """Return what a parameter is given of a snapshot; of none, a table without rows."""
-    if snapshot is None:
-        empty = pa.schema([(column, pa.null()) for column in settings.columns or ()]).empty_table()
-        return read_as(empty.to_reader(), annotation)
-    if without_none(annotation) is Snapshot:
-        return snapshot
-    return read_as(snapshot.scan(settings.columns, settings.predicate), annotation)
+def _may_be_none(context: dg.OutputContext, step: Any) -> bool:
+    """Return whether the function of a plain asset may return None, which writes nothing."""
+    required = step is None or step.op_def.output_def_named(context.name).is_required
+    return not required or may_be_none(annotation_of(context))
 
 
 def _resolved(name: str, value: str) -> str:

@@ -1,13 +1,14 @@
 """Output: the rows that an author's function returned or yielded, and what it says of them to Dagster."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import dagster as dg
 
 from practicus_assets.assets.author_checks import AuthorChecks
 from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG
 from practicus_assets.errors import DataRefused
+from practicus_assets.lake.rows.annotations import is_optional
 from practicus_assets.wording import enumerated
 
 NOTHING = object()
@@ -16,6 +17,7 @@ NOTHING = object()
 _NO_VALUE: Any = dg.MaterializeResult().value  # how Dagster says that there is none
 _DEFAULT_NAME = dg.Output(None).output_name
 _EVENTS = (dg.AssetMaterialization, dg.AssetObservation, dg.ExpectationResult)
+_RESULTS = (dg.Output, dg.MaterializeResult)
 _OWN_TAGS = {DATA_VERSION_TAG, CODE_VERSION_TAG}
 
 
@@ -191,6 +193,12 @@ class Output:
             self._checks.refuse_failed(self.check_results)
 
 
+def may_be_none(annotation: Any) -> bool:
+    """Return whether a function may return None by its annotation: `X | None`, `dg.Output[X | None]`."""
+    kinds = get_args(annotation) if get_origin(annotation) in _RESULTS else ()
+    return is_optional(kinds[0] if kinds else annotation)
+
+
 def without_owned_tags(tags: Mapping[str, str], warn: Callable[[str], None]) -> dict[str, str]:
     """Return an author's tags without those that Dagster and the transaction set, of which a warning says."""
     own = sorted(_OWN_TAGS & set(tags))
@@ -218,7 +226,7 @@ def warn_of_owned(
 
 
 def _is_result(value: Any) -> bool:
-    return isinstance(value, dg.Output | dg.MaterializeResult)
+    return isinstance(value, _RESULTS)
 
 
 def _refuse_result_inside(returned: list[Any] | tuple[Any, ...]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from inspect import Parameter, Signature, signature
-from typing import Any, get_type_hints
+from typing import Any
 
 import dagster as dg
 
@@ -36,6 +36,7 @@ from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.rows.annotations import hints
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.stage.staged import Staged
@@ -308,13 +309,7 @@ def _parameters(function: Function) -> list[Parameter]:
     Each is one that Dagster takes for an input; only `**kwargs` stay what they are.
     """
     name = function.__qualname__
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise DeclarationError(
-            f"an annotation of {name} cannot be resolved: {error}.",
-            "Import the name at run time, not only for type checking.",
-        ) from error
+    annotations = hints(function)
     own = list(signature(function).parameters.values())
     for parameter in own[1:]:
         if parameter.name in _CONTEXT_NAMES:
@@ -333,7 +328,8 @@ def _parameters(function: Function) -> list[Parameter]:
     named = Parameter.POSITIONAL_OR_KEYWORD
     return [
         p.replace(
-            annotation=hints.get(p.name, p.empty), kind=p.kind if p.kind is Parameter.VAR_KEYWORD else named
+            annotation=annotations.get(p.name, p.empty),
+            kind=p.kind if p.kind is Parameter.VAR_KEYWORD else named,
         )
         for p in own
     ]

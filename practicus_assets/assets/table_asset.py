@@ -12,6 +12,7 @@ import dagster as dg
 
 from practicus_assets.assets.asset_options import AssetOptions, refuse_others
 from practicus_assets.assets.op_outputs import refuse_place
+from practicus_assets.assets.output import may_be_none
 from practicus_assets.assets.report.checks import check_specs
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.lineage import code_reference, column_lineage, refuse_strangers
@@ -27,6 +28,7 @@ from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.declared import as_contract
+from practicus_assets.lake.rows.annotations import hints
 from practicus_assets.lake.transactions.options import (
     MergeKind,
     Mode,
@@ -114,7 +116,8 @@ def table_asset(
         worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes. `code_version` is by default derived from the function's source,
             `kinds` gets "deltalake", and `io_manager_key` names the `DeltaIOManager`. With
-            `output_required=False`, a function that yields nothing leaves the table as it is.
+            `output_required=False`, a function that yields nothing, or returns None, leaves the table as it
+            is; so does one that is annotated `-> X | None`.
 
     Raises:
         DeclarationError: if the settings contradict each other.
@@ -153,6 +156,8 @@ def table_asset(
             **settings.in_full(),
         }
         options.setdefault("code_version", _code_version(function))
+        if may_be_none(hints(function).get("return")):
+            options.setdefault("output_required", False)
         rules = check_specs(promised, _key(function, options), options.get("partitions_def"))
         author_specs = _author_specs(options.pop("check_specs", None), rules)
         specs = [*rules, *author_specs]

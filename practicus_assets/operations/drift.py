@@ -8,7 +8,14 @@ import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
 from practicus_assets.assets.report.data_version import identity
-from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, VERSION
+from practicus_assets.assets.report.materialization import NOTHING_NEW
+from practicus_assets.assets.report.names import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    FINGERPRINT,
+    OUTCOME,
+    VERSION,
+)
 from practicus_assets.errors import naming
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.origins import Origin, origins
@@ -115,7 +122,8 @@ def _compared(
         return
     reported = event.metadata.get(VERSION)
     if reported is None:
-        if rows == 0:
+        outcome = event.metadata.get(OUTCOME)
+        if rows == 0 and (outcome is None or outcome.value != NOTHING_NEW):
             text = "the lake has no rows, and Dagster has a materialization."
             yield Drift("missing", partition, text, repairable=True)
         return

@@ -8,8 +8,8 @@ import dagster as dg
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
 from practicus_assets.lake.delta.snapshot import Snapshot
-from practicus_assets.lake.rows.annotations import kind_by_partition
-from practicus_assets.lake.rows.frames import read_as, record_batches
+from practicus_assets.lake.rows.annotations import is_optional, kind_by_partition, without_none
+from practicus_assets.lake.rows.frames import record_batches
 from practicus_assets.testing.memory import MemoryTable
 from practicus_assets.testing.rehearsal import Rehearsal
 
@@ -45,6 +45,17 @@ def as_read(name: str, value: Any, table: dg.AssetsDefinition) -> Any:
     return _as_read(name, value, annotation, settings)
 
 
+def left_out(table: dg.AssetsDefinition, given: Mapping[str, Any]) -> dict[str, None]:
+    """Return None for each input `X | None` that a test does not give, as where there is no table."""
+    return {
+        name: None
+        for name, definition in table.op.input_dict.items()
+        if name not in given
+        and not definition.has_default_value
+        and is_optional(definition.dagster_type.typing_type)
+    }
+
+
 def _as_read(name: str, value: Any, annotation: Any, settings: InputSettings) -> Any:
     is_selection = settings.columns is not None or settings.predicate is not None
     if not is_selection and (annotation in (None, Any) or _is(value, annotation)):
@@ -56,11 +67,10 @@ def _as_read(name: str, value: Any, annotation: Any, settings: InputSettings) ->
     stored = MemoryTable.named(name)
     Rehearsal(stored).write(rows)
     snapshot = Snapshot.of(stored)
-    if annotation is Snapshot:
-        settings.refuse_selection()
-        return snapshot
+    if without_none(annotation) is Snapshot:
+        return settings.given(snapshot, annotation)
     try:
-        return read_as(snapshot.scan(settings.columns, settings.predicate), annotation)
+        return settings.given(snapshot, annotation)
     except DeclarationError:
         return value
 

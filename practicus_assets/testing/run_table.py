@@ -1,6 +1,6 @@
 """The run of one table in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from practicus_assets.assets.author_checks import AuthorChecks, audits
-from practicus_assets.assets.output import NOTHING, Output, warn_of_owned
+from practicus_assets.assets.output import NOTHING, Output, may_be_none, warn_of_owned
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata, run_metadata
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.assets.table_definition import TableDefinition
@@ -21,7 +21,7 @@ from practicus_assets.lake.rows.frames import record_batches
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.parameters import named_parameters
-from practicus_assets.testing.inputs import as_read
+from practicus_assets.testing.inputs import as_read, left_out
 from practicus_assets.testing.memory import MemoryTable
 from practicus_assets.testing.partitions import Partition, keys_of
 from practicus_assets.testing.rehearsal import Rehearsal
@@ -44,6 +44,7 @@ def run_table(
         assert run.to_pandas()["amount"].tolist() == [1.5]
 
     Inputs that are tables reach the function as its parameters are annotated, as if they had been stored.
+    One that is `X | None` may be left out: then there is no such table, and it is None.
 
     Args:
         table: a table asset, or a plain asset that returns one table.
@@ -84,7 +85,8 @@ def run_table(
     partitions: dict[str, Any] = {"partition_key": keys[0]} if len(keys) == 1 else {}
     if len(keys) > 1:
         partitions["partition_key_range"] = dg.PartitionKeyRange(keys[0], keys[-1])
-    values = {name: as_read(name, value, table) for name, value in (inputs or {}).items()}
+    values: dict[str, Any] = {name: as_read(name, value, table) for name, value in (inputs or {}).items()}
+    values |= left_out(table, values)
     if isinstance(config, dg.Config):
         values["config"] = config
     elif config is not None:
@@ -92,12 +94,12 @@ def run_table(
     with dg.build_asset_context(resources=resources, instance=instance, **partitions) as context:
         returned = table(context, **values)
         output_name = table.get_output_name_for_asset_key(key)
-        required = table.op.output_dict[output_name].is_required
-        output = Output(key, _author_checks(table, contract), required=required)
+        output = Output(key, _author_checks(table, contract), required=_required(table, output_name))
         with naming(stored.name, str(scope), nothing_written=True):
             rows = output.rows_of(returned)
         if rows is NOTHING:
-            return _unmaterialized(stored)
+            is_table_asset = isinstance(table, TableDefinition)
+            return _unchanged(stored, is_materialized=not (is_table_asset or isinstance(returned, Generator)))
         staged = transaction.stage(rows)
         decided = context.op_execution_context.get_output_metadata(output_name) or {}
         with naming(stored.name, str(scope), nothing_written=True):
@@ -148,6 +150,12 @@ def _author_checks(table: dg.AssetsDefinition, contract: Contract | None) -> Aut
     return AuthorChecks([spec for spec in table.check_specs if spec.name not in rules], table.check_keys)
 
 
+def _required(table: dg.AssetsDefinition, output_name: str) -> bool:
+    """Return whether the function must return rows."""
+    definition = table.op.output_dict[output_name]
+    return definition.is_required and not may_be_none(definition.dagster_type.typing_type)
+
+
 def _own_metadata(
     table: dg.AssetsDefinition, stored: MemoryTable, scope: Scope, commit: Commit, inputs: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -190,7 +198,8 @@ def _refuse_no_mapping(name: str, value: Any) -> None:
         )
 
 
-def _unmaterialized(table: MemoryTable) -> TableRun:
+def _unchanged(table: MemoryTable, *, is_materialized: bool) -> TableRun:
+    """Return the run of a function that returned nothing; of a plain asset Dagster records it."""
     after = Snapshot.of(table) if table.versions else None
     schema = after.schema if after is not None else pa.schema([])
-    return TableRun(schema.empty_table(), is_materialized=False, after=after)
+    return TableRun(schema.empty_table(), is_materialized=is_materialized, after=after)

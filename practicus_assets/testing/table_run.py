@@ -25,7 +25,9 @@ class TableRun:
         audits: the result of each rule of the contract, and of each check of the function; what failed here
             does not keep the rows from the table.
         metadata: what the function adds to the materialization's metadata, as plain values.
-        is_materialized: False if the function returned nothing, which `output_required=False` allows.
+        is_materialized: False if the function of a table asset returned nothing, which `X | None` as its
+            annotation and `output_required=False` allow. Of a plain asset, Dagster records that it returned
+            None.
         after: the whole table after the run; None if there is none.
 
     """
@@ -47,7 +49,7 @@ class TableRun:
         if self.after is None:
             raise TableNotFound(
                 "the function returned nothing, and there was no table before.",
-                "Give the table's rows as existing, or look at is_materialized.",
+                "Give the table's rows as existing, or look at after, which is None then.",
             )
         return self.after
 

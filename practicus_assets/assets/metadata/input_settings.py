@@ -5,15 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from practicus_assets.assets.metadata.spellings import plain
 from practicus_assets.assets.report import names
 from practicus_assets.errors import DeclarationError, did_you_mean
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.rows.annotations import without_none
+from practicus_assets.lake.rows.frames import read_as
 
 _SPELLINGS = {
     names.COLUMNS: (names.COLUMNS, "columns"),
     names.VERSION: (names.VERSION, "version", "table_version"),
     names.PREDICATE: (names.PREDICATE, "predicate"),
 }
+_MISSING = "allow_missing_partitions"  # Dagster's own, of its managers of files
 _REFUSED = {
     "pyarrow_options": 'Write {"delta/predicate": "amount > 3"} for a filter.',
     "delta_table_options": "A version is read with its files as they are. Leave it out.",
@@ -28,12 +34,15 @@ class InputSettings:
         columns: the columns to read; None for all.
         version: the version to read, as `Snapshot.open` takes it; None for the one that the run pins.
         predicate: a SQL condition that rows must satisfy; None for all rows.
+        allow_missing_partitions: whether a mapping leaves out partitions without rows, and a table that does
+            not exist yet is one without partitions.
 
     """
 
     columns: Sequence[str] | None = None
     version: int | datetime | None = None
     predicate: str | None = None
+    allow_missing_partitions: bool = False
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> "InputSettings":
@@ -61,7 +70,31 @@ class InputSettings:
             _columns(_said(entries, names.COLUMNS)),
             _version(_said(entries, names.VERSION)),
             _predicate(_said(entries, names.PREDICATE)),
+            _missing(entries.get(_MISSING)),
         )
+
+    def given(self, snapshot: Snapshot | None, annotation: Any) -> Any:
+        """Return what a parameter is given of a snapshot, as it is annotated; of none, a table without rows.
+
+        Raises:
+            DeclarationError: for an annotation that no input can have; for some columns of a `Snapshot`.
+
+        """
+        if snapshot is None:
+            empty = pa.schema([(column, pa.null()) for column in self.columns or ()]).empty_table()
+            return read_as(empty.to_reader(), annotation)
+        if without_none(annotation) is Snapshot:
+            self.refuse_selection()
+            return snapshot
+        return read_as(snapshot.scan(self.columns, self.predicate), annotation)
+
+    def refuse_without_partitions(self) -> None:
+        """Raise DeclarationError for what only an input of partitions can be."""
+        if self.allow_missing_partitions:
+            raise DeclarationError(
+                f"the input's metadata have {_MISSING!r}, and its asset has no partitions.",
+                "Annotate the input `pd.DataFrame | None`: it is None where there is no table yet.",
+            )
 
     def refuse_selection(self) -> None:
         """Raise DeclarationError if only some columns or rows are asked for, of which no snapshot can be."""
@@ -111,4 +144,14 @@ def _predicate(value: Any) -> str | None:
     raise DeclarationError(
         f"{names.PREDICATE} is {value!r}, which is no SQL.",
         f'Write a condition as a text: {{{names.PREDICATE!r}: "amount > 3"}}.',
+    )
+
+
+def _missing(value: Any) -> bool:
+    if value in (None, True):
+        return value is not None
+    raise DeclarationError(
+        f"the input's metadata have {_MISSING}={value!r}, and partitions that were never written cannot be "
+        "told from those without rows.",
+        f"Leave it out, and refuse what has no rows in the function; or write {{{_MISSING!r}: True}}.",
     )

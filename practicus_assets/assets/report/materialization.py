@@ -16,6 +16,8 @@ from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.commit import Commit
 
+NOTHING_NEW = "nothing new"
+
 
 def commit_metadata(
     table: Table,
@@ -106,6 +108,11 @@ def partition_metadata(
             **_fingerprint(snapshot, commit, key),
         }
     return metadata
+
+
+def nothing_metadata(table: Table) -> dict[str, Any]:
+    """Return the metadata of a materialization that Dagster records though nothing was written."""
+    return {names.TABLE_NAME: table.name, names.TABLE_URI: table.uri, names.OUTCOME: NOTHING_NEW}
 
 
 def run_metadata(snapshot: Snapshot, commit: Commit) -> dict[str, Any]:

@@ -167,10 +167,15 @@ class Snapshot(RowSource):
             return 0
         if self.scope.is_whole_table:
             return self._at.row_count
-        if not set(self.scope.columns) <= set(self._at.partition_by):
+        if not self._is_partitioned_so:
             return None
         counts = [count for count in self.partition_rows.values() if count is not None]
         return sum(counts) if len(counts) == len(self.partition_rows) else None
+
+    @property
+    def _is_partitioned_so(self) -> bool:
+        """Whether each file is of one partition of the scope: a table may have its columns as others."""
+        return set(self.scope.columns) <= set(self._at.partition_by)
 
     @property
     def table_row_count(self) -> int | None:
@@ -190,7 +195,9 @@ class Snapshot(RowSource):
 
     @cached_property
     def partition_rows(self) -> dict[str, int | None]:
-        """How many rows each partition of the scope has, by key; None if some file has no statistics."""
+        """How many rows each partition of the scope has, by key; None if the log does not say it."""
+        if not self._is_partitioned_so:
+            return dict.fromkeys(self.scope.keys)
         return {key: _row_count(files) for key, files in self.partition_files.items()}
 
     @named_parameters

@@ -1,11 +1,32 @@
-"""Annotations: what the type of a function's parameter asks for, and how its author wrote it."""
+"""Annotations: what the types of a function's parameters and value ask for, and how their author wrote it."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from practicus_assets.errors import DeclarationError
+
+
+def hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return a function's annotations by name, that of its value as "return", none of them as a text.
+
+    Raises:
+        DeclarationError: for one that names what is not there at run time.
+
+    """
+    try:
+        return get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise DeclarationError(
+            f"an annotation of {function.__qualname__} cannot be resolved: {error}.",
+            "Import the name at run time, not only for type checking.",
+        ) from error
+
+
+def is_optional(annotation: Any) -> bool:
+    """Return whether None is among what an annotation allows, as in `X | None`."""
+    return get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation)
 
 
 def without_none(annotation: Any) -> Any:

@@ -180,8 +180,9 @@ def _no_table(value: Any) -> SchemaMismatch:
     if value is None:
         return SchemaMismatch(
             "the function returned None.",
-            "Return a table, or one without rows; where nothing new is to leave the table as it is, declare "
-            "output_required=False.",
+            "Return a table, or one without rows. Where None says that there is nothing new, annotate "
+            "`-> pd.DataFrame | None`, or declare output_required=False; a @dg.asset that stores no table is "
+            "annotated `-> None`.",
         )
     advice = (
         "Return a DataFrame, a LazyFrame, a pyarrow.Table, a RecordBatchReader, an object with "
