@@ -285,6 +285,22 @@ def test_a_crash_between_report_and_request_loses_no_run(instance: dg.DagsterIns
     assert len(keys) == 1
 
 
+def test_rows_that_change_and_change_back_ask_for_a_run_each_time(
+    instance: dg.DagsterInstance, shelf: Shelf
+) -> None:
+    shelf.put(orders=rows(9))
+    ticks = Ticks(instance, daily(shelf), table, target=[table])
+    ticks.tick()
+    ticks.tick()
+    keys = [request.run_key for request in ticks.requests]
+    for n in (2, 1, 2):
+        shelf.put(orders=rows(9, n=n))
+        ticks.tick()
+        ticks.tick()
+        keys += [request.run_key for request in ticks.requests]
+    assert len(set(keys)) == 4  # Dagster makes one run of a key
+
+
 def test_a_first_look_requests_only_partitions_that_the_table_does_not_have(
     instance: dg.DagsterInstance, shelf: Shelf
 ) -> None:

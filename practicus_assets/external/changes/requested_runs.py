@@ -36,7 +36,7 @@ class RequestedRuns:
     repository: dg.RepositoryDefinition
     instance: dg.DagsterInstance
     notes: list[str] = field(default_factory=list)
-    _versions: dict[str, set[tuple[str, str, str]]] = field(default_factory=lambda: defaultdict(set))
+    _changes: dict[str, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, observer: Observer, place: Place) -> Place:
         """Take the observations of a source since the last tick, and return where the next one goes on."""
@@ -47,20 +47,23 @@ class RequestedRuns:
             event = record.asset_observation
             if event is not None and event.data_version is not None:
                 for partition in self._partitions(observer, event):
-                    version = (observer.name, event.partition or "", event.data_version)
-                    self._versions[partition].add(version)
+                    self._changes[partition].add((observer.name, record.storage_id))
         return replace(place, recorded=records[-1].storage_id) if records else place
 
     def requests(self) -> list[dg.RunRequest]:
-        """Return one request for each partition of the job that is to be made again."""
+        """Return one request for each partition of the job that is to be made again.
+
+        A run's key is made of the observations' numbers: data versions come back, where rows were changed
+        and changed back, and Dagster makes one run of a key.
+        """
         requests = []
-        for partition, versions in self._versions.items():
-            identity = "\n".join("|".join(version) for version in sorted(versions))
+        for partition, changes in self._changes.items():
+            identity = "\n".join(f"{name}|{number}" for name, number in sorted(changes))
             requests.append(
                 dg.RunRequest(
                     run_key=f"{partition}|{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
                     partition_key=partition or None,
-                    tags={SOURCES_TAG: ", ".join(sorted({name for name, _, _ in versions}))},
+                    tags={SOURCES_TAG: ", ".join(sorted({name for name, _ in changes}))},
                 )
             )
         return requests
