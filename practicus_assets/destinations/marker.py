@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from practicus_assets.destinations.export import WHOLE, Export
 from practicus_assets.errors import ExportConflict
@@ -46,8 +46,16 @@ class Marker:
         return scope_id(self.scope)
 
     @classmethod
-    def of_export(cls, export: Export, key: str, rows: int, version: int = 0) -> "Marker":
-        """Return the marker of one partition of an export, of at least a version."""
+    def of_export(cls, export: Export, key: str, rows: int, versions: Mapping[str, int]) -> "Marker":
+        """Return the marker of one partition of an export.
+
+        Args:
+            export: the export.
+            key: the partition.
+            rows: how many rows there are.
+            versions: the versions of what was there with the same rows, by the ids of their scopes.
+
+        """
         scope, snapshot = export.parts[key], export.snapshot
         data_version = export.data_versions[key]
         return cls(
@@ -55,7 +63,7 @@ class Marker:
             export.layout,
             export.table.name,
             snapshot.table_id,
-            max(snapshot.version, version),
+            max(snapshot.version, versions.get(scope_id(scope), 0)),
             data_version,
             rows,
             export.run_id,
@@ -68,7 +76,8 @@ class Standing:
 
     Attributes:
         present: whether all of it is there already.
-        version: the newest version that has these rows, if they are there.
+        versions: the newest version that has the rows of each partition, by the ids of their scopes, if they
+            are there.
         rows: how many rows of it are there, if it is.
         run_ids: the runs that wrote them, if it is.
         replaced: the ids of the scopes whose markers its own replace.
@@ -79,7 +88,7 @@ class Standing:
     present: bool
     replaced: tuple[str, ...]
     broken: tuple[str, ...] = ()
-    version: int = 0
+    versions: Mapping[str, int] = field(default_factory=dict)
     rows: int = 0
     run_ids: frozenset[str] = frozenset()
 
@@ -100,9 +109,9 @@ def standing(export: Export, markers: Iterable[Marker]) -> Standing:
         for name, marker in same.items()
     ):
         runs = frozenset(marker.run_id for marker in same.values())
-        newest = max(marker.version for marker in same.values())
+        versions = {name: marker.version for name, marker in same.items()}
         rows = sum(marker.rows for marker in same.values())
-        return Standing(present=True, version=newest, rows=rows, run_ids=runs, replaced=tuple(same))
+        return Standing(present=True, replaced=tuple(same), versions=versions, rows=rows, run_ids=runs)
     for marker in there:
         _refuse_other(export, marker)
     replaced = tuple(marker.scope_id for marker in there if whole or marker.scope_id in own)

@@ -145,10 +145,67 @@ def test_a_zombie_that_wakes_up_before_it_finishes_its_object_is_refused(
     assert parquet(objects, "orders.parquet").to_pylist() == [{"n": 2}]
 
 
-@pytest.mark.parametrize("target", ["orders.parquet", "orders.csv"])
-def test_an_older_version_put_in_place_after_a_newer_one_is_replaced_by_the_next_export(
-    to: Destination, table: Table, objects: Objects, monkeypatch: pytest.MonkeyPatch, target: str
+def test_a_marker_does_not_outlive_its_object_when_an_export_ends_between_the_two(
+    to: Destination, table: Table, objects: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    filled(table, pa.table({"n": [1]}))
+    exported(to, table, "orders.csv")
+    filled(table, pa.table({"n": [2]}))
+    of_files = Objects._upload
+
+    def ending(objects: Objects, path: str) -> Upload:
+        upload = of_files(objects, path)
+        finish = upload.finish
+
+        def finish_and_end() -> None:
+            finish()
+            raise KeyboardInterrupt
+
+        if path == "orders.csv":
+            monkeypatch.setattr(upload, "finish", finish_and_end)
+        return upload
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Objects, "_upload", ending)
+        with pytest.raises(KeyboardInterrupt):
+            exported(to, table, "orders.csv")
+    filled(table, pa.table({"n": [1]}))  # as they were, and as long in CSV
+    assert exported(to, table, "orders.csv").outcome == "exported"
+    assert b"1" in (objects.read("orders.csv") or b"")
+
+
+def test_a_zombie_that_wakes_up_while_it_finishes_its_object_is_told_what_it_did(
+    to: Destination, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = "orders.csv"
+    filled(table, pa.table({"n": [1]}))
+    filled(table, pa.table({"n": [2]}))
+    of_files, finishing = Objects._upload, list[str]()
+
+    def late(objects: Objects, path: str) -> Upload:
+        upload = of_files(objects, path)
+        if path == target and not finishing:
+            finish = upload.finish
+            finishing.append(path)
+
+            def after_the_other() -> None:
+                exported(to, table, target)
+                finish()
+
+            monkeypatch.setattr(upload, "finish", after_the_other)
+        return upload
+
+    monkeypatch.setattr(Objects, "_upload", late)
+    with pytest.raises(ExportConflict, match=r"was replaced by .* while this run wrote it") as raised:
+        exported(to, table, target, version=0)
+    assert not raised.value.nothing_written
+    assert exported(to, table, target).outcome == "exported"
+
+
+def test_an_older_version_put_in_place_after_a_newer_one_is_replaced_by_the_next_export(
+    to: Destination, table: Table, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = "orders.parquet"
     for number in range(2):
         filled(table, pa.table({"n": [number]}))
     with objects.upload("other") as begun:

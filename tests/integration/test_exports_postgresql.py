@@ -306,6 +306,33 @@ def test_a_broken_constraint_is_named_without_the_values_of_the_row(
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("statement", ["DELETE FROM orders WHERE p = 'a'", "DROP TABLE orders"])
+def test_rows_that_somebody_deleted_are_written_again(
+    to: Destination, table: Table, sql: Any, statement: str
+) -> None:
+    write(table, "a", 1, 2)
+    exported(to, table, "orders", partitions("a"), create=True)
+    sql(statement)
+    assert exported(to, table, "orders", partitions("a"), create=True) == Exported("exported", 2)
+    assert exported(to, table, "orders", partitions("a")).outcome == "already there"
+    assert [tuple(row) for row in sql("SELECT n FROM orders ORDER BY n")] == [(1,), (2,)]
+
+
+def test_a_partition_that_is_there_keeps_its_own_version_beside_a_newer_one(
+    to: Destination, table: Table, sql: Any
+) -> None:
+    write(table, "a", 1)
+    write(table, "b", 2)
+    both = partitions("a", "b")
+    exported(to, table, "orders", both, create=True)
+    write(table, "b", 3)
+    write(table, "a", 4)
+    write(table, "a", 1)  # the same rows as in the first version
+    exported(to, table, "orders", partitions("a"))
+    exported(to, table, "orders", both, version=1)  # a zombie, whose rows are there
+    assert exported(to, table, "orders", partitions("b"), version=2).outcome == "exported"
+
+
 def test_hostile_names_and_keys_are_names_and_keys(to: Destination, table: Table, sql: Any) -> None:
     sql('DROP SCHEMA IF EXISTS "we""ird; DROP" CASCADE; CREATE SCHEMA "we""ird; DROP"')
     key = "it's; DROP TABLE x --\\"

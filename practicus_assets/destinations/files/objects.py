@@ -21,7 +21,14 @@ _PIECE = 4 << 20  # bytes that are sent at once
 
 
 class Upload(io.RawIOBase):
-    """An object that is being written; nobody sees it before `finish`, and never without."""
+    """An object that is being written; nobody sees it before `finish`, and never without.
+
+    Attributes:
+        size: how many bytes were written.
+
+    """
+
+    size = 0
 
     def writable(self) -> bool:
         """Return that it takes bytes."""
@@ -121,7 +128,9 @@ class _LocalFile(Upload):
     def write(self, data: Any) -> int:
         """Write bytes."""
         assert self._file is not None
-        return self._file.write(data)
+        written = self._file.write(data)
+        self.size += written
+        return written
 
     def finish(self) -> None:
         """Replace the file."""
@@ -156,6 +165,7 @@ class _StoreObject(Upload):
         view = memoryview(data).cast("B")
         for start in range(0, len(view), _PIECE):
             self._stream.write(bytes(view[start : start + _PIECE]))
+        self.size += len(view)
         return len(view)
 
     def finish(self) -> None:

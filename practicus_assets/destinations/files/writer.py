@@ -3,7 +3,8 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +14,13 @@ from practicus_assets.destinations.export import Export, Exported
 from practicus_assets.destinations.files.formats import MARKER, suffix_of, written
 from practicus_assets.destinations.files.objects import Objects
 from practicus_assets.destinations.marker import Marker, count_problem, standing
-from practicus_assets.errors import DeclarationError, ExportConflict, ExportFailed, naming
+from practicus_assets.errors import (
+    DeclarationError,
+    ExportConflict,
+    ExportFailed,
+    PracticusAssetsError,
+    naming,
+)
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.recorded import RecordedScope
@@ -22,6 +29,8 @@ from practicus_assets.sources.files.pattern import Pattern
 from practicus_assets.wording import names_of
 
 _BESIDE = "_practicus_exports"  # the folder of the markers of formats that have no room for them
+_READS = 5  # of a marker that others write
+_BEGUN = "begun "  # before the data version of an object that may not be there yet
 
 
 class FilesDestination(Destination):
@@ -53,22 +62,34 @@ class FilesDestination(Destination):
         """Replace the object of each partition; each is as it was, or new as a whole."""
         paths = _paths(export)
         objects = self._connect()
-        outcomes = []
-        for number, (part, path) in enumerate(zip(_parts(export), paths, strict=True)):
-            with naming("", str(part.scope), nothing_written=number == 0):
-                outcomes.append(_Object(objects, part, path).replace())
+        outcomes, is_touched = [], False
+        for part, path in zip(_parts(export), paths, strict=True):
+            one = _Object(objects, part, path)
+            try:
+                with naming("", str(part.scope)):
+                    outcomes.append(one.replace())
+            except PracticusAssetsError as error:
+                error.nothing_written = not (is_touched or one.is_touched)
+                raise
+            is_touched = is_touched or one.is_touched
         exported = [outcome for outcome in outcomes if outcome.outcome == "exported"]
         rows = sum(outcome.rows for outcome in outcomes)
         return Exported("exported" if exported else "already there", rows)
 
 
-@dataclass(frozen=True)
 class _Object:
-    """One object that an export replaces."""
+    """One object that an export replaces.
 
-    objects: Objects
-    export: Export
-    path: str
+    Attributes:
+        is_touched: whether it may have been replaced.
+
+    """
+
+    def __init__(self, objects: Objects, export: Export, path: str) -> None:
+        self.objects = objects
+        self.export = export
+        self.path = path
+        self.is_touched = False
 
     def replace(self) -> Exported:
         """Replace the object, unless it holds the rows already."""
@@ -76,14 +97,15 @@ class _Object:
         marker, attempt = self._marker(suffix)
         stands = standing(export, [marker] if marker is not None else [])
         if stands.present and self._is_whole(suffix):
-            if stands.version < export.snapshot.version:  # or a zombie's version would come between
-                self._mark_beside(stands.rows, attempt)
+            [version] = stands.versions.values()
+            if version < export.snapshot.version:  # or a zombie's version would come between
+                self._mark_beside(stands.rows, attempt, self.objects.size(self.path))
             return Exported("already there", stands.rows)
         [key] = export.parts
         attempt = uuid.uuid4().hex
         own = self._own_columns()
         schema = pa.schema([field for field in export.schema if field.name in own])
-        text = _to_json(Marker.of_export(export, key, -1), attempt)
+        text = _to_json(Marker.of_export(export, key, -1, {}), attempt)
         with self.objects.reaching(self.path), self.objects.upload(self.path) as upload:
             rows = written(upload, suffix, schema, self._batches(schema), text)
             expected = export.snapshot.row_count
@@ -91,10 +113,13 @@ class _Object:
                 raise ExportFailed(f"{count_problem(rows, expected)}.", "Run again.")
             newest, _ = self._marker(suffix)
             standing(export, [newest] if newest is not None else [])  # a zombie ends here
+            if suffix != ".parquet":  # or who ends in between leaves a marker of the object that was there
+                self._mark_beside(rows, attempt, upload.size, is_begun=True)
+            self.is_touched = True
             upload.finish()
-        if suffix != ".parquet":
-            self._mark_beside(rows, attempt)
         self._refuse_others(suffix, attempt, rows)
+        if suffix != ".parquet":
+            self._mark_beside(rows, attempt, upload.size)
         return Exported("exported", rows)
 
     def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -110,8 +135,8 @@ class _Object:
 
     def _marker(self, suffix: str) -> tuple[Marker | None, str]:
         """Return what the object is marked with, and the attempt that wrote it."""
-        content = self.objects.read(self._beside)
-        beside, attempt_beside = _from_json(content) if content is not None else (None, "")
+        values = self._read_beside()
+        beside, attempt_beside = _from_values(values) if values else (None, "")
         if suffix != ".parquet":
             return beside, attempt_beside
         if self.objects.size(self.path) is None:
@@ -124,7 +149,7 @@ class _Object:
         content = (metadata.metadata or {}).get(MARKER)
         if content is None:
             return None, ""
-        marker, attempt = _from_json(content)
+        marker, attempt = _from_values(json.loads(content))
         same = beside is not None and attempt_beside == attempt
         version = max(marker.version, beside.version) if beside is not None and same else marker.version
         return replace(marker, rows=metadata.num_rows, version=version), attempt
@@ -133,15 +158,41 @@ class _Object:
         """Return whether the object is the one that its marker is about."""
         if suffix == ".parquet":
             return True
-        content = json.loads(self.objects.read(self._beside) or b"{}")
-        return bool(content.get("size") == self.objects.size(self.path))
+        return bool(self._read_beside().get("size") == self.objects.size(self.path))
 
-    def _mark_beside(self, rows: int, attempt: str) -> None:
-        """Write the marker of an object that has no room for it."""
+    def _read_beside(self) -> Mapping[str, object]:
+        """Return what the marker beside the object says; nothing if there is none.
+
+        A store is asked for the size first and then for so many bytes, so that a marker which is replaced
+        between the two comes cut off.
+        """
+        for _ in range(_READS):
+            with suppress(ValueError):
+                return dict(json.loads(self.objects.read(self._beside) or b"{}"))
+        raise ExportFailed(
+            f"{self.objects.name_of(self._beside)} is no marker of an export.",
+            "Delete it, or run again when nobody writes it any more.",
+        )
+
+    def _mark_beside(self, rows: int, attempt: str, size: int | None, *, is_begun: bool = False) -> None:
+        """Write the marker beside the object; that of one that is only begun is of no rows."""
         [key] = self.export.parts
-        text = _to_json(Marker.of_export(self.export, key, rows), attempt, self.objects.size(self.path))
+        marker = Marker.of_export(self.export, key, rows, {})
+        self._write_beside(
+            replace(marker, data_version=f"{_BEGUN}{marker.data_version}") if is_begun else marker,
+            attempt,
+            size,
+        )
+
+    def _take_back(self, marker: Marker, attempt: str) -> None:
+        """Take back a marker of others that is now beside our object, unless it is of the same rows."""
+        [own] = self.export.data_versions.values()
+        if marker.data_version.removeprefix(_BEGUN) != own:
+            self._write_beside(replace(marker, data_version=""), attempt)
+
+    def _write_beside(self, marker: Marker, attempt: str, size: int | None = None) -> None:
         with self.objects.reaching(self._beside), self.objects.upload(self._beside) as upload:
-            upload.write(text)
+            upload.write(_to_json(marker, attempt, size))
             upload.finish()
 
     @property
@@ -153,6 +204,8 @@ class _Object:
         """Raise ExportConflict if another export replaced the object meanwhile."""
         found, found_attempt = self._marker(suffix)
         if found is None or found_attempt != attempt:
+            if suffix != ".parquet" and found is not None:
+                self._take_back(found, attempt)
             other = f"run {found.run_id} with version {found.version}" if found is not None else "somebody"
             raise ExportConflict(
                 f"{self.objects.name_of(self.path)} was replaced by {other} while this run wrote it.",
@@ -212,8 +265,7 @@ def _to_json(marker: Marker, attempt: str, size: int | None = None) -> bytes:
     return json.dumps(values).encode()
 
 
-def _from_json(content: bytes) -> tuple[Marker, str]:
-    values: Mapping[str, object] = json.loads(content)
+def _from_values(values: Mapping[str, object]) -> tuple[Marker, str]:
     own = {name: value for name, value in values.items() if name not in {"attempt", "size", "scope"}}
     scope = RecordedScope.from_json(values["scope"])  # type: ignore[arg-type] # JSON
     return Marker(scope=scope, **own), str(values["attempt"])  # type: ignore[arg-type] # JSON

@@ -79,11 +79,12 @@ class MySQLDestination(Destination):
             transaction = _Transaction(connection, export, place)
             transaction.prepare()
             stands = transaction.begin()
-            rows = stands.rows if stands.present else transaction.replace()
+            present = stands.present and transaction.has(stands.rows)
+            rows = stands.rows if present else transaction.replace()
             transaction.mark(stands, rows)
             recovered = self._committed(connection, export, place)
-        outcome = "already there" if stands.present else "exported"
-        return Exported(outcome, rows, recovered=recovered and not stands.present)  # type: ignore[arg-type] # one of both
+        outcome = "already there" if present else "exported"
+        return Exported(outcome, rows, recovered=recovered and not present)  # type: ignore[arg-type] # one of both
 
     def _committed(self, connection: Any, export: Export, place: Place) -> bool:
         """Commit; return whether it took a look from a second connection to learn that it did."""
@@ -166,6 +167,13 @@ class _Transaction:
             )
             return standing(self.export, read_markers(cursor, self.place))
 
+    def has(self, rows: int) -> bool:
+        """Return whether so many rows of the scope are there: somebody may have deleted what is marked."""
+        with self.connection.cursor() as cursor:
+            if columns_of(cursor, self.place) is None:
+                return False
+            return sum(self._count(cursor, *condition) for condition in self._where()) == rows
+
     def replace(self) -> int:
         """Replace the rows of the scope; return how many there are now."""
         export, place = self.export, self.place
@@ -203,7 +211,7 @@ class _Transaction:
     def mark(self, stands: Standing, rows: int) -> None:
         """Write the markers of the scope."""
         counts = self.export.rows_by_part(rows)
-        markers = [Marker.of_export(self.export, key, counts[key], stands.version) for key in counts]
+        markers = [Marker.of_export(self.export, key, counts[key], stands.versions) for key in counts]
         with self.connection.cursor() as cursor:
             write_markers(cursor, self.place, markers, stands)
 

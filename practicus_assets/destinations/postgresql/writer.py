@@ -75,11 +75,12 @@ class PostgreSQLDestination(Destination):
             if stands is None:
                 stands = transaction.begin(self._wait_s, shared=False)
             assert stands is not None
-            rows = stands.rows if stands.present else transaction.replace()
+            present = stands.present and transaction.has(stands.rows)
+            rows = stands.rows if present else transaction.replace()
             transaction.mark(stands, rows)
             landed = self._committed(transaction, export, place)
-        recovered = landed and not stands.present
-        return Exported("already there" if stands.present else "exported", rows, recovered=recovered)
+        recovered = landed and not present
+        return Exported("already there" if present else "exported", rows, recovered=recovered)
 
     def _prepare(self, connection: Any, place: Place) -> None:
         """Make the table of markers, in a transaction of its own."""
@@ -161,6 +162,13 @@ class _Transaction:
             return None
         return standing(self.export, markers)
 
+    def has(self, rows: int) -> bool:
+        """Return whether so many rows of the scope are there: somebody may have deleted what is marked."""
+        with self.connection.cursor() as cursor:
+            if columns_of(cursor, self.place) is None:
+                return False
+            return sum(self._count(cursor, *condition) for condition in self._where()) == rows
+
     def replace(self) -> int:
         """Replace the rows of the scope; return how many there are now."""
         export, place = self.export, self.place
@@ -196,7 +204,7 @@ class _Transaction:
         """Write the markers of the scope."""
         counts = self.export.rows_by_part(rows)
         markers = [
-            Marker.of_export(self.export, key, counts[key], stands.version) for key in self.export.parts
+            Marker.of_export(self.export, key, counts[key], stands.versions) for key in self.export.parts
         ]
         with self.connection.cursor() as cursor:
             write_markers(cursor, self.place, markers, stands)
