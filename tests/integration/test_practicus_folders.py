@@ -66,6 +66,27 @@ def test_a_task_gets_the_variables_of_its_dag_file(bench: Bench, folder: Path) -
     assert (folder.parent / "ran").read_text() == "xa "
 
 
+def test_what_an_operator_says_beside_its_command_is_named(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = (
+        "wait = HttpSensor(task_id='wait', endpoint='x', soft_fail=True, timeout=limit())",
+        "say = BashOperator(task_id='say', bash_command='echo 1', env={'A': '1'})",
+        "load = BashOperator(task_id='load', bash_command='echo {% if ds %}')",
+        "wait >> [say, load]",
+    )
+    (folder / "shop_dag.py").write_text(in_dag(*lines))
+    with caplog.at_level(logging.WARNING):
+        workflow_from_folder(folder, gates={"wait": "http://127.0.0.1/ready"})
+    for sentence in (
+        "soft_fail of wait has no counterpart",
+        "timeout of wait, limit() (line 12), only a run would tell: it is 604800 s",
+        "env of say has no counterpart",
+        "load is a BashOperator, which has no counterpart",
+    ):
+        assert sentence in caplog.text
+
+
 def test_one_run_at_a_time_skips_a_tick_while_one_is_in_progress(folder: Path) -> None:
     text = in_dag(TASK, SECOND, "a >> b").replace("dag_id=dag_id", "schedule='@daily', max_active_runs=1")
     (folder / "shop_dag.py").write_text(text)

@@ -10,6 +10,7 @@ from typing import Any
 from practicus_assets.errors import DeclarationError
 from practicus_assets.redaction import is_secret
 from practicus_assets.workflows.flow import Flow
+from practicus_assets.workflows.practicus.ordering import orders_of
 from practicus_assets.workflows.practicus.syntax import Unread, keywords_of, name_of, value_of
 
 _RUN = "run_airflow_task"
@@ -26,6 +27,8 @@ _READ = {  # keywords of a dag that have a counterpart, or need none
     "tags",
 }
 _DEFAULT_ARGS = {"owner", "retries", "retry_delay", "start_date"}
+
+_OF_TASK = {"task_id", "python_callable", "dag", "provide_context", "do_xcom_push", "doc_md"}  # or need none
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def read_dag_file(path: Path) -> DagFile:
         raise DeclarationError(
             f"the dag file {path} cannot be read: {type(error).__name__}: {error}.", "Repair the file."
         ) from None
-    reading = _Reading(path, text)
+    reading = _Reading(path, text, tree)
     reading.statements(tree.body)
     return reading.dag_file()
 
@@ -98,11 +101,12 @@ def read_dag_file(path: Path) -> DagFile:
 class _Reading:
     """The reading of one dag file."""
 
-    def __init__(self, path: Path, text: str) -> None:
+    def __init__(self, path: Path, text: str, tree: ast.Module) -> None:
         self._path = path
         self._text = text
         self._names: dict[str, Any] = {}
-        self._functions: dict[str, ast.FunctionDef] = {}
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        self._functions = {function.name: function for function in functions}  # also those further down
         self._nodes: dict[str, Node] = {}  # by variable
         self._orders: list[ast.expr] = []
         self._dag: dict[str, Any] = {}
@@ -126,8 +130,10 @@ class _Reading:
         for variable in self._nodes:
             if variable not in by_variable.upstream:
                 self._say(f"the task {ids[variable]} is not in the flow, and is left out")
-        defaults = self._dag.get("default_args", {})
-        defaults = defaults if isinstance(defaults, dict) else {}
+        defaults = self._dag.get("default_args") or {}
+        if not isinstance(defaults, dict):
+            self._say(f"default_args, {defaults}, only a run would tell: there are no retries")
+            defaults = {}
         return DagFile(
             self._path.name.removesuffix(".py").removesuffix("_dag"),
             {ids[variable]: self._nodes[variable] for variable in by_variable.upstream},
@@ -135,7 +141,7 @@ class _Reading:
             self._schedule(),
             self._known(defaults, "owner", str),
             self._known(defaults, "retries", int) or 0,
-            _seconds(self._known(defaults, "retry_delay", timedelta)),
+            _seconds(self._known(defaults, "retry_delay", timedelta | int | float)),
             self._parameters(),
             self._known(self._dag, "max_active_runs", int),
             tuple(dict.fromkeys(self._unread)),
@@ -148,7 +154,8 @@ class _Reading:
             self._function(statement)
         elif isinstance(statement, ast.With):
             for item in statement.items:
-                self._expression(item.context_expr)
+                if isinstance(item.context_expr, ast.Call):
+                    self._expression(item.context_expr)
             self.statements(statement.body)
         elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             self._assignment(statement.targets[0], statement.value)
@@ -161,7 +168,6 @@ class _Reading:
             self._say(f"line {statement.lineno}, {kind}: only a run would tell what it does")
 
     def _function(self, function: ast.FunctionDef) -> None:
-        self._functions[function.name] = function
         for decorator in function.decorator_list:
             if isinstance(decorator, ast.Call) and name_of(decorator.func).rpartition(".")[2] == "dag":
                 self._take_dag(decorator)
@@ -185,6 +191,8 @@ class _Reading:
             function = name_of(value.func)
             if function.rpartition(".")[2] == "DAG":
                 self._take_dag(value)
+            elif order := orders_of(value):
+                self._orders += order
             elif function not in self._functions and not self._take_node("", value):
                 self._say(f"{ast.unparse(value)} (line {value.lineno}) is not run")
         elif not isinstance(value, ast.Constant):  # a docstring
@@ -195,6 +203,11 @@ class _Reading:
         return bool(names) and names <= set(self._nodes)
 
     def _take_dag(self, call: ast.Call) -> None:
+        if self._dag:
+            raise DeclarationError(
+                f"the dag file {self._path.name} has two dags (line {call.lineno}).",
+                "Write each into a file and a folder of its own.",
+            )
         self._dag = keywords_of(call, self._names)
         if call.args:
             self._dag.setdefault("dag_id", value_of(call.args[0], self._names))
@@ -215,6 +228,7 @@ class _Reading:
             task_id = arguments.get("task_id", runs)
             environment = self._environment(runs, call, task_id)
             self._add(variable, Node(str(task_id), "task", {}, environment), call)
+            self._say_unread(task_id, arguments)
             return True
         operator = name_of(call.func).rpartition(".")[2]
         arguments = keywords_of(call, self._names)
@@ -226,6 +240,7 @@ class _Reading:
         if operator == "PythonOperator" and (runs.endswith(_RUN) or runs in self._functions):
             environment = self._environment(runs, call, task_id)
             self._add(variable, Node(str(task_id), "task", {}, environment), call)
+            self._say_unread(task_id, arguments)
         else:
             self._add(variable, Node(str(task_id), operator, arguments, {}), call)
         return True
@@ -236,10 +251,40 @@ class _Reading:
                 f"the dag file {self._path.name} has two tasks {node.task_id!r} (line {call.lineno}).",
                 "Rename one of them.",
             )
+        if variable in self._nodes:
+            raise DeclarationError(
+                f"the dag file {self._path.name} gives two tasks the name {variable!r} (line {call.lineno}).",
+                "Give each task a variable of its own.",
+            )
         self._nodes[variable or node.task_id] = node
+
+    def _say_unread(self, task_id: Any, arguments: Mapping[str, Any]) -> None:
+        for name, value in arguments.items():
+            if name not in _OF_TASK and (name, value) != ("trigger_rule", "all_success"):
+                self._say(f"{name} of the task {task_id} has no counterpart")
 
     def _environment(self, runs: str, call: ast.Call, task_id: str) -> dict[str, str]:
         """Return the variables that a task is given, by its own call or by the function that it calls."""
+        environment: dict[str, str] = {}
+        for node in self._calls(runs, call, task_id):
+            given = keywords_of(node, self._names).get("env_variables") or {}
+            if not isinstance(given, dict):
+                self._say(f"the variables of the task {task_id}, {given}, only a run would tell")
+                continue
+            for name, value in given.items():
+                if isinstance(value, Unread) or (isinstance(value, str) and "{{" in value):
+                    if name != "EXECUTION_DATE":  # each task is told it
+                        self._say(
+                            f"the variable {name} of the task {task_id}, {value}, only a run would tell"
+                        )
+                elif is_secret(str(name), str(value)):
+                    self._say(f"the variable {name} of the task {task_id} is a secret, and is left out")
+                elif value is not None:
+                    environment[str(name)] = str(value)
+        return environment
+
+    def _calls(self, runs: str, call: ast.Call, task_id: str) -> list[ast.Call]:
+        """Return the calls that may give a task variables: its own, or those in its function."""
         calls = [call]
         if runs in self._functions:
             inside = [node for node in ast.walk(self._functions[runs]) if isinstance(node, ast.Call)]
@@ -252,23 +297,10 @@ class _Reading:
                 self._say(
                     f"the task {task_id} calls {runs}: what that does beside running the task is left out"
                 )
-        environment: dict[str, str] = {}
-        for node in calls:
-            given = keywords_of(node, self._names).get("env_variables", {})
-            if isinstance(given, Unread):
-                self._say(f"the variables of the task {task_id}, {given}, only a run would tell")
-                continue
-            for name, value in given.items():
-                if isinstance(value, Unread):
-                    if name != "EXECUTION_DATE":  # each task is told it
-                        self._say(
-                            f"the variable {name} of the task {task_id}, {value}, only a run would tell"
-                        )
-                elif is_secret(str(name), str(value)):
-                    self._say(f"the variable {name} of the task {task_id} is a secret, and is left out")
-                else:
-                    environment[str(name)] = str(value)
-        return environment
+        elif not runs.endswith(_RUN):
+            what = runs or "what has no name"
+            self._say(f"the task {task_id} calls {what}, which is not in the file: it is taken for its own")
+        return calls
 
     def _schedule(self) -> str | None:
         schedule = self._dag.get("schedule", self._dag.get("schedule_interval"))
@@ -296,9 +328,13 @@ class _Reading:
                 found[name] = "" if value is None else value
         return found
 
-    def _known(self, entries: Mapping[str, Any], name: str, kind: type) -> Any:
+    def _known(self, entries: Mapping[str, Any], name: str, kind: Any) -> Any:
         value = entries.get(name)
-        return value if isinstance(value, kind) and not isinstance(value, bool) else None
+        if isinstance(value, kind) and not isinstance(value, bool):
+            return value
+        if value is not None and name != "owner":  # that is the name of whoever exported the folder
+            self._say(f"{name} is {value}, which only a run would tell: it is left out")
+        return None
 
     def _say(self, sentence: str) -> None:
         self._unread.append(sentence)
@@ -311,5 +347,5 @@ def _does_more(function: ast.FunctionDef) -> bool:
     )
 
 
-def _seconds(delay: timedelta | None) -> float:
-    return delay.total_seconds() if delay is not None else 0.0
+def _seconds(delay: timedelta | float | None) -> float:
+    return delay.total_seconds() if isinstance(delay, timedelta) else float(delay or 0)

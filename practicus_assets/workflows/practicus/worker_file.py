@@ -86,7 +86,11 @@ def _fields(file: Path, unread: list[str]) -> dict[str, Any]:
             raise DeclarationError(
                 f"additional_params of {file.name} is not JSON in base64.", "Write the file anew."
             ) from None
-        content |= further if isinstance(further, dict) else {}
+        if not isinstance(further, dict):
+            raise DeclarationError(
+                f"additional_params of {file.name} is no JSON object.", "Write the file anew."
+            )
+        content |= further
     logins = sorted(name for name in content if name in _LOGINS and content[name] not in _NOTHING)
     if logins:
         unread.append(f"{file.name} holds {', '.join(logins)}, which nothing here reads: remove it")

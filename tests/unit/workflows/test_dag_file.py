@@ -132,6 +132,59 @@ def test_variables_that_a_function_gives_its_task_are_read(tmp_path: Path) -> No
     assert said.startswith("the variable X of the task a, kwargs['x'] (line ")
 
 
+def test_a_function_further_down_is_read_too(tmp_path: Path) -> None:
+    below = (
+        "\ndef dynamic_task(**kwargs):\n    prt.workflows.run_airflow_task(env_variables={'MODE': 'full'})\n"
+    )
+    dag = read(tmp_path, in_dag('a = task(dynamic_task, task_id="a")()', "a") + below)
+    assert (dag.nodes["a"].environment, dag.unread) == ({"MODE": "full"}, ())
+
+
+@pytest.mark.parametrize(
+    ("given", "found", "said"),
+    [
+        ("{'DAY': '{{ ds }}', 'N': 1}", {"N": "1"}, ["the variable DAY of the task a, {{ ds }}, only a run"]),
+        ("{'EXECUTION_DATE': '{{ ds }}'}", {}, []),
+        ("{'X': None}", {}, []),
+        ("None", {}, []),
+        ("['X']", {}, ["the variables of the task a, ['X'], only a run would tell"]),
+    ],
+)
+def test_variables_that_a_task_is_given_are_read_or_named(
+    tmp_path: Path, given: str, found: dict[str, str], said: list[str]
+) -> None:
+    line = f'a = task(prt.workflows.run_airflow_task, task_id="a")(env_variables={given})'
+    dag = read(tmp_path, in_dag(line, "a"))
+    assert dag.nodes["a"].environment == found
+    assert [sentence[: len(said[0])] for sentence in dag.unread] == said
+
+
+THIRD = TASK.replace('"a"', '"c"').replace("a = ", "c = ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "upstream"),
+    [
+        (["a.set_downstream([b, c])"], {"a": (), "b": ("a",), "c": ("a",)}),
+        (["a.set_upstream(b)", "c"], {"a": ("b",), "b": (), "c": ()}),
+        (["chain(a, [b, c])"], {"a": (), "b": ("a",), "c": ("a",)}),
+        (["chain([a, b], [b, c])"], {"a": (), "b": ("a",), "c": ("b",)}),
+        (["cross_downstream([a, b], [c])"], {"a": (), "b": (), "c": ("a", "b")}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_an_order_that_is_a_call_is_read(
+    tmp_path: Path, lines: list[str], upstream: dict[str, tuple[str, ...]]
+) -> None:
+    dag = read(tmp_path, in_dag(TASK, SECOND, THIRD, *lines))
+    assert (dict(dag.flow.upstream), dag.unread) == (upstream, ())
+
+
+def test_a_dag_that_is_opened_by_its_variable_is_read(tmp_path: Path) -> None:
+    text = "dag = DAG('shop', schedule=None)\nwith dag:\n    " + TASK
+    assert read(tmp_path, text).flow.upstream == {"a": ()}
+
+
 def test_a_wrapper_that_cleans_up_is_named(tmp_path: Path) -> None:
     head = dedent(
         """
@@ -152,9 +205,28 @@ def test_a_wrapper_that_cleans_up_is_named(tmp_path: Path) -> None:
     [
         (("for n in range(3):", "    pass", TASK, "a"), "line 12, for: only a run would tell what it does"),
         (("print('x')", TASK, "a"), "print('x') (line 12) is not run"),
+        (
+            ('a = task(prt.workflows.run_airflow_task, task_id="a", trigger_rule="all_done")()', "a"),
+            "trigger_rule of the task a has no counterpart",
+        ),
+        (
+            ('a = PythonOperator(task_id="a", python_callable=prt.run_airflow_task, retries=3)', "a"),
+            "retries of the task a has no counterpart",
+        ),
+        (
+            ('a = task(elsewhere.load, task_id="a")()', "a"),
+            "the task a calls elsewhere.load, which is not in the file: it is taken for its own",
+        ),
         ((TASK, SECOND, "a"), "the task b is not in the flow, and is left out"),
     ],
-    ids=["a loop", "a call", "a task beside the flow"],
+    ids=[
+        "a loop",
+        "a call",
+        "a rule",
+        "an operator's retries",
+        "a foreign function",
+        "a task beside the flow",
+    ],
 )
 def test_what_is_not_understood_is_said(tmp_path: Path, lines: tuple[str, ...], said: str) -> None:
     assert said in read(tmp_path, in_dag(*lines)).unread
@@ -168,6 +240,9 @@ def test_what_is_not_understood_is_said(tmp_path: Path, lines: tuple[str, ...], 
         ("catchup=True", "catchup=True: a schedule runs from when it is turned on"),
         ("user_defined_macros={'f': f}", "user_defined_macros of the dag has no counterpart"),
         ("default_args={'email_on_failure': True}", "email_on_failure of default_args has no counterpart"),
+        ("default_args={**base, 'retries': 2}", "default_args, {**base, 'retries': 2} (line 10), only a run"),
+        ("default_args={'retries': int(n)}", "retries is int(n) (line 10), which only a run would tell"),
+        ("max_active_runs=limit()", "max_active_runs is limit() (line 10), which only a run would tell"),
         ("params={'db_password': 'hunter2!'}", "the default of the parameter db_password is a secret"),
     ],
 )
@@ -187,8 +262,10 @@ def test_what_has_no_counterpart_is_said(tmp_path: Path, keyword: str, said: str
         (in_dag(TASK, SECOND, "a >> b >> a"), "the flow goes in a circle: a >> b >> a"),
         (in_dag(TASK, SECOND, "[a] >> [b]"), "a list is followed by a list, which Airflow refuses, too"),
         (in_dag(TASK, SECOND.replace('"b"', '"a"'), "a >> b"), r"two tasks 'a' \(line 13\)"),
+        (in_dag(TASK, SECOND.replace("b =", "a ="), "a"), r"gives two tasks the name 'a' \(line 13\)"),
+        (GENERATED + "\n@dag(dag_id='other')\ndef other():\n    " + TASK, r"has two dags \(line "),
     ],
-    ids=["no python", "no flow", "unknown", "circle", "lists", "twice"],
+    ids=["no python", "no flow", "unknown", "circle", "lists", "twice", "variable", "dags"],
 )
 def test_a_broken_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(DeclarationError, match=problem):
