@@ -40,7 +40,7 @@ class AssetInput:
 
     def may_do_without_table(self, settings: InputSettings) -> bool:
         """Return whether the input may be read where there is no table yet."""
-        if is_optional(self.annotation):
+        if is_optional(self.annotation) or is_optional(kind_by_partition(self.annotation)):
             return True
         no_partition_is_read = not self.partition_keys or settings.allow_missing_partitions
         return self.partitions_def is not None and no_partition_is_read and self.annotation is not Snapshot

@@ -110,6 +110,11 @@ def test_partitions_without_rows_are_left_out_of_a_mapping_of_optional_values(
     assert {key: numbers(part) for key, part in parts.items()} == {FIRST: [1], SECOND: [2], THIRD: [3]}
 
 
+def test_a_mapping_of_optional_values_is_empty_where_there_is_no_table(bench: Bench) -> None:
+    assert given(bench, PLAIN, dict[str, pl.DataFrame | None]) == {}
+    assert "no Delta table" in given(bench, PLAIN, dict[str, pl.DataFrame], fails=True)
+
+
 @pytest.mark.parametrize("upstream", [PLAIN, TABLE], ids=["plain", "table"], indirect=True)
 def test_one_partition_and_none_are_mappings_too(bench: Bench, upstream: Any) -> None:
     options: dict[str, Any] = {"partitions_def": DAYS, "metadata": {"partition_expr": "day"}, "into": EARLIER}
