@@ -16,6 +16,7 @@ from practicus_assets.sources.postgresql.session import PostgreSQLSession
 from practicus_assets.sources.system import System
 
 _SCHEME = re.compile(r"postgres(ql)?(\+\w+)?://")
+_LOGIN = re.compile(r"[^@/]*@")
 # a peer that is gone is noticed after two minutes, by either side of the connection
 _KEEPALIVE = {
     "keepalives": "1",
@@ -200,16 +201,32 @@ def _with_parameters(url: str, parameters: Mapping[str, str], what: str) -> tupl
             "Write postgresql://user:password@host:5432/database.",
         )
     url = "postgresql://" + url[scheme.end() :].strip()
-    given = dict(parse_qsl(url.partition("?")[2], keep_blank_values=True))
+    login, _, query = _divided(url)
+    given = dict(parse_qsl(query, keep_blank_values=True))
     further = "&".join(f"{name}={quote(value)}" for name, value in parameters.items() if name not in given)
-    login = url.partition("://")[2].rpartition("@")[0]
     encoded = login.partition(":")[2]
     secrets = [url, login, encoded, unquote(encoded), given.get("password"), given.get("sslpassword")]
-    return f"{url}{'&' if '?' in url else '?'}{further}", tuple(filter(None, secrets))
+    return f"{url}{'&' if query else '?'}{further}", tuple(filter(None, secrets))
 
 
 def _without_login(url: str) -> str:
     """Return where a URL leads to, without user, password and parameters."""
+    return f"postgresql://{_divided(url)[1]}"
+
+
+def _divided(url: str) -> tuple[str, str, str]:
+    """Return the login of a URL, its host with the database, and its parameters.
+
+    A password that is written as it is may hold the characters that divide a URL: to libpq, a login goes up
+    to the first `@` that is before any `/`. What may belong to a login is never taken for a host.
+    """
     scheme = _SCHEME.match(url)
-    place = (url[scheme.end() :] if scheme else "").partition("?")[0].rpartition("@")[2]
-    return f"postgresql://{place}"
+    text = url[scheme.end() :] if scheme else ""
+    found = _LOGIN.match(text)
+    start = found.end() if found else 0
+    place, _, query = text[start:].partition("?")
+    if not found and "@" in query and "=" not in query.partition("@")[0]:  # the login holds "/" and "?"
+        start = text.rindex("@") + 1
+        place, _, query = text[start:].partition("?")
+    start += place.rfind("@") + 1
+    return text[: max(0, start - 1)], place.rpartition("@")[2], query

@@ -97,6 +97,24 @@ def test_a_url_keeps_its_own_parameters_and_gets_those_that_it_lacks() -> None:
     assert shop.pool == "db"
 
 
+@pytest.mark.parametrize(
+    "login", ["u:secret?word", "u:secret?wo=rd", "u:sec/ret?word", "u:secret@word", "u:secret#word", "u"]
+)
+def test_no_part_of_a_login_is_shown_however_it_is_written(login: str) -> None:
+    shop = PostgreSQL.from_url(f"postgresql://{login}@db:5433/shop?sslmode=disable")
+    text, secrets = shop.conninfo()
+    assert shop.address == "postgresql://db:5433/shop"
+    assert shop.pool == "source/db_5433_shop"
+    assert f"{login}@db:5433/shop?sslmode=disable&connect_timeout=10&" in text
+    assert login in secrets
+
+
+def test_a_password_among_the_parameters_of_a_url_is_not_taken_for_a_host() -> None:
+    shop = PostgreSQL.from_url("postgresql:///shop?host=db&password=sec@ret")
+    assert shop.address == "postgresql:///shop"
+    assert {"sec@ret"} <= set(shop.conninfo()[1])
+
+
 @pytest.mark.parametrize("setting", ["connect_timeout_s", "read_timeout_s", "connect_attempts"])
 def test_limits_are_more_than_nothing(setting: str) -> None:
     with pytest.raises(DeclarationError, match=setting):
