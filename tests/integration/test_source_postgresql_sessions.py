@@ -87,6 +87,21 @@ def test_a_snapshot_whose_session_is_over_is_gone(numbers: Server) -> None:
     assert table_of(shop.table("numbers")).num_rows == 9
 
 
+def test_another_snapshot_of_the_same_name_is_not_taken_for_the_one_before(numbers: Server) -> None:
+    shop = system(numbers)
+    with shop.session() as before:
+        numbers.execute("INSERT INTO numbers VALUES (10)")
+        with shop.session() as after:
+            assert before.state is not None
+            assert after.state is not None
+            # as it is when a server that crashed begins to count its names anew
+            confused = f"{after.state.partition('@')[0]}@{before.state.partition('@')[2]}"
+            with pytest.raises(SourceChanged, match=r"has its name by now.* Run again"):
+                shop.session(confused).__enter__()
+            with shop.session(before.state) as one, shop.session(after.state) as other:
+                assert (count(one, shop), count(other, shop)) == (9, 10)
+
+
 def test_streams_of_one_session_are_read_side_by_side(numbers: Server) -> None:
     shop = system(numbers)
     with shop.session() as session:

@@ -16,7 +16,9 @@ from practicus_assets.sources.postgresql.settings import BEGIN, settled
 from practicus_assets.sources.system import Session
 from practicus_assets.wording import enumerated
 
-_STATE = re.compile(r"[0-9A-Fa-f-]+")
+_STATE = re.compile(r"([0-9A-Fa-f-]+)@(-?\d+)")
+# which transactions a snapshot sees
+_SEEN = "pg_catalog.hashtextextended(pg_catalog.txid_current_snapshot()::text, 0)"
 _BIND = (
     "SELECT count(pg_catalog.set_config('practicus_assets.p' || (number - 1), value, true)) "
     "FROM unnest($1::text::text[]) WITH ORDINALITY AS bound (value, number)"
@@ -56,7 +58,8 @@ class PostgreSQLSession(Session):
         """Connect; see `Session.__enter__`."""
         self._own = self._opened(self._imported)
         if self._imported is None:
-            [(self.state,)] = self._own.rows("SELECT pg_catalog.pg_export_snapshot()")
+            [(name, seen)] = self._own.rows(f"SELECT pg_catalog.pg_export_snapshot(), {_SEEN}")
+            self.state = f"{name}@{seen}"  # after a crash, a server gives the same names to others
         return self
 
     def __exit__(
@@ -179,9 +182,13 @@ class PostgreSQLSession(Session):
 
     def _import(self, connection: Connection, state: str) -> None:
         try:
-            if not _STATE.fullmatch(state):
+            found = _STATE.fullmatch(state)
+            if found is None:
                 raise Answer("it is none of PostgreSQL")  # noqa: TRY301 one message for all
-            connection.run(f"SET TRANSACTION SNAPSHOT '{state}'")
+            connection.run(f"SET TRANSACTION SNAPSHOT '{found[1]}'")
+            [(seen,)] = connection.rows(f"SELECT {_SEEN}")
+            if str(seen) != found[2]:
+                raise Answer("another one has its name by now")  # noqa: TRY301 the same
         except Answer as refused:
             if refused.lost:
                 raise
