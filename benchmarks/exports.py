@@ -1,9 +1,11 @@
 """An export to PostgreSQL beside the hand-written ways: COPY from a DataFrame, and pandas' to_sql.
 
     PYTHONPATH=. python benchmarks/exports.py 1000000
+    PYTHONPATH=. python benchmarks/exports.py 10000000 export
 
-It starts a PostgreSQL of its own. Each way is a process, which reads the same table from the lake. It
-prints seconds, their ratio to the export's, and by how much the process grew, in MB.
+It measures all ways, or those that are named, on a PostgreSQL of its own. Each way is a process, which
+reads the same table from the lake. It prints seconds, their ratio to the first way's, and by how much the
+process grew, in MB.
 """
 
 import io
@@ -96,8 +98,9 @@ def _measured(way: object, table: Table, login: dict[str, object], answer: objec
     answer.send((seconds, _peak_mb() - before))
 
 
-def main(count: int) -> None:
-    """Print one line per way."""
+def main(count: int, names: list[str]) -> None:
+    """Print one line per way; of those that are named, if any are."""
+    ways = [way for way in (export, copy, to_sql) if way.__name__ in names or not names]
     spawn = multiprocessing.get_context("spawn")
     with Server() as server, tempfile.TemporaryDirectory() as folder:
         table = Table.at(Path(folder), ["rows"])
@@ -107,7 +110,7 @@ def main(count: int) -> None:
             "password": server.password, "database": "postgres",
         }  # fmt: skip
         first = 0.0
-        for way in (export, copy, to_sql):
+        for way in ways:
             server.execute(f"CREATE TABLE {way.__name__} ({COLUMNS})")
             mine, theirs = spawn.Pipe()
             process = spawn.Process(target=_measured, args=(way, table, login, theirs))
@@ -122,4 +125,4 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, sys.argv[2:])
