@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 
 _ANSWER_S = 30.0
+_LONGEST_ANSWER = 4 * 2**20  # bytes
 
 
 def main() -> int:
@@ -30,10 +31,11 @@ def main() -> int:
             said = answer
         if is_open:
             return 0
-        if time.monotonic() + asked.interval > deadline:
+        left = deadline - time.monotonic()
+        if left <= 0:
             sys.stderr.write(f"the gate did not open within {asked.timeout:g} s\n")
             return 1
-        time.sleep(asked.interval)
+        time.sleep(min(asked.interval, left))
 
 
 def _ask(url: str) -> tuple[bool, str]:
@@ -41,12 +43,14 @@ def _ask(url: str) -> tuple[bool, str]:
         sys.exit("a gate is a URL that begins with http:// or https://")
     try:
         with urllib.request.urlopen(url, timeout=_ANSWER_S) as response:  # noqa: S310 http alone, see above
-            body = response.read(65_536)
+            body = response.read(_LONGEST_ANSWER + 1)
     except urllib.error.HTTPError as error:
         error.close()
         return False, f"the gate answers {error.code}"
     except (OSError, http.client.HTTPException) as error:
         return False, f"the gate does not answer: {type(error).__name__}"
+    if len(body) > _LONGEST_ANSWER:
+        return False, f"the gate answers more than {_LONGEST_ANSWER} bytes, which may say anything"
     try:
         answer = json.loads(body)
     except ValueError:

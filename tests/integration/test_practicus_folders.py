@@ -2,8 +2,11 @@
 
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -104,27 +107,34 @@ def test_one_run_at_a_time_skips_a_tick_while_one_is_in_progress(folder: Path) -
 
 class _Gate(BaseHTTPRequestHandler):
     asked = 0
+    long = 0
 
     def do_GET(self) -> None:
         type(self).asked += 1
         answer = {"ok": True} if self.asked > 2 else {"ok": False, "error": "not yet"}
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
+        self.wfile.write(json.dumps({"about": "x" * self.long, **answer}).encode())
 
     def log_message(self, *_: object) -> None:
         pass
 
 
-@pytest.fixture
-def gate() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), type("Gate", (_Gate,), {}))
+@contextmanager
+def serving(**attributes: int) -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), type("Gate", (_Gate,), attributes))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/ready"
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def gate() -> Iterator[str]:
+    with serving() as url:
+        yield url
 
 
 SENSOR = 'wait = HttpSensor(task_id="wait_for_api", endpoint="ready", poke_interval=0.1, timeout=60)'
@@ -134,6 +144,26 @@ def test_a_sensor_is_a_gate_that_waits_for_its_url(bench: Bench, folder: Path, g
     (folder / "shop_dag.py").write_text(in_dag(SENSOR, TASK, "wait >> a"))
     assert run(workflow_from_folder(folder, gates={"wait_for_api": gate}), bench).success
     assert (folder.parent / "ran").read_text() == "a "
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code"),
+    [({"asked": 1}, 0), ({"long": 5_000_000}, 1)],
+    ids=["open within the time", "closed at length"],
+)
+def test_a_gate_is_asked_until_its_time_is_over(attributes: dict[str, int], code: int) -> None:
+    with serving(**attributes) as url:
+        words = [
+            sys.executable,
+            "-m",
+            "practicus_assets.tasks.gate",
+            url,
+            "--interval",
+            "60",
+            "--timeout",
+            "0.5",
+        ]
+        assert subprocess.run(words, capture_output=True, check=False).returncode == code
 
 
 def test_an_operator_without_a_counterpart_fails_and_what_follows_waits(bench: Bench, folder: Path) -> None:
