@@ -312,7 +312,7 @@ def test_limits_of_the_role_do_not_cut_a_stream(server: Server) -> None:
 
 
 def test_a_table_that_may_not_be_read_is_named(numbers: Server) -> None:
-    numbers.execute("CREATE ROLE stranger LOGIN PASSWORD 'h'")
+    numbers.execute("CREATE ROLE stranger LOGIN PASSWORD 'h'; GRANT USAGE ON SCHEMA public TO stranger")
     shop = system(numbers, user="stranger", **STRANGER)
     with pytest.raises(
         SourceFailed, match=r"numbers of .* permission denied for table numbers. .*GRANT SELECT"

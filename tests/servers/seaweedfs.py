@@ -96,11 +96,11 @@ class SeaweedFS(Server):
             "-master.volumeSizeLimitMB=256",
             "-volume.max=100",
             "-filer",
-            f"-filer.localSocket={self._folder / 'filer.sock'}",
+            "-filer.localSocket=filer.sock",  # in its folder, whose path may be longer than a socket's can be
             "-s3",
             f"-s3.ip.bind={self.address}",
             f"-s3.config={config}",
-            f"-s3.localSocket={self._folder / 's3.sock'}",
+            "-s3.localSocket=s3.sock",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             *(f"-{name}={port}" for name, port in flags.items()),

@@ -213,10 +213,10 @@ def test_the_worker_of_an_op_in_a_graph_is_its_own(mixed: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["table1"], "Did you mean table1_new"),
+        (["table_1_new"], "Did you mean table1_new"),
         (
             ["zzz"],
-            "There are diff, final_table, history, maintain, rollback, table1_new, table2_new, verify",
+            "There are diff, final_table, history, maintain, observe_table1, observe_table2",
         ),
         (["table1_new", "--job", "nightly"], "there is no job 'nightly' here"),
         (["table1_new", "--partition", "2012-01-01"], "it has 365, from 2013-01-01 to 2013-12-31"),

@@ -1,6 +1,7 @@
 """Processes: workers on this machine, forked from a server that has the libraries loaded."""
 
 import multiprocessing
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -41,7 +42,9 @@ class ProcessHandler(WorkerHandler):
     def _launch(self, attempt: Attempt) -> Iterator[dg.DagsterEvent]:
         placement = attempt.placement(self.configuration)
         worker = placement.worker
-        environment = {**(worker.env or {}), **attempt.environment(worker, placement.region.roots)}
+        # the server that forks it may have started before a variable of this process was set
+        environment = {**os.environ, **(worker.env or {})}
+        environment |= attempt.environment(worker, placement.region.roots)
         environment[variables.FOLDER] = str(variables.working_folder())
         environment[variables.IN_POD] = "yes" if in_pod() else "no"
         process = self._context.Process(
