@@ -550,7 +550,7 @@ def test_a_process_of_a_script_that_dies_giving_rows_loses_none_in_silence(
         """,
     )
     whole = "from practicus_assets import task; task.table('t').append([{'n': 2}])"
-    path = script("t.sh", f'python half.py\npython -c "{whole}"')
+    path = script("t.sh", f'{sys.executable} half.py\n{sys.executable} -c "{whole}"')
     text = errors(bench.run([task_asset(path, table={"mode": "append"})], fails=True))
     assert "a process of it had not finished giving rows" in text
     assert not bench.exists("t")
