@@ -1,6 +1,6 @@
 """Events: what an instance has recorded of materializations and of failed attempts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +30,7 @@ def latest(
     key: dg.AssetKey,
     partitions: Sequence[str],
     accept: Callable[[dg.AssetMaterialization], bool] = lambda _: True,
+    until: int | None = None,
 ) -> dict[str, dg.AssetMaterialization]:
     """Return the latest materialization of each of these partitions, by key; of the whole asset as "".
 
@@ -38,9 +39,10 @@ def latest(
         key: the asset's key.
         partitions: the partitions' keys; none for an asset without partitions.
         accept: a function that returns whether a materialization counts.
+        until: the number of the event after which none counts.
 
     """
-    records = latest_records(instance, key, partitions, accept)
+    records = latest_records(instance, key, partitions, accept, until)
     return {
         key: record.asset_materialization for key, record in records.items() if record.asset_materialization
     }
@@ -51,12 +53,17 @@ def latest_records(
     key: dg.AssetKey,
     partitions: Sequence[str],
     accept: Callable[[dg.AssetMaterialization], bool] = lambda _: True,
+    until: int | None = None,
 ) -> dict[str, dg.EventLogRecord]:
     """Return the record of each materialization that `latest` returns."""
     newest: dict[str, dg.EventLogRecord] = {}
     for start in range(0, max(1, len(partitions)), PARTITIONS):
         wanted = list(partitions[start : start + PARTITIONS])
-        records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=wanted or None)
+        records = dg.AssetRecordsFilter(
+            asset_key=key,
+            asset_partitions=wanted or None,
+            before_storage_id=None if until is None else until + 1,
+        )
         complete = len(newest) + max(1, len(wanted))
         for record in _records(instance, records):
             event = record.asset_materialization
@@ -75,6 +82,41 @@ def _records(instance: dg.DagsterInstance, records: dg.AssetRecordsFilter) -> It
         if not page.has_more:
             return
         cursor = page.cursor
+
+
+def newest_events(instance: dg.DagsterInstance, key: dg.AssetKey, after: int) -> dict[str, tuple[str, int]]:
+    """Return the run and the number of the newest materialization or observation of each partition.
+
+    The whole asset has the key "".
+
+    Args:
+        instance: the Dagster instance.
+        key: the asset's key.
+        after: the number of the event after which events count.
+
+    """
+    records = dg.AssetRecordsFilter(asset_key=key, after_storage_id=after)
+    newest: dict[str, tuple[str, int]] = {}
+    for fetch in (instance.fetch_materializations, instance.fetch_observations):
+        cursor, has_more = None, True
+        while has_more:
+            page = fetch(records, limit=PAGE, cursor=cursor)
+            for record in page.records:
+                partition = record.partition_key or ""
+                if partition not in newest or newest[partition][1] < record.storage_id:
+                    newest[partition] = (record.run_id, record.storage_id)
+            cursor, has_more = page.cursor, page.has_more
+    return newest
+
+
+def began(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> dict[str, int]:
+    """Return the number of the event with which each run began; none for what no run reported."""
+    starts = {}
+    for run_id in sorted(set(run_ids)):
+        records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_START, limit=1).records
+        if records:
+            starts[run_id] = records[0].storage_id
+    return starts
 
 
 def last_conflict(instance: dg.DagsterInstance, run_id: str, step_key: str) -> float | None:

@@ -1,0 +1,53 @@
+"""Windows: which partitions are complete at a moment."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+Lane = Sequence[str]  # keys of partitions, the oldest first, which follow each other in time and differ in nothing else
+
+
+def time_dimension(partitions_def: dg.PartitionsDefinition[Any] | None) -> Any:
+    """Return the partitions by time, which may be one of several dimensions; None if there are none."""
+    if isinstance(partitions_def, dg.MultiPartitionsDefinition):
+        dimensions = [dimension.partitions_def for dimension in partitions_def.partitions_defs]
+        times = [each for each in dimensions if isinstance(each, dg.TimeWindowPartitionsDefinition)]
+        return times[0] if len(times) == 1 else None
+    return partitions_def if isinstance(partitions_def, dg.TimeWindowPartitionsDefinition) else None
+
+
+def complete(
+    partitions_def: dg.PartitionsDefinition[Any],
+    now: dt.datetime,
+    look_back: int,
+    instance: dg.DagsterInstance,
+) -> list[Lane]:
+    """Return the partitions whose window has ended: one lane, or one for each value of other dimensions.
+
+    Args:
+        partitions_def: partitions with one dimension by time.
+        now: the moment, with its time zone.
+        look_back: how many windows there are at most in a lane.
+        instance: the Dagster instance, which knows dynamic partitions.
+
+    """
+    times = time_dimension(partitions_def)
+    with dg.partition_loading_context(effective_dt=now, dynamic_partitions_store=instance):
+        keys: list[str] = []
+        window = times.get_last_partition_window()
+        while window is not None and len(keys) < look_back:
+            if window.end.timestamp() <= now.timestamp():
+                keys.append(times.get_partition_key_for_timestamp(window.start.timestamp()))
+            window = times.get_prev_partition_window(window.start)
+        keys.reverse()
+        if not isinstance(partitions_def, dg.MultiPartitionsDefinition) or not keys:
+            return [keys]
+        [by_time] = [each.name for each in partitions_def.partitions_defs if each.partitions_def is times]
+        lanes: dict[tuple[tuple[str, str], ...], list[str]] = {}
+        for key in keys:
+            for part in partitions_def.get_multipartition_keys_with_dimension_value(by_time, key):
+                others = [each for each in part.keys_by_dimension.items() if each[0] != by_time]
+                lanes.setdefault(tuple(sorted(others)), []).append(str(part))
+        return list(lanes.values())
