@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from practicus_assets.assets.io_manager import DeltaIOManager
     from practicus_assets.assets.release_asset import build_release_asset
     from practicus_assets.assets.table_asset import table_asset
+    from practicus_assets.automation.catch_up_schedule import build_catch_up_schedule
+    from practicus_assets.automation.condition_sensor import build_condition_sensor
+    from practicus_assets.automation.conditions import on_missing, on_new_code, when_inputs_ready
     from practicus_assets.errors import (
         AuditFailed,
         CommitConflict,
@@ -74,6 +77,9 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.assets.io_manager": ("DeltaIOManager",),
     "practicus_assets.assets.release_asset": ("build_release_asset",),
     "practicus_assets.assets.table_asset": ("table_asset",),
+    "practicus_assets.automation.catch_up_schedule": ("build_catch_up_schedule",),
+    "practicus_assets.automation.condition_sensor": ("build_condition_sensor",),
+    "practicus_assets.automation.conditions": ("on_missing", "on_new_code", "when_inputs_ready"),
     "practicus_assets.errors": (
         "AuditFailed",
         "CommitConflict",
@@ -183,6 +189,8 @@ __all__ = [
     "WorkerOutOfStorage",
     "WorkerRejected",
     "WorkerTimedOut",
+    "build_catch_up_schedule",
+    "build_condition_sensor",
     "build_diff_job",
     "build_history_job",
     "build_maintain_job",
@@ -192,8 +200,11 @@ __all__ = [
     "build_source_sensor",
     "build_verify_job",
     "export_asset",
+    "on_missing",
+    "on_new_code",
     "table_asset",
     "task_asset",
+    "when_inputs_ready",
     "worker_executor",
     "worker_tags",
     "workflow",

@@ -65,18 +65,20 @@ def build_catch_up_schedule(
     if times is None:
         raise DeclarationError(
             f"the schedule {name} is of tables without partitions by time.",
-            "Give them a TimeWindowPartitionsDefinition, such as DailyPartitionsDefinition, as one dimension.",
+            "Give them partitions such as DailyPartitionsDefinition, at least as one dimension.",
         )
     numbers = {"look_back": look_back, "max_runs": max_runs, "max_attempts": max_attempts}
     for number, value in numbers.items():
         if value < 1:
             raise DeclarationError(f"the schedule {name} has {number}={value}.", "Write 1 or more.")
 
-    def evaluate(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+    def evaluate(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         assert context.repository_def is not None
         tick = _Tick(name, context.repository_def.get_job(job.name), context, dict(tags or {}))
-        requests = tick.requests(look_back, max_attempts)[:max_runs]
-        return requests or dg.SkipReason(tick.message(look_back, max_attempts))
+        requests = tick.requests(look_back, max_attempts)
+        if not requests:
+            yield dg.SkipReason(tick.message(look_back, max_attempts))
+        yield from requests[:max_runs]
 
     return dg.ScheduleDefinition(
         name,

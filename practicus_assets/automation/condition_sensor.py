@@ -34,7 +34,7 @@ def build_condition_sensor(
 
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)  # of use_user_code_server, without which it would not do
+        warnings.simplefilter("ignore", dg.BetaWarning)  # of use_user_code_server
         return dg.AutomationConditionSensorDefinition(
             name,
             target=target,

@@ -59,12 +59,12 @@ class OwnRuns:
         return lost
 
     def unlaunched(self) -> dict[str, set[str]]:
-        """Return the partitions of runs that this very tick made and did not launch yet, by their run keys."""
+        """Return the partitions of runs that this very tick made and did not launch yet, by run key."""
         runs = self._of_tick([dg.DagsterRunStatus.NOT_STARTED])
         return {run.tags[RUN_KEY_TAG]: self._keys(run.tags) for run in runs if RUN_KEY_TAG in run.tags}
 
     def ended_in_tick(self) -> set[str]:
-        """Return the partitions of runs that this very tick made, when it was begun before, and that ended."""
+        """Return the partitions of runs that this very tick made when it was begun before, and that ended."""
         return {key for run in self._of_tick(_ENDED) for key in self._keys(run.tags)}
 
     def attempts(self, keys: Sequence[str]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-Lane = Sequence[str]  # keys of partitions, the oldest first, which follow each other in time and differ in nothing else
+Lane = Sequence[str]  # keys of partitions that follow each other in time, the oldest first
 
 
 def time_dimension(partitions_def: dg.PartitionsDefinition[Any] | None) -> Any:

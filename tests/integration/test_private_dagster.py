@@ -19,6 +19,14 @@ from tests.integration.bench import Bench
 SEAMS = {
     # by which an evaluation of one partition says which materialization it is about
     "assets": {"dagster._core.definitions.asset_checks.asset_check_evaluation"},
+    "automation": {
+        # by which conditions and schedules know which partitions are missing, and which are at work
+        "dagster._core.asset_graph_view.asset_graph_view",
+        "dagster._core.definitions.temporal_context",
+        # by which `allow` and `ignore` of a condition reach its parts
+        "dagster._core.definitions.declarative_automation.operators.dep_operators",
+        "dagster._core.definitions.unresolved_asset_job_definition",
+    },
     "doctor": {"dagster._core.instance.ref"},  # by which a pod is told of the instance, as steps are
     # by which a step waits for slots of several pools: an op names one, and Dagster claims only that
     "external": {"dagster._core.execution.plan.instance_concurrency_context"},
