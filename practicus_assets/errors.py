@@ -20,7 +20,8 @@
     ├── OperationRefused           read the message, then confirm or change what was asked for
     │   ├── RollbackRefused        it would undo more than its caller said
     │   ├── ReleaseRefused         the tables do not belong together, or the name is taken
-    │   └── RemovalRefused         files that may still be needed would be deleted
+    │   ├── RemovalRefused         files that may still be needed would be deleted
+    │   └── ReplacementRefused     more of a protected table would be replaced than its run says
     ├── TaskFailed                 read the task's output
     └── WorkerFailed               read the log of the worker that ran the step
         ├── WorkerOutOfMemory      give it more memory
@@ -174,6 +175,10 @@ class ReleaseRefused(OperationRefused):
 
 class RemovalRefused(OperationRefused):
     """Nobody can tell which files are still needed, so none is removed."""
+
+
+class ReplacementRefused(OperationRefused):
+    """A run would replace more of a protected table than it may without naming it in a tag."""
 
 
 class TaskFailed(PracticusAssetsError):

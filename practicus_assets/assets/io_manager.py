@@ -21,6 +21,7 @@ from practicus_assets.assets.metadata.places import (
     refuse_shared,
     warn_of_other_asset,
 )
+from practicus_assets.assets.metadata.protection import refuse_unnamed
 from practicus_assets.assets.metadata.spellings import refuse_of_no_asset
 from practicus_assets.assets.op_outputs import OpOutputs
 from practicus_assets.assets.output import may_be_none, warn_of_owned
@@ -229,6 +230,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         transaction = Transaction(table, scope, options, provenance=provenance)
         warn_of_properties(context.log, table, transaction)
         warn_of_other_asset(context.log, context.asset_key, table, transaction.began)
+        most = settings.most_replaced if transaction.landed is None else None
+        refuse_unnamed(step, context.asset_key, table, scope, most=most, scope_of=settings.scope)
         try:
             commit = transaction.write(rows)
         except Exception as error:

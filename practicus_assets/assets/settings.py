@@ -14,6 +14,7 @@ from practicus_assets.assets.report import names
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.lake.partitions.scope import Key, Scope, Window
 from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.wording import readable
 
 PartitionBy = str | Sequence[str] | Mapping[str, str]
 
@@ -26,7 +27,7 @@ _OPTIONS = {
     names.TABLE_PROPERTIES: "table_properties",
     names.COMMIT_METADATA: "commit_metadata",
 }
-_SETTINGS = (names.PARTITION_BY, *_OPTIONS)
+_SETTINGS = (names.PARTITION_BY, names.PROTECTED, *_OPTIONS)
 _KNOWN = (*_SETTINGS, names.PATH)
 _OF_MERGES = (names.MERGE_KEYS, names.MERGE_KIND, names.DELETE_UNMATCHED)
 _OF_RUNS = (names.MODE, *_OF_MERGES, names.ON_SCHEMA_CHANGE, names.COMMIT_METADATA)
@@ -40,11 +41,14 @@ class TableSettings:
         partition_by: the table's partition columns. Of a partitioned asset, the first holds the partition
             key; for several dimensions, a mapping from each dimension to its column.
         options: how a transaction writes it; its partition columns are those of `partition_by`.
+        protected: whether a run must name the table to replace it: as a whole, or more than one of its
+            partitions; a number says how many partitions instead of one.
 
     """
 
     partition_by: PartitionBy | None = None
     options: WriteOptions = field(default_factory=WriteOptions)
+    protected: bool | int = False
 
     def __post_init__(self) -> None:
         """Refuse partition columns that are none.
@@ -56,6 +60,11 @@ class TableSettings:
         by = self.partition_by
         if by is not None and not isinstance(by, str | Sequence | Mapping):
             raise DeclarationError(f"partition_by is {by!r}.", 'Name the columns, e.g. partition_by="day".')
+        if not isinstance(self.protected, int) or self.protected < 0:
+            raise DeclarationError(
+                f"protected is {readable(self.protected)}.",
+                "Write True, or the number of partitions that a run may replace without naming the table.",
+            )
         object.__setattr__(self, "options", replace(self.options, partition_by=self.columns))
 
     @classmethod
@@ -82,7 +91,7 @@ class TableSettings:
             )
         options = {option: plain[key] for key, option in _OPTIONS.items() if key in plain}
         partition_by = plain.get(names.PARTITION_BY, plain.get(names.PARTITION_EXPR))
-        return cls(partition_by, WriteOptions(**options))
+        return cls(partition_by, WriteOptions(**options), plain.get(names.PROTECTED, False))
 
     def metadata(self) -> dict[str, Any]:
         """Return the definition metadata from which `from_metadata` makes these settings."""
@@ -92,6 +101,8 @@ class TableSettings:
             metadata[names.PARTITION_EXPR] = columns if isinstance(columns, str | Mapping) else columns[0]
             if len(self.columns) > 1 and not isinstance(columns, Mapping):
                 metadata[names.PARTITION_BY] = list(columns)
+        if self.protected is not False:
+            metadata[names.PROTECTED] = self.protected
         options = self.options
         if options.mode != "replace":
             metadata[names.MODE] = options.mode
@@ -175,6 +186,14 @@ class TableSettings:
         expression = metadata.get(names.PARTITION_EXPR, mine.get(names.PARTITION_EXPR))
         both = type(self).from_metadata({**mine, **ours(metadata)}).metadata()
         return both == mine and expression == mine.get(names.PARTITION_EXPR)
+
+    @property
+    def most_replaced(self) -> int | None:
+        """How many partitions a run may replace without naming the table; None for any number of them."""
+        takes_rows_away = self.options.mode == "replace" or self.options.delete_unmatched
+        if self.protected is False or not takes_rows_away:
+            return None
+        return int(self.protected)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import dagster as dg
 from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.io_manager import lake_of, warn_of_properties
 from practicus_assets.assets.metadata.places import warn_of_other_asset
+from practicus_assets.assets.metadata.protection import refuse_unnamed
 from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
 from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.checks import (
@@ -139,10 +140,7 @@ class Step:
         lake = lake_of(context, self._io_manager_key)
         spec = context.assets_def.get_asset_spec(key)
         table = lake.table(key, spec.metadata, step_of(context))
-        partitions_def = context.assets_def.partitions_def
-        scope = self._settings.scope(
-            partitions_def, context.partition_keys if partitions_def is not None else []
-        )
+        scope = self._scope(context)
         provenance = provenance_of(
             context, key, spec.code_version, once=self._settings.options.mode == "append"
         )
@@ -163,6 +161,7 @@ class Step:
         commit, rows = transaction.landed, NOTHING
         is_earlier = commit is not None
         if commit is None:
+            self._refuse_unnamed(context, table, scope)
             try:
                 with naming(table.name, str(scope), nothing_written=True):
                     rows = output.rows_of(call())
@@ -204,6 +203,18 @@ class Step:
                 checks.refuse_unknown(results)
             else:
                 yield from output.finish()
+
+    def _scope(self, context: dg.AssetExecutionContext) -> Scope:
+        """Return what a run replaces."""
+        partitions_def = context.assets_def.partitions_def
+        return self._settings.scope(
+            partitions_def, context.partition_keys if partitions_def is not None else []
+        )
+
+    def _refuse_unnamed(self, context: dg.AssetExecutionContext, table: Table, scope: Scope) -> None:
+        settings, key = self._settings, context.asset_key
+        most = settings.most_replaced
+        refuse_unnamed(step_of(context), key, table, scope, most=most, scope_of=settings.scope)
 
     def _metadata(
         self,

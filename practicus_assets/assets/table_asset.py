@@ -49,6 +49,7 @@ _OWN = (  # what a table asset takes beside the options of dg.asset
     "on_schema_change",
     "table_properties",
     "commit_metadata",
+    "protected",
     "worker",
 )
 
@@ -69,6 +70,7 @@ def table_asset(
     on_schema_change: OnSchemaChange = ...,
     table_properties: Mapping[str, str] | None = ...,
     commit_metadata: Mapping[str, str] | None = ...,
+    protected: bool | int = ...,
     worker: Worker | WorkerOf | None = ...,
     **asset_options: Unpack[AssetOptions],
 ) -> Callable[[Function], dg.AssetsDefinition]: ...
@@ -86,6 +88,7 @@ def table_asset(
     on_schema_change: OnSchemaChange = "add",
     table_properties: Mapping[str, str] | None = None,
     commit_metadata: Mapping[str, str] | None = None,
+    protected: bool | int = False,
     worker: Worker | WorkerOf | None = None,
     **asset_options: Unpack[AssetOptions],
 ) -> dg.AssetsDefinition | Callable[[Function], dg.AssetsDefinition]:
@@ -113,6 +116,9 @@ def table_asset(
             `{"delta.enableChangeDataFeed": "true"}`.
         commit_metadata: entries that the table's commits have in its history, as texts by name, e.g.
             `{"userName": "ann"}`.
+        protected: whether a run is refused that would replace the whole table, or more than one partition
+            that has rows, without the tag `practicus/replace`, which names the table; a number says how many
+            partitions instead of one. The runs of a backfill count together.
         worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes. `code_version` is by default derived from the function's source,
             `kinds` gets "deltalake", and `io_manager_key` names the `DeltaIOManager`. With
@@ -140,6 +146,7 @@ def table_asset(
             table_properties=table_properties if table_properties is not None else {},
             commit_metadata=commit_metadata if commit_metadata is not None else {},
         ),
+        protected,
     )
     promised = as_contract(contract)
     if promised is not None:

@@ -31,6 +31,7 @@ _TABLE_OPTIONS = {
     "delete_unmatched",
     "on_schema_change",
     "table_properties",
+    "protected",
 }
 
 

@@ -35,6 +35,7 @@ NAMES = [
     "Release",
     "ReleaseRefused",
     "RemovalRefused",
+    "ReplacementRefused",
     "RollbackConfig",
     "RollbackRefused",
     "RowRule",

@@ -15,6 +15,7 @@ ON_SCHEMA_CHANGE = "delta/on_schema_change"
 TABLE_PROPERTIES = "delta/table_properties"
 COMMIT_METADATA = "delta/commit_metadata"
 PATH = "delta/path"
+PROTECTED = "delta/protected"
 
 # of an input: what is read, beside its version
 COLUMNS = "delta/columns"
@@ -55,4 +56,8 @@ DATA_VERSION_TAG = "dagster/data_version"
 CODE_VERSION_TAG = "dagster/code_version"
 PARTITION_TAG = "dagster/partition"
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+BACKFILL_TAG = "dagster/backfill"
 DIMENSION_TAG = "dagster/partition/"  # followed by the dimension's name
+
+# of a run
+REPLACE_TAG = "practicus/replace"  # the names of protected tables that it may replace
