@@ -9,7 +9,7 @@ from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds
-from practicus_assets.lake.partitions.recorded import RecordedCondition, RecordedScope
+from practicus_assets.lake.partitions.recorded import RecordedScope
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import deserialized
 
@@ -60,39 +60,51 @@ def newest_changes(log: Iterable[LogEntry], bounds: Bounds) -> dict[int, LogEntr
         bounds: the scope; the whole table is one partition of number 0.
 
     """
-    pending = {number: bounds.one(number) for number in range(len(bounds.parts or ((),)))}
-    numbers = {part: number for number, one in pending.items() for part in one.parts}
+    touched = Touched(bounds)
+    pending = set(range(touched.count))
     newest: dict[int, LogEntry] = {}
     for entry in log:
         if not pending:
             break
         if entry.changes_rows:
-            for number in _touched(entry, bounds, pending, numbers):
-                newest[number] = entry
-                del pending[number]
+            numbers = touched.by(entry)
+            changed = set(pending) if numbers is None else pending & numbers
+            newest |= dict.fromkeys(sorted(changed), entry)
+            pending -= changed
     return newest
 
 
-def _touched(
-    entry: LogEntry,
-    bounds: Bounds,
-    pending: Mapping[int, RecordedScope],
-    numbers: Mapping[tuple[RecordedCondition, ...], int],
-) -> list[int]:
-    """Return those of the pending partitions that a commit may have changed."""
-    if entry.unreadable is not None or not bounds.columns:
-        return list(pending)
-    if entry.record is not None:
-        scope = entry.record.scope
-        exact = [numbers.get(part) for part in scope.parts] if scope.columns == bounds.columns else [None]
-        if None not in exact:  # the partitions of a scope are apart: these touch no other
-            return [number for number in exact if number is not None and number in pending]
-        return [number for number, one in pending.items() if scope.overlaps(one)]
-    if any(column not in change for change in entry.changes for column in bounds.columns):
-        return list(pending)
-    return sorted(
-        {number for change in entry.changes for number in _holding(bounds, change)} & pending.keys()
-    )
+class Touched:
+    """Tells which partitions of a scope commits may have changed.
+
+    Args:
+        bounds: the scope; the whole table is one partition of number 0.
+
+    Attributes:
+        count: how many partitions there are.
+
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.count = len(bounds.parts) or 1
+        self._bounds = bounds
+        self._scope = bounds.unmerged
+        self._numbers = {part: number for number, part in enumerate(self._scope.parts)}
+
+    def by(self, entry: LogEntry) -> set[int] | None:
+        """Return the numbers of the partitions that a commit may have changed; None for all."""
+        bounds = self._bounds
+        if entry.unreadable is not None or not bounds.columns:
+            return None
+        if entry.record is not None:
+            scope = entry.record.scope
+            exact = {self._numbers.get(part) for part in scope.parts}
+            if scope.columns == bounds.columns and None not in exact:
+                return {number for number in exact if number is not None}  # they touch no other
+            return self._scope.meeting(scope)
+        if any(column not in change for change in entry.changes for column in bounds.columns):
+            return None
+        return {number for change in entry.changes for number in _holding(bounds, change)}
 
 
 def _holding(bounds: Bounds, change: Mapping[str, str | None]) -> Iterator[int]:

@@ -109,6 +109,11 @@ class Bounds:
         """Return one partition of the scope, by its number, as a commit's log entry would keep it."""
         return Bounds(self.columns, self.types, self.parts[number : number + 1]).recorded
 
+    @cached_property
+    def unmerged(self) -> RecordedScope:
+        """The scope as `recorded`, with one entry for each of its partitions, by number."""
+        return RecordedScope(self.columns, tuple(tuple(map(_recorded, part)) for part in self.parts))
+
     def touches(self, change: Mapping[str, str | None]) -> bool:
         """Return whether a file with these partition values, as the log has them, may be inside."""
         if any(column not in change for column in self.columns):

@@ -1,7 +1,7 @@
 """Recorded scopes: what a commit replaced or read, as the texts that its log entry keeps."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -55,8 +55,18 @@ class RecordedScope:
         """Return whether the two share any possible row; scopes on other columns may."""
         if not self.columns or set(self.columns) != set(other.columns):
             return True
+        return next(self._meeting(other), None) is not None
+
+    def meeting(self, other: "RecordedScope") -> set[int]:
+        """Return the numbers of the partitions that share a possible row with another scope."""
+        if not self.columns or set(self.columns) != set(other.columns):
+            return set(range(len(self.parts) or 1))
+        return set(self._meeting(other))
+
+    def _meeting(self, other: "RecordedScope") -> Iterator[int]:
         order = [other.columns.index(column) for column in self.columns]
-        return self._index.meets(tuple(part[i] for i in order) for part in other.parts)
+        for part in other.parts:
+            yield from self._index.meeting(tuple(part[i] for i in order))
 
     def divides_into(self, count: int, partition: "RecordedScope") -> bool:
         """Return whether a partition is one of those that this scope is made of.
@@ -76,28 +86,37 @@ class RecordedScope:
             return True
         [part] = partition.parts
         if count <= len(self.parts):
-            return part in self.parts
+            return part in self._distinct
         own = _length(part)
-        if not own or not any(all(map(_holds, around, part)) for around in self.parts):
+        if not own or not any(all(map(_holds, self.parts[i], part)) for i in self._index.meeting(part)):
             return False
-        return bool(abs(sum(map(_length, self.parts)) / own / count - 1) < _UNEVEN)
+        return abs(self._total / own / count - 1) < _UNEVEN
+
+    @cached_property
+    def _distinct(self) -> frozenset[_Box]:
+        return frozenset(self.parts)
+
+    @cached_property
+    def _total(self) -> float:
+        return sum(map(_length, self.parts))
 
     @cached_property
     def _index(self) -> "_Index":
-        return _Index(self.parts)
+        return _Index(enumerate(self.parts))
 
 
 class _Index:
     """Partitions arranged so that those which meet another are found without comparing each with each."""
 
-    def __init__(self, parts: Iterable[_Box]) -> None:
-        self._values: dict[str, list[_Box]] = {}  # by the first condition, the conditions on further columns
-        self._ranges: dict[tuple[str, str], list[_Box]] = {}
-        for first, *rest in parts:
+    def __init__(self, parts: Iterable[tuple[int, _Box]]) -> None:
+        # by the first condition, the numbers of partitions and their conditions on further columns
+        self._values: dict[str, list[tuple[int, _Box]]] = {}
+        self._ranges: dict[tuple[str, str], list[tuple[int, _Box]]] = {}
+        for number, (first, *rest) in parts:
             if isinstance(first, str):
-                self._values.setdefault(first, []).append(tuple(rest))
+                self._values.setdefault(first, []).append((number, tuple(rest)))
             else:
-                self._ranges.setdefault(first, []).append(tuple(rest))
+                self._ranges.setdefault(first, []).append((number, tuple(rest)))
         self._sorted_values = sorted(self._values)
         self._sorted_ranges = sorted(self._ranges)
         self._lows = [low for low, _ in self._sorted_ranges]
@@ -107,19 +126,22 @@ class _Index:
             self._highest.append(max(high, self._highest[-1]) if self._highest else high)
         self._further: dict[RecordedCondition, _Index] = {}
 
-    def meets(self, parts: Iterable[_Box]) -> bool:
-        """Return whether any of these partitions shares a possible row with one that is arranged here."""
-        return any(self._meets(part) for part in parts)
-
-    def _meets(self, part: _Box) -> bool:
+    def meeting(self, part: _Box) -> Iterator[int]:
+        """Yield the numbers of the partitions that share a possible row with another one."""
         first, *rest = part
-        return any(not rest or self._below(condition).meets([tuple(rest)]) for condition in self._met(first))
+        for condition in self._met(first):
+            if rest:
+                yield from self._below(condition).meeting(tuple(rest))
+            else:
+                yield from (number for number, _ in self._at(condition))
 
     def _below(self, condition: RecordedCondition) -> "_Index":
         if condition not in self._further:
-            rest = self._values[condition] if isinstance(condition, str) else self._ranges[condition]
-            self._further[condition] = _Index(rest)
+            self._further[condition] = _Index(self._at(condition))
         return self._further[condition]
+
+    def _at(self, condition: RecordedCondition) -> list[tuple[int, _Box]]:
+        return self._values[condition] if isinstance(condition, str) else self._ranges[condition]
 
     def _met(self, condition: RecordedCondition) -> Iterable[RecordedCondition]:
         if isinstance(condition, str):
