@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     )
     from practicus_assets.operations.rollback import RollbackConfig, build_rollback_job
     from practicus_assets.operations.verify import VerifyConfig, build_verify_job
+    from practicus_assets.planning.plan_job import PlanConfig, build_plan_job
     from practicus_assets.sources.files.formats.csv import CSV
     from practicus_assets.sources.files.store import Files
     from practicus_assets.sources.mysql.system import MySQL
@@ -130,6 +131,7 @@ _NAMES = {  # public ones, by the module that has them
     ),
     "practicus_assets.operations.rollback": ("RollbackConfig", "build_rollback_job"),
     "practicus_assets.operations.verify": ("VerifyConfig", "build_verify_job"),
+    "practicus_assets.planning.plan_job": ("PlanConfig", "build_plan_job"),
     "practicus_assets.sources.files.formats.csv": ("CSV",),
     "practicus_assets.sources.files.store": ("Files",),
     "practicus_assets.tasks.task_asset": ("task_asset",),
@@ -163,6 +165,7 @@ __all__ = [
     "MySQL",
     "OperationRefused",
     "OutOfScope",
+    "PlanConfig",
     "PostgreSQL",
     "PracticusAssetsError",
     "Release",
@@ -198,6 +201,7 @@ __all__ = [
     "build_history_job",
     "build_maintain_job",
     "build_maintain_schedule",
+    "build_plan_job",
     "build_release_asset",
     "build_rollback_job",
     "build_source_sensor",

@@ -6,6 +6,7 @@ from practicus_assets.cli.commands.diff import diff
 from practicus_assets.cli.commands.doctor import doctor
 from practicus_assets.cli.commands.history import history
 from practicus_assets.cli.commands.maintain import maintain
+from practicus_assets.cli.commands.plan import plan
 from practicus_assets.cli.commands.release import release
 from practicus_assets.cli.commands.rollback import rollback
 from practicus_assets.cli.commands.verify import verify
@@ -21,9 +22,10 @@ main = MainGroup(
     """,
     epilog="Exit codes: 0 done; 1 refused or failed, the message says why and what to do; 2 wrong usage; "
     "3 verify found something; 4 somebody else was first, run it again; 5 the store did not say whether a "
-    "commit landed, look at the history.",
+    "commit landed, look at the history; 6 and 7 plan: something would be "
+    "computed, or nothing is known to be and not all is known.",
 )
-for _command in (history, diff, rollback, verify, maintain, worker, doctor, release):
+for _command in (plan, history, diff, rollback, verify, maintain, worker, doctor, release):
     main.add_command(_command)
 click.version_option(
     package_name="practicus-assets", prog_name="practicus-assets", message="%(prog)s %(version)s"

@@ -26,14 +26,31 @@ Selection = (
 class SelectedTables:
     """The tables that a job is about; their places are known once a run has its resources.
 
+    Args:
+        assets: the assets, each with its key.
+        graph: all assets of the code location.
+
     Attributes:
+        keys: the assets' keys.
+        graph: all assets of the code location.
         resource_keys: the resources that store the tables.
 
     """
 
-    def __init__(self, assets: Sequence[tuple[dg.AssetsDefinition, dg.AssetKey]]) -> None:
+    def __init__(self, assets: Sequence[tuple[dg.AssetsDefinition, dg.AssetKey]], graph: AssetGraph) -> None:
         self._assets = assets
+        self.keys = frozenset(key for _, key in assets)
+        self.graph = graph
         self.resource_keys = {asset.get_io_manager_key_for_asset_key(key) for asset, key in assets}
+
+    def with_all(self, resources: Mapping[str, Any]) -> "SelectedTables":
+        """Return every table of the code location that these resources store."""
+        keys = [
+            (node.assets_def, node.key, node.assets_def.get_io_manager_key_for_asset_key(node.key))
+            for node in self.graph.asset_nodes
+        ]
+        every = [(asset, key) for asset, key, io in keys if io in resources and _may_be_table(resources, io)]
+        return SelectedTables(every, self.graph)
 
     def entries(self, context: dg.OpExecutionContext) -> dict[str, TableEntry]:
         """Return the selected tables by name; assets that something else stores are left out."""
@@ -76,10 +93,22 @@ class TableJob(UnresolvedAssetJobDefinition):
                 "is stored by a DeltaIOManager.",
                 "Select table assets, or give them a DeltaIOManager.",
             )
-        graph = dg.GraphDefinition(name=self.name, node_defs=[self.make_op(SelectedTables(assets))])
+        graph = dg.GraphDefinition(
+            name=self.name, node_defs=[self.op_of(SelectedTables(assets, asset_graph), resource_defs or {})]
+        )
         return graph.to_job(
             description=self.description, resource_defs=resource_defs, executor_def=default_executor_def
         )
+
+    def op_of(self, tables: SelectedTables, resources: Mapping[str, Any]) -> dg.OpDefinition:  # noqa: ARG002 for those that look around
+        """Return the job's op for the selected tables.
+
+        Args:
+            tables: the tables.
+            resources: the resources of the code location, by their keys.
+
+        """
+        return self.make_op(tables)
 
     def with_metadata(self, metadata: Mapping[str, Any]) -> "TableJob":
         """Return the same job; Dagster adds where its code is, which is here."""

@@ -107,17 +107,24 @@ def partition_tags(key: str) -> dict[str, str]:
     return {PARTITION_TAG: key}
 
 
-def _job(job: dg.JobDefinition, assets: Sequence[dg.AssetsDefinition]) -> JobPlan:
+def executor_config(job: dg.JobDefinition) -> Mapping[str, Any] | None:
+    """Return a job's configuration of `worker_executor`; None if another executor starts its steps."""
     executor = job.executor_def
-    has_workers = executor.executor_creation_fn is worker_executor.executor_creation_fn
-    given = dict((job.run_config or {}).get("execution", {})) if has_workers else {}
-    mapped: Any = executor.apply_config_mapping({"config": {}, **given}) if has_workers else None
+    if executor.executor_creation_fn is not worker_executor.executor_creation_fn:
+        return None
+    given = dict((job.run_config or {}).get("execution", {}))
+    mapped: Any = executor.apply_config_mapping({"config": {}, **given})
+    return dict(mapped.value["config"]) if mapped.success else {}
+
+
+def _job(job: dg.JobDefinition, assets: Sequence[dg.AssetsDefinition]) -> JobPlan:
+    config = executor_config(job)
     return JobPlan(
         name=job.name,
         steps=tuple(_steps(job, assets)),
-        executor=executor.name,
-        has_workers=has_workers,
-        config=mapped.value["config"] if mapped is not None and mapped.success else {},
+        executor=job.executor_def.name,
+        has_workers=config is not None,
+        config=config or {},
         run_tags=job.run_tags,
     )
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 import practicus_assets
 from practicus_assets.cli import main
 
-COMMANDS = ("history", "diff", "rollback", "verify", "maintain", "worker", "doctor", "release")
+COMMANDS = ("plan", "history", "diff", "rollback", "verify", "maintain", "worker", "doctor", "release")
 HEAVY = ("dagster", "pandas", "pyarrow", "deltalake", "kubernetes", "numpy", "yaml", "rich", "pydantic")
 QUICK = [
     ["--help"],
@@ -88,7 +88,7 @@ def test_the_version_is_told() -> None:
     [
         (["histroy"], "No such command 'histroy'. Did you mean history?"),
         (["release", "publsh"], "No such command 'publsh'. Did you mean publish?"),
-        (["zzz"], "Commands are history, diff, rollback, verify, maintain, worker, doctor, release."),
+        (["zzz"], "Commands are plan, history, diff, rollback, verify, maintain, worker, doctor, release."),
         (["history", "orders", "--lmit", "3"], "Did you mean '--limit'?"),
     ],
 )

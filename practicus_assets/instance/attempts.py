@@ -1,0 +1,138 @@
+"""Attempts: runs that were to materialize a table and did not, and checks that found its rows wrong."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+_RUNS = 500  # of one query
+_READ_RUNS = 50  # failed runs of one table whose checks are looked at
+_READ_CHECKS = 500  # failed evaluations of one check that are looked at
+_FAILED = "FAILED"
+_ENDED_BADLY = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A run that was to materialize a table or a partition and has not, or that evaluated its checks.
+
+    Attributes:
+        run_id: the run's id.
+        began: when it began, in seconds since 1970; 0 if it never did.
+        checks: the names of the blocking checks that failed.
+        is_under_way: whether the run has not ended.
+
+    """
+
+    run_id: str
+    began: float
+    checks: tuple[str, ...] = ()
+    is_under_way: bool = False
+
+
+def attempts(instance: dg.DagsterInstance, key: dg.AssetKey, *, has_partitions: bool) -> dict[str, Attempt]:
+    """Return the newest run of each partition that was to materialize it, and did not; none that succeeded.
+
+    Args:
+        instance: the Dagster instance.
+        key: the asset's key.
+        has_partitions: whether the asset has partitions; one without has the key "".
+
+    """
+    storage = instance.event_log_storage
+    if has_partitions:
+        planned = {
+            partition: run_id
+            for partition, (
+                run_id,
+                _,
+            ) in storage.get_latest_asset_partition_materialization_attempts_without_materializations(
+                key
+            ).items()
+        }
+    else:
+        info = storage.get_latest_planned_materialization_info(key)
+        newest = instance.fetch_materializations(key, limit=1).records
+        is_made = info is None or any(record.storage_id > info.storage_id for record in newest)
+        planned = {} if is_made or info is None else {"": info.run_id}
+    runs = run_records(instance, planned.values())
+    bad = sorted(
+        (record.dagster_run.run_id for record in runs.values() if record.dagster_run.status in _ENDED_BADLY),
+        key=lambda run_id: -(runs[run_id].start_time or 0),
+    )
+    failed = {run_id: _failed_checks(instance, run_id, key) for run_id in bad[:_READ_RUNS]}
+    found = {}
+    for partition, run_id in planned.items():
+        record = runs.get(run_id)
+        if record is None or record.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
+            continue
+        by_partition = failed.get(run_id, {})
+        checks = by_partition.get(partition, ()) if any(by_partition) else by_partition.get("", ())
+        under_way = record.dagster_run.status not in _ENDED_BADLY
+        found[partition] = Attempt(run_id, record.start_time or 0.0, checks, under_way)
+    return found
+
+
+def run_records(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> dict[str, dg.RunRecord]:
+    """Return the records of runs, by their ids; those that the instance does not have are left out."""
+    wanted = sorted({*run_ids})
+    records = {}
+    for start in range(0, len(wanted), _RUNS):
+        for record in instance.get_run_records(dg.RunsFilter(run_ids=wanted[start : start + _RUNS])):
+            records[record.dagster_run.run_id] = record
+    return records
+
+
+def failed_checks(
+    instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey]
+) -> dict[str, list[Attempt]]:
+    """Return by partition the checks whose latest evaluation failed; "" is a table, or all of a run.
+
+    Args:
+        instance: the Dagster instance.
+        checks: the checks, which are all of one asset.
+
+    """
+    storage: Any = instance.event_log_storage
+    found: dict[str, list[Attempt]] = {}
+    for key, newest in storage.get_latest_asset_check_execution_by_key(list(checks)).items():
+        status = {type(newest.status)(_FAILED)}
+        history = storage.get_asset_check_execution_history(key, _READ_CHECKS, status=status)
+        by_partition = {record.partition: record for record in reversed(history)}
+        for partition in _still_failed(storage, key, by_partition):
+            record = by_partition[partition]
+            attempt = Attempt(record.run_id, record.create_timestamp, (key.name,))
+            found.setdefault(partition or "", []).append(attempt)
+    return found
+
+
+def _still_failed(
+    storage: Any, key: dg.AssetCheckKey, partitions: Collection[str | None]
+) -> list[str | None]:
+    """Return those of some partitions, None for all, of which a check was not evaluated again since."""
+    if not partitions:
+        return []
+    named = [partition for partition in partitions if partition is not None]
+    latest = storage.get_asset_check_partition_info([key], partition_keys=named) if named else []
+    still = [i.partition_key for i in latest if i.latest_execution_status.value == _FAILED]
+    found: list[str | None] = [partition for partition in still if partition in partitions]
+    if None in partitions:
+        newest = storage.get_asset_check_execution_history(key, 1)
+        found += (
+            [None] if newest and newest[0].partition is None and newest[0].status.value == _FAILED else []
+        )
+    return found
+
+
+def _failed_checks(instance: dg.DagsterInstance, run_id: str, key: dg.AssetKey) -> dict[str, tuple[str, ...]]:
+    """Return the blocking checks of an asset that failed in a run, by partition; "" for all of the run."""
+    names: dict[str, list[str]] = {}
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        if entry.dagster_event is None:
+            continue
+        evaluation = entry.dagster_event.asset_check_evaluation_data
+        is_error = evaluation.severity is dg.AssetCheckSeverity.ERROR
+        if evaluation.asset_key == key and not evaluation.passed and is_error:
+            names.setdefault(evaluation.partition or "", []).append(evaluation.check_name)
+    return {partition: tuple(dict.fromkeys(checks)) for partition, checks in names.items()}

@@ -1,0 +1,66 @@
+"""Markdown: a plan as a pull request, or a page of Dagster, shows it."""
+
+import re
+from collections.abc import Iterator
+
+from practicus_assets.planning.plan import Plan, TablePlan
+from practicus_assets.planning.sentences import (
+    because,
+    below,
+    details,
+    heading,
+    partitions,
+    printable,
+    summary,
+)
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|#~!>])")
+_SHOWN_GROUPS = 20  # of one table
+
+
+def markdown(plan: Plan) -> str:
+    """Return a plan as Markdown."""
+    return "\n".join(_lines(plan)) + "\n"
+
+
+def table_markdown(table: TablePlan) -> str:
+    """Return the plan of one table as Markdown."""
+    return "\n".join(_of_table(table)) + "\n"
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    yield f"### Plan: {' '.join(map(_text, summary(plan)))}"
+    busy = [table for table in plan.tables if table.planned or table.unknown]
+    for table in busy:
+        yield ""
+        yield from _of_table(table)
+    current = [_text(printable(table.table)) for table in plan.tables if table not in busy]
+    if current:
+        yield ""
+        yield f"Up to date: {', '.join(current)}"
+    if plan.stale:
+        yield ""
+        yield f"Out of date below, and left out: {', '.join(_text(below(stale)) for stale in plan.stale)}"
+
+
+def _of_table(table: TablePlan) -> Iterator[str]:
+    yield f"**{_text(printable(table.table))}**: {heading(table)}"
+    if not table.planned and not table.unknown:
+        return
+    yield ""
+    yield "| partitions | why |"
+    yield "| --- | --- |"
+    groups = [*table.planned, *table.unknown]
+    for group in groups[:_SHOWN_GROUPS]:
+        unknown = "not known: " if group in table.unknown else ""
+        yield f"| {_text(partitions(group)) or '(table)'} | {unknown}{_text(because(group))} |"
+    if len(groups) > _SHOWN_GROUPS:
+        yield f"| … | {len(groups) - _SHOWN_GROUPS:,} further reasons |"
+    yield ""
+    for word, sentence in details(table):
+        yield f"- {'⚠️ ' if word == 'refused' else ''}{word}: {_text(sentence)}"
+
+
+def _text(text: str) -> str:
+    """Return a text that Markdown shows as it is."""
+    return _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,289 @@
+"""The planner: looks at the tables of a code location, those that others read first, and writes nothing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from practicus_assets.assets.catalog import TableEntry
+from practicus_assets.assets.table_definition import TableDefinition
+from practicus_assets.errors import DeclarationError, UnsupportedTable, naming
+from practicus_assets.instance.attempts import attempts, failed_checks, run_records
+from practicus_assets.instance.versions import dated_versions
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.delta.protocol import refuse_unsupported
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.planning.lineage import Graph, PartitionMap, descendants, in_order, inputs_of
+from practicus_assets.planning.plan import Group, Plan, Reason, SchemaChange, Stale, TablePlan
+from practicus_assets.planning.reasons import Known, Parent, reasons
+from practicus_assets.planning.request import PlanRequest
+from practicus_assets.planning.schema import schema_change
+from practicus_assets.planning.table_state import TableState
+from practicus_assets.planning.workers import worker_of
+from practicus_assets.wording import number_of
+from practicus_assets.workers.placement.configuration import Configuration
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a plan is made of.
+
+    Attributes:
+        graph: the assets of the code location.
+        entries: its tables, by asset key.
+        configuration: the executor's configuration; None where steps have no workers.
+        store: an instance that knows dynamic partitions, be it an empty one.
+        instance: the Dagster instance that has recorded runs; None if there is none to ask.
+
+    """
+
+    graph: Graph
+    entries: Mapping[dg.AssetKey, TableEntry]
+    configuration: Configuration | None
+    store: dg.DagsterInstance
+    instance: dg.DagsterInstance | None
+
+
+def plan(request: PlanRequest, around: Surroundings) -> Plan:
+    """Return what a run of some tables would compute, and why.
+
+    Raises:
+        DeclarationError: if the request names what is not there.
+        StoreFailed: if the log of a table cannot be read.
+
+    """
+    return _Planner(request, around).plan()
+
+
+class _Planner:
+    def __init__(self, request: PlanRequest, around: Surroundings) -> None:
+        self._request = request
+        self._around = around
+        self._graph = around.graph
+        self._states: dict[dg.AssetKey, TableState] = {}
+        self._planned: dict[dg.AssetKey, set[str]] = {}
+
+    def plan(self) -> Plan:
+        selected = self._request.keys(self._graph)
+        made = {key for key in selected if self._graph.get(key).is_materializable}
+        tables = [key for key in in_order(self._graph, made) if self._is_written(key)]
+        if self._request.is_narrowed:
+            parted = [key for key in tables if self._entries[key].partitions_def is not None]
+            self._request.refuse_unknown({self._entries[k].name: self._state(k).keys for k in parted})
+        plans = [found for key in tables if (found := self._of_table(key)) is not None]
+        left_out = sorted(key.to_user_string() for key in made - {*tables})
+        return Plan(
+            tuple(plans),
+            tuple(self._stale()),
+            tuple(left_out),
+            asks_instance=self._around.instance is not None,
+        )
+
+    @property
+    def _entries(self) -> Mapping[dg.AssetKey, TableEntry]:
+        return self._around.entries
+
+    def _state(self, key: dg.AssetKey) -> TableState:
+        if key not in self._states:
+            with naming(self._entries[key].name):
+                self._states[key] = TableState(self._entries[key], self._around.store)
+        return self._states[key]
+
+    def _of_table(self, key: dg.AssetKey) -> TablePlan | None:
+        """Return the plan of one table; None if none of the request's partitions is its."""
+        state, entry = self._state(key), self._entries[key]
+        keys = self._request.of(entry.partitions_def, state.keys, self._around.store)
+        if not keys and self._request.is_narrowed:
+            return None
+        planned = self._planned.setdefault(key, set())  # a table that reads itself grows it
+        known = self._known(key, state, keys)
+        groups: dict[bool, dict[tuple[Reason, ...], list[str]]] = {True: {}, False: {}}
+        current = 0
+        for partition, found in reasons(state, known, keys):
+            runs = tuple(reason for reason in found if reason.kind != "unknown")
+            if runs:
+                planned.add(partition)
+            if found:
+                groups[bool(runs)].setdefault(runs or found, []).append(partition)
+            else:
+                current += 1
+        order = {partition: number for number, partition in enumerate(state.keys)}
+        computed = [partition for partition in keys if partition in planned]
+        appends = entry.settings.options.mode == "append"
+        rows, size = (0, 0) if appends else state.size(computed)
+        return TablePlan(
+            table=entry.name,
+            version=state.at.version if state.at is not None else None,
+            has_partitions=entry.partitions_def is not None,
+            planned=tuple(_groups(groups[True], order)),
+            unknown=tuple(_groups(groups[False], order)),
+            current=current,
+            rows=rows,
+            size_bytes=size,
+            schema=self._schema(key, state) if computed else None,
+            worker=self._worker(key, computed) if computed else {},
+            notes=tuple(self._notes(state, known, computed)),
+        )
+
+    def _known(self, key: dg.AssetKey, state: TableState, keys: Sequence[str]) -> Known:
+        node, instance = self._graph.get(key), self._around.instance
+        contract = self._contract(key)
+        parents = [self._parent(key, each.key) for each in inputs_of(self._graph, key)]
+        starts = self._starts(state, keys) if instance is not None and _has_foreign(parents) else {}
+        since = min(starts.values(), default=0.0)
+        for parent in parents:
+            if parent.state is None and instance is not None:
+                asked = [] if parent.map.all == (WHOLE_TABLE,) else list(parent.map.all)
+                parent.versions = dated_versions(instance, parent.input.key, asked, since, made=parent.made)
+        blocking = [
+            spec.key for spec in node.assets_def.check_specs if spec.asset_key == key and spec.blocking
+        ]
+        has_partitions = node.partitions_def is not None
+        return Known(
+            key,
+            node.code_version,
+            contract.digest if contract is not None else "",
+            parents,
+            attempts(instance, key, has_partitions=has_partitions) if instance is not None else {},
+            failed_checks(instance, blocking) if instance is not None and blocking else {},
+            starts if instance is not None else None,
+        )
+
+    def _parent(self, key: dg.AssetKey, parent: dg.AssetKey) -> Parent:
+        [given] = [each for each in inputs_of(self._graph, key) if each.key == parent]
+        node = self._graph.get(parent)
+        state = self._state(parent) if self._is_table(parent) else None
+        own: Sequence[str] = state.keys if state is not None else ()
+        if state is None and node.partitions_def is not None:
+            own = list(node.partitions_def.get_partition_keys(dynamic_partitions_store=self._around.store))
+        between = PartitionMap(self._graph, key, parent, own, self._around.store)
+        planned = self._planned.setdefault(parent, set())
+        return Parent(given, between, state, planned, made=node.is_materializable)
+
+    def _is_written(self, key: dg.AssetKey) -> bool:
+        """Return whether an asset is a table that runs here write."""
+        return key in self._entries and self._entries[key].is_written
+
+    def _is_table(self, key: dg.AssetKey) -> bool:
+        """Return whether an asset is a table here: one that nothing here writes is, if there is one."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return False
+        return entry.is_written or self._state(key).at is not None
+
+    def _starts(self, state: TableState, keys: Iterable[str]) -> dict[str, float]:
+        """Return when the runs began that committed these partitions, as far as the instance knows them."""
+        assert self._around.instance is not None
+        changes = state.changes
+        entries = [changes.entry(key) for key in keys] if changes is not None else []
+        ids = {entry.record.run_id for entry in entries if entry is not None and entry.record is not None}
+        runs = run_records(self._around.instance, ids)
+        return {run_id: run.start_time for run_id, run in runs.items() if run.start_time is not None}
+
+    def _contract(self, key: dg.AssetKey) -> Contract | None:
+        assets = self._graph.get(key).assets_def
+        return assets.contract if isinstance(assets, TableDefinition) else None
+
+    def _schema(self, key: dg.AssetKey, state: TableState) -> SchemaChange:
+        entry = self._entries[key]
+        at = state.at
+        scope = Scope()
+        if entry.partitions_def is not None:
+            scope = entry.settings.scope(
+                entry.partitions_def, list(entry.partition_keys(self._around.store))[:1]
+            )
+        if at is not None:
+            try:
+                appends = entry.settings.options.mode == "append"
+                refuse_unsupported(at, entry.settings.options.partition_by, takes_rows_away=not appends)
+            except (UnsupportedTable, DeclarationError) as error:
+                return SchemaChange(refused=f"{error.problem} {error.advice}".strip())
+        schema = at.schema if at is not None else None
+        return schema_change(schema, self._contract(key), entry.settings.options, scope)
+
+    def _worker(self, key: dg.AssetKey, computed: Sequence[str]) -> Mapping[str, str]:
+        configuration, node = self._around.configuration, self._graph.get(key)
+        if configuration is None:
+            return {}
+        keys = computed if node.partitions_def is not None else []
+        return worker_of(node.assets_def, keys, configuration, self._around.store)
+
+    def _notes(self, state: TableState, known: Known, computed: Sequence[str]) -> Iterable[str]:
+        waiting = sum(1 for attempt in known.attempts.values() if attempt.is_under_way)
+        if waiting:
+            yield f"A run under way is to compute {number_of(waiting, 'partition')}."
+        if (
+            isinstance(state.entry.partitions_def, dg.DynamicPartitionsDefinition)
+            and self._around.instance is None
+        ):
+            yield "Its partitions are dynamic, and only an instance knows them."
+        for parent in known.parents:
+            lacking = _lacking(parent, computed)
+            if lacking:
+                what = "the table" if parent.map.all == (WHOLE_TABLE,) else number_of(lacking, "partition")
+                yield f"It reads {parent.name}, and {what} of it would be missing: this plan computes none."
+
+    def _stale(self) -> Iterable[Stale]:
+        """Yield what is below the planned partitions, and is not planned itself."""
+        changed = {key: set(found) for key, found in self._planned.items() if found}
+        for key in in_order(self._graph, descendants(self._graph, changed)):
+            parents = [each.key for each in inputs_of(self._graph, key) if changed.get(each.key)]
+            if not parents:
+                continue
+            if not self._is_written(key):
+                if self._graph.get(key).is_materializable:
+                    yield Stale(key.to_user_string(), None)
+                continue
+            stale = self._stale_partitions(key, parents, changed)
+            if stale:
+                changed[key] = changed.get(key, set()) | stale
+                yield Stale(self._entries[key].name, len(stale))
+
+    def _stale_partitions(
+        self, key: dg.AssetKey, parents: Iterable[dg.AssetKey], changed: Mapping[dg.AssetKey, set[str]]
+    ) -> set[str]:
+        state = self._state(key)
+        there = [each for each in state.keys if state.is_there(each)]
+        stale: set[str] = set()
+        for parent in parents:
+            found = self._parent(key, parent)
+            found.planned = changed[parent]
+            stale |= {each for each in there if each not in stale and found.is_planned(found.map.of(each))}
+        return stale - self._planned.get(key, set())
+
+
+def _has_foreign(parents: Iterable[Parent]) -> bool:
+    return any(parent.state is None for parent in parents)
+
+
+def _lacking(parent: Parent, computed: Iterable[str]) -> int:
+    """Return how many partitions of a table that are read are missing, and are not computed before."""
+    state = parent.state
+    if state is None or not parent.input.is_loaded:
+        return 0
+    if parent.map.all == (WHOLE_TABLE,):
+        return int(any(computed) and state.at is None and not parent.planned)
+    read: set[str] = set()
+    for key in computed:
+        keys = parent.map.of(key)
+        read.update(keys)
+        if keys is parent.map.all:
+            break
+    return sum(1 for key in read if key not in parent.planned and not state.is_there(key))
+
+
+def _groups(found: Mapping[tuple[Reason, ...], Sequence[str]], order: Mapping[str, int]) -> Iterable[Group]:
+    for because, keys in found.items():
+        if keys == [WHOLE_TABLE]:
+            yield Group(because)
+        else:
+            yield Group(because, tuple(keys), tuple(_spans(keys, order)))
+
+
+def _spans(keys: Sequence[str], order: Mapping[str, int]) -> Iterable[tuple[str, str, int]]:
+    """Yield the first and the last key of each run of neighbours, with how many there are."""
+    start = 0
+    for position in range(1, len(keys) + 1):
+        if position == len(keys) or order[keys[position]] != order[keys[position - 1]] + 1:
+            yield keys[start], keys[position - 1], position - start
+            start = position

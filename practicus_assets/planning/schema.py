@@ -1,0 +1,58 @@
+"""Schemas: what a run would do to a table's columns, as far as its contract tells before it runs."""
+
+import pyarrow as pa
+
+from practicus_assets.errors import PracticusAssetsError
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.rows.schema import reconcile
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.planning.plan import SchemaChange
+
+
+def schema_change(
+    table: pa.Schema | None, contract: Contract | None, options: WriteOptions, scope: Scope
+) -> SchemaChange:
+    """Return what a run whose output has the contract's columns would do to a table's columns.
+
+    Without a contract that is not known. With one that is not closed, the output is taken to have the
+    table's other columns as well.
+
+    Args:
+        table: the table's columns now; None if there is no table.
+        contract: the contract.
+        options: how the table is written.
+        scope: what the run replaces.
+
+    """
+    declared = contract.schema if contract is not None else None
+    if contract is None or declared is None:
+        return SchemaChange(unknown="no contract declares the columns")
+    others = [f for f in table or () if f.name not in declared.names] if not contract.closed else []
+    output = pa.schema([*declared, *others])
+    filled = {name: kind for name, kind in scope.natural_types().items() if name not in output.names}
+    try:
+        after = reconcile(
+            output,
+            table,
+            declared,
+            filled,
+            options.schema_change,
+            all_rows=scope.is_whole_table and options.mode != "append",
+            keeps_rows=options.mode == "merge",
+        )
+    except PracticusAssetsError as error:
+        return SchemaChange(_differences(table, output), refused=f"{error.problem} {error.advice}".strip())
+    if table is None:
+        return SchemaChange(tuple(f"{f.name} {f.type}" for f in after))
+    return SchemaChange(_differences(table, after))
+
+
+def _differences(before: pa.Schema | None, after: pa.Schema) -> tuple[str, ...]:
+    """Return a phrase for each column that one schema has and another has not, or with another type."""
+    old = {f.name: f.type for f in before} if before is not None else {}
+    new = {f.name: f.type for f in after}
+    phrases = [f"{name} {kind}: new" for name, kind in new.items() if name not in old]
+    phrases += [f"{name} {kind}: gone" for name, kind in old.items() if name not in new]
+    both = [name for name in old if name in new]
+    return (*phrases, *(f"{n}: {old[n]} becomes {new[n]}" for n in both if old[n] != new[n]))
