@@ -21,7 +21,8 @@
     │   ├── RollbackRefused        it would undo more than its caller said
     │   ├── ReleaseRefused         the tables do not belong together, or the name is taken
     │   ├── RemovalRefused         files that may still be needed would be deleted
-    │   └── ReplacementRefused     more of a protected table would be replaced than its run says
+    │   ├── ReplacementRefused     more of a protected table would be replaced than its run says
+    │   └── ReadOnlyLake           the base would be written
     ├── TaskFailed                 read the task's output
     └── WorkerFailed               read the log of the worker that ran the step
         ├── WorkerOutOfMemory      give it more memory
@@ -179,6 +180,10 @@ class RemovalRefused(OperationRefused):
 
 class ReplacementRefused(OperationRefused):
     """A run would replace more of a protected table than it may without naming it in a tag."""
+
+
+class ReadOnlyLake(OperationRefused):
+    """A table of a base would be written, which a lake of one's own only reads."""
 
 
 class TaskFailed(PracticusAssetsError):

@@ -68,6 +68,7 @@ def prove(table: Table, newest: TableVersion | None) -> None:
         StoreFailed: if the store failed, or no round told.
 
     """
+    table.refuse_read_only()
     root = (*_root(table), frozenset(table.storage_options.items()))
     if table.local_path is not None or root in _proven:
         return

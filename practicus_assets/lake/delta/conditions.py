@@ -28,6 +28,9 @@ def queries(
     predicate: str | None,
     partition_by: Sequence[str],
     files: Callable[[], Iterable[DataFile]],
+    *,
+    without: Sequence[Bounds] = (),
+    absent: Sequence[str] = (),
 ) -> list[str]:
     """Return SQL queries that together read the rows of a scope, each row once.
 
@@ -37,30 +40,51 @@ def queries(
         predicate: a further condition that rows must satisfy; whatever it says, it stays inside of the scope.
         partition_by: the table's partition columns.
         files: a function that returns the files of the version that is read.
+        without: scopes whose rows are left out.
+        absent: names that the predicate may have, of columns that the version lacks: they are null.
 
     """
-    scopes = [NOTHING] if bounds is None else _conditions(bounds, partition_by, files)
+    scopes = [NOTHING] if bounds is None else _conditions(bounds, partition_by, files, without)
     selection = f"SELECT {', '.join(map(identifier, columns))}"
-    sources = [f"(SELECT * FROM {ALIAS} WHERE {scope})" if scope else ALIAS for scope in scopes]  # noqa: S608 values are literals
+    every = ", ".join(["*", *(f"NULL AS {identifier(name)}" for name in absent)])
+    sources = [
+        f"(SELECT {every} FROM {ALIAS}{f' WHERE {scope}' if scope else ''})" if scope or absent else ALIAS  # noqa: S608 values are literals
+        for scope in scopes
+    ]
     where = f" WHERE ({predicate}\n)" if predicate else ""
     return [f"{selection} FROM {source}{where}" for source in sources]
 
 
 def _conditions(
-    bounds: Bounds, partition_by: Sequence[str], files: Callable[[], Iterable[DataFile]]
+    bounds: Bounds,
+    partition_by: Sequence[str],
+    files: Callable[[], Iterable[DataFile]],
+    without: Sequence[Bounds] = (),
 ) -> list[str | None]:
     """Return the SQL condition of each query; None for a query of the whole table."""
-    if not bounds.columns:
+    if any(not each.columns for each in without):
+        return [NOTHING]
+    columns = {c: t for each in (bounds, *without) for c, t in zip(each.columns, each.types, strict=True)}
+    if not columns:
         return [None]
-    if not set(bounds.columns) <= set(partition_by):
-        return [part.predicate() for part in bounds.divided(_ALTERNATIVES)]
-    present = {tuple(file.values[column] for column in bounds.columns) for file in files()}
-    named = ((values, dict(zip(bounds.columns, values, strict=True))) for values in present)
-    inside = {values for values, by_column in named if bounds.part_of(by_column) is not None}
+    if not columns.keys() <= set(partition_by):
+        left = " AND ".join(f"({each.predicate()}) IS NOT TRUE" for each in without)
+        scopes = _conditions(bounds, partition_by, files) if without else []
+        scopes = scopes or [part.predicate() for part in bounds.divided(_ALTERNATIVES)]
+        return [" AND ".join(f"({term})" for term in (scope, left) if term) for scope in scopes]
+    present = {tuple(file.values[column] for column in columns) for file in files()}
+    named = ((values, dict(zip(columns, values, strict=True))) for values in present)
+    inside = {
+        values
+        for values, by_column in named
+        if bounds.part_of(by_column) is not None and all(each.part_of(by_column) is None for each in without)
+    }
     if inside == present:
         return [None] if present else [NOTHING]
     known = {values for values in present if None not in values}
-    alternatives = [_alternative(bounds, first, last) for first, last in _runs(known, inside)]
+    around = Bounds(tuple(columns), tuple(columns.values()), ())
+    alternatives = [_alternative(around, first, last) for first, last in _runs(known, inside)]
+    alternatives += [_with_nulls(around, values) for values in inside - known]
     chunks = (
         alternatives[start : start + _ALTERNATIVES] for start in range(0, len(alternatives), _ALTERNATIVES)
     )
@@ -88,6 +112,15 @@ def _alternative(bounds: Bounds, first: Sequence[Value], last: Sequence[Value]) 
         f"{columns[-1]} = {lows[-1]}"
         if first == last
         else f"{columns[-1]} >= {lows[-1]} AND {columns[-1]} <= {high}"
+    )
+    return f"({' AND '.join(terms)})"
+
+
+def _with_nulls(bounds: Bounds, values: Sequence[Value | None]) -> str:
+    """Return the condition that holds for one partition, some of whose values are null."""
+    terms = (
+        f"{identifier(column)} IS NULL" if value is None else f"{identifier(column)} = {literal(value, type_)}"
+        for column, type_, value in zip(bounds.columns, bounds.types, values, strict=True)
     )
     return f"({' AND '.join(terms)})"
 

@@ -78,6 +78,7 @@ class InputVersion:
         version: the version that was read.
         table_id: the id that Delta gave the table; another one has been made in its place if it differs.
         scope: the partitions that were read; None where only the version is known.
+        root_uri: the root of the base that it was read in; empty for the lake that holds this record.
 
     """
 
@@ -85,6 +86,28 @@ class InputVersion:
     version: int
     table_id: str = ""
     scope: RecordedScope | None = None
+    root_uri: str = ""
+
+    @property
+    def name(self) -> str:
+        """How people call what was read: the table's name, and that it is the base's."""
+        return f"{self.table} (base)" if self.root_uri else self.table
+
+
+@dataclass(frozen=True)
+class VersionElsewhere:
+    """A version of the same table in another lake: in the base, or in the lake that was promoted.
+
+    Attributes:
+        root_uri: the other lake's root.
+        version: the version; None if it had no such table.
+        table_id: the id that Delta gave the table; empty if there was none.
+
+    """
+
+    root_uri: str
+    version: int | None = None
+    table_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +143,9 @@ class TransactionRecord:
         inputs: the tables that the rows were computed from.
         sources: what they were computed from in other systems; left out of the log where there is nothing.
         restores_version: the version whose rows a rollback brought back; None for new rows.
+        base: the version of the base's table that was pinned when the rows were computed; None for a lake
+            without a base. Left out of the log where there is none, as `promotes` is.
+        promotes: the version of a dev lake's table whose rows the commit brought here; None for all others.
         contract_digest: tells which contract the rows passed; empty without one.
         changed: False if the scope held the same rows already, and the commit only marks the attempt.
         rows, files, size_bytes: how many rows and Parquet files were staged, and the files' size.
@@ -147,6 +173,8 @@ class TransactionRecord:
     inputs: Sequence[InputVersion] = ()
     sources: Sequence[SourceRead] = ()
     restores_version: int | None = None
+    base: VersionElsewhere | None = None
+    promotes: VersionElsewhere | None = None
     contract_digest: str = ""
     changed: bool = True
     rows: int = 0
@@ -164,7 +192,7 @@ class TransactionRecord:
     @property
     def input_versions(self) -> dict[str, int]:
         """The version of each table that was read, by its name."""
-        return {read.table: read.version for read in self.inputs}
+        return {read.name: read.version for read in self.inputs}
 
     def to_json(self) -> str:
         """Return the record as the log keeps it; times are ISO 8601 in UTC."""
@@ -172,17 +200,23 @@ class TransactionRecord:
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
             "scope": self.scope.to_json(),
             "inputs": [
-                {**vars(read), "scope": read.scope.to_json() if read.scope is not None else None}
+                {
+                    **{name: value for name, value in vars(read).items() if name != "root_uri" or value},
+                    "scope": read.scope.to_json() if read.scope is not None else None,
+                }
                 for read in self.inputs
             ],
+            "base": asdict(self.base) if self.base is not None else None,
+            "promotes": asdict(self.promotes) if self.promotes is not None else None,
             "sources": [asdict(read) for read in self.sources],
             "fingerprints": dict(self.fingerprints),
             "audits": [asdict(audit) for audit in self.audits],
             "began_at": _text(self.began_at) if self.began_at is not None else None,
             "package_version": self.package_version or package_version(),
         }
-        if not self.sources:
-            del values["sources"]
+        for name in ("sources", "base", "promotes"):
+            if not values[name]:
+                del values[name]
         return json.dumps({"format": values.pop("format"), **values})
 
     @classmethod
@@ -205,6 +239,8 @@ class TransactionRecord:
             "scope": RecordedScope.from_json(values["scope"]),
             "inputs": tuple(_input(read) for read in values.get("inputs") or ()),
             "sources": tuple(SourceRead(**_known(SourceRead, read)) for read in values.get("sources") or ()),
+            "base": _elsewhere(values.get("base")),
+            "promotes": _elsewhere(values.get("promotes")),
             "audits": tuple(RecordedAudit(**_known(RecordedAudit, a)) for a in values.get("audits") or ()),
             "began_at": datetime.fromisoformat(began_at) if began_at else None,
         }
@@ -280,6 +316,10 @@ def _input(values: Mapping[str, Any]) -> InputVersion:
             "scope": RecordedScope.from_json(scope) if scope is not None else None,
         }
     )
+
+
+def _elsewhere(values: Mapping[str, Any] | None) -> VersionElsewhere | None:
+    return VersionElsewhere(**_known(VersionElsewhere, values)) if values else None
 
 
 def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:

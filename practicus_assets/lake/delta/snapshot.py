@@ -106,14 +106,14 @@ class Snapshot(RowSource):
         """
         table = Table.from_uri(table_uri, storage_options)
         with naming(table.name):
-            return cls.of_partitions(_opened(table, version), partitions)
+            return cls.of_partitions(opened(table, version), partitions)
 
     @classmethod
     def of(
         cls, table: Table, version: int | datetime | None = None, scope: Scope | None = None
     ) -> "Snapshot":
         """Pin a table of a lake as `open` does, with the partitions as a scope."""
-        return cls(_opened(table, version), scope)
+        return cls(opened(table, version), scope)
 
     @classmethod
     def of_partitions(cls, at: TableVersion, partitions: Iterable[Partition] | None) -> "Snapshot":
@@ -137,7 +137,10 @@ class Snapshot(RowSource):
 
     def without_rows(self) -> "Snapshot":
         """Return the same version with its columns, of which no row is read."""
-        return Snapshot(self._at, self.scope, no_rows=True)
+        return self._alike(self.scope, no_rows=True)
+
+    def _alike(self, scope: Scope, *, no_rows: bool = False) -> "Snapshot":
+        return Snapshot(self._at, scope, no_rows=no_rows)
 
     def by_partition(self, *, with_rows: bool = False) -> dict[str, "Snapshot"]:
         """Return a snapshot of each partition of the scope at this version, by key.
@@ -152,7 +155,7 @@ class Snapshot(RowSource):
             Scope(self.scope.columns, (part,), (key,))
             for key, part in zip(self.scope.keys, self.scope.parts, strict=True)
         )
-        parts = {scope.keys[0]: Snapshot(self._at, scope) for scope in scopes}
+        parts = {scope.keys[0]: self._alike(scope) for scope in scopes}
         return {k: part for k, part in parts.items() if not with_rows or self.partition_rows[k] != 0}
 
     @property
@@ -222,8 +225,7 @@ class Snapshot(RowSource):
         names = self._selected(columns)
         schema = pa.schema([self.schema.field(name) for name in names])
         refuse_no_condition(predicate)
-        bounds = self.scope.on(self.schema) if not self._no_rows else None
-        streams = self._at.select(names, bounds, predicate)
+        streams = self._streams(names, predicate)
         try:
             first = next(streams)
         except StoreFailed as failed:
@@ -232,6 +234,11 @@ class Snapshot(RowSource):
             with naming(self._table.name):
                 raise refused_predicate(predicate, self.schema.names, failed.__cause__) from failed.__cause__
         return pa.RecordBatchReader.from_batches(schema, self._batches(chain([first], streams), schema))
+
+    def _streams(self, names: Sequence[str], predicate: str | None) -> Iterator[pa.RecordBatchReader]:
+        """Return streams of these columns of the rows, in an order that is the same each time."""
+        bounds = self.scope.on(self.schema) if not self._no_rows else None
+        return self._at.select(names, bounds, predicate)
 
     def _selected(self, columns: Any) -> list[str]:
         """Return the names of the columns to read."""
@@ -320,8 +327,8 @@ def _row_count(files: Iterable[DataFile]) -> int | None:
     return None if None in counts else sum(count for count in counts if count is not None)
 
 
-def _opened(table: Table, version: int | datetime | None) -> TableVersion:
-    """Open the newest version, the given one, or the newest that had landed at a moment."""
+def opened(table: Table, version: int | datetime | None) -> TableVersion:
+    """Open the newest version, the given one, or the newest that had landed at a moment; see `open`."""
     if isinstance(version, datetime):
         return _at(table, version)
     if version is not None and (type(version) is not int or not 0 <= version < _NO_VERSION):

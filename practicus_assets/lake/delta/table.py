@@ -57,6 +57,8 @@ class Table(TableFolder):
         key: Sequence[str],
         storage_options: Mapping[str, str] | None = None,
         sample_rows: int = SAMPLE_ROWS,
+        *,
+        read_only: bool = False,
     ) -> "Table":
         """Return the table of an asset key: the resolved root and the key's parts, joined by `/`.
 
@@ -64,7 +66,7 @@ class Table(TableFolder):
             root_uri: the lake's root, in any spelling that `resolved` takes.
             key: the parts of the asset's key.
             storage_options: delta-rs's own, e.g. `AWS_REGION`.
-            sample_rows: see the class.
+            sample_rows, read_only: see the class.
 
         Raises:
             DeclarationError: for a part that would leave the root or hide in another table's log,
@@ -82,7 +84,8 @@ class Table(TableFolder):
                 )
         root, options = resolved(root_uri), options_of(storage_options)
         refuse_unusable_endpoint(root, options)
-        return cls("/".join(key), "/".join([root.rstrip("/"), *key]), options, sample_rows)
+        uri = "/".join([root.rstrip("/"), *key])
+        return cls("/".join(key), uri, options, sample_rows, read_only=read_only)
 
     @classmethod
     def from_uri(
@@ -156,6 +159,7 @@ class Table(TableFolder):
             CommitUnsettled: if the commit ended with an error; it may have landed, or somebody else's.
 
         """
+        self.refuse_read_only()
         with self.failures.committing(0):
             create_table_with_add_actions(
                 self.uri,
@@ -266,9 +270,10 @@ class TableVersion:
             StoreFailed: if the log cannot be read; if delta-rs refuses a query, when its stream is asked for.
 
         """
-        return map(self._query, queries(columns, bounds, predicate, self.partition_by, self.files))
+        return map(self.query, queries(columns, bounds, predicate, self.partition_by, self.files))
 
-    def _query(self, sql: str) -> pa.RecordBatchReader:
+    def query(self, sql: str) -> pa.RecordBatchReader:
+        """Return the answer to one of `queries`; raises StoreFailed."""
         with self.table.reaching("a query"):
             builder = QueryBuilder(_IN_ORDER).register(ALIAS, self._handle)
             return pa.RecordBatchReader.from_stream(builder.execute(sql))
@@ -295,6 +300,7 @@ class TableVersion:
             CommitUnsettled: if the commit ended with an error; it may have landed, or somebody else's.
 
         """
+        self.table.refuse_read_only()
         with self.table.failures.committing(self.version + 1):
             self._handle.create_write_transaction(
                 list(actions),
@@ -313,6 +319,7 @@ class TableVersion:
             CommitUnsettled: if the commit ended with an error.
 
         """
+        self.table.refuse_read_only()
         with self.table.failures.committing(self.version + 1):
             self._handle.alter.add_feature(
                 list(features), allow_protocol_versions_increase=True, post_commithook_properties=_HOOKS
@@ -325,6 +332,7 @@ class TableVersion:
             CommitUnsettled: if the commit ended with an error.
 
         """
+        self.table.refuse_read_only()
         with self.table.failures.committing(self.version + 1):
             self._handle.alter.set_table_properties(
                 dict(properties),
@@ -339,6 +347,7 @@ class TableVersion:
             StoreFailed: if it cannot be written.
 
         """
+        self.table.refuse_read_only()
         with self.table.reaching("writing a checkpoint"):
             self._handle.create_checkpoint()
 

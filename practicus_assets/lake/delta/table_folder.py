@@ -15,7 +15,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake.fs import DeltaStorageHandler
 
-from practicus_assets.errors import DeclarationError, PracticusAssetsError
+from practicus_assets.errors import DeclarationError, PracticusAssetsError, ReadOnlyLake
 from practicus_assets.lake.delta.failures import Failures
 from practicus_assets.wording import names_of
 
@@ -52,12 +52,14 @@ class TableFolder:
         name: the table's name, e.g. `sales/orders`.
         uri: an absolute folder, or an object store prefix.
         storage_options: delta-rs's own, e.g. `AWS_REGION`; never shown.
+        read_only: whether it belongs to a base, so that nothing here may write to it.
 
     """
 
     name: str
     uri: str
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False, hash=False)
+    read_only: bool = field(default=False, kw_only=True, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse options that are no texts, of which delta-rs would not name the one at fault."""
@@ -68,14 +70,24 @@ class TableFolder:
         """The table's folder, where it is one on this machine."""
         return Path(self.uri) if "://" not in self.uri else None
 
+    def refuse_read_only(self) -> None:
+        """Raise ReadOnlyLake for a folder of a base; whatever writes calls this first."""
+        if self.read_only:
+            raise ReadOnlyLake(
+                f"{self.uri} belongs to the base, which a lake of one's own only reads.",
+                "Write to the own root, and bring what is right to the base by `practicus-assets promote`.",
+            )
+
     def filesystem(self) -> pyarrow.fs.FileSystem:
         """Return the table's folder as a pyarrow file system to write to; a folder is made if need be.
 
         Raises:
+            ReadOnlyLake: if it belongs to a base.
             DeclarationError: if it is a folder of this machine, and cannot be made.
             StoreFailed: if the disk is full or failing, or the options do not name a store.
 
         """
+        self.refuse_read_only()
         if self.local_path is not None:
             try:
                 self.local_path.mkdir(parents=True, exist_ok=True)
@@ -87,6 +99,9 @@ class TableFolder:
                     f"the folder {self.uri} cannot be made: {error.strerror}.",
                     "Set root_uri to a folder that this process may write to.",
                 ) from error
+        return self._store()
+
+    def _store(self) -> pyarrow.fs.FileSystem:
         with self.reaching("the store"):
             return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
 
@@ -94,7 +109,7 @@ class TableFolder:
         """Return the table's folder as a pyarrow file system to read from; nothing is made by looking."""
         if self.local_path is not None:
             return pyarrow.fs.SubTreeFileSystem(str(self.local_path), pyarrow.fs.LocalFileSystem())
-        return self.filesystem()
+        return self._store()
 
     def modified_ns(self, path: str) -> int | None:
         """Return when a file was last modified, in nanoseconds since 1970; None where the store does not say.
@@ -143,6 +158,7 @@ class TableFolder:
             StoreFailed: if it cannot be written.
 
         """
+        self.refuse_read_only()
         if self.local_path is not None:
             with self.reaching(path):
                 _write_at_once(self.local_path / path, content)
@@ -161,6 +177,7 @@ class TableFolder:
             StoreFailed: if it cannot be deleted.
 
         """
+        self.refuse_read_only()
         filesystem = self._reader()
         with self.reaching(f"deleting {path}"):
             try:
@@ -171,6 +188,7 @@ class TableFolder:
 
     def discard(self, paths: Iterable[str]) -> None:
         """Delete files that no commit names, as far as the store lets it; vacuum removes the others."""
+        self.refuse_read_only()
         with suppress(PracticusAssetsError):
             filesystem = self._reader()
             for path in paths:

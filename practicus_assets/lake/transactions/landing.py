@@ -11,6 +11,8 @@ from practicus_assets.lake.delta.log import LogEntry
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.table import TableVersion
+from practicus_assets.lake.layers.claims import Claims
+from practicus_assets.lake.partitions.recorded import RecordedScope
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit_window import CommitWindow
 from practicus_assets.lake.transactions.equal_rows import EqualRows
@@ -73,9 +75,10 @@ class Landing:
                 if equal:
                     self._discard()
                     record = replace(record, changed=False)
-                    if record.attempt == 1:
+                    if record.attempt == 1 and (current is None or self._is_pinned_so(current)):
                         return window.newest, record
-                    # an empty commit in this attempt's name: an earlier attempt that wakes up is refused
+                    # an empty commit in this attempt's name: an earlier attempt that wakes up is refused;
+                    # and of a dev lake, one that says on which version of the base the rows are right
                 prove(self._table, current)
                 tried, in_doubt = window.newest + 1, True
                 try:
@@ -170,6 +173,8 @@ class Landing:
     def _is_equal(self, current: TableVersion) -> bool:
         """Whether the table already holds the staged rows, and nothing would change."""
         staged, schema = self._staged, current.schema
+        if not self._has_all(current):
+            return False
         if not self._swap.schema_on(schema).equals(schema):
             return False
         if self._attempt.appends:
@@ -178,6 +183,22 @@ class Landing:
             return False
         rows = EqualRows(current, self._attempt.scope, self._record.fingerprints)
         return rows.are_in(self._swap.files(current))
+
+    def _is_pinned_so(self, current: TableVersion) -> bool:
+        """Whether the rows of an own table that lies over a base have been computed on the same version."""
+        base = self._record.base
+        if base is None or self._attempt.options.mode != "replace":
+            return True
+        claims = Claims.of(current)
+        return all(claims.pin(part) == base for part in self._parts())
+
+    def _has_all(self, current: TableVersion) -> bool:
+        """Whether no row of a base would be read in the scope, if there is one."""
+        claims = Claims.of(current) if self._record.base is not None else None
+        return claims is None or all(map(claims.cover, self._parts()))
+
+    def _parts(self) -> list[RecordedScope]:
+        return [self._bounds.one(number) for number in range(len(self._bounds.parts or ((),)))]
 
     def _unknown(self, version: int, answer: CommitUnsettled) -> CommitStateUnknown:
         cause = answer.__cause__ or answer

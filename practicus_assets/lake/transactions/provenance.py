@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from practicus_assets.lake.delta.record import RECORD, InputVersion, SourceRead
+from practicus_assets.lake.delta.record import RECORD, InputVersion, SourceRead, VersionElsewhere
 from practicus_assets.lake.partitions.scope import Scope
 
 
@@ -21,6 +21,8 @@ class Provenance:
         inputs: the tables that the rows are computed from.
         sources: what they are computed from in other systems.
         restores: the version whose rows a rollback brings back; None for new rows.
+        base: the version of the base's table that the rows go before; None for a lake without a base.
+        promotes: the version of a dev lake's table whose rows these are; None for all others.
 
     """
 
@@ -32,11 +34,13 @@ class Provenance:
     inputs: Sequence[InputVersion] = ()
     sources: Sequence[SourceRead] = ()
     restores: int | None = None
+    base: VersionElsewhere | None = None
+    promotes: VersionElsewhere | None = None
 
     @property
     def input_versions(self) -> dict[str, int]:
         """The version of each table that was read, by its name."""
-        return {read.table: read.version for read in self.inputs}
+        return {read.name: read.version for read in self.inputs}
 
     def app_id(self, scope: Scope) -> str:
         """Return the application id of the Delta transaction, which every attempt at the work has."""

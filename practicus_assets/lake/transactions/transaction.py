@@ -88,6 +88,7 @@ class Transaction:
                     f"the scope is on {list(scope.columns)}, partition_by is {list(options.partition_by)}.",
                     "Name the columns of the scope in partition_by.",
                 )
+            table.refuse_read_only()
             refuse_unsafe_options(table)
             who = provenance or Provenance()
             began = table.open_if_exists()
@@ -330,6 +331,8 @@ class Transaction:
             inputs=who.inputs,
             sources=who.sources,
             restores_version=who.restores,
+            base=who.base,
+            promotes=who.promotes,
             contract_digest=attempt.contract.digest,
             rows=staged.rows,
             files=len(staged.files),
