@@ -8,11 +8,14 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.io_manager import DeltaIOManager
+from practicus_assets.assets.lakes.layered_table import LayeredTable
 from practicus_assets.assets.metadata.places import place, shared
 from practicus_assets.assets.metadata.spellings import ours
 from practicus_assets.assets.report.names import DIMENSION_TAG
 from practicus_assets.assets.settings import TableSettings
+from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.errors import DeclarationError, TableNotFound, did_you_mean
+from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.wording import in_short, names_of
@@ -31,6 +34,8 @@ class TableEntry:
         root_uri: the root of its lake.
         settings: how it is stored.
         partitions_def: the asset's partitions; None if it has none.
+        layered: the table with that of the base, if the lake lies over one.
+        contract: what the table promises; None if nothing, or if another process read the definitions.
         is_written: whether a materialization writes the table; False for external assets and for those that
             return nothing, which may be no tables at all.
         location: the code location's name, where another one has a table of the same name.
@@ -42,6 +47,8 @@ class TableEntry:
     root_uri: str
     settings: TableSettings
     partitions_def: dg.PartitionsDefinition[Any] | None
+    layered: LayeredTable
+    contract: Contract | None = None
     is_written: bool = True
     location: str = ""
 
@@ -58,7 +65,9 @@ class TableEntry:
     def missing(self) -> TableNotFound:
         """Return the error that there is no table."""
         advice = f"Materialize {self.name} first."
-        if not self.is_written:
+        if self.layered.base_at(None) is not None:
+            advice = f"It is in the base, {self.layered.base_uri}, and is read there; commands there know it."
+        elif not self.is_written:
             advice = f"{self.name} is an external asset, or one that returns nothing: no run here writes it."
         return TableNotFound(f"there is no Delta table at {self.table.uri}.", advice)
 
@@ -115,12 +124,15 @@ def entry(assets: dg.AssetsDefinition, key: dg.AssetKey, lake: DeltaIOManager) -
     """Return the entry of an asset that a lake stores."""
     specification = assets.get_asset_spec(key)
     settings = lake.settings(specification.metadata)
+    layered = lake.layered(key, specification.metadata)
     return TableEntry(
         key,
-        lake.table(key, specification.metadata),
+        layered.own,
         lake.root(),
         settings,
         specification.partitions_def,
+        layered,
+        assets.contract if isinstance(assets, TableDefinition) else None,
         _is_written(assets, key),
     )
 

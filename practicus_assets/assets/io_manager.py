@@ -1,59 +1,38 @@
 """The IO manager: the lake's configuration, inputs as snapshots, and outputs of plain assets."""
 
-import json
 import logging
-import os
-from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Self, cast
+from typing import Any
 
 import dagster as dg
-from pydantic import Field, model_validator
 
-from practicus_assets.assets import op_outputs
 from practicus_assets.assets.asset_input import AssetInput, annotation_of
-from practicus_assets.assets.metadata import other_fields
+from practicus_assets.assets.lakes.lake import Lake
+from practicus_assets.assets.lakes.layered_table import LayeredTable
+from practicus_assets.assets.lakes.pins import begun_over_base, pinned_for
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.metadata.places import (
-    OWN_KEY,
-    place,
-    refuse_pattern,
-    refuse_shared,
     warn_of_other_asset,
 )
 from practicus_assets.assets.metadata.protection import refuse_unnamed
 from practicus_assets.assets.metadata.spellings import refuse_of_no_asset
-from practicus_assets.assets.op_outputs import OpOutputs
 from practicus_assets.assets.output import may_be_none, warn_of_owned
 from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.materialization import commit_metadata, nothing_metadata, run_metadata
-from practicus_assets.assets.report.names import (
-    COMMIT_METADATA,
-    IO_MANAGER_KEY,
-    MERGE_KEYS,
-    MODE,
-    ON_SCHEMA_CHANGE,
-)
-from practicus_assets.assets.runs import added_metadata, pinned_for, provenance_of, step_of
+from practicus_assets.assets.runs import added_metadata, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
-from practicus_assets.fields import NamedFields
-from practicus_assets.lake.delta.root import resolved
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.annotations import is_optional, kind_by_partition, written
-from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 from practicus_assets.lake.transactions.transaction import Transaction
-from practicus_assets.workers.launch import variables
-from practicus_assets.workers.launch.pod_storage import refuse_lost_with_pod
 
 # what Dagster takes where no IO manager is set
 _DEFAULTS = {"PickledObjectFilesystemIOManager", "InMemoryIOManager"}
 
 
-class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
+class DeltaIOManager(Lake):
     """Stores assets as Delta tables below one root, and gives them to other assets as snapshots.
 
     A table lives at `root_uri`, followed by the parts of its asset key, joined by `/`.
@@ -67,6 +46,9 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         root_uri: a folder, or an object store prefix such as `s3://bucket/lake`.
         storage_options: delta-rs's own; values may be `dg.EnvVar`. They are no part of Dagster's
             configuration, so that no page, run or event shows them.
+        base_uri: the root of another lake that this one lies over, or None: tables and partitions that are
+            not below `root_uri` are read there, and nothing is ever written there.
+        base_storage_options: the options that reach the base; by default those of `storage_options`.
         sample_rows: the number of rows that a preview, a failed check, an error and a diff show at most;
             with 0 they show no value of any row.
         table_path: where tables lie below the root: "{key}", the parts of the asset key, or a pattern of
@@ -76,110 +58,6 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         commit_metadata: entries that all commits have in the tables' histories, e.g. `userName`.
 
     """
-
-    root_uri: str
-    storage_options: dg.ResourceDependency[dict[str, str]] = Field(default=cast("Any", {}), repr=False)
-    sample_rows: int = Field(default=SAMPLE_ROWS, ge=0)
-    table_path: str = OWN_KEY
-    mode: str = "replace"
-    on_schema_change: str = "add"
-    commit_metadata: dict[str, str] = Field(default={})
-
-    former_names: ClassVar[Mapping[str, str]] = {"preview_rows": "sample_rows"}
-    other_fields: ClassVar[Mapping[str, str]] = other_fields.ADVICE
-
-    @model_validator(mode="after")
-    def _refuse_unusable(self) -> Self:
-        """Refuse a root that no lake can have, and options that are no texts, where they are written."""
-        if not isinstance(self.root_uri, dg.EnvVar):  # which is read where the lake is used
-            resolved(self.root_uri)
-        refuse_pattern(self.table_path)
-        keys = {MERGE_KEYS: ["id"]} if self.mode == "merge" else {}  # each asset has its own
-        self.settings({**keys, COMMIT_METADATA: self.commit_metadata})
-        options: Any = self.storage_options
-        if isinstance(options, dg.Config):
-            problem, advice = other_fields.STORAGE_OPTIONS
-            raise DeclarationError(problem.format(kind=type(options).__qualname__), advice)
-        texts = isinstance(options, Mapping) and all(isinstance(value, str) for value in options.values())
-        if not texts and isinstance(options, Mapping | str | Sequence | int):
-            raise DeclarationError(
-                "storage_options is no mapping from names to texts.",
-                'Write storage_options={"AWS_REGION": "eu-west-1"}; a value may be a dg.EnvVar.',
-            )
-        return self
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 Dagster's signature
-        """Refuse a lake that is gone with the pod of a step, before the step's function runs."""
-        folder = Table.at(self.root(), ["lake"], {}).local_path
-        if folder is not None:
-            refuse_lost_with_pod(folder.parent)
-
-    def root(self) -> str:
-        """Return where the lake is found in the region in which this process runs.
-
-        A relative root begins at the folder in which the definitions were loaded first: by the run, of
-        which every worker learns it.
-
-        Raises:
-            DeclarationError: for a root that cannot be used.
-
-        """
-        roots: dict[str, str] = json.loads(os.environ.get(variables.ROOTS, "{}"))
-        return resolved(roots.get(self.root_uri, self.root_uri), variables.working_folder())
-
-    def table(self, key: dg.AssetKey, metadata: Mapping[str, Any] | None = None, step: Any = None) -> Table:
-        """Return the place of an asset's table, which is named after it.
-
-        Args:
-            key: the asset's key.
-            metadata: those of the asset's definition.
-            step: the step that is going to write the table, if one is.
-
-        Raises:
-            DeclarationError: if there can be no such place, or an environment variable is not set; if another
-                asset of the step's run has the same.
-
-        """
-        path = place(self.table_path, key, metadata or {})
-        op_outputs.refuse_place(dg.AssetKey(path))
-        graph = step.job_def.asset_layer.asset_graph if step is not None else None
-        if graph is not None and graph.has(key):
-            refuse_shared(self.table_path, graph.get(key).metadata.get(IO_MANAGER_KEY), graph.asset_nodes)
-        return Table.at(self.root(), path, self._options(), self.sample_rows)
-
-    def settings(self, metadata: Mapping[str, Any]) -> TableSettings:
-        """Return the settings of an asset, with the lake's own for what its metadata do not say.
-
-        Raises:
-            DeclarationError: as for the settings themselves.
-
-        """
-        defaults = {MODE: self.mode, ON_SCHEMA_CHANGE: self.on_schema_change}
-        return TableSettings.from_metadata(metadata, defaults)
-
-    def op_outputs(self) -> OpOutputs:
-        """Return the values that ops handed on to other ops.
-
-        Raises:
-            DeclarationError: if an environment variable is not set.
-
-        """
-        return OpOutputs(self.root(), self._options())
-
-    def folder(self, path: str) -> TableFolder:
-        """Return a folder of the lake that holds no table.
-
-        Args:
-            path: its path below the root.
-
-        Raises:
-            DeclarationError: if an environment variable is not set.
-
-        """
-        return TableFolder(path, f"{self.root().rstrip('/')}/{path}", self._options())
-
-    def _options(self) -> dict[str, str]:
-        return {name: _resolved(name, value) for name, value in self.storage_options.items()}
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Commit the value of a plain asset: replace its partitions, or do what `delta/mode` says.
@@ -193,7 +71,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             self.op_outputs().store(context, obj)
             return
         step = step_of(context)
-        table = self.table(context.asset_key, context.definition_metadata, step)
+        layered = self.layered(context.asset_key, context.definition_metadata, step)
+        table = layered.own
         with naming(table.name):
             authored = {**added_metadata(context, context.asset_key), **(context.output_metadata or {})}
             settings = self.settings(context.definition_metadata or {}).decided(authored)
@@ -206,17 +85,22 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             context.log.info(outcome.nothing_new(table.name, scope))
             metadata = nothing_metadata(table)
         else:
-            metadata = self._commit(context, obj, table, scope, settings)
+            metadata = self._commit(context, obj, layered, scope, settings)
         context.add_output_metadata(metadata)
         replaced = warn_of_owned(authored, metadata, partial(context.log.warning, "%s: %s", table.name))
         if replaced and step is not None:
             step.add_asset_metadata(replaced, context.asset_key)  # after what the function added so
 
     def _commit(
-        self, context: dg.OutputContext, rows: Any, table: Table, scope: Scope, settings: TableSettings
+        self,
+        context: dg.OutputContext,
+        rows: Any,
+        layered: LayeredTable,
+        scope: Scope,
+        settings: TableSettings,
     ) -> dict[str, Any]:
         """Commit the rows of a plain asset, and return the metadata of its materialization."""
-        step = step_of(context)
+        step, table = step_of(context), layered.own
         spec = context.asset_spec if step is not None else None
         provenance = provenance_of(
             context,
@@ -227,6 +111,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
         options = settings.described(
             spec, self.commit_metadata, context.dagster_type if step is not None else None
         )
+        provenance = begun_over_base(context, layered, scope, options, provenance)
         transaction = Transaction(table, scope, options, provenance=provenance)
         warn_of_properties(context.log, table, transaction)
         warn_of_other_asset(context.log, context.asset_key, table, transaction.began)
@@ -272,8 +157,8 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
                     "Select in the function.",
                 )
             return self.op_outputs().load(context.upstream_output)
-        table = self.table(source.key, source.metadata)
-        annotation = source.annotation
+        layered = self.layered(source.key, source.metadata)
+        table, annotation = layered.own, source.annotation
         with naming(table.name), source.made_by_somebody(table):
             settings = InputSettings.from_metadata(context.definition_metadata or {})
             kind = kind_by_partition(annotation)
@@ -285,7 +170,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
                 )
             if source.partitions_def is None:
                 settings.refuse_without_partitions()
-            snapshot = self._snapshot(source, table, settings)
+            snapshot = self._snapshot(source, layered, settings)
             if source.is_none(snapshot):
                 return None
             if kind is None:
@@ -294,7 +179,7 @@ class DeltaIOManager(NamedFields, dg.ConfigurableIOManager):
             parts = snapshot.by_partition(with_rows=with_rows) if snapshot is not None else {}
             return {key: settings.given(part, kind) for key, part in parts.items()}
 
-    def _snapshot(self, source: AssetInput, table: Table, settings: InputSettings) -> Snapshot | None:
+    def _snapshot(self, source: AssetInput, table: LayeredTable, settings: InputSettings) -> Snapshot | None:
         """Return the snapshot to read; None if there is no table yet, and the input may do without."""
         read = partial(pinned_for, source.context, source.key, table, version=settings.version)
         try:
@@ -315,19 +200,6 @@ def _may_be_none(context: dg.OutputContext, step: Any) -> bool:
     """Return whether the function of a plain asset may return None, which writes nothing."""
     required = step is None or step.op_def.output_def_named(context.name).is_required
     return not required or may_be_none(annotation_of(context))
-
-
-def _resolved(name: str, value: str) -> str:
-    if not isinstance(value, dg.EnvVar):
-        return str(value)
-    text = value.get_value()
-    if text is None:
-        raise DeclarationError(
-            f"storage option {name} comes from the environment variable {value.env_var_name}, "
-            "which is not set.",
-            "Set it where the run's processes start.",
-        )
-    return text
 
 
 def warn_of_properties(log: logging.Logger, table: Table, transaction: Transaction) -> None:

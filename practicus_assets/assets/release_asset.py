@@ -10,6 +10,7 @@ from typing import Any, cast
 import dagster as dg
 
 from practicus_assets.assets.io_manager import lake_of
+from practicus_assets.assets.lakes.layered_table import refuse_release_of_layers
 from practicus_assets.assets.runs import made_by, metadata_of
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -68,7 +69,11 @@ def build_release_asset(
 
     def publish_release(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         lake = lake_of(context, resource_key)
-        places = {key: lake.table(key, metadata.get(key) or metadata_of(context, key)) for key in io_managers}
+        layered = {
+            key: lake.layered(key, metadata.get(key) or metadata_of(context, key)) for key in io_managers
+        }
+        refuse_release_of_layers(layered.values())
+        places = {key: table.own for key, table in layered.items()}
         versions = {table.name: _version(context, key, table) for key, table in places.items()}
         options = next(iter(places.values())).storage_options
         release_name = f"{name}-{context.run.run_id[:8]}"

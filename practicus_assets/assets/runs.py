@@ -5,17 +5,13 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from practicus_assets.assets.report.names import PARTITION_TAG, RANGE_TAGS, VERSION
-from practicus_assets.instance.events import CLOCK_SKEW, last_conflict, materializations
+from practicus_assets.instance.events import CLOCK_SKEW, materializations
 from practicus_assets.lake.delta.record import InputVersion, SourceRead
-from practicus_assets.lake.delta.snapshot import Snapshot
-from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.workers.launch import variables
 
@@ -56,6 +52,18 @@ def until_end(context: Context) -> Iterator[None]:
     finally:
         for end in _ends.pop((step.run_id, step.step.key), ()) if step is not None else ():
             end(failed=failed)
+
+
+def record_input(step: Any, place: tuple[str, str], read: InputVersion) -> None:
+    """Take note of the version at which a step reads a table, for the provenance of its commit.
+
+    Args:
+        step: the step.
+        place: the table's URI, and the name of the input.
+        read: the version.
+
+    """
+    _inputs[step.run_id, step.step.key][place] = read
 
 
 def record_source(step: Any, read: SourceRead) -> None:
@@ -126,55 +134,6 @@ def partition_keys(
     between = dg.PartitionKeyRange(*(run_tags[tag] for tag in RANGE_TAGS))
     with dg.partition_loading_context(dynamic_partitions_store=instance):
         return list(partitions_def.get_partition_keys_in_range(between))
-
-
-def pinned_for(
-    context: Context,
-    key: dg.AssetKey,
-    table: Table,
-    scope: Scope,
-    version: int | datetime | None = None,
-) -> Snapshot:
-    """Return an input's snapshot: the version that this run made, else the newest when the run began.
-
-    After a `CommitConflict` it is the newest at the time of the conflict: the commit that won may be based on
-    it. Outside of a run it is the newest. The version is recorded in the step's provenance.
-
-    Args:
-        context: the input's context, or that of a step that reads one table by itself.
-        key: the key of the asset that is the table.
-        table: the table to read.
-        scope: the partitions to read.
-        version: the version that the author pins instead.
-
-    Raises:
-        TableNotFound: if there is no such version.
-        VersionGone: if it was vacuumed away.
-        DeclarationError: for an author's version that is none.
-
-    """
-    step = step_of(context)
-    record = step.instance.get_run_record_by_id(step.run_id) if step is not None else None
-    if record is None:
-        return Snapshot.of(table, version, scope)
-    if version is None:
-        version = _of_run(key, step, record)
-    snapshot = Snapshot.of(table, version, scope)
-    name = context.name if isinstance(context, dg.InputContext) else "(export)"
-    _inputs[step.run_id, step.step.key][table.uri, name] = InputVersion(
-        table.name, snapshot.version, snapshot.table_id, scope.on(snapshot.schema).recorded
-    )
-    return snapshot
-
-
-def _of_run(key: dg.AssetKey, step: Any, record: dg.RunRecord) -> int | datetime:
-    """Return the version of an input that the run made, or the moment at which the run reads."""
-    moment = record.start_time or record.create_timestamp.timestamp()
-    conflict = (
-        last_conflict(step.instance, step.run_id, step.step.key) if step.previous_attempt_count else None
-    )
-    own = made_by(record, step.instance, key) if conflict is None else None
-    return own if own is not None else datetime.fromtimestamp(conflict or moment, UTC)
 
 
 def made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:

@@ -10,6 +10,7 @@ import dagster as dg
 
 from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.io_manager import lake_of, warn_of_properties
+from practicus_assets.assets.lakes.pins import begun_over_base
 from practicus_assets.assets.metadata.places import warn_of_other_asset
 from practicus_assets.assets.metadata.protection import refuse_unnamed
 from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
@@ -137,23 +138,11 @@ class Step:
 
     def _materialize(self, context: dg.AssetExecutionContext, call: Callable[[], Any]) -> Iterator[Any]:
         key = context.asset_key
-        lake = lake_of(context, self._io_manager_key)
-        spec = context.assets_def.get_asset_spec(key)
-        table = lake.table(key, spec.metadata, step_of(context))
         scope = self._scope(context)
-        provenance = provenance_of(
-            context, key, spec.code_version, once=self._settings.options.mode == "append"
-        )
         selected = _selected_checks(context)
         checks = AuthorChecks(self._author_specs, selected)
         of_contract = selected - checks.keys
-        transaction = Transaction(
-            table,
-            scope,
-            self._settings.described(spec, lake.commit_metadata),
-            contract=self._contract,
-            provenance=provenance,
-        )
+        table, transaction, provenance = self._begun(context, scope)
         warn_of_properties(context.log, table, transaction)
         warn_of_other_asset(context.log, key, table, transaction.began)
         warn = partial(context.log.warning, "%s: %s", table.name)
@@ -212,9 +201,22 @@ class Step:
         )
 
     def _refuse_unnamed(self, context: dg.AssetExecutionContext, table: Table, scope: Scope) -> None:
-        settings, key = self._settings, context.asset_key
-        most = settings.most_replaced
-        refuse_unnamed(step_of(context), key, table, scope, most=most, scope_of=settings.scope)
+        most, scope_of = self._settings.most_replaced, self._settings.scope
+        refuse_unnamed(step_of(context), context.asset_key, table, scope, most=most, scope_of=scope_of)
+
+    def _begun(
+        self, context: dg.AssetExecutionContext, scope: Scope
+    ) -> tuple[Table, Transaction, Provenance]:
+        """Begin the transaction of a step; return its table, and who commits what was computed from what."""
+        key, lake = context.asset_key, lake_of(context, self._io_manager_key)
+        spec = context.assets_def.get_asset_spec(key)
+        layered = lake.layered(key, spec.metadata, step_of(context))
+        once = self._settings.options.mode == "append"
+        provenance = provenance_of(context, key, spec.code_version, once=once)
+        options = self._settings.described(spec, lake.commit_metadata)
+        provenance = begun_over_base(context, layered, scope, options, provenance)
+        transaction = Transaction(layered.own, scope, options, contract=self._contract, provenance=provenance)
+        return layered.own, transaction, provenance
 
     def _metadata(
         self,
@@ -265,18 +267,18 @@ class Step:
             )
         if left_out:
             context.log.warning("%s: its function alone runs the checks %s", key.to_user_string(), left_out)
-        table = lake_of(context, self._io_manager_key).table(key, metadata_of(context, key))
+        table = lake_of(context, self._io_manager_key).layered(key, metadata_of(context, key))
         keys_of_run = partition_keys(self._partitions_def, context.run.tags, context.instance)
-        with naming(table.name):
+        with naming(table.own.name):
             if keys_of_run or self._partitions_def is None:
                 scope = every = self._settings.scope(self._partitions_def, keys_of_run)
-                results = audit_snapshot(self._contract, Snapshot.of(table, scope=scope))
+                results = audit_snapshot(self._contract, table.pinned(scope)[0])
             else:
                 keys = list(
                     self._partitions_def.get_partition_keys(dynamic_partitions_store=context.instance)
                 )
                 scope, every = Scope(), self._settings.scope(self._partitions_def, keys) if keys else Scope()
-                results = audit_snapshot(self._contract, Snapshot.of(table), every)
+                results = audit_snapshot(self._contract, table.pinned(Scope())[0], every)
         if len(every.keys) > 1:
             materialized = context.instance.get_materialized_partitions(key) if not scope.keys else set()
             evaluated = scope.keys or [name for name in every.keys if name in materialized]

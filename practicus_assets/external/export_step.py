@@ -10,12 +10,13 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.io_manager import lake_of
+from practicus_assets.assets.lakes.pins import pinned_for
 from practicus_assets.assets.report import names
-from practicus_assets.assets.runs import metadata_of, pinned_for
+from practicus_assets.assets.runs import metadata_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.destinations.destination import Destination
 from practicus_assets.destinations.export import Export, Exported
-from practicus_assets.errors import naming
+from practicus_assets.errors import DeclarationError, naming
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.wording import number_of
 
@@ -86,14 +87,21 @@ class ExportStep:
     def _run(self, context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         upstream, partitions_def = self._upstream, context.assets_def.partitions_def
         metadata = metadata_of(context, upstream.key)
-        table = lake_of(context, upstream.io_manager_key).table(upstream.key, metadata)
+        layered = lake_of(context, upstream.io_manager_key).layered(upstream.key, metadata)
+        table = layered.own
+        if layered.base is not None:
+            raise DeclarationError(
+                f"{table.name} is of a lake that lies over the base {layered.base_uri}, and an export of it "
+                "would replace what other systems have of the base's table.",
+                "Leave exports out of runs in such a lake; promote the table, and export it from the base's.",
+            )
         keys = context.partition_keys if partitions_def is not None else []
         scope = upstream.settings.scope(partitions_def, keys)
         began = time.monotonic()
         with naming(table.name, str(scope)):
             export = Export(
                 table,
-                pinned_for(context, upstream.key, table, scope),
+                pinned_for(context, upstream.key, layered, scope),
                 self._target,
                 self._columns,
                 create=self._create,

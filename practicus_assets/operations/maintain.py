@@ -160,7 +160,7 @@ def maintain_table(
             if config.vacuum:
                 files = unneeded_files(table, moment, kept)
                 removed += remove(table, files, progress) if apply else 0
-            if config.expire:
+            if config.expire and entry.layered.base is None:  # else the log says what the own root has
                 log_files = unneeded_entries(table, moment, kept)
                 removed += remove(table, log_files, progress) if apply else 0
     except TableNotFound:

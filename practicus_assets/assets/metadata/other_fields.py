@@ -18,6 +18,6 @@ ADVICE = {
 }
 
 STORAGE_OPTIONS = (
-    "storage_options is a configuration of another IO manager, {kind}.",
+    "{name} is a configuration of another IO manager, {kind}.",
     'Write the options by delta-rs\'s names: {{"AWS_REGION": "eu-west-1"}}, and none for a folder.',
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from practicus_assets.assets.catalog import TableEntry
+from practicus_assets.assets.lakes.layered_table import refuse_release_of_layers
 from practicus_assets.assets.runs import made_by
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.instance import dagster_instance
@@ -46,6 +47,7 @@ def publish_release(
     roots = {entry.root_uri for entry in entries}
     if len(roots) != 1:
         raise DeclarationError(f"the tables are in several lakes: {sorted(roots)}.", "Name tables of one.")
+    refuse_release_of_layers(entry.layered for entry in entries if tables or entry.is_written)
     versions = _of_run(entries, run_id) if run_id else _newest(entries, named=bool(tables))
     published = publish(
         roots.pop(), name, versions, entries[0].table.storage_options, run_id=run_id or "", mixed=mixed

@@ -119,7 +119,7 @@ def _alternative(bounds: Bounds, first: Sequence[Value], last: Sequence[Value]) 
 def _with_nulls(bounds: Bounds, values: Sequence[Value | None]) -> str:
     """Return the condition that holds for one partition, some of whose values are null."""
     terms = (
-        f"{identifier(column)} IS NULL" if value is None else f"{identifier(column)} = {literal(value, type_)}"
+        f"{identifier(column)} {'IS NULL' if value is None else f'= {literal(value, type_)}'}"
         for column, type_, value in zip(bounds.columns, bounds.types, values, strict=True)
     )
     return f"({' AND '.join(terms)})"

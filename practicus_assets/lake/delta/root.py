@@ -72,6 +72,16 @@ def resolved(
     return path
 
 
+def refuse_nested(root: str, base: str) -> None:
+    """Raise DeclarationError for a base that is the own root, lies in it or around it; both are resolved."""
+    one, other = (re.sub(r"^s3a://", "s3://", uri).rstrip("/") + "/" for uri in (root, base))
+    if one.startswith(other) or other.startswith(one):
+        raise DeclarationError(
+            f"the lake's root {root} and its base {base} are one place, or one lies in the other.",
+            "Give the lake a root of its own beside the base, which is only read.",
+        )
+
+
 def refuse_unusable_endpoint(uri: str, storage_options: Mapping[str, str]) -> None:
     """Raise DeclarationError for an endpoint of an S3 store that is no URL, over which delta-rs panics."""
     if not uri.startswith(_S3):

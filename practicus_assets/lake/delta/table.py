@@ -66,7 +66,8 @@ class Table(TableFolder):
             root_uri: the lake's root, in any spelling that `resolved` takes.
             key: the parts of the asset's key.
             storage_options: delta-rs's own, e.g. `AWS_REGION`.
-            sample_rows, read_only: see the class.
+            sample_rows: see the class.
+            read_only: see the class.
 
         Raises:
             DeclarationError: for a part that would leave the root or hide in another table's log,

@@ -131,7 +131,8 @@ def _claims(own: TableVersion, entry: LogEntry) -> Iterator[Claim]:
         texts = {tuple(change.get(column) for column in columns) for change in entry.changes}
         parts = tuple(tuple(t for t in values if t is not None) for values in texts)
         is_known = bool(columns) and all(len(part) == len(columns) for part in parts)
-        yield Claim(entry.version, RecordedScope(columns, parts) if is_known else RecordedScope(), False, None)
+        scope = RecordedScope(columns, parts) if is_known else RecordedScope()
+        yield Claim(entry.version, scope, replaces=False, base=None)
 
 
 def _typed(scope: RecordedScope, schema: pa.Schema) -> Bounds:

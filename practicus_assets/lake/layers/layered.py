@@ -132,7 +132,8 @@ def layers_of(
     """Return the snapshot of a table that an own root, its base or both have; and the versions it reads.
 
     Args:
-        own, base: the table in the own root, and in the base; one of them at least.
+        own: the table in the own root; None if it has none.
+        base: the table in the base; None if that has none, and then there is the other.
         scope: the partitions to read.
 
     Raises:
@@ -162,7 +163,8 @@ def _merged(own: TableVersion, base: TableVersion) -> pa.Schema:
     if changed:
         types = ", ".join(
             f"{name} is {own.schema.field(name).type} in {own.table.uri} and "
-            f"{base.schema.field(name).type} in the base" for name in changed
+            f"{base.schema.field(name).type} in the base"
+            for name in changed
         )
         raise SchemaMismatch(
             f"the {names_of('column', changed)} of {own.table.name} differ between the own root and version "
@@ -180,9 +182,7 @@ def _is_nullable(field: pa.Field, own: TableVersion, base: TableVersion) -> bool
     )
 
 
-def _filled(
-    at: TableVersion, rows: pa.RecordBatchReader, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
+def _filled(at: TableVersion, rows: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield rows with nulls in the columns that a layer lacks."""
     with at.table.reading(version=at.version):
         for batch in rows:

@@ -1,7 +1,6 @@
 """Branches: a table of an own root begins with the columns of its base's, and with its rows where needed."""
 
 import time
-from collections.abc import Sequence
 from itertools import islice
 
 from deltalake import CommitProperties
@@ -120,11 +119,11 @@ def _read(base: TableVersion, scope: Scope, provenance: Provenance) -> InputVers
 
 
 def _missing(claims: Claims, scope: Scope, own: TableVersion) -> Scope | None:
-    """Return the partitions of a scope that the own table does not have as a whole; None if there are none."""
+    """Return the partitions of a scope that the own table has not as a whole; None if there are none."""
     if scope.is_whole_table:
         return None if claims.is_whole_table else scope
     bounds = scope.on(own.schema)
-    numbers: Sequence[int] = [n for n in range(len(bounds.parts)) if not claims.cover(bounds.one(n))]
+    numbers = [n for n in range(len(bounds.parts)) if not claims.cover(bounds.one(n))]
     if not numbers:
         return None
     parts = tuple(scope.parts[n] for n in numbers)

@@ -31,7 +31,8 @@ def refuse_mixed(tables: Mapping[str, Table], versions: Mapping[str, int]) -> No
         for read in _inputs(table, versions[name]):
             if read.table not in versions:
                 continue
-            mismatch = _mismatch(tables[read.table], read, versions[read.table])
+            elsewhere = f"it was read in another lake, {read.root_uri}" if read.root_uri else ""
+            mismatch = elsewhere or _mismatch(tables[read.table], read, versions[read.table])
             if mismatch:
                 raise ReleaseRefused(
                     f"version {versions[name]} of {name} was computed from version {read.version} of "
