@@ -33,6 +33,7 @@ NAMES = [
     "PlanConfig",
     "PostgreSQL",
     "PracticusAssetsError",
+    "ReadOnlyLake",
     "Release",
     "ReleaseRefused",
     "RemovalRefused",
