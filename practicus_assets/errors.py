@@ -155,7 +155,14 @@ class SourceChanged(SourceFailed):
 
 
 class ExportFailed(PracticusAssetsError):
-    """A system that is written refused, or went away: repair it or the connection, and run again."""
+    """A system that is written refused, or went away: repair it or the connection, and run again.
+
+    Attributes:
+        may_have_landed: whether the rows may be there all the same: the answer to the commit was lost.
+
+    """
+
+    may_have_landed = False
 
 
 class ExportConflict(ExportFailed):

@@ -1,8 +1,5 @@
 """Failures of MySQL: errors of its driver in our words, without values of rows and without secrets."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from practicus_assets.destinations.export import Export
 from practicus_assets.errors import (
     ExportConflict,
@@ -29,44 +26,25 @@ _ADVICE = {
 }
 
 
-def is_lost(error: BaseException) -> bool:
+def is_unsettled(error: BaseException) -> bool:
     """Return whether an error of a commit leaves open whether it landed."""
     if isinstance(error, PracticusAssetsError):
         return False
     return isinstance(error, OSError) or _code(error) in _LOST
 
 
-@contextmanager
-def failures(export: Export, address: str) -> Iterator[None]:
-    """Raise our errors for those of the driver in a block that has committed nothing when it fails.
-
-    Raises:
-        ExportConflict: if another export did not end in time.
-        LossyValues: for values that the server refused.
-        ExportFailed: for all else.
-
-    """
-    try:
-        yield
-    except SourceFailed as error:  # where the connection is that of sources
-        failed = ExportFailed(error.problem, error.advice)
-        failed.nothing_written = True
-        raise failed from None
-    except PracticusAssetsError as error:
-        may_have_landed = isinstance(error, ExportFailed) and "nobody knows" in error.problem
-        error.nothing_written = error.nothing_written or not may_have_landed
-        raise
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] != "pymysql" and not isinstance(error, OSError):
-            raise
-        ours = _translated(error, export, address)
-        ours.nothing_written = True
-        raise ours from None
-
-
 def _code(error: BaseException) -> int:
     code = error.args[0] if error.args else 0
     return code if isinstance(code, int) else 0
+
+
+def translated(error: Exception, export: Export, address: str) -> PracticusAssetsError | None:
+    """Return an error of the driver, or of its connection, in our words; None for other errors."""
+    if isinstance(error, SourceFailed):  # the connection is that of sources
+        return ExportFailed(error.problem, error.advice)
+    if type(error).__module__.partition(".")[0] != "pymysql" and not isinstance(error, OSError):
+        return None
+    return _translated(error, export, address)
 
 
 def _translated(error: Exception, export: Export, address: str) -> PracticusAssetsError:

@@ -29,29 +29,6 @@ def is_unsettled(error: BaseException) -> bool:
 
 
 @contextmanager
-def failures(export: Export, address: str) -> Iterator[None]:
-    """Raise our errors for those of the driver in a block that has committed nothing when it fails.
-
-    Raises:
-        ExportConflict: if another export did not end in time.
-        LossyValues: for values that the server refused.
-        ExportFailed: for all else.
-
-    """
-    try:
-        yield
-    except PracticusAssetsError as error:
-        error.nothing_written = error.nothing_written or not _may_have_landed(error)
-        raise
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] != "adbc_driver_manager":
-            raise
-        ours = _translated(error, export, address)
-        ours.nothing_written = True
-        raise ours from None
-
-
-@contextmanager
 def making_markers(schema: str, statement: str) -> Iterator[None]:
     """Say what to do where the table of markers may not be made in a block."""
     try:
@@ -65,11 +42,10 @@ def making_markers(schema: str, statement: str) -> Iterator[None]:
         ) from None
 
 
-def _may_have_landed(error: PracticusAssetsError) -> bool:
-    return isinstance(error, ExportFailed) and "nobody knows" in error.problem
-
-
-def _translated(error: Exception, export: Export, address: str) -> PracticusAssetsError:
+def translated(error: Exception, export: Export, address: str) -> PracticusAssetsError | None:
+    """Return an error of the driver in our words; None for other errors."""
+    if type(error).__module__.partition(".")[0] != "adbc_driver_manager":
+        return None
     state = str(getattr(error, "sqlstate", None) or "")
     message = _message(error)
     if state == "55P03":
