@@ -2,13 +2,12 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeVar
 
 import pyarrow as pa
 
-from practicus_assets.errors import DeclarationError, SchemaMismatch, SourceFailed, did_you_mean
-from practicus_assets.lake.contracts.declared_types import as_type
+from practicus_assets.errors import DeclarationError, SourceFailed, did_you_mean
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.sources.mysql.checksum import checksum
@@ -16,92 +15,39 @@ from practicus_assets.sources.mysql.failures import is_absent, is_of_characters
 from practicus_assets.sources.mysql.fields import GEOMETRY, Field, schema_of
 from practicus_assets.sources.mysql.parameters import BoundParameters, bytes_of
 from practicus_assets.sources.mysql.session import MySQLSession
-from practicus_assets.sources.relation import Relation
 from practicus_assets.sources.sql import versions
-from practicus_assets.sources.sql.conditions import Operand, condition
-from practicus_assets.sources.sql.names import parts_of, quoted
-from practicus_assets.sources.system import System
-from practicus_assets.wording import in_short, names_of
+from practicus_assets.sources.sql.conditions import Operand, condition, types_of
+from practicus_assets.sources.sql.names import quoted
+from practicus_assets.sources.sql.relation import DatabaseRelation
 
 _Result = TypeVar("_Result")
 
 ZeroDates = Literal["refuse", "null"]
 
-_LONGEST_NAME = 60
 _QUOTE = "`"
 _TABLES = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = "
 
 
 @dataclass(frozen=True, repr=False)
-class MySQLRelation(Relation[MySQLSession]):
+class MySQLRelation(DatabaseRelation[MySQLSession]):
     """A table or a query; made by `MySQL.table` and `MySQL.query`.
 
     Attributes:
-        database: the system that has it.
-        label: its name for people.
-        parts: the parts of a table's name; none for a query.
-        text: the query; empty for a table.
-        declared: the types that the author declares.
         zero_dates: what becomes of dates that no calendar has.
 
     """
 
-    database: System
-    label: str
-    parts: tuple[str, ...] = ()
-    text: str = ""
-    declared: Mapping[str, pa.DataType] = field(default_factory=dict, hash=False)
+    quote: ClassVar[str] = _QUOTE
+    namespace: ClassVar[str] = "database"
+    alias: ClassVar[str] = "relation"
+    times: ClassVar[str] = "a timestamp, a datetime or a date"
+
     zero_dates: ZeroDates = "refuse"
 
     def __post_init__(self) -> None:
         """Refuse what would be taken for the other choice."""
         if self.zero_dates not in ("refuse", "null"):
             raise DeclarationError(f"zero_dates is {self.zero_dates!r}.", 'Write "refuse" or "null".')
-
-    @classmethod
-    def of_table(
-        cls, database: System, name: str, columns: Mapping[str, pa.DataType | str], zero_dates: ZeroDates
-    ) -> "MySQLRelation":
-        """Return a table; see `MySQL.table`."""
-        parts = parts_of(name, _QUOTE)
-        if len(parts) > 2:  # noqa: PLR2004 a database and a table
-            raise DeclarationError(
-                f"{name!r} has more parts than a database and a table.", "Write database.table."
-            )
-        return cls(database, name, parts=parts, declared=_types(columns), zero_dates=zero_dates)
-
-    @classmethod
-    def of_query(
-        cls,
-        database: System,
-        text: str,
-        columns: Mapping[str, pa.DataType | str],
-        name: str | None,
-        zero_dates: ZeroDates,
-    ) -> "MySQLRelation":
-        """Return a query; see `MySQL.query`."""
-        bare = text.strip().removesuffix(";").rstrip()
-        if not bare:
-            raise DeclarationError("the query is empty.", "Write a SELECT.")
-        label = name or in_short(bare, _LONGEST_NAME)
-        return cls(database, label, text=bare, declared=_types(columns), zero_dates=zero_dates)
-
-    def __repr__(self) -> str:
-        return f"{self.database!r}.{'table' if self.parts else 'query'}({self.label!r})"
-
-    @property
-    def system(self) -> System:
-        """The database."""
-        return self.database
-
-    @property
-    def name(self) -> str:
-        """The table's name, or the query's."""
-        return self.label
-
-    def typed(self, columns: Mapping[str, pa.DataType]) -> Self:
-        """Return the relation with further declared types; see `Relation.typed`."""
-        return replace(self, declared={**self.declared, **columns})
 
     def schema(self, session: MySQLSession) -> pa.Schema:
         """Return the columns; see `Relation.schema`."""
@@ -112,14 +58,14 @@ class MySQLRelation(Relation[MySQLSession]):
     ) -> pa.RecordBatchReader:
         """Stream the rows of a scope; see `Relation.read`."""
         known = self._fields(session)
-        fields = self._wanted(known, columns)
+        fields = [known[column] for column in self.wanted(known, columns)]
         operands = self._operands(session, scope.columns, known)
-        bounds = scope.on(_types_of(operands))
+        bounds = scope.on(types_of(operands))
         listed = ", ".join(map(self._selected, fields))
 
         def run(parameters: BoundParameters) -> pa.RecordBatchReader:
             where = condition(bounds, operands, parameters)
-            statement = f"SELECT {listed} FROM {self._source}" + (f" WHERE {where}" if where else "")
+            statement = f"SELECT {listed} FROM {self.source}" + (f" WHERE {where}" if where else "")
             if self.text and where is None and columns is None and not any(map(self._is_cast, fields)):
                 statement = self.text  # whose ORDER BY counts
             return session.read(
@@ -143,13 +89,13 @@ class MySQLRelation(Relation[MySQLSession]):
             [operand] = self._operands(session, [updated_at], known).values()
             contents = f"CAST(MAX({operand.text}) AS CHAR)"
         operands = self._operands(session, scopes[0].columns if scopes else (), known)
-        bounds = [scope.on(_types_of(operands)) for scope in scopes]
+        bounds = [scope.on(types_of(operands)) for scope in scopes]
         found: list[str] = []
         for group in versions.groups(bounds):
             wanted = [bounds[number] for number in group]
 
             def run(parameters: BoundParameters, wanted: Sequence[Bounds] = wanted) -> list[tuple[Any, ...]]:
-                statement = versions.statement(self._source, contents, wanted, operands, parameters)
+                statement = versions.statement(self.source, contents, wanted, operands, parameters)
                 return session.rows(statement, parameters.values, self.label)
 
             found += versions.texts(_run(run), len(wanted))
@@ -162,25 +108,15 @@ class MySQLRelation(Relation[MySQLSession]):
         known = self._fields(session)
         [moment] = self._operands(session, [updated_at], known).values()
         operands = self._operands(session, columns, known)
-        utc = since.astimezone(dt.UTC)
-        start: dt.date = utc if getattr(moment.type_, "tz", None) else utc.replace(tzinfo=None)
-        if pa.types.is_date(moment.type_):
-            start = utc.date()
-        elif not pa.types.is_timestamp(moment.type_):
-            raise DeclarationError(
-                f"{updated_at!r} of {self.label} is of type {moment.type_}, which is no time.",
-                "Name a timestamp, a datetime or a date.",
-            )
         parameters = BoundParameters()
-        terms = [f"{moment.text} >= {parameters.one(start, moment)}"]
-        terms += [f"{each.text} IS NOT NULL" for each in operands.values()]
+        where = self.changed_since(since, updated_at, moment, operands, parameters)
         listed = [  # by its bytes: DISTINCT would take what a collation calls the same for one
             f"{bytes_of(each.text) if pa.types.is_string(each.type_) else each.text} AS c{number}"
             for number, each in enumerate(operands.values())
         ]
-        statement = f"SELECT DISTINCT {', '.join(listed)} FROM {self._source} WHERE {' AND '.join(terms)}"
+        statement = f"SELECT DISTINCT {', '.join(listed)} FROM {self.source} WHERE {where}"
         rows = session.read(statement, parameters.values, self.label)
-        schema = _types_of({column: operands[column] for column in columns})
+        schema = types_of({column: operands[column] for column in columns})
 
         def stream() -> Iterator[pa.RecordBatch]:
             for batch in rows:
@@ -190,17 +126,10 @@ class MySQLRelation(Relation[MySQLSession]):
 
         return pa.RecordBatchReader.from_batches(schema, stream())
 
-    @property
-    def _source(self) -> str:
-        """What stands after FROM."""
-        if self.parts:
-            return ".".join(quoted(part, _QUOTE) for part in self.parts)
-        return f"(\n{self.text}\n) AS relation"
-
     def _fields(self, session: MySQLSession) -> dict[str, Field]:
         """Return the relation's columns as the server describes them."""
         try:
-            fields = session.fields(self.text or f"SELECT * FROM {self._source}", self.label)
+            fields = session.fields(self.text or f"SELECT * FROM {self.source}", self.label)
         except SourceFailed as error:
             if self.parts and is_absent(error.__cause__):
                 raise self._absent(session) from None
@@ -208,22 +137,8 @@ class MySQLRelation(Relation[MySQLSession]):
         known = {each.name: each for each in fields}
         if len({name.lower() for name in known}) < len(fields):
             schema_of(fields, {})  # names the column
-        unknown = [column for column in self.declared if column not in known]
-        if unknown:
-            raise DeclarationError(
-                f"{self.label} has no {names_of('column', unknown)}, whose type is declared.",
-                did_you_mean(unknown[0], known, f"It has {', '.join(known)}."),
-            )
+        self.refuse_unknown_types(known)
         return known
-
-    def _wanted(self, known: Mapping[str, Field], columns: Sequence[str] | None) -> list[Field]:
-        unknown = [column for column in columns or () if column not in known]
-        if unknown:
-            raise SchemaMismatch(
-                f"{self.label} has no {names_of('column', unknown)}.",
-                did_you_mean(unknown[0], known, f"It has {', '.join(known)}."),
-            )
-        return [known[column] for column in (known if columns is None else columns)]
 
     def _schema(self, fields: Sequence[Field]) -> pa.Schema:
         return pa.schema(
@@ -255,7 +170,7 @@ class MySQLRelation(Relation[MySQLSession]):
         fields = dict(known)
         if expressions:
             listed = ", ".join(f"{texts[each]} AS c{number}" for number, each in enumerate(expressions))
-            answer = session.fields(f"SELECT {listed} FROM {self._source}", f"{self.label} by {expressions}")
+            answer = session.fields(f"SELECT {listed} FROM {self.source}", f"{self.label} by {expressions}")
             fields.update(zip(expressions, answer, strict=True))
         return {each: Operand(texts[each], _condition_type(fields[each]), "") for each in columns}
 
@@ -284,11 +199,3 @@ def _condition_type(known: Field) -> pa.DataType:
     """Return the type of a column in conditions: that of whole numbers, where they are read as decimals."""
     type_ = known.type_for()
     return pa.uint64() if type_ == pa.decimal128(20, 0) and known.is_unsigned else type_
-
-
-def _types(columns: Mapping[str, pa.DataType | str]) -> dict[str, pa.DataType]:
-    return {name: as_type(declared) for name, declared in columns.items()}
-
-
-def _types_of(operands: Mapping[str, Operand]) -> pa.Schema:
-    return pa.schema([(column, operand.type_) for column, operand in operands.items()])

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, get_args
@@ -130,7 +130,7 @@ class MySQL(System):
         self._refuse_without_driver()
         from practicus_assets.sources.mysql.relation import MySQLRelation  # noqa: PLC0415 needs PyMySQL
 
-        return MySQLRelation.of_table(self, name, columns or {}, zero_dates)
+        return replace(MySQLRelation.of_table(self, name, columns or {}), zero_dates=zero_dates)
 
     def query(
         self,
@@ -152,7 +152,7 @@ class MySQL(System):
         self._refuse_without_driver()
         from practicus_assets.sources.mysql.relation import MySQLRelation  # noqa: PLC0415 needs PyMySQL
 
-        return MySQLRelation.of_query(self, text, columns or {}, name, zero_dates)
+        return replace(MySQLRelation.of_query(self, text, columns or {}, name), zero_dates=zero_dates)
 
     @property
     def login(self) -> Login:

@@ -3,19 +3,12 @@
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pyarrow as pa
 
-from practicus_assets.errors import (
-    DeclarationError,
-    SchemaMismatch,
-    SourceChanged,
-    SourceFailed,
-    did_you_mean,
-)
-from practicus_assets.lake.contracts.declared_types import as_type
+from practicus_assets.errors import SchemaMismatch, SourceChanged, SourceFailed, did_you_mean
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.sources.postgresql import catalogue
 from practicus_assets.sources.postgresql.answer import Answer
@@ -23,14 +16,12 @@ from practicus_assets.sources.postgresql.parameters import NativeOperand, Settin
 from practicus_assets.sources.postgresql.session import PostgreSQLSession
 from practicus_assets.sources.postgresql.types import Native, Reading, reading
 from practicus_assets.sources.postgresql.values import converted, refuse_dimensions, stored
-from practicus_assets.sources.relation import Relation
 from practicus_assets.sources.sql import versions
-from practicus_assets.sources.sql.conditions import condition
-from practicus_assets.sources.sql.names import parts_of, quoted
-from practicus_assets.sources.system import System
-from practicus_assets.wording import in_short, names_of
+from practicus_assets.sources.sql.conditions import condition, types_of
+from practicus_assets.sources.sql.names import quoted
+from practicus_assets.sources.sql.relation import DatabaseRelation
+from practicus_assets.wording import names_of
 
-_LONGEST_NAME = 60
 _DENIED = "42501"
 _GONE = ("42P01", "42703")  # undefined table, undefined column
 _ADVICE = {  # by SQLSTATE
@@ -43,62 +34,13 @@ _ADVICE = {  # by SQLSTATE
 
 
 @dataclass(frozen=True, repr=False)
-class PostgreSQLRelation(Relation[PostgreSQLSession]):
-    """A table or a query; made by `PostgreSQL.table` and `PostgreSQL.query`.
+class PostgreSQLRelation(DatabaseRelation[PostgreSQLSession]):
+    """A table or a query; made by `PostgreSQL.table` and `PostgreSQL.query`."""
 
-    Attributes:
-        database: the system that has it.
-        label: its name for people.
-        parts: the parts of a table's name; none for a query.
-        text: the query; empty for a table.
-        declared: the types that the author declares.
-
-    """
-
-    database: System
-    label: str
-    parts: tuple[str, ...] = ()
-    text: str = ""
-    declared: Mapping[str, pa.DataType] = field(default_factory=dict, hash=False)
-
-    @classmethod
-    def of_table(
-        cls, database: System, name: str, columns: Mapping[str, pa.DataType | str]
-    ) -> "PostgreSQLRelation":
-        """Return a table; see `PostgreSQL.table`."""
-        parts = parts_of(name, '"')
-        if len(parts) > 2:  # noqa: PLR2004 a schema and a table
-            raise DeclarationError(
-                f"{name!r} has more parts than a schema and a table.", "Write schema.table."
-            )
-        return cls(database, name, parts=parts, declared=_types(columns))
-
-    @classmethod
-    def of_query(
-        cls, database: System, text: str, columns: Mapping[str, pa.DataType | str], name: str | None
-    ) -> "PostgreSQLRelation":
-        """Return a query; see `PostgreSQL.query`."""
-        bare = text.strip().removesuffix(";").rstrip()
-        if not bare:
-            raise DeclarationError("the query is empty.", "Write a SELECT.")
-        return cls(database, name or in_short(bare, _LONGEST_NAME), text=bare, declared=_types(columns))
-
-    def __repr__(self) -> str:
-        return f"{self.database!r}.{'table' if self.parts else 'query'}({self.label!r})"
-
-    @property
-    def system(self) -> System:
-        """The database."""
-        return self.database
-
-    @property
-    def name(self) -> str:
-        """The table's name, or the query's."""
-        return self.label
-
-    def typed(self, columns: Mapping[str, pa.DataType]) -> Self:
-        """Return the relation with further declared types; see `Relation.typed`."""
-        return replace(self, declared={**self.declared, **columns})
+    quote: ClassVar[str] = '"'
+    namespace: ClassVar[str] = "schema"
+    alias: ClassVar[str] = "query"
+    times: ClassVar[str] = "a timestamp or a date"
 
     def schema(self, session: PostgreSQLSession) -> pa.Schema:
         """Return the columns; see `Relation.schema`."""
@@ -115,11 +57,11 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
             readings = self._readings(natives, columns)
             operands = self._operands(session, scope.columns, natives)
         parameters = SettingParameters()
-        where = condition(scope.on(_schema(operands)), operands, parameters)
+        where = condition(scope.on(types_of(operands)), operands, parameters)
         expressions = [each.expression(quoted(each.column, '"')) for each in readings.values()]
         arrays = [each for each in readings.values() if each.is_array]
         expressions += [f"pg_catalog.array_ndims({quoted(each.column, chr(34))})" for each in arrays]
-        statement = f"SELECT {', '.join(expressions)} FROM {self._source}"
+        statement = f"SELECT {', '.join(expressions)} FROM {self.source}"
         statement += f" WHERE {where}" if where is not None else ""
         schema = pa.schema([pa.field(each.column, each.type_) for each in readings.values()])
 
@@ -145,12 +87,12 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
                 [operand] = self._operands(session, [updated_at], natives).values()
                 contents = f"max({operand.text})::text"
             operands = self._operands(session, scopes[0].columns if scopes else (), natives)
-            bounds = [scope.on(_schema(operands)) for scope in scopes]
+            bounds = [scope.on(types_of(operands)) for scope in scopes]
             found: list[str] = []
             for group in versions.groups(bounds):
                 parameters = SettingParameters()
                 wanted = [bounds[number] for number in group]
-                statement = versions.statement(self._source, contents, wanted, operands, parameters)
+                statement = versions.statement(self.source, contents, wanted, operands, parameters)
                 rows = [
                     row
                     for batch in session.stream(statement, parameters.values)
@@ -167,24 +109,14 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
             natives = self._natives(session)
             [moment] = self._operands(session, [updated_at], natives).values()
             operands = self._operands(session, columns, natives)
-        schema = _schema({column: operands[column] for column in columns})
-        utc = since.astimezone(dt.UTC)
-        start: dt.date = utc if getattr(moment.type_, "tz", None) else utc.replace(tzinfo=None)
-        if pa.types.is_date(moment.type_):
-            start = utc.date()
-        elif not pa.types.is_timestamp(moment.type_):
-            raise DeclarationError(
-                f"{updated_at!r} of {self.label} is of type {moment.native}, which is no time.",
-                "Name a timestamp or a date.",
-            )
+        schema = types_of({column: operands[column] for column in columns})
         parameters = SettingParameters()
+        where = self.changed_since(since, updated_at, moment, operands, parameters)
         texts = [
             f"{each.text}::text" if pa.types.is_string(each.type_) else each.text
             for each in operands.values()
         ]
-        terms = [f"{moment.text} >= {parameters.one(start, moment)}"]
-        terms += [f"{each.text} IS NOT NULL" for each in operands.values()]
-        statement = f"SELECT DISTINCT {', '.join(texts)} FROM {self._source} WHERE {' AND '.join(terms)}"
+        statement = f"SELECT DISTINCT {', '.join(texts)} FROM {self.source} WHERE {where}"
         readings = [Reading(f.name, Native("", ""), f.type, f.type, str) for f in schema]
 
         def stream() -> Iterator[pa.RecordBatch]:
@@ -193,13 +125,6 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
                     yield self._converted(batch, schema, readings, 0)
 
         return pa.RecordBatchReader.from_batches(schema, stream())
-
-    @property
-    def _source(self) -> str:
-        """What stands after FROM."""
-        if self.parts:
-            return ".".join(quoted(part, '"') for part in self.parts)
-        return f"(\n{self.text}\n) AS query"
 
     def _natives(self, session: PostgreSQLSession) -> dict[str, Native]:
         """Return the relation's columns with their types in the database."""
@@ -218,24 +143,13 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
                     f"{self.label} gives the {names_of('column', twice)} more than once.",
                     "Name each once: AS ….",
                 )
-        unknown = [column for column in self.declared if column not in natives]
-        if unknown:
-            raise DeclarationError(
-                f"{self.label} has no {names_of('column', unknown)}, whose type is declared.",
-                did_you_mean(unknown[0], natives, f"It has {', '.join(natives)}."),
-            )
+        self.refuse_unknown_types(natives)
         return natives
 
     def _readings(
         self, natives: Mapping[str, Native], columns: Sequence[str] | None = None
     ) -> dict[str, Reading]:
-        unknown = [column for column in columns or () if column not in natives]
-        if unknown:
-            raise SchemaMismatch(
-                f"{self.label} has no {names_of('column', unknown)}.",
-                did_you_mean(unknown[0], natives, f"It has {', '.join(natives)}."),
-            )
-        wanted = list(natives) if columns is None else columns
+        wanted = self.wanted(natives, columns)
         return {each: reading(each, natives[each], self.declared.get(each)) for each in wanted}
 
     def _operands(
@@ -243,7 +157,7 @@ class PostgreSQLRelation(Relation[PostgreSQLSession]):
     ) -> dict[str, NativeOperand]:
         """Return what columns of a scope are: columns of the relation, or expressions."""
         expressions = [each for each in columns if each not in natives]
-        types = catalogue.types_of(session, self._source, [f"({each})" for each in expressions])
+        types = catalogue.types_of(session, self.source, [f"({each})" for each in expressions])
         known = {**natives, **dict(zip(expressions, types, strict=True))}
         return {
             each: _operand(
@@ -323,11 +237,3 @@ def _operand(column: str, text: str, native: Native, declared: pa.DataType | Non
         if pa.types.is_string(how.type_):
             return NativeOperand(f"({how.expression(text)})", how.type_, "text")
         return NativeOperand(text, how.type_, native.spelled)
-
-
-def _types(columns: Mapping[str, pa.DataType | str]) -> dict[str, pa.DataType]:
-    return {name: as_type(declared) for name, declared in columns.items()}
-
-
-def _schema(operands: Mapping[str, NativeOperand]) -> pa.Schema:
-    return pa.schema([(column, operand.type_) for column, operand in operands.items()])

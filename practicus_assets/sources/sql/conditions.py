@@ -30,6 +30,11 @@ class Operand:
 OperandT = TypeVar("OperandT", bound=Operand)
 
 
+def types_of(operands: Mapping[str, OperandT]) -> pa.Schema:
+    """Return the types of operands, by the columns of a scope."""
+    return pa.schema([(column, operand.type_) for column, operand in operands.items()])
+
+
 class Parameters(ABC, Generic[OperandT]):
     """The values of one statement, in the order of their placeholders."""
 
