@@ -9,7 +9,11 @@ from practicus_assets.cli.options import Locations, json_option, location_option
 @click.option("--select", default="", help="Assets, as for `dagster asset materialize`; by default all.")
 @click.option("--partition", "partitions", multiple=True, metavar="KEY", help="One partition; repeatable.")
 @click.option(
-    "--partition-range", "ranges", multiple=True, metavar="FIRST...LAST", help="Partitions; repeatable."
+    "--partition-range",
+    "ranges",
+    multiple=True,
+    metavar="RANGE",
+    help="First and last key, joined by three dots; repeatable.",
 )
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @json_option
