@@ -4,7 +4,6 @@ A value is a pickle, `_outputs/<run id>/<step and output>` below the lake's root
 all. Who may write there may run code in the processes that read it, as with Dagster's own IO managers.
 """
 
-import contextlib
 import hashlib
 import json
 import pickle
@@ -16,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.lake_files import LakeFiles
 from practicus_assets.errors import DataRefused, DeclarationError, StoreFailed, VersionGone
 from practicus_assets.lake.delta.table_folder import TableFolder
 
@@ -106,13 +106,8 @@ class OpOutputs:
             StoreFailed: if they cannot be listed.
 
         """
-        return {
-            info.path: info.size
-            for info in self._folder.files_in(recursive=True)
-            if "/" in info.path  # some stores list folders, too
-            and info.mtime_ns is not None
-            and info.mtime_ns / 1e9 < moment.timestamp()
-        }
+        files = self.files.files()
+        return {path: file.size for path, file in files.items() if file.modified < moment}
 
     def remove(self, paths: Iterable[str]) -> int:
         """Delete files, and return how many were there.
@@ -121,17 +116,16 @@ class OpOutputs:
             StoreFailed: if one cannot be deleted.
 
         """
-        paths = list(paths)
-        removed = sum(self._folder.delete(path) for path in paths)
-        if self._folder.local_path is not None:
-            for run in {path.partition("/")[0] for path in paths}:
-                with contextlib.suppress(OSError):  # it holds younger ones
-                    (self._folder.local_path / run).rmdir()
-        return removed
+        return self.files.remove(paths)
+
+    @property
+    def files(self) -> LakeFiles:
+        """The files that hold them; a path is the run's id, `/` and the output."""
+        return LakeFiles(self.root_uri, FOLDER, self.storage_options)
 
     @property
     def _folder(self) -> TableFolder:
-        return TableFolder(FOLDER, f"{self.root_uri.rstrip('/')}/{FOLDER}", self.storage_options)
+        return self.files.folder
 
 
 def _path(identifier: Sequence[str]) -> str:

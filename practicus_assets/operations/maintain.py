@@ -24,7 +24,7 @@ from practicus_assets.lake.upkeep.retention import (
     unneeded_files,
 )
 from practicus_assets.operations.defaults import RELEASES, RETENTION_HOURS
-from practicus_assets.operations.op_outputs import RemovableOutputs, remove_op_outputs
+from practicus_assets.operations.op_outputs import RemovableOutputs, remove_artifacts, remove_op_outputs
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, table_job
 from practicus_assets.parameters import named_parameters, refuse_unknown
 
@@ -56,6 +56,11 @@ class MaintainConfig(NamedFields, dg.Config):
     )
     releases: int = Field(
         default=RELEASES, ge=0, description="How many of the newest releases stay readable."
+    )
+    artifact_days: float | None = Field(
+        default=None,
+        ge=0,
+        description="Delete artifacts of tasks that are older, but for those of each task's newest run.",
     )
     apply: bool = Field(default=False, description="Do it; without it, a run only shows what it would do.")
 
@@ -199,12 +204,30 @@ def maintain_op_outputs(
     return remove_op_outputs(entries, instance, moment, _UNFINISHED, apply=config.apply)
 
 
-def _removed_op_outputs(
+def maintain_artifacts(
+    entries: Iterable[TableEntry], instance: dg.DagsterInstance, config: MaintainConfig
+) -> list[RemovableOutputs]:
+    """Delete old artifacts of tasks, of each lake of the tables, where all tables are maintained.
+
+    Args:
+        entries: all tables.
+        instance: the Dagster instance that knows the runs at work.
+        config: what to do; nothing, where it has no `artifact_days`.
+
+    """
+    if config.tables or config.artifact_days is None:
+        return []
+    moment = datetime.now(UTC) - timedelta(days=config.artifact_days)
+    return remove_artifacts(entries, instance, moment, _UNFINISHED, apply=config.apply)
+
+
+def _removed_run_files(
     context: dg.OpExecutionContext, tables: SelectedTables, config: MaintainConfig
 ) -> list[str]:
-    """Delete what ops handed on, say so in the log, and return errors."""
-    entries = tables.entries(context).values()
+    """Delete what runs left beside tables, say so in the log, and return errors."""
+    entries = list(tables.entries(context).values())
     outputs = maintain_op_outputs(entries, context.instance, config, run_id=context.run_id)
+    outputs += maintain_artifacts(entries, context.instance, config)
     for lake in outputs:
         context.log.info(str(lake))
     return [str(lake.error) for lake in outputs if lake.error is not None]
@@ -235,7 +258,7 @@ def build_maintain_job(selection: Selection | None = None, name: str = "table_ma
                     yield dg.AssetObservation(entry.key, metadata=_metadata(maintained))
                 elif entry.is_written:
                     context.log.info("%s has no table yet", entry.name)
-            errors += _removed_op_outputs(context, tables, config)
+            errors += _removed_run_files(context, tables, config)
             if not config.apply:
                 context.log.info("Nothing was changed: set apply: true to do it.")
             if errors:

@@ -1,5 +1,6 @@
 """Executions: one attempt at a task, from its folder to what it left."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,11 @@ from practicus_assets.tasks import told, variables
 from practicus_assets.tasks.artifacts import Artifacts
 from practicus_assets.tasks.exit_codes import ExitCodes
 from practicus_assets.tasks.folder import Workspace
+from practicus_assets.tasks.masking import secrets_of
 from practicus_assets.tasks.pipes import pipes_session
 from practicus_assets.tasks.process import run
 from practicus_assets.tasks.program import Program
+from practicus_assets.workers.launch.variables import TIME_LIMIT
 
 _CLOCKS_DIFFER_S = 2.0  # of a folder on another machine
 
@@ -95,12 +98,12 @@ class Execution:
                     self.program.command,
                     folder,
                     {**environment, **pipes.variables},
-                    told.secrets(environment),
-                    self.time_limit_seconds,
+                    secrets_of(environment),
+                    self._time_limit(),
                 )
                 succeeded = self.exit_codes.judge(ended, context.op_def.retry_policy)
             except (TaskFailed, dg.Failure, dg.RetryRequested) as error:
-                failure = error
+                failure = _final(error) if variables.WORKSPACE in os.environ else error
             kept = self._kept(folder, began, lake, context, failure)
         checks = [report for report in pipes.reports if isinstance(report, dg.AssetCheckResult)]
         if failure is not None:
@@ -121,6 +124,11 @@ class Execution:
                 metadata |= report.metadata or {}
                 version = report.data_version or version
         return Report(succeeded, metadata, version, checks)
+
+    def _time_limit(self) -> float | None:
+        """Return the limit that the step's worker has in this run; that of its declaration is part of it."""
+        limit = os.environ.get(TIME_LIMIT)
+        return float(limit) if limit else self.time_limit_seconds
 
     def _kept(
         self,
@@ -143,3 +151,9 @@ class Execution:
                 "%s: its artifacts are not kept: %s", context.asset_key.to_user_string(), error
             )
             return {}
+
+
+def _final(error: Exception) -> Exception:
+    """Return an error after which the task is not tried again."""
+    cause = error.__cause__ if isinstance(error, dg.RetryRequested) else error
+    return dg.Failure(str(cause), allow_retries=False)

@@ -1,7 +1,7 @@
 """The process of a notebook: `python -m practicus_assets.tasks.notebook file.ipynb`, in the task's folder.
 
-It writes the executed notebook and a page of it beside the file, also when a cell failed. Its exit code is 0,
-or 1 after a cell that failed or a kernel that died.
+It writes the executed notebook and a page of it beside the file, also when a cell failed, both without the
+secrets of its environment. Its exit code is 0, or 1 after a cell that failed or a kernel that died.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from practicus_assets.tasks import variables
+from practicus_assets.tasks.masking import masked_notebook, secrets_of
 
 _OUTPUT = "_output"  # after the notebook's name
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -63,6 +64,7 @@ def main() -> int:
     kernel = _kernel(notebook.metadata.get("kernelspec", {}).get("name"))
     source = Path(os.environ[variables.PARAMETERS_FILE]).with_name(executed.name)  # beside what it is told
     jupytext.write(notebook, source)
+    write_masked(executed)
     try:
         papermill.execute_notebook(
             str(source),
@@ -87,6 +89,23 @@ def main() -> int:
         if executed.exists():
             _render(executed, page)
     return 0
+
+
+def write_masked(executed: Path) -> None:
+    """Let papermill write a notebook without the secrets of this process's environment, whenever it does."""
+    from papermill.iorw import papermill_io  # noqa: PLC0415 as above
+
+    papermill_io.register(str(executed), _Masked())
+
+
+class _Masked:
+    """Writes notebooks for papermill, which asks for it by the beginning of their paths."""
+
+    def write(self, text: str, path: str) -> None:
+        Path(path).write_text(masked_notebook(text, secrets_of(os.environ)), encoding="utf-8")
+
+    def pretty_path(self, path: str) -> str:
+        return path
 
 
 def _parameters(source: Path) -> dict[str, Any]:

@@ -13,16 +13,27 @@ from practicus_assets.assets.report.lineage import file_reference
 from practicus_assets.assets.report.names import CODE_REFERENCES
 from practicus_assets.assets.table_asset import table_asset
 from practicus_assets.errors import DeclarationError, TaskFailed
-from practicus_assets.tasks.artifacts import Artifacts
+from practicus_assets.redaction import is_secret
+from practicus_assets.tasks.artifacts import LIMIT, Artifacts
 from practicus_assets.tasks.execution import Execution, Report
 from practicus_assets.tasks.exit_codes import ExitCodes, Meaning
 from practicus_assets.tasks.folder import workspace
 from practicus_assets.tasks.program import Program, folder_of
 from practicus_assets.tasks.rows import TaskRows
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
+from practicus_assets.workers.request.tags import TASK_TAG
 from practicus_assets.workers.request.worker import Worker
 
-_OWN = ("arguments", "parameters", "table", "artifacts", "exit_codes", "copy_folder", "worker")
+_OWN = (
+    "arguments",
+    "parameters",
+    "table",
+    "artifacts",
+    "artifacts_limit",
+    "exit_codes",
+    "copy_folder",
+    "worker",
+)
 _TABLE_OPTIONS = {
     "partition_by",
     "contract",
@@ -42,6 +53,7 @@ def task_asset(
     parameters: Mapping[str, Any] | None = None,
     table: Mapping[str, Any] | None = None,
     artifacts: Sequence[str] = (),
+    artifacts_limit: str = LIMIT,
     exit_codes: Mapping[int, Meaning] | None = None,
     copy_folder: bool = True,
     worker: Worker | WorkerOf | None = None,
@@ -57,11 +69,13 @@ def task_asset(
             to the folder of the module that calls this; or a command, as a list of its words.
         arguments: further arguments of the program.
         parameters: environment variables of the program by name, with their defaults: texts, numbers, truth
-            values. The Launchpad can set them.
+            values, or `dg.EnvVar` for a variable of the step's process. The Launchpad can set them.
         table: makes the asset a Delta table, of the rows that the script gives by
             `practicus_assets.task.table(name)`: the options of `table_asset` that are about the table, such
             as `contract` and `partition_by`; `{}` if there are none.
         artifacts: patterns of files in the task's folder that are kept when it has ended (`Path.glob`).
+        artifacts_limit: the most bytes that artifacts of one attempt may have together, e.g. "4Gi". Beyond it
+            none is kept, and the step fails.
         exit_codes: what an exit code means: "succeed", "skip", "retry" or "fail". 0 succeeds, 75 is retried
             and 99 skips; any other is a failure, about which the retry policy decides.
         copy_folder: whether the script runs in a copy of its folder, which is removed after it. Otherwise it
@@ -84,7 +98,7 @@ def task_asset(
         made_of,
         not copy_folder,
         ExitCodes(exit_codes or {}),
-        Artifacts(_patterns(artifacts, made_of)),
+        Artifacts(_patterns(artifacts, made_of), artifacts_limit),
         worker.time_limit_seconds if isinstance(worker, Worker) else None,
     )
     options: dict[str, Any] = {"io_manager_key": "io_manager", **asset_options}
@@ -95,13 +109,12 @@ def task_asset(
     is_python = made_of.file is not None and made_of.file.suffix == ".py"
     kind = "jupyter" if made_of.outputs else "python" if is_python else "shell"
     options["kinds"] = {kind, *(options.get("kinds") or ())}
+    options["op_tags"] = {TASK_TAG: made_of.name, **(options.get("op_tags") or {})}
     defaults = dict(parameters or {})
     if defaults and options.get("config_schema") is not None:
         raise DeclarationError("the task has parameters and a config_schema.", "Declare parameters alone.")
     if defaults:
-        options["config_schema"] = {
-            name: dg.Field(_config_type(name, value), default_value=value) for name, value in defaults.items()
-        }
+        options["config_schema"] = {name: _field(name, value) for name, value in defaults.items()}
     if table is not None:
         return _table(execution, table, worker, options)
     return _plain(execution, worker, options)
@@ -199,6 +212,24 @@ def _copied(execution: Execution) -> Path | None:
 
 def _reference(program: Program) -> dict[str, Any]:
     return {CODE_REFERENCES: file_reference(program.file, 1)} if program.file is not None else {}
+
+
+def _field(name: str, value: Any) -> Any:
+    """Return the configuration field of a parameter.
+
+    Raises:
+        DeclarationError: for a default that configuration cannot have, or that must not be shown in it.
+
+    """
+    if isinstance(value, dg.EnvVar):
+        return dg.Field(dg.StringSource, default_value={"env": value.env_var_name})
+    if isinstance(value, str) and value and is_secret(name, value):
+        raise DeclarationError(
+            f"the parameter {name!r} looks like a secret and has a default, which Dagster would show.",
+            "Leave it out: a task has the variables of its worker. Give it to that by a Kubernetes Secret, "
+            f'Worker(secrets=["…"]), or set it for the process; or write dg.EnvVar("{name}") as the default.',
+        )
+    return dg.Field(_config_type(name, value), default_value=value)
 
 
 def _config_type(name: str, value: Any) -> Any:

@@ -2,19 +2,17 @@
 
 import json
 import os
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
 
 import dagster as dg
 
-from practicus_assets.redaction import SHORTEST_SECRET, is_secret, passwords_in
 from practicus_assets.tasks import stand_in, variables
 from practicus_assets.workers.launch.variables import working_folder
-
-_UNLIKELY = {"", "0", "1", "true", "false", "none"}
 
 
 def environment(
@@ -49,17 +47,8 @@ def environment(
     paths = [str(working_folder()), *inherited.get("PYTHONPATH", "").split(os.pathsep)]
     paths += [str(stand_in.FOLDER)] if stand_in.is_needed() else []
     inherited["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    inherited["PATH"] = _with_own_python(inherited.get("PATH", os.defpath))
     return {**inherited, **given, **told}
-
-
-def secrets(environment: Mapping[str, str]) -> set[str]:
-    """Return the secrets that variables hold beyond doubt, by their names or in URLs, in all their forms."""
-    found = set()
-    for name, value in environment.items():
-        if is_secret(name, value):
-            found |= {value, *passwords_in(value)}
-    found |= {form for value in found for form in (quote(value, safe=""), unquote(value))}
-    return {value for value in found if len(value) >= SHORTEST_SECRET and value.lower() not in _UNLIKELY}
 
 
 def _of_partitions(context: dg.AssetExecutionContext, beside: Path) -> dict[str, str]:
@@ -92,3 +81,13 @@ def _made(context: dg.AssetExecutionContext) -> datetime:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _with_own_python(path: str) -> str:
+    """Return a PATH on which `python` and `python3` are those of this process, where it has them."""
+    own = str(Path(sys.executable).parent)
+    for name in ("python", "python3"):
+        first = shutil.which(name, path=path)
+        if Path(own, name).exists() and (first is None or str(Path(first).parent) != own):
+            return os.pathsep.join([own, path])
+    return path

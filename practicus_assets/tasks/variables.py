@@ -1,5 +1,7 @@
 """Environment variables by which a task learns what it is run for."""
 
+from practicus_assets.workers.launch.variables import TIME_LIMIT
+
 ASSET_KEY = "PRACTICUS_ASSET_KEY"  # the asset's key, its parts joined by "/"
 RUN_ID = "PRACTICUS_RUN_ID"
 ATTEMPT = "PRACTICUS_ATTEMPT"  # 1 for the first
@@ -10,6 +12,7 @@ WINDOW_END = "PRACTICUS_WINDOW_END"  # ISO 8601, of the last partition's, exclud
 EXECUTION_DATE = "EXECUTION_DATE"  # the window's first day, else the day on which the run was made, UTC
 PARAMETERS_FILE = "PRACTICUS_PARAMETERS_FILE"  # the task's parameters, a JSON object
 TABLES = "PRACTICUS_TASK_TABLES"  # the folder that takes the rows of tables
+WORKSPACE = "PRACTICUS_TASK_WORKSPACE"  # of a step: its task runs once, in this folder
 
 TOLD = frozenset(
     {
@@ -23,6 +26,8 @@ TOLD = frozenset(
         EXECUTION_DATE,
         PARAMETERS_FILE,
         TABLES,
+        WORKSPACE,
+        TIME_LIMIT,
     }
 )
 """All of these, of which no task may be given another's."""

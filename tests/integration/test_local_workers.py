@@ -37,6 +37,13 @@ def _read(path: Path) -> bytes:
         return b""
 
 
+def test_a_function_beyond_its_time_limit_is_ended_and_says_so(place: Place) -> None:
+    run = place.run("late")
+    assert not run.succeeded
+    error = run.error("STEP_FAILURE", "late")
+    assert error.startswith("WorkerTimedOut: late: it ran longer than its time_limit_seconds, which is")
+
+
 # whole processes, as users start them: the run's own process matters here
 
 

@@ -132,3 +132,24 @@ def test_a_notebook_takes_parameters_and_no_arguments(notebook: Notebook) -> Non
     options: Any = {"arguments": ["x"]}
     with pytest.raises(DeclarationError, match="Give it parameters"):
         task_asset(notebook("1"), **options)
+
+
+def test_no_secret_of_the_worker_is_in_the_kept_notebook_and_its_page(
+    bench: Bench, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "sesame-street")
+    path = notebook(
+        f"{PARAMETERS}\nAPI_TOKEN = ''",
+        "import os, sys\nsys.stdout.write('sesame-'); sys.stdout.flush(); sys.stdout.write('street\\n')",
+        "from IPython.display import display\n"
+        "display({'text/html': f'<b>{os.environ[\"DB_PASSWORD\"]}</b>', 'image/png': 'AAAA'}, raw=True)",
+        "raise ValueError(os.environ['DB_PASSWORD'] + API_TOKEN)",
+    )
+    config = {"ops": {"report": {"config": {"API_TOKEN": "open-barley"}}}}
+    text = errors(bench.run([task_asset(path, parameters={"API_TOKEN": ""})], run_config=config, fails=True))
+    files = [*Path(bench.root, "_artifacts").rglob("report_output.*")]
+    assert len(files) == 2
+    for shown in (text, *(file.read_text() for file in files)):
+        assert "ValueError" in shown
+        assert "sesame" not in shown
+        assert "barley" not in shown

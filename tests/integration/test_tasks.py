@@ -622,3 +622,29 @@ def _gone(process: int) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"process {process} is still there")
+
+
+@pytest.mark.parametrize("default", ["hunter22", "postgres://loader:hunter22@db/shop"], ids=["name", "url"])
+def test_a_secret_is_no_default_of_a_parameter(default: str) -> None:
+    name = "API_TOKEN" if "/" not in default else "DB"
+    with pytest.raises(DeclarationError, match=f"the parameter '{name}' looks like a secret") as error:
+        task_asset(["true"], parameters={name: default})
+    assert "hunter22" not in str(error.value)
+
+
+def test_a_variable_may_be_the_default_of_a_parameter(
+    bench: Bench, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "hunter22")
+    path = script("t.sh", '[[ "$API_TOKEN" == hunter22 && "$USE_TOKEN" == true ]]')
+    bench.run([task_asset(path, parameters={"API_TOKEN": dg.EnvVar("SHOP_TOKEN"), "USE_TOKEN": True})])
+
+
+def test_shell_scripts_find_the_python_of_their_worker(
+    bench: Bench, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = script("python", "#!/bin/sh\nexit 3")
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{other.parent}:/usr/bin:/bin")
+    own = Path(sys.executable).parent
+    bench.run([task_asset(script("t.sh", f'[[ "$(command -v python)" == {own}/python ]]'))])

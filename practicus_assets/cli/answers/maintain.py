@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 
 from practicus_assets.assets.catalog import chosen
+from practicus_assets.assets.op_outputs import ARTIFACTS
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.instance import dagster_instance
 from practicus_assets.cli.answers.listing import Column
@@ -16,6 +17,7 @@ from practicus_assets.code_location import CodeLocation
 from practicus_assets.operations.maintain import (
     MaintainConfig,
     MaintainedTable,
+    maintain_artifacts,
     maintain_op_outputs,
     maintain_table,
 )
@@ -57,6 +59,7 @@ def maintain_tables(
             if entry.is_written or result.cutoff is not None:
                 results.append(result)
         lakes = maintain_op_outputs(tables, instance, config)
+        lakes += maintain_artifacts(tables, instance, config)
     outputs = [lake for lake in lakes if lake.files or lake.error]
     if as_json:
         output.print_json([*map(_plain, results), *map(_plain_outputs, outputs)])
@@ -75,7 +78,8 @@ def _plain(result: MaintainedTable) -> dict[str, Any]:
 
 def _plain_outputs(outputs: RemovableOutputs) -> dict[str, Any]:
     error = str(outputs.error) if outputs.error is not None else None
-    return {"op_outputs": outputs.root_uri, **asdict(outputs), "error": error}
+    kind = "artifacts" if outputs.folder == ARTIFACTS else "op_outputs"
+    return {kind: outputs.root_uri, **asdict(outputs), "error": error}
 
 
 def _show(results: list[MaintainedTable], outputs: list[RemovableOutputs], *, apply: bool) -> None:

@@ -11,6 +11,7 @@ from practicus_assets.cli.options import (
     location_options,
     refuse_no_tables,
 )
+from practicus_assets.errors import DeclarationError
 from practicus_assets.operations.defaults import RELEASES, RETENTION_HOURS
 
 
@@ -38,6 +39,12 @@ from practicus_assets.operations.defaults import RELEASES, RETENTION_HOURS
     show_default=True,
     help="How many of the newest releases stay readable.",
 )
+@click.option(
+    "--artifact-days",
+    type=click.FloatRange(0),
+    metavar="DAYS",
+    help="With --all, delete artifacts of tasks that are older, but for those of each task's newest run.",
+)
 @apply_option
 @json_option
 @location_options
@@ -46,6 +53,7 @@ def maintain(
     z_order: str | None,
     retention_hours: float,
     releases: int,
+    artifact_days: float | None,
     *,
     all_: bool,
     compact: bool,
@@ -63,7 +71,10 @@ def maintain(
     """
     refuse_no_tables(tables, all_=all_)
     columns = [column.strip() for column in (z_order or "").split(",") if column.strip()]
-    everything = not (compact or columns or checkpoint or vacuum or expire)
+    if tables and artifact_days is not None:
+        raise DeclarationError("tables are named, and --artifact-days is given.", "Give --all with it.")
+    named = compact or columns or checkpoint or vacuum or expire or artifact_days is not None
+    everything = not named
     settings = {
         "tables": list(tables),
         "compact": compact or everything,
@@ -73,6 +84,7 @@ def maintain(
         "expire": expire or everything,
         "retention_hours": retention_hours,
         "releases": releases,
+        "artifact_days": artifact_days,
         "apply": apply,
     }
     refuse_unset_instance()

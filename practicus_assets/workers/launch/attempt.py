@@ -12,6 +12,7 @@ from practicus_assets.workers.launch import held, variables
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.declaration import StepDeclaration
 from practicus_assets.workers.placement.placement import Placement
+from practicus_assets.workers.request.tags import TASK_TAG
 from practicus_assets.workers.request.worker import Worker
 
 OUT_OF_MEMORY, LOST = "WorkerOutOfMemory", "WorkerLost"
@@ -48,6 +49,11 @@ class Attempt:
         run = context.dagster_run
         causes = [each[0] for _, each in retries(context.instance, run.run_id, step)] if before else []
         return cls(step, before + 1, run, causes.count(OUT_OF_MEMORY), causes.count(LOST), context)
+
+    @property
+    def is_task(self) -> bool:
+        """Whether the step runs a task, which keeps its time limit itself."""
+        return TASK_TAG in self._context.step_tags[self.step]
 
     @property
     def step_context(self) -> Any:

@@ -1,14 +1,16 @@
 """Processes: workers on this machine, forked from a server that has the libraries loaded."""
 
+import math
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from practicus_assets.errors import WorkerCrashed
+from practicus_assets.errors import WorkerCrashed, WorkerTimedOut
 from practicus_assets.instance.events import has_ended
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.launch.attempt import Attempt
@@ -25,11 +27,12 @@ _SIGKILL = 9
 
 
 class ProcessHandler(WorkerHandler):
-    """Runs each step in a process of its own; of its worker, only `env` and `capture_logs` matter here."""
+    """Runs each step in a process of its own, with the `env`, logs and time limit of its worker."""
 
     def __init__(self, configuration: Configuration) -> None:
         super().__init__(configuration)
         self._processes: dict[str, multiprocessing.process.BaseProcess] = {}
+        self._limits: dict[str, tuple[float, int]] = {}  # a moment of the monotonic clock, and its seconds
         # elsewhere than on Linux, system libraries do not survive a fork either
         self._context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
         self._context.set_forkserver_preload(_PRELOADED)
@@ -47,6 +50,8 @@ class ProcessHandler(WorkerHandler):
         environment |= attempt.environment(worker, placement.region.roots)
         environment[variables.FOLDER] = str(variables.working_folder())
         environment[variables.IN_POD] = "yes" if in_pod() else "no"
+        if worker.time_limit_seconds is not None:
+            environment[variables.TIME_LIMIT] = str(worker.time_limit_seconds)
         process = self._context.Process(
             target=run_child, args=(["api", "execute_step"], environment), name=attempt.step
         )
@@ -55,14 +60,30 @@ class ProcessHandler(WorkerHandler):
         )
         process.start()
         self._processes[attempt.step] = process
+        self._limits.pop(attempt.step, None)
+        if worker.time_limit_seconds is not None and not attempt.is_task:
+            limit = worker.time_limit_seconds
+            self._limits[attempt.step] = (time.monotonic() + limit, limit)
 
     def _look(self, attempt: Attempt) -> Failure | None:
         process = self._processes.get(attempt.step)
         code = process.exitcode if process is not None else None
+        moment, limit = self._limits.get(attempt.step, (math.inf, 0))
+        late = process is not None and code is None and time.monotonic() > moment
         if process is not None and code is None:
-            return None
+            if not late:
+                return None
+            process.kill()  # without a word, as a pod ends: the step would report a failure of its own
+            process.join()
         if has_ended(attempt.instance, attempt.run.run_id, attempt.step, attempt.number):
             return None
+        if late:
+            return Failure(
+                WorkerTimedOut(
+                    f"it ran longer than its time_limit_seconds, which is {limit}.",
+                    "Raise time_limit_seconds, or find out what takes so long.",
+                )
+            )
         if code is None:
             return Failure(WorkerCrashed("its process is gone with the run's earlier process."))
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -22,7 +22,7 @@ class Worker:
     """What a step asks of the place where it runs.
 
     A field that is None is left to the defaults of the executor's configuration, the code location and the
-    cluster. Locally only `env` and `capture_logs` matter; the others describe a pod.
+    cluster. Locally only `env`, `capture_logs` and `time_limit_seconds` matter; the others describe a pod.
 
     Attributes:
         size: a named size in any case, "X-Small" to "X-Large" or one of the configuration's. It gives the CPU
@@ -50,7 +50,8 @@ class Worker:
         priority_class: the name of the pod's PriorityClass.
         labels: further labels of the pod.
         annotations: further annotations of the pod.
-        time_limit_seconds: the time after which the pod is ended (Kubernetes: activeDeadlineSeconds).
+        time_limit_seconds: the time after which the pod is ended (Kubernetes: activeDeadlineSeconds), or the
+            step's process on this machine.
         startup_script: shell commands that run before the step, in its container.
         region: the name of a region of the configuration.
         spot: whether the pod may run on nodes that can be taken away.

@@ -5,6 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from practicus_assets.tasks.notebook import write_masked
+
 from .absent import refusal
 
 _configured: dict[str, Any] = {"output": None, "failed": None, "time_stamp": True}
@@ -61,6 +63,7 @@ def execute_notebook(  # noqa: PLR0917 as the SDK
     source = Path(input_path if input_path.endswith(".ipynb") else f"{input_path}.ipynb")
     target = Path(output_path) if output_path is not None else _default(source, _configured["output"])
     target.parent.mkdir(parents=True, exist_ok=True)
+    write_masked(target)
     try:
         papermill.execute_notebook(
             str(source),
