@@ -15,9 +15,9 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.lake_files import LakeFiles
 from practicus_assets.errors import DataRefused, DeclarationError, StoreFailed, VersionGone
 from practicus_assets.lake.delta.table_folder import TableFolder
+from practicus_assets.lake.upkeep.lake_files import LakeFiles
 
 FOLDER = "_outputs"
 ARTIFACTS = "_artifacts"

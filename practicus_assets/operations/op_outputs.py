@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
-from practicus_assets.assets.lake_files import LakeFile, LakeFiles
 from practicus_assets.assets.op_outputs import ARTIFACTS, FOLDER
 from practicus_assets.errors import PracticusAssetsError, naming
+from practicus_assets.lake.upkeep.lake_files import LakeFile, LakeFiles
 from practicus_assets.wording import number_of
 
 _RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
