@@ -158,37 +158,26 @@ class TableFolder:
             StoreFailed: if it cannot be written.
 
         """
-        self.refuse_read_only()
-        if self.local_path is not None:
-            with self.reaching(path):
-                _write_at_once(self.local_path / path, [content])
-            return
-        filesystem = self.filesystem()
-        with self.reaching(path), filesystem.open_output_stream(path, buffer_size=4 * _SLICE) as stream:
-            for start in range(
-                0, len(content), _SLICE
-            ):  # delta-rs takes no more at once than fits the buffer
-                stream.write(content[start : start + _SLICE])
+        self._write(path, (content[i : i + _SLICE] for i in range(0, len(content), _SLICE)))
 
     def copy(self, source: Path, path: str) -> None:
-        """Write a file of this machine below the table's folder, as `write` does, a piece at a time.
-
-        Raises:
-            StoreFailed: if it cannot be read, or be written.
-
-        """
+        """Write a file of this machine, a piece at a time, to where there is none; raises as `write`."""
         with self.reaching(path), source.open("rb") as file:
-            if self.local_path is not None:
-                _write_at_once(self.local_path / path, iter(lambda: file.read(_SLICE), b""))
-                return
-            filesystem = self.filesystem()
             try:
-                with filesystem.open_output_stream(path, buffer_size=4 * _SLICE) as stream:
-                    while content := file.read(_SLICE):
-                        stream.write(content)
-            except BaseException:  # closing the stream has put what there was of it in place
+                self._write(path, iter(lambda: file.read(_SLICE), b""))
+            except BaseException:  # a store may have put what there was of it in place
                 self.discard([path])
                 raise
+
+    def _write(self, path: str, pieces: Iterable[bytes]) -> None:
+        with self.reaching(path):
+            if self.local_path is not None:
+                _write_at_once(self.local_path / path, pieces)
+                return
+            filesystem = self.filesystem()
+            with filesystem.open_output_stream(path, buffer_size=4 * _SLICE) as stream:
+                for piece in pieces:  # delta-rs takes no more at once than fits the buffer
+                    stream.write(piece)
 
     def delete(self, path: str) -> bool:
         """Delete a file below the table's folder, and return whether it was there.
@@ -267,13 +256,13 @@ class TableFolder:
         return Failures(self.name, self.uri, self.storage_options)
 
 
-def _write_at_once(path: Path, content: Iterable[bytes]) -> None:
+def _write_at_once(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file beside its place, and then put it there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{uuid.uuid4()}.partial")
     try:
         with partial.open("wb") as file:
-            file.writelines(content)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
