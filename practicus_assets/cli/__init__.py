@@ -9,13 +9,15 @@ from practicus_assets.cli.commands.maintain import maintain
 from practicus_assets.cli.commands.plan import plan
 from practicus_assets.cli.commands.release import release
 from practicus_assets.cli.commands.rollback import rollback
+from practicus_assets.cli.commands.run_task import run_task
+from practicus_assets.cli.commands.test_tasks import test_tasks
 from practicus_assets.cli.commands.verify import verify
 from practicus_assets.cli.commands.worker import worker
 from practicus_assets.cli.group import MainGroup
 
 main = MainGroup(
     "practicus-assets",
-    help="""Look at, repair and maintain the Delta tables of a Dagster code location.
+    help="""Look at, repair and maintain the Delta tables of a Dagster code location, and try its tasks.
 
     Commands find the tables as dagster does: -m MODULE, -f FILE, -w WORKSPACE, or what the working directory
     holds. DAGSTER_HOME names the instance. Each takes --json.
@@ -25,7 +27,8 @@ main = MainGroup(
     "commit landed, look at the history; 6 and 7 plan: something would be "
     "computed, or nothing is known to be and not all is known.",
 )
-for _command in (plan, history, diff, rollback, verify, maintain, worker, doctor, release):
+_of_tables = (plan, history, diff, rollback, verify, maintain, worker, doctor, release)
+for _command in (*_of_tables, run_task, test_tasks):
     main.add_command(_command)
 click.version_option(
     package_name="practicus-assets", prog_name="practicus-assets", message="%(prog)s %(version)s"

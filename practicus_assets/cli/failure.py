@@ -12,6 +12,7 @@ from practicus_assets.errors import CommitConflict, CommitStateUnknown, Practicu
 _NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())  # its text is the help; new in click 8.2
 
 FAILED, PROBLEMS, CONFLICT, UNKNOWN = 1, 3, 4, 5
+INTERRUPTED = 130  # 128 and the number of SIGINT, as a shell has it
 WOULD_RUN, NOT_KNOWN = 6, 7  # of `plan`
 
 

@@ -18,6 +18,67 @@ apply_option = click.option("--apply", is_flag=True, help="Do it; without it, no
 all_option = click.option("--all", "all_", is_flag=True, help="Every table of the code location.")
 
 
+keep_option = click.option(
+    "--keep",
+    type=click.Choice(["failed", "all", "none"]),
+    default="failed",
+    show_default=True,
+    help="Which workers stay, to look into.",
+)
+LOCATION_OPTIONS = (
+    click.option("--location", metavar="NAME", help="One code location of several in the workspace."),
+    click.option(
+        "-d",
+        "--working-directory",
+        type=click.Path(file_okay=False),
+        envvar="DAGSTER_WORKING_DIRECTORY",
+        help="Import from here.",
+    ),
+    click.option("-w", "--workspace", type=click.Path(), help="workspace.yaml; the default if it is there."),
+    click.option(
+        "-f",
+        "--python-file",
+        type=click.Path(),
+        envvar="DAGSTER_PYTHON_FILE",
+        help="File of the definitions.",
+    ),
+    click.option("-m", "--module-name", envvar="DAGSTER_MODULE_NAME", help="Module of the definitions."),
+)
+"""Those that name code locations, as Dagster's own commands do."""
+
+
+def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command options; the last of them is shown first."""
+
+    def decorate(command: Any) -> Any:
+        for option in options:
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def named_locations(
+    *,
+    module_name: str | None,
+    python_file: str | None,
+    workspace: str | None,
+    working_directory: str | None,
+    location: str | None,
+) -> Locations:
+    """Return the code locations that options name; there is at least one.
+
+    Raises:
+        DeclarationError: if there is none, or one is not there.
+
+    """
+    locations = code_locations(module_name, python_file, workspace, working_directory)
+    locations = locations if location is None else [selected(locations, location)]
+    for one in locations:
+        refuse_absent(one)
+    return locations
+
+
 def location_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that name code locations, as Dagster's own commands do.
 
@@ -34,35 +95,17 @@ def location_options(command: Callable[..., None]) -> Callable[..., None]:
         location: str | None,
         **options: Any,
     ) -> None:
-        locations = code_locations(module_name, python_file, workspace, working_directory)
-        locations = locations if location is None else [selected(locations, location)]
-        for one in locations:
-            refuse_absent(one)
+        locations = named_locations(
+            module_name=module_name,
+            python_file=python_file,
+            workspace=workspace,
+            working_directory=working_directory,
+            location=location,
+        )
         command(locations=locations, **options)
 
-    for option in (
-        click.option("--location", metavar="NAME", help="One code location of several in the workspace."),
-        click.option(
-            "-d",
-            "--working-directory",
-            type=click.Path(file_okay=False),
-            envvar="DAGSTER_WORKING_DIRECTORY",
-            help="Import from here.",
-        ),
-        click.option(
-            "-w", "--workspace", type=click.Path(), help="workspace.yaml; the default if it is there."
-        ),
-        click.option(
-            "-f",
-            "--python-file",
-            type=click.Path(),
-            envvar="DAGSTER_PYTHON_FILE",
-            help="File of the definitions.",
-        ),
-        click.option("-m", "--module-name", envvar="DAGSTER_MODULE_NAME", help="Module of the definitions."),
-    ):
-        named = option(named)
-    return named
+    decorated: Callable[..., None] = with_options(LOCATION_OPTIONS)(named)
+    return decorated
 
 
 def refuse_no_tables(tables: Sequence[str], *, all_: bool) -> None:

@@ -64,7 +64,7 @@ def workflow(
 
     """
     folder = Path(folder_of(sys._getframe(1)), path)  # noqa: SLF001 as warnings do
-    tasks = Flow.parse(flow, _tasks_in(folder, name))
+    tasks = Flow.parse(flow, tasks_in(folder, f"the workflow {name} has"))
     _refuse_strangers("workers", workers or {}, tasks)
     plan = Plan(
         name=name,
@@ -93,7 +93,7 @@ def build(plan: Plan, get_asset_spec: GetAssetSpec | None) -> dg.Definitions:
     policy = dg.RetryPolicy(max_retries=plan.retries, delay=delay) if plan.retries else None
     assets = [
         task_asset(
-            plan.commands.get(task) or _file(plan.folder, task),
+            plan.commands.get(task) or task_file(plan.folder, task),
             key=spec.key,
             deps=[*(specs[before].key for before in plan.flow.upstream[task]), *spec.deps],
             table=plan.tables.get(task),
@@ -115,15 +115,29 @@ def build(plan: Plan, get_asset_spec: GetAssetSpec | None) -> dg.Definitions:
     return dg.Definitions(assets=assets, jobs=[job], schedules=list(schedules_of(plan, job)))
 
 
-def _tasks_in(folder: Path, workflow_name: str) -> list[str]:
+def tasks_in(folder: Path, whose: str = "there is") -> list[str]:
+    """Return the names of the scripts in a folder, each of which may be a task.
+
+    Args:
+        folder: the folder.
+        whose: how an error begins, such as "the workflow shop has".
+
+    Raises:
+        DeclarationError: if there is no such folder.
+
+    """
     if not folder.is_dir():
-        raise DeclarationError(
-            f"the workflow {workflow_name} has no folder {folder}.", "Make it, or give its path."
-        )
+        raise DeclarationError(f"{whose} no folder {folder}.", "Make it, or give its path.")
     return sorted({path.stem for path in folder.iterdir() if path.suffix in SUFFIXES})
 
 
-def _file(folder: Path, task: str) -> Path:
+def task_file(folder: Path, task: str) -> Path:
+    """Return the file of a task.
+
+    Raises:
+        DeclarationError: if the folder has none, or more than one.
+
+    """
     files = [path for suffix in SUFFIXES if (path := folder / f"{task}{suffix}").is_file()]
     if not files:
         *others, last = (f"{task}{suffix}" for suffix in SUFFIXES)

@@ -36,12 +36,12 @@ class Site:
 
     Attributes:
         images: the image of each name that worker files use, e.g. `{"practicus": "registry/ours:7"}`.
-        regions: the region of each `service_url`.
+        regions: the region of each `service_url`; None where all workers are processes of one machine.
 
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
-    regions: Mapping[str, str] = field(default_factory=dict)
+    regions: Mapping[str, str] | None = field(default_factory=dict)
 
 
 def worker_of(files: Sequence[Path], site: Site) -> tuple[Worker | None, list[str]]:
@@ -107,7 +107,7 @@ def _worker(fields: Mapping[str, Any], site: Site, source: str, unread: list[str
             case "worker_image":
                 given |= _named_image(str(value), site, source, unread)
             case "service_url":
-                given["region"] = _region(str(value), site, source)
+                given |= _region(str(value), site, source)
             case "env_variables":
                 given["env"] = _environment(value, source, unread)
             case "personal_secrets" | "shared_secrets":
@@ -141,13 +141,15 @@ def _script(text: str, source: str, unread: list[str]) -> str:
     return text
 
 
-def _region(url: str, site: Site, source: str) -> str:
+def _region(url: str, site: Site, source: str) -> dict[str, str]:
+    if site.regions is None:
+        return {}
     if url not in site.regions:
         raise DeclarationError(
             f"{source} is for the service {url}, which is no region here.",
             f"Give regions={{{url!r}: …}}; known are {', '.join(site.regions) or 'none'}.",
         )
-    return site.regions[url]
+    return {"region": site.regions[url]}
 
 
 def _environment(value: Any, source: str, unread: list[str]) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""What the commands on tasks do: each task alone, in a worker of its own."""
