@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from practicus_assets.automation.catch_up_schedule import build_catch_up_schedule
     from practicus_assets.automation.condition_sensor import build_condition_sensor
     from practicus_assets.automation.conditions import on_missing, on_new_code, when_inputs_ready
+    from practicus_assets.automation.partition_freshness import build_partition_freshness_checks
     from practicus_assets.errors import (
         AuditFailed,
         CommitConflict,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         ExportConflict,
         ExportFailed,
         LossyValues,
+        NotificationFailed,
         OperationRefused,
         OutOfScope,
         PracticusAssetsError,
@@ -55,6 +57,10 @@ if TYPE_CHECKING:
     from practicus_assets.lake.contracts.rule import RowRule, TableRule
     from practicus_assets.lake.delta.snapshot import Snapshot
     from practicus_assets.lake.upkeep.releases import Release
+    from practicus_assets.notifications.mail import Email
+    from practicus_assets.notifications.notification_sensor import build_notification_sensor
+    from practicus_assets.notifications.receiver import Log
+    from practicus_assets.notifications.webhook import Webhook
     from practicus_assets.operations.diff import DiffConfig, build_diff_job
     from practicus_assets.operations.history import HistoryConfig, build_history_job
     from practicus_assets.operations.maintain import (
@@ -92,6 +98,7 @@ _NAMES = {  # public ones, by the module that has them
         "ExportConflict",
         "ExportFailed",
         "LossyValues",
+        "NotificationFailed",
         "OperationRefused",
         "OutOfScope",
         "PracticusAssetsError",
@@ -116,6 +123,7 @@ _NAMES = {  # public ones, by the module that has them
         "WorkerRejected",
         "WorkerTimedOut",
     ),
+    "practicus_assets.automation.partition_freshness": ("build_partition_freshness_checks",),
     "practicus_assets.external.export_asset": ("export_asset",),
     "practicus_assets.external.source": ("Source",),
     "practicus_assets.external.source_sensor": ("build_source_sensor",),
@@ -124,6 +132,10 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.lake.contracts.rule": ("RowRule", "TableRule"),
     "practicus_assets.lake.delta.snapshot": ("Snapshot",),
     "practicus_assets.lake.upkeep.releases": ("Release",),
+    "practicus_assets.notifications.mail": ("Email",),
+    "practicus_assets.notifications.notification_sensor": ("build_notification_sensor",),
+    "practicus_assets.notifications.receiver": ("Log",),
+    "practicus_assets.notifications.webhook": ("Webhook",),
     "practicus_assets.operations.diff": ("DiffConfig", "build_diff_job"),
     "practicus_assets.operations.history": ("HistoryConfig", "build_history_job"),
     "practicus_assets.operations.maintain": (
@@ -158,13 +170,16 @@ __all__ = [
     "DeclarationError",
     "DeltaIOManager",
     "DiffConfig",
+    "Email",
     "ExportConflict",
     "ExportFailed",
     "Files",
     "HistoryConfig",
+    "Log",
     "LossyValues",
     "MaintainConfig",
     "MySQL",
+    "NotificationFailed",
     "OperationRefused",
     "OutOfScope",
     "PlanConfig",
@@ -190,6 +205,7 @@ __all__ = [
     "UnsupportedTable",
     "VerifyConfig",
     "VersionGone",
+    "Webhook",
     "Worker",
     "WorkerCrashed",
     "WorkerFailed",
@@ -204,6 +220,8 @@ __all__ = [
     "build_history_job",
     "build_maintain_job",
     "build_maintain_schedule",
+    "build_notification_sensor",
+    "build_partition_freshness_checks",
     "build_plan_job",
     "build_release_asset",
     "build_rollback_job",

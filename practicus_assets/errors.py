@@ -17,6 +17,7 @@
     │   └── SourceChanged          run again: what was read changed meanwhile
     ├── ExportFailed               repair the system that is written, or the connection, then run again
     │   └── ExportConflict         somebody else exported the same scope first
+    ├── NotificationFailed         repair the receiver, or the connection; it is told again later
     ├── OperationRefused           read the message, then confirm or change what was asked for
     │   ├── RollbackRefused        it would undo more than its caller said
     │   ├── ReleaseRefused         the tables do not belong together, or the name is taken
@@ -44,6 +45,8 @@ from itertools import takewhile
 from typing import Any
 
 _DATE = re.compile(r"\d{4}-\d\d")  # the beginning of one
+# where texts begin to quote: rows, and foreign errors, which may
+_QUOTATION = re.compile(r"[,;]?\s(?:[Ee]\.g\.|\w+ says:|refused values:)\s.*", re.DOTALL)
 _BEGINNING = 3  # characters, from which on the beginning of a name is near it
 
 
@@ -91,7 +94,8 @@ class DataRefused(PracticusAssetsError):
 
     def __init__(self, problem: str, advice: str = "", sample: str = "") -> None:
         super().__init__(problem, advice)
-        self.sample = _without_second_stop(sample)
+        marked = not sample or _QUOTATION.match(f" {sample}")
+        self.sample = _without_second_stop(sample if marked else f"E.g. {sample}")
 
     def _sentences(self) -> list[str]:
         return [self.problem, self.sample, self.advice]
@@ -167,6 +171,10 @@ class ExportFailed(PracticusAssetsError):
 
 class ExportConflict(ExportFailed):
     """Somebody else exported the same scope first."""
+
+
+class NotificationFailed(PracticusAssetsError):
+    """A receiver of notifications did not take a message: repair it; it is tried again."""
 
 
 class OperationRefused(PracticusAssetsError):
@@ -247,6 +255,15 @@ def naming(table: str, partitions: str = "", *, nothing_written: bool = False) -
         error.partitions = error.partitions or partitions
         error.nothing_written = error.nothing_written or nothing_written
         raise
+
+
+def without_quotations(text: str) -> str:
+    """Return the text of an error of this package up to where it quotes values of rows, or foreign errors."""
+    cut = _QUOTATION.sub("", text)
+    if cut == text:
+        return text
+    end = " Nothing was written." if text.rstrip().endswith("Nothing was written.") else ""
+    return f"{cut.rstrip('.;, ')}.{end}"
 
 
 def did_you_mean(name: object, names: Iterable[str], otherwise: str = "", *, most: int = 1) -> str:

@@ -14,6 +14,14 @@ def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else f'{noun}s'}"
 
 
+def duration(seconds: float) -> str:
+    """Return a duration as people say it, in its largest unit: `3 hours`, `1 day`."""
+    for length, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= length:
+            return number_of(int(seconds // length), noun)
+    return number_of(max(0, int(seconds)), "second")
+
+
 def names_of(noun: str, names: Iterable[object]) -> str:
     """Return names after their noun, which gets an s unless there is one: `columns 'a' and 'b'`."""
     texts = [repr(name) for name in names]

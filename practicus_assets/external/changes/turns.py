@@ -36,7 +36,9 @@ def taken(
     look: Callable[[str], ResultT],
     seconds: float,
     running: set[str],
+    *,
     side_by_side: int = _SIDE_BY_SIDE,
+    late: str = "observe it by a run",
 ) -> Turns[ResultT]:
     """Look at sources, a few at a time, until all had their turn or the time is over.
 
@@ -50,6 +52,7 @@ def taken(
         seconds: how long the caller waits.
         running: the names of those that earlier calls still look at; it is kept between calls.
         side_by_side: how many are looked at at once.
+        late: what follows for one that takes too long, as its failure says.
 
     """
     waiting, ends = deque(names), time.monotonic() + seconds
@@ -89,10 +92,10 @@ def taken(
     for thread in threads:
         thread.join(max(0.0, ends - time.monotonic()))
     with lock:
-        late = {
-            name: f"it takes longer than {number_of(round(seconds), 'second')}: observe it by a run."
+        too_long = {
+            name: f"it takes longer than {number_of(round(seconds), 'second')}: {late}."
             for name in begun
             if name not in results and name not in failures
         }
         in_order = {name: results[name] for name in names if name in results}
-        return Turns(in_order, {**failures, **late}, tuple(waiting))
+        return Turns(in_order, {**failures, **too_long}, tuple(waiting))
