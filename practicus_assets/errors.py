@@ -23,6 +23,7 @@
     │   ├── ReleaseRefused         the tables do not belong together, or the name is taken
     │   ├── RemovalRefused         files that may still be needed would be deleted
     │   ├── ReplacementRefused     more of a protected table would be replaced than its run says
+    │   ├── PromotionRefused       what the own root has is not what its base can take
     │   └── ReadOnlyLake           the base would be written
     ├── TaskFailed                 read the task's output
     └── WorkerFailed               read the log of the worker that ran the step
@@ -195,6 +196,10 @@ class RemovalRefused(OperationRefused):
 
 class ReplacementRefused(OperationRefused):
     """A run would replace more of a protected table than it may without naming it in a tag."""
+
+
+class PromotionRefused(OperationRefused):
+    """What an own root has of a table cannot be brought to its base as it is."""
 
 
 class ReadOnlyLake(OperationRefused):

@@ -7,6 +7,7 @@ from practicus_assets.cli.commands.doctor import doctor
 from practicus_assets.cli.commands.history import history
 from practicus_assets.cli.commands.maintain import maintain
 from practicus_assets.cli.commands.plan import plan
+from practicus_assets.cli.commands.promote import promote
 from practicus_assets.cli.commands.release import release
 from practicus_assets.cli.commands.rollback import rollback
 from practicus_assets.cli.commands.run_task import run_task
@@ -27,7 +28,7 @@ main = MainGroup(
     "commit landed, look at the history; 6 and 7 plan: something would be "
     "computed, or nothing is known to be and not all is known.",
 )
-_of_tables = (plan, history, diff, rollback, verify, maintain, worker, doctor, release)
+_of_tables = (plan, history, diff, rollback, verify, maintain, worker, doctor, release, promote)
 for _command in (*_of_tables, run_task, test_tasks):
     main.add_command(_command)
 click.version_option(

@@ -1,7 +1,7 @@
 """Rollbacks of tables of assets: which partitions go back, and what Dagster gets to know of it."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -11,11 +11,13 @@ from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.assets.report.data_version import identity
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, RESTORES
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, RollbackRefused
 from practicus_assets.fields import NamedFields
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.log import entries
+from practicus_assets.lake.delta.record import VersionElsewhere
 from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.layers.claims import Claims
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY
@@ -26,6 +28,7 @@ from practicus_assets.lake.upkeep.rollback import RollbackPlan, carry_out, plan_
 from practicus_assets.operations.drift import fingerprints
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
 from practicus_assets.parameters import named_parameters
+from practicus_assets.wording import enumerated
 
 _JUDGED_BY = (DATA_VERSION_TAG, CODE_VERSION_TAG, "dagster/input_data_version", "dagster/input_event_pointer")
 
@@ -83,7 +86,32 @@ def roll_back(
     keys = list(config.partitions) or entry.partition_keys(instance)
     target, scope = version_of(entry.table, config.to), entry.scope(instance, keys)
     plan = plan_rollback(entry.table, target, scope, whole=not config.partitions)
+    if entry.layered.base is not None and plan.scope is not None:
+        provenance = replace(provenance, base=_pinned(entry, target, plan.scope))
     return _applied(entry, instance, plan, provenance, config) if config.apply else Rollback(plan)
+
+
+def _pinned(entry: TableEntry, target: int, scope: Scope) -> VersionElsewhere | None:
+    """Return the version of the base over which the rows of a version of an own table lie.
+
+    Raises:
+        RollbackRefused: for partitions that the own root did not have then, so that the base's were read.
+
+    """
+    at = entry.table.open(target)
+    claims, bounds = Claims.of(at), scope.on(at.schema)
+    parts = {key: bounds.one(number) for number, key in enumerate(scope.keys or (WHOLE_TABLE,))}
+    of_base = [key for key, part in parts.items() if not claims.cover(part)]
+    if of_base:
+        raise RollbackRefused(
+            f"version {target} of {entry.table.uri} has no rows of its own in {enumerated(of_base[:3])}: the "
+            f"rows of the base, {entry.layered.base_uri}, were read there.",
+            "Go back to a later version, or name other partitions; to read the base alone again, delete the "
+            "table's folder in the own root.",
+        )
+    pins = [claims.pin(part) for part in parts.values()]
+    known = [pin for pin in pins if pin is not None and pin.version is not None]
+    return min(known, key=lambda pin: pin.version or 0) if len(known) == len(pins) else pins[0]
 
 
 def _applied(

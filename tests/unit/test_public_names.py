@@ -36,6 +36,7 @@ NAMES = [
     "PlanConfig",
     "PostgreSQL",
     "PracticusAssetsError",
+    "PromotionRefused",
     "ReadOnlyLake",
     "Release",
     "ReleaseRefused",

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from practicus_assets.cli.dagster_home import refuse_unset_instance
+from practicus_assets.cli.dagster_home import instance_is_set, refuse_unset_instance
 from practicus_assets.errors import DeclarationError
 from practicus_assets.redaction import description
 
@@ -28,6 +28,17 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
                 "See dagster.yaml and its database.",
             ) from error
         yield instance
+
+
+@contextmanager
+def instance_or_none() -> Iterator[dg.DagsterInstance]:
+    """Open the instance; without DAGSTER_HOME, one that knows no runs and no dynamic partitions."""
+    if instance_is_set():
+        with dagster_instance() as instance:
+            yield instance
+    else:
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield instance
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.assets.locations import tables_of
-from practicus_assets.code_location import CodeLocation
+from practicus_assets.code_location import CodeLocation, selected
 from practicus_assets.definitions import definitions_of, loading
-from practicus_assets.errors import naming
+from practicus_assets.errors import DeclarationError, naming
 
 
 def tables(locations: Sequence[CodeLocation], names: Sequence[str]) -> list[TableEntry]:
@@ -22,6 +22,23 @@ def tables(locations: Sequence[CodeLocation], names: Sequence[str]) -> list[Tabl
     """
     with redirect_stdout(sys.stderr):  # what the author's code prints is no output of the command
         return chosen(tables_of(locations, names), names)
+
+
+def here(locations: Sequence[CodeLocation]) -> CodeLocation:
+    """Return the only code location, whose definitions this process can load, with their contracts.
+
+    Raises:
+        DeclarationError: if there are several, or it is one of another Python.
+
+    """
+    location = selected(locations, None)
+    if location.executable not in {"", sys.executable}:
+        raise DeclarationError(
+            f"the code location {location.name} is run by {location.executable}, which alone has the "
+            "contracts of its tables.",
+            "Run this command with that Python.",
+        )
+    return location
 
 
 @contextmanager

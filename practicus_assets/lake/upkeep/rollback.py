@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from practicus_assets.errors import CommitConflict, RollbackRefused, SchemaMismatch, naming
+from practicus_assets.errors import RollbackRefused, SchemaMismatch, naming
 from practicus_assets.lake.delta.log import LogEntry, entries
-from practicus_assets.lake.delta.origins import newest_changes, origins
+from practicus_assets.lake.delta.origins import newest_changes
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
@@ -19,6 +19,7 @@ from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.ancestry import of_rows, refuse_newer
 from practicus_assets.lake.upkeep.history import HistoryEntry, described
 from practicus_assets.wording import names_of
 
@@ -121,41 +122,13 @@ def carry_out(
                 partition_by=table.open().partition_by,
                 on_schema_change="replace" if plan.schema_returns else "refuse",
             ),
-            provenance=_restoring(table, plan, old, provenance),
+            provenance=replace(of_rows(provenance, table, old), restores=plan.target),
         )
-        _refuse_newer(table, plan, transaction)
+        bounds = plan.scope.on(table.open(plan.newest).schema)
+        refuse_newer(table, plan.newest, transaction, bounds, "the rollback")
         schema = old.schema if plan.schema_returns else Snapshot.of(table, plan.newest).schema
         rows = pa.RecordBatchReader.from_batches(schema, _as(schema, old))
     return transaction.write(rows)
-
-
-def _restoring(table: Table, plan: RollbackPlan, old: Snapshot, provenance: Provenance) -> Provenance:
-    """Return the provenance of a rollback: with code version and inputs of the rows that come back."""
-    commits = origins(table, plan.target, old.scope, old.schema)
-    records = [origin.record for origin in commits.values() if origin.record is not None]
-    codes = {record.code_version for record in records}
-    inputs = {(read.table, read.version, read.scope): read for record in records for read in record.inputs}
-    sources = dict.fromkeys(read for record in records for read in record.sources)
-    return replace(
-        provenance,
-        restores=plan.target,
-        code_version=codes.pop() if len(codes) == 1 else provenance.code_version,
-        inputs=tuple(inputs.values()),
-        sources=tuple(sources),
-    )
-
-
-def _refuse_newer(table: Table, plan: RollbackPlan, transaction: Transaction) -> None:
-    """Raise CommitConflict if the scope was committed between the plan and the transaction's begin."""
-    assert transaction.began is not None
-    assert plan.scope is not None
-    bounds = plan.scope.on(table.open(plan.newest).schema)
-    for entry in entries(table, transaction.began, plan.newest + 1):
-        if entry.changes_rows and entry.touches(bounds):
-            raise CommitConflict(
-                f"version {entry.version} was committed after the rollback was planned at {plan.newest}.",
-                "Look at the history, and plan it again.",
-            )
 
 
 def _as(schema: pa.Schema, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:

@@ -1,0 +1,324 @@
+"""Promotions: a transaction on a base whose rows are those of an own root, which no code computes again."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from practicus_assets.errors import CommitConflict, PromotionRefused, naming
+from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.delta.log import LogEntry, entries
+from practicus_assets.lake.delta.origins import newest_changes, origins
+from practicus_assets.lake.delta.record import InputVersion, VersionElsewhere
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table, TableVersion
+from practicus_assets.lake.layers.claims import Claims
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint, same_rows
+from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.equal_rows import EqualRows
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.ancestry import of_rows, refuse_newer
+from practicus_assets.wording import enumerated
+
+
+@dataclass(frozen=True)
+class PromotionPlan:
+    """What a promotion would do.
+
+    Attributes:
+        own_version: the version of the own table whose rows are promoted; None if there is no such table.
+        base_version: the version of the base's table when it was planned; None if there was none.
+        scope: the partitions whose rows differ; None if the base has all rows already.
+        fingerprints: the fingerprint of the own rows of each partition of the scope, by its key.
+        new_columns: the columns that the base's table does not have yet, with their types.
+        inputs: the names of the tables that the rows were computed from.
+
+    """
+
+    own_version: int | None = None
+    base_version: int | None = None
+    scope: Scope | None = None
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    new_columns: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def scope_in_words(self) -> str:
+        """The scope as operators read it."""
+        return "nothing" if self.scope is None else str(self.scope) or "whole table"
+
+
+@dataclass(frozen=True)
+class TwoTables:
+    """A table in an own root, and that of the base which it lies over.
+
+    Attributes:
+        own: the table in the own root.
+        base: the table in the base.
+        own_root: the own root.
+        base_root: the base.
+
+    """
+
+    own: Table
+    base: Table
+    own_root: str
+    base_root: str
+
+
+def plan_promotion(tables: TwoTables, within: Scope) -> PromotionPlan:
+    """Find out which partitions of an own table have other rows than the base, and may go there.
+
+    Args:
+        tables: the two tables.
+        within: every partition that the asset has now; the whole table for an asset without partitions.
+
+    Raises:
+        CommitConflict: if the base's table was changed in such a partition since it was pinned.
+        PromotionRefused: if the own root has a part of a partition, or rows of no partition of the asset; or
+            does not say over which version of the base its rows lie.
+        VersionGone: if the own table's log does not say what the own root has.
+
+    """
+    own = tables.own
+    at, below = own.open_if_exists(), tables.base.open_if_exists()
+    if at is None:
+        return PromotionPlan(base_version=below.version if below is not None else None)
+    with naming(own.name, nothing_written=True):
+        claims = Claims.of(at)
+        scope = _claimed(claims, at, within)
+        fingerprints = _fingerprints(at, scope) if scope is not None else {}
+        changed = list(fingerprints)
+        if scope is not None and below is not None:
+            changed = _changed(below, at, scope, fingerprints)
+        scope = _part_of(scope, changed) if scope is not None else None
+        if scope is not None:
+            _refuse_moved(claims, at, below, scope)
+    new = [f for f in at.schema if below is None or f.name not in below.schema.names]
+    records = [o.record for o in origins(own, at.version, scope or Scope(), at.schema).values()]
+    inputs = {read.table for record in records if record is not None for read in record.inputs}
+    return PromotionPlan(
+        at.version,
+        below.version if below is not None else None,
+        scope,
+        {key: fingerprints[key] for key in changed},
+        {f.name: str(f.type) for f in new} if scope is not None else {},
+        tuple(sorted(inputs)),
+    )
+
+
+def promote(
+    tables: TwoTables,
+    plan: PromotionPlan,
+    options: WriteOptions,
+    *,
+    contract: Contract | None,
+    provenance: Provenance,
+    promoted: Mapping[str, InputVersion],
+) -> Commit:
+    """Carry out a plan: one commit to the base, by the same compare-and-swap as any other.
+
+    This is the one place where a table of a base is written.
+
+    Args:
+        tables: the two tables.
+        plan: the plan, with a scope.
+        options: how the code writes the table; the rows replace those of the scope in any case.
+        contract: what the code promises of the table; the rows are audited once more.
+        provenance: who does it.
+        promoted: the version of the base that has all rows of an own table, by that table's name.
+
+    Raises:
+        CommitConflict: if somebody committed the scope since the plan was made. Nothing was written.
+        DataRefused: if the rows break the contract, or do not fit the base's table. Nothing was written.
+        StoreFailed: if the options that reach the base do not allow to write there.
+
+    """
+    assert plan.scope is not None
+    assert plan.own_version is not None
+    own, target = tables.own, replace(tables.base, read_only=False)
+    with naming(own.name, str(plan.scope), nothing_written=True):
+        rows = Snapshot.of(own, plan.own_version, plan.scope)
+        by = of_rows(provenance, own, rows)
+        by = replace(
+            by,
+            inputs=[_seen_from_base(read, tables, promoted) for read in by.inputs],
+            promotes=VersionElsewhere(tables.own_root, rows.version, rows.table_id),
+        )
+        how = WriteOptions(
+            partition_by=own.open(plan.own_version).partition_by,
+            on_schema_change=options.on_schema_change,
+            table_properties=options.table_properties,
+            commit_metadata=options.commit_metadata,
+            description=options.description,
+        )
+        transaction = Transaction(target, plan.scope, how, contract=contract, provenance=by)
+        began = plan.base_version if plan.base_version is not None else -1
+        refuse_newer(target, began, transaction, plan.scope.on(rows.schema), "the promotion")
+    return transaction.write(rows.scan())
+
+
+def _seen_from_base(
+    read: InputVersion, tables: TwoTables, promoted: Mapping[str, InputVersion]
+) -> InputVersion:
+    """Return how a record of the base names a table that was read: its own, or one of the other lake."""
+    if read.root_uri == tables.base_root:
+        return replace(read, root_uri="")
+    there = promoted.get(read.table)
+    if not read.root_uri and there is not None:
+        return replace(read, version=there.version, table_id=there.table_id)
+    return replace(read, root_uri=read.root_uri or tables.own_root)
+
+
+def _claimed(claims: Claims, at: TableVersion, within: Scope) -> Scope | None:
+    """Return the partitions that the own root has; None if it has none."""
+    if not claims.scopes:
+        return None
+    if claims.is_whole_table:
+        return Scope()
+    where = at.table.uri
+    if within.is_whole_table:
+        raise PromotionRefused(
+            f"{where} has some partitions, and the asset has none.",
+            "Materialize the asset in the own root, as a whole.",
+        )
+    bounds = within.on(at.schema)
+    outside = sorted({repr(dict(f.values)) for f in at.files() if bounds.part_of(f.values) is None})
+    if outside:
+        raise PromotionRefused(
+            f"{where} has rows of {outside[0]}, which is no partition of the asset.",
+            "Add the partition to the asset, or delete the table's folder in the own root.",
+        )
+    parts = {key: bounds.one(number) for number, key in enumerate(within.keys)}
+    partly = [key for key, part in parts.items() if claims.touch(part) and not claims.cover(part)]
+    if partly:
+        raise PromotionRefused(
+            f"{where} has only some of {enumerated(partly[:3])}.",
+            "Materialize these partitions in the own root, each as a whole.",
+        )
+    return _part_of(within, [key for key, part in parts.items() if claims.cover(part)])
+
+
+def _part_of(scope: Scope, keys: Sequence[str]) -> Scope | None:
+    if not keys:
+        return None
+    if scope.is_whole_table:
+        return scope
+    numbers = [scope.keys.index(key) for key in keys]
+    return Scope(scope.columns, tuple(scope.parts[n] for n in numbers), tuple(keys))
+
+
+def _fingerprints(at: TableVersion, scope: Scope) -> dict[str, str]:
+    """Return the fingerprint of each partition of a scope, as the log has it, or by reading its rows."""
+    known = _recorded(at, scope)
+    fingerprints: dict[str, str] = {}
+    for key in scope.keys or (WHOLE_TABLE,):
+        text = known.get(key)
+        part = _part_of(scope, [key])
+        rows = Snapshot(at, part)
+        if text is None and rows.row_count == 0:
+            text = EMPTY
+        if text is None:
+            computed = Fingerprint()
+            for batch in rows.scan():
+                computed.add_rows(batch, at.schema.names)
+            text = str(computed)
+        fingerprints[key] = text
+    return fingerprints
+
+
+def _recorded(at: TableVersion, scope: Scope) -> dict[str, str]:
+    """Return the fingerprints that the log has of partitions, by key, if they are of all present columns."""
+    log = entries(at.table, at.version)
+    columns_since = next((entry.version for entry in log if entry.changes_metadata), 0)
+    return {
+        key: origin.fingerprint
+        for key, origin in origins(at.table, at.version, scope, at.schema).items()
+        if origin.fingerprint is not None and origin.version >= columns_since
+    }
+
+
+def _changed(
+    below: TableVersion, at: TableVersion, scope: Scope, fingerprints: Mapping[str, str]
+) -> list[str]:
+    """Return the keys of the partitions of which the base has other rows."""
+    if below.schema.names != at.schema.names or below.schema.types != at.schema.types:
+        return list(fingerprints)
+    known = _recorded(below, scope)
+    bounds = scope.on(below.schema)
+    files = defaultdict(list)
+    for file in below.files():
+        part = bounds.part_of(file.values)
+        if part is not None:
+            files[part].append(file)
+    changed = []
+    for number, (key, fingerprint) in enumerate(fingerprints.items()):
+        same = same_rows(known.get(key, ""), fingerprint)
+        if same is None:
+            one = _part_of(scope, [key])
+            assert one is not None
+            same = EqualRows(below, one, {key: fingerprint}).are_in(files[number])
+        if not same:
+            changed.append(key)
+    return changed
+
+
+def _refuse_moved(claims: Claims, at: TableVersion, below: TableVersion | None, scope: Scope) -> None:
+    """Raise CommitConflict if the base was changed in a scope since the rows of the own root were computed.
+
+    What was promoted from the own table itself is no change: the own rows are those, or come after them.
+    """
+    bounds, keys = scope.on(at.schema), scope.keys or (WHOLE_TABLE,)
+    pins = {key: claims.pin(bounds.one(number)) for number, key in enumerate(keys)}
+    unknown = [key for key, pin in pins.items() if pin is None]
+    if unknown and below is not None:
+        raise PromotionRefused(
+            f"nothing says over which version of the base the rows of {enumerated(unknown[:3])} lie: another "
+            "program wrote them, or the lake had no base then.",
+            "Materialize these partitions in the own root.",
+        )
+    if below is None:
+        if any(pin is not None and pin.version is not None for pin in pins.values()):
+            raise CommitConflict("the base's table is gone since it was pinned.", "Look at the base's lake.")
+        return
+    log = _Read(entries(below.table, below.version))
+    newest = newest_changes(log, scope.on(below.schema))
+    for number, (key, pin) in enumerate(pins.items()):
+        assert pin is not None
+        entry, since = newest.get(number), pin.version if pin.version is not None else -1
+        other = pin.version is not None and pin.table_id != below.id
+        is_known = entry is not None or log.oldest <= since + 1
+        if not other and is_known and (entry is None or entry.version <= since or _is_of(entry, at)):
+            continue
+        what = "another table is in its place"
+        if entry is not None and not other:
+            record = entry.record
+            who = f" by run {record.run_id}" if record is not None else ""
+            what = f"version {entry.version} changed it{who}"
+        elif not other:
+            what = f"its log begins with version {log.oldest}"
+        raise CommitConflict(
+            f"the rows of {key} were computed over version {since} of the base, and since then {what}.",
+            "Materialize the partition in the own root again, over what the base has now.",
+        )
+
+
+def _is_of(entry: LogEntry, at: TableVersion) -> bool:
+    """Return whether a commit promoted an earlier version of an own table, or this one."""
+    promotes = entry.record.promotes if entry.record is not None else None
+    return promotes is not None and promotes.table_id == at.id and (promotes.version or 0) <= at.version
+
+
+class _Read:
+    """Log entries, and how far back they were read."""
+
+    def __init__(self, log: Iterable[LogEntry]) -> None:
+        self._log = log
+        self.oldest = 0
+
+    def __iter__(self) -> Iterator[LogEntry]:
+        for entry in self._log:
+            self.oldest = entry.version
+            yield entry
