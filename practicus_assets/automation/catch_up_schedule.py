@@ -22,6 +22,7 @@ def build_catch_up_schedule(
     target: Any,
     *,
     name: str | None = None,
+    partitions_def: dg.PartitionsDefinition[Any] | None = None,
     cron_schedule: str | None = None,
     look_back: int = 7,
     max_runs: int = 25,
@@ -46,6 +47,7 @@ def build_catch_up_schedule(
         target: a job of partitioned tables, or the tables. Their partitions have one dimension by time, whose
             time zone is the schedule's.
         name: the schedule's name; by default that of the job and `_catch_up`.
+        partitions_def: the partitions of a job's tables, which the job does not know before it is loaded.
         cron_schedule: when it ticks; by default when a partition is complete.
         look_back: how many windows before the tick it looks at.
         max_runs: how many runs a tick requests at most; the next one goes on.
@@ -59,7 +61,13 @@ def build_catch_up_schedule(
             or for numbers that leave nothing to ask for.
 
     """
-    job, partitions_def = _target(target, name)
+    job, own = _target(target, name)
+    partitions_def = own or partitions_def
+    if partitions_def is None and isinstance(job, UnresolvedAssetJobDefinition) and job is target:
+        raise DeclarationError(
+            f"the job {job.name} does not know its partitions before it is loaded.",
+            "Write build_catch_up_schedule(…, partitions_def=…), or give it the tables.",
+        )
     name = name or f"{job.name}_catch_up"
     times = time_dimension(partitions_def)
     if times is None:
@@ -74,7 +82,13 @@ def build_catch_up_schedule(
 
     def evaluate(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         assert context.repository_def is not None
-        tick = _Tick(name, context.repository_def.get_job(job.name), context, dict(tags or {}))
+        loaded = context.repository_def.get_job(job.name)
+        if loaded.partitions_def != partitions_def:
+            raise DeclarationError(
+                f"the schedule {name} is of other partitions than its job {job.name}.",
+                f"The job's are {loaded.partitions_def}: give the schedule those.",
+            )
+        tick = _Tick(name, loaded, context, dict(tags or {}))
         requests = tick.requests(look_back, max_attempts)
         if not requests:
             yield dg.SkipReason(tick.message(look_back, max_attempts))
@@ -212,11 +226,6 @@ class _Tick:
 def _target(target: Any, name: str | None) -> tuple[Any, dg.PartitionsDefinition[Any] | None]:
     """Return the job and its partitions."""
     if isinstance(target, dg.JobDefinition | UnresolvedAssetJobDefinition):
-        if target.partitions_def is None:
-            raise DeclarationError(
-                f"the job {target.name} does not say which partitions it has.",
-                "Write define_asset_job(…, partitions_def=…), or give the schedule the tables.",
-            )
         return target, target.partitions_def
     tables = [target] if isinstance(target, dg.AssetsDefinition) else target
     if (
@@ -235,7 +244,7 @@ def _target(target: Any, name: str | None) -> tuple[Any, dg.PartitionsDefinition
     [partitions_def] = found
     keys = sorted(key for table in tables for key in table.keys)
     job_name = f"{name or '__'.join('_'.join(key.path) for key in keys)}_job"
-    return dg.define_asset_job(job_name, keys, partitions_def=partitions_def), partitions_def
+    return dg.define_asset_job(job_name, keys), partitions_def
 
 
 def _listed(keys: set[str]) -> str:
