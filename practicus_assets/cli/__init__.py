@@ -6,6 +6,7 @@ from practicus_assets.cli.commands.diff import diff
 from practicus_assets.cli.commands.doctor import doctor
 from practicus_assets.cli.commands.history import history
 from practicus_assets.cli.commands.maintain import maintain
+from practicus_assets.cli.commands.new import new
 from practicus_assets.cli.commands.plan import plan
 from practicus_assets.cli.commands.promote import promote
 from practicus_assets.cli.commands.release import release
@@ -29,7 +30,7 @@ main = MainGroup(
     "computed, or nothing is known to be and not all is known.",
 )
 _of_tables = (plan, history, diff, rollback, verify, maintain, worker, doctor, release, promote)
-for _command in (*_of_tables, run_task, test_tasks):
+for _command in (*_of_tables, new, run_task, test_tasks):
     main.add_command(_command)
 click.version_option(
     package_name="practicus-assets", prog_name="practicus-assets", message="%(prog)s %(version)s"

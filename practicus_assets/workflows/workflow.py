@@ -15,6 +15,7 @@ from practicus_assets.workers.request.worker import Worker
 from practicus_assets.workflows.flow import Flow
 from practicus_assets.workflows.plan import Plan
 from practicus_assets.workflows.schedule import schedules_of
+from practicus_assets.workflows.worker_files import worker_of_files
 
 GetAssetSpec = Callable[[str, dg.AssetSpec], dg.AssetSpec]
 
@@ -26,6 +27,7 @@ def workflow(
     path: str | Path = ".",
     default_worker: Worker | None = None,
     workers: Mapping[str, Worker] | None = None,
+    worker_files: bool = False,
     tables: Mapping[str, Mapping[str, Any]] | None = None,
     parameters: Mapping[str, Any] | None = None,
     schedule: str | None = None,
@@ -44,6 +46,8 @@ def workflow(
         path: the folder, relative to that of the module that calls this.
         default_worker: what a task asks of the place where it runs.
         workers: what single tasks ask for, laid over `default_worker`, by the task's name.
+        worker_files: whether the folder's `default_worker.json` and `<task>_worker.json` say what tasks ask
+            for, too, in fields of `Worker`: they lie over `default_worker`, and `workers` over them.
         tables: the tasks that write a table, with its options: see `table` of `task_asset`.
         parameters: environment variables of all tasks with their defaults; the Launchpad can set them.
         schedule: a cron expression, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. A partitioned
@@ -79,7 +83,10 @@ def workflow(
         partitions_def=partitions_def,
     )
     for task in tasks.tasks:
-        worker = _worker(default_worker, (workers or {}).get(task))
+        worker = default_worker
+        if worker_files:
+            worker = _worker(worker, worker_of_files(folder, task))
+        worker = _worker(worker, (workers or {}).get(task))
         if worker is not None:
             plan.workers[task] = worker
     return build(plan, get_asset_spec)

@@ -88,7 +88,10 @@ def test_the_version_is_told() -> None:
     [
         (["histroy"], "No such command 'histroy'. Did you mean history?"),
         (["release", "publsh"], "No such command 'publsh'. Did you mean publish?"),
-        (["zzz"], "Commands are plan, history, diff, rollback, verify, maintain, worker, doctor, release."),
+        (
+            ["zzz"],
+            "verify, maintain, worker, doctor, release, promote, new, run-task, test-tasks.",
+        ),
         (["history", "orders", "--lmit", "3"], "Did you mean '--limit'?"),
     ],
 )

@@ -29,7 +29,7 @@ from practicus_assets.workers.request.tags import WORKER_TAG
 from practicus_assets.workers.request.worker import Worker
 from practicus_assets.workers.steps import JobPlan, Step, jobs, partition_tags
 from practicus_assets.workflows.alone.trial import KEEP, LAKE, Keep, Outcome, Trial, keeps
-from practicus_assets.workflows.practicus.worker_file import Site, worker_of
+from practicus_assets.workflows.practicus.worker_file import Site, worker_files_of, worker_of
 
 _KEPT_S = 3600
 _JOB = "practicus_alone"
@@ -52,8 +52,7 @@ def main() -> None:
 
 def _of_folder(trial: Trial, lake: Path) -> Outcome:
     folder = Path(trial.folder)
-    files = [folder / "default_worker.json", folder / f"{trial.task}_worker.json"]
-    worker, unread = worker_of(files, Site(regions=None))
+    worker, unread = worker_of(worker_files_of(folder, trial.task), Site(regions=None))
     for sentence in unread:
         sys.stderr.write(f"{sentence}\n")
     _enter(worker or Worker(), {}, trial)

@@ -14,7 +14,7 @@ from practicus_assets.errors import DeclarationError
 from practicus_assets.tasks.program import folder_of
 from practicus_assets.workflows.plan import Plan
 from practicus_assets.workflows.practicus.dag_file import DagFile, Node, read_dag_file
-from practicus_assets.workflows.practicus.worker_file import Site, worker_of
+from practicus_assets.workflows.practicus.worker_file import Site, worker_files_of, worker_of
 from practicus_assets.workflows.workflow import GetAssetSpec, build
 
 _log = logging.getLogger("practicus_assets")
@@ -69,8 +69,7 @@ def workflow_from_folder(
     site = Site(images or {}, regions or {})
     for task, node in dag.nodes.items():
         own: list[str] = []
-        files = [folder / "default_worker.json", folder / f"{task}_worker.json"]
-        worker, of_files = worker_of(files, site)
+        worker, of_files = worker_of(worker_files_of(folder, task), site)
         own += of_files
         if worker is not None:
             plan.workers[task] = worker

@@ -11,6 +11,7 @@ from typing import Any
 
 from practicus_assets.errors import DeclarationError
 from practicus_assets.redaction import is_secret
+from practicus_assets.workers.request.fields import CHECKS
 from practicus_assets.workers.request.worker import Worker
 
 _LOGINS = {"email", "refresh_token", "password", "repo_password", "repo_username"}  # go nowhere
@@ -24,6 +25,7 @@ _NO_COUNTERPART = {
     "log_level",
     "modules_log_level",
 }
+_OWN = set(CHECKS) - {"startup_script"}  # fields of Worker, which Practicus has not
 _OF_IMAGE = {"pull_policy", "repo_secret_name"}
 _NOTHING: tuple[Any, ...] = (None, "", "None", {}, [])
 _ROOT = re.compile(r"\b(sudo|apt-get|apt|yum|dnf)\b")
@@ -42,6 +44,11 @@ class Site:
 
     images: Mapping[str, str] = field(default_factory=dict)
     regions: Mapping[str, str] | None = field(default_factory=dict)
+
+
+def worker_files_of(folder: Path, task: str) -> list[Path]:
+    """Return the worker files of a task, the weakest first; they need not be there."""
+    return [folder / "default_worker.json", folder / f"{task}_worker.json"]
 
 
 def worker_of(files: Sequence[Path], site: Site) -> tuple[Worker | None, list[str]]:
@@ -98,9 +105,10 @@ def _fields(file: Path, unread: list[str]) -> dict[str, Any]:
 
 
 def _worker(fields: Mapping[str, Any], site: Site, source: str, unread: list[str]) -> Worker:
-    given: dict[str, Any] = {}
-    secrets: list[str] = []
-    for name, value in fields.items():
+    given = {name: value for name, value in fields.items() if name in _OWN}  # of a file that was written here
+    secrets: list[str] = [*given.pop("secrets", [])]
+    others = {name: value for name, value in fields.items() if name not in _OWN}
+    for name, value in others.items():
         match name:
             case "worker_size":
                 given["size"] = str(value)

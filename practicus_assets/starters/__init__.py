@@ -1,0 +1,1 @@
+"""Starters: folders of files to begin with, which `new` writes as a whole or not at all."""

@@ -1,0 +1,103 @@
+"""Starters: what `new` writes, and what it refuses."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from practicus_assets.cli import main
+from practicus_assets.errors import DeclarationError
+from practicus_assets.starters.starter import Starter
+from practicus_assets.starters.workflow import workflow_starter
+
+
+@pytest.mark.parametrize(
+    "name", ["", "2shop", "x-y", "../shop", "class", "json", "pandas", "_x", "schön", "a" * 101]
+)
+def test_a_name_that_is_none_of_a_module_or_hides_one_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DeclarationError, match="Take "):
+        workflow_starter(name, "a", as_practicus=False)
+
+
+@pytest.mark.parametrize(
+    "flow",
+    ["a >> random", "default >> b", "a >> x_dag", "load >> Load", "a >> a_worker", "a >>", "a >> b >> a", ""],
+)
+def test_tasks_that_cannot_be_files_of_one_folder_are_refused(flow: str) -> None:
+    with pytest.raises(DeclarationError):
+        workflow_starter("shop", flow, as_practicus=False)
+
+
+def test_what_a_comment_or_a_layout_hides_is_not_written(tmp_path: Path) -> None:
+    flow = """
+        a >> (b)   # ''' \"\"\" import os
+        b >> [c,
+              d]
+    """
+    starter = workflow_starter("shop", flow, as_practicus=False)
+    assert 'FLOW = """\na >> b\nb >> [c, d]\n"""' in starter.files["definitions.py"]
+    assert "import os" not in starter.files["definitions.py"]
+    compile(starter.files["test_shop.py"], "test_shop.py", "exec")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_nothing_that_is_there_is_written_over(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "shop"
+    {"file": target.touch, "folder": target.mkdir, "link": lambda: target.symlink_to("nowhere")}[kind]()
+    with pytest.raises(DeclarationError, match=r"already\. Nothing was written"):
+        workflow_starter("shop", "a", as_practicus=False).write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["shop"]
+    assert not target.is_dir() or not [*target.iterdir()]
+
+
+def test_of_two_at_once_one_writes_all_and_the_other_nothing(tmp_path: Path) -> None:
+    begin, refused = threading.Barrier(2), []
+
+    def write(text: str) -> None:
+        starter = Starter("shop", {f"{number}.txt": text for number in range(50)})
+        begin.wait()
+        try:
+            starter.write(tmp_path)
+        except DeclarationError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=write, args=(text,)) for text in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["shop"]
+    assert len({path.read_text() for path in (tmp_path / "shop").iterdir()}) == 1
+
+
+def test_one_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    files: Any = {"a.txt": "x", "b.txt": None}
+    with pytest.raises(TypeError):
+        Starter("shop", files).write(tmp_path)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DeclarationError, match="cannot be written: Not a directory"):
+        Starter("shop", {"a": ""}).write(tmp_path / "file")
+
+
+def test_the_command_says_what_it_wrote_and_what_is_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(main, ["new", "workflow", "shop", "--flow", "a >> b"]).stdout
+    assert shown.startswith("Wrote shop, 7 files:\n  shop/__init__.py\n")
+    assert "dagster dev -m shop.definitions" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    told = json.loads(CliRunner().invoke(main, ["new", "workflow", "s2", "--flow", "a", "--json"]).stdout)
+    assert (
+        sorted(str(p.relative_to(told["folder"])) for p in Path(told["folder"]).rglob("*.*")) == told["files"]
+    )
+    assert (tmp_path / "shop").stat().st_mode & 0o777 == (tmp_path / "shop/tasks").stat().st_mode & 0o777
