@@ -21,6 +21,7 @@ from practicus_assets.doctor.references import references
 from practicus_assets.workers.request.manifest import k8s_config
 from practicus_assets.workers.request.worker import Worker
 from tests.servers.seaweedfs import SeaweedFS
+from tests.unit.workflows.test_dag_file import SECOND, TASK, in_dag
 
 ROOT = Path(__file__).parents[2]
 DEFINITIONS = """
@@ -324,3 +325,29 @@ def test_a_pod_is_read_for_every_object_that_it_names() -> None:
 def _from_secret(name: str, *, optional: bool = False) -> dict[str, Any]:
     reference = {"name": name, "key": "k", **({"optional": True} if optional else {})}
     return {"name": name.upper(), "valueFrom": {"secretKeyRef": reference}}
+
+
+def test_a_folder_of_practicus_is_looked_through_and_no_credential_is_shown(tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    text = in_dag(TASK, SECOND, "a >> b").replace("dag_id=dag_id", "max_active_runs=3")
+    (shop / "shop_dag.py").write_text(text)
+    (shop / "a.py").write_text("PASSWORD = 'hunter2-hunter2'\nprt.notebooks.execute_notebook('gone')")
+    (shop / "b.sh").touch()
+    (shop / "default_worker.json").write_text(json.dumps({"refresh_token": "hunter2", "git_configs": ["x"]}))
+    (shop / "bb_worker.json").write_text("{}")
+    file = tmp_path / "definitions.py"
+    file.write_text("from practicus_assets import workflow_from_folder\ndefs = workflow_from_folder('shop')")
+    result = CliRunner().invoke(main, ["doctor", "-f", str(file), "--json"])
+    assert "hunter2" not in result.output
+    sections = {each["title"]: each["findings"] for each in json.loads(result.stdout)["sections"]}
+    findings = [(each["check"], each["status"], each["found"]) for each in sections["Folder shop"]]
+    assert findings[0][:2] == ("dag file", "ok")
+    assert findings[1:] == [
+        ("counterpart", "warning", "max_active_runs=3: Dagster's run queue has such limits, by tags"),
+        ("counterpart", "warning", "default_worker.json: git_configs has no counterpart"),
+        ("files", "warning", "bb_worker.json is of no task, and says nothing to any. Did you mean b?"),
+        ("files", "warning", "a.py runs gone.ipynb (line 2), which is not there."),
+        ("credentials", "warning", "a.py holds PASSWORD (line 1)"),
+        ("credentials", "warning", "default_worker.json holds refresh_token"),
+    ]

@@ -19,6 +19,7 @@ from practicus_assets.workflows.workflow import GetAssetSpec, build
 
 _log = logging.getLogger("practicus_assets")
 _TIMES = {"poke_interval": ("--interval", 60), "timeout": ("--timeout", 604_800)}  # Airflow's defaults, s
+FOLDER = "practicus/folder"
 WITHOUT_COUNTERPART = "practicus/without_counterpart"
 
 
@@ -52,15 +53,15 @@ def workflow_from_folder(
 
     """
     folder = Path(folder_of(sys._getframe(1)), path)  # noqa: SLF001 as warnings do
-    dag = read_dag_file(_dag_file(folder))
-    unread = list(dag.unread)
+    dag = dag_of(folder)
+    unread = unread_of(dag)
     plan = Plan(
         name=dag.name,
         folder=folder,
         flow=dag.flow,
         tables=tables or {},
         parameters=dag.parameters,
-        schedule=_cron(dag, unread),
+        schedule=_cron(dag),
         execution_timezone=execution_timezone,
         retries=dag.retries,
         retry_delay_seconds=dag.retry_delay_seconds,
@@ -76,10 +77,9 @@ def workflow_from_folder(
         plan.environments[task] = dict(node.environment)
         if node.operator != "task":
             plan.commands[task] = _command(node, gates or {}, own)
-        plan.metadata[task] = {WITHOUT_COUNTERPART: own} if own else {}
+        plan.metadata[task] = {FOLDER: dg.MetadataValue.path(str(folder))}
+        plan.metadata[task] |= {WITHOUT_COUNTERPART: own} if own else {}
         unread += own
-    if dag.max_active_runs not in (None, 1):
-        unread.append(f"max_active_runs={dag.max_active_runs}: Dagster's run queue has such limits, by tags")
     for sentence in dict.fromkeys(unread):
         _log.warning("%s: %s", folder.name, sentence)
     owner = dag.owner
@@ -92,7 +92,13 @@ def workflow_from_folder(
     return build(plan, spec_of)
 
 
-def _dag_file(folder: Path) -> Path:
+def dag_of(folder: Path) -> DagFile:
+    """Return what a folder's dag file says.
+
+    Raises:
+        DeclarationError: if there is none, or more than one, or it cannot be read.
+
+    """
     found = sorted(folder.glob("*_dag.py"))
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
@@ -100,14 +106,21 @@ def _dag_file(folder: Path) -> Path:
             f"the folder {folder} has {len(found)} dag files ({names}).",
             "A workflow has one, <dag_key>_dag.py.",
         )
-    return found[0]
+    return read_dag_file(found[0])
 
 
-def _cron(dag: DagFile, unread: list[str]) -> str | None:
-    if dag.schedule in {"@once", "@continuous", "None"}:
+def unread_of(dag: DagFile) -> list[str]:
+    """Return what of a dag file has no counterpart, as sentences."""
+    unread = list(dag.unread)
+    if dag.schedule is not None and _cron(dag) is None:
         unread.append(f"the schedule {dag.schedule} is no time: run the job by hand")
-        return None
-    return dag.schedule
+    if dag.max_active_runs not in (None, 1):
+        unread.append(f"max_active_runs={dag.max_active_runs}: Dagster's run queue has such limits, by tags")
+    return unread
+
+
+def _cron(dag: DagFile) -> str | None:
+    return None if dag.schedule in {"@once", "@continuous", "None"} else dag.schedule
 
 
 def _say_others(node: Node, read: AbstractSet[str], unread: list[str]) -> None:

@@ -14,6 +14,7 @@ from practicus_assets.redaction import is_secret
 from practicus_assets.workers.request.fields import CHECKS
 from practicus_assets.workers.request.worker import Worker
 
+READ_BY_NOTHING = "which nothing here reads: remove it"  # how a sentence on logins ends
 _LOGINS = {"email", "refresh_token", "password", "repo_password", "repo_username"}  # go nowhere
 _NO_COUNTERPART = {
     "service_type",
@@ -100,7 +101,7 @@ def _fields(file: Path, unread: list[str]) -> dict[str, Any]:
         content |= further
     logins = sorted(name for name in content if name in _LOGINS and content[name] not in _NOTHING)
     if logins:
-        unread.append(f"{file.name} holds {', '.join(logins)}, which nothing here reads: remove it")
+        unread.append(f"{file.name} holds {', '.join(logins)}, {READ_BY_NOTHING}")
     return {name: value for name, value in content.items() if value not in _NOTHING and name not in _LOGINS}
 
 
