@@ -27,7 +27,7 @@ main = MainGroup(
     epilog="Exit codes: 0 done; 1 refused or failed, the message says why and what to do; 2 wrong usage; "
     "3 verify found something; 4 somebody else was first, run it again; 5 the store did not say whether a "
     "commit landed, look at the history; 6 and 7 plan: something would be "
-    "computed, or nothing is known to be and not all is known.",
+    "computed, or nothing is known to be and not all is known; 130 run-task or test-tasks was interrupted.",
 )
 _of_tables = (plan, history, diff, rollback, verify, maintain, worker, doctor, release, promote)
 for _command in (*_of_tables, new, run_task, test_tasks):

@@ -1,5 +1,6 @@
 """Artifacts of tasks: how large they may be, how they are kept, and who removes them."""
 
+import json
 import os
 import time
 import tracemalloc
@@ -9,9 +10,11 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
 from practicus_assets import DeltaIOManager, table_asset, task_asset
 from practicus_assets.assets.catalog import catalog
+from practicus_assets.cli import main
 from practicus_assets.errors import DeclarationError, StoreFailed
 from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.operations.maintain import MaintainConfig, maintain_artifacts
@@ -118,3 +121,25 @@ class TestRetention:
         self.kept(bench, "a", str(uuid.uuid4()), 1)
         assert self.maintain(bench, definitions, artifact_days=0) == []
         assert old.exists()
+
+
+def test_the_command_removes_artifacts_of_all_tasks_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import dagster as dg\nfrom practicus_assets import DeltaIOManager, task_asset\n"
+        f"defs = dg.Definitions([task_asset(['true'], name='a')], resources={{'io_manager': "
+        f"DeltaIOManager(root_uri={bench.root!r})}})"
+    )
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    old, new = (TestRetention().kept(bench, "a", str(uuid.uuid4()), days) for days in (90, 1))
+    command = ["maintain", "-f", str(tmp_path / "shop.py"), "--artifact-days", "30"]
+    assert "Give --all with it" in CliRunner().invoke(main, [*command, "a"]).stderr
+    shown = CliRunner().invoke(main, [*command, "--all"])
+    assert "1 artifact of tasks, written before" in shown.stdout
+    assert old.exists()
+    told = json.loads(CliRunner().invoke(main, [*command, "--all", "--apply", "--json"]).stdout)
+    assert [(each["artifacts"], each["removed"]) for each in told if "artifacts" in each] == [(bench.root, 1)]
+    assert (old.exists(), new.exists()) == (False, True)
