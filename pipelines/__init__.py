@@ -8,10 +8,12 @@ from pipelines.sources import are_on_servers, source_tables, warehouse
 from pipelines.tables import final_table, table1_new, table2_new
 from practicus_assets import (
     DeltaIOManager,
+    Log,
     build_diff_job,
     build_history_job,
     build_maintain_job,
     build_maintain_schedule,
+    build_notification_sensor,
     build_rollback_job,
     build_verify_job,
     export_asset,
@@ -37,6 +39,7 @@ defs = dg.Definitions(
         maintain,
     ],
     schedules=[build_maintain_schedule(maintain, execution_timezone="America/New_York")],
+    sensors=[build_notification_sensor([Log()], base_url=os.environ.get("DAGSTER_URL", ""))],
     executor=worker_executor,
     resources={"io_manager": DeltaIOManager(root_uri=os.environ.get("PRACTICUS_LAKE", "lake"))},
 )

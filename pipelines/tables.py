@@ -1,5 +1,6 @@
 """The three tables: table1_new and table2_new side by side, then final_table, which joins all four."""
 
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ by_day: dict[str, Any] = {
     "partitions_def": days,
     "partition_by": "day",
     "backfill_policy": dg.BackfillPolicy.single_run(),
+    "freshness_policy": dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36)),
 }
 
 

@@ -8,12 +8,13 @@ from uuid import uuid4
 import dagster as dg
 
 from practicus_assets.doctor.code_server import code_servers
-from practicus_assets.doctor.finding import Finding, Section, failed, not_checked, ok
+from practicus_assets.doctor.finding import Finding, Section, failed, not_checked, ok, warning
 from practicus_assets.doctor.folders import folders
 from practicus_assets.doctor.machine import machine
 from practicus_assets.doctor.placements import Placements, placements
 from practicus_assets.doctor.probe import said
 from practicus_assets.errors import DeclarationError
+from practicus_assets.wording import number_of
 from practicus_assets.workers.launch.backend import k8s_launcher, refuse_local_instance
 from practicus_assets.workers.steps import current_image, jobs, planned_run
 
@@ -95,11 +96,28 @@ class Examination:
             return
         storage = type(self.instance.run_storage).__name__
         yield ok("instance", f"{storage} answers; {type(self.instance.run_launcher).__name__} launches runs")
+        yield from self._freshness(self.instance)
         if asked.regions:
             try:
                 refuse_local_instance(self.instance)
             except DeclarationError as error:
                 yield failed("events", error.problem, error.advice)
+
+    def _freshness(self, instance: dg.DagsterInstance) -> Iterator[Finding]:
+        """Yield whether the freshness policies of assets are evaluated, where there are some."""
+        nodes = self.definitions.get_repository_def().asset_graph.asset_nodes
+        count = sum(1 for node in nodes if node.freshness_policy is not None)
+        if not count:
+            return
+        policies = number_of(count, "asset")
+        if instance.freshness_enabled:
+            yield ok("freshness", f"the daemon evaluates the policies of {policies}")
+        else:
+            yield warning(
+                "freshness",
+                f"{policies} with a freshness policy, and the freshness daemon is off",
+                "Write freshness: {enabled: true} into dagster.yaml, and restart the daemon.",
+            )
 
     def _reference(self) -> dict[str, str] | None:
         """Return what a pod needs to find the instance; None if it cannot."""

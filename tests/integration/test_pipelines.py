@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pipelines import defs
 from pipelines.sources import are_on_servers, source_tables, warehouse
 from pipelines.tables import final_table, table1_new, table2_new
 from practicus_assets import AuditFailed, DeclarationError
@@ -75,6 +76,16 @@ def test_a_flight_to_its_own_airport_is_refused() -> None:
     flights = rows("table1", NEW_YEAR)
     with pytest.raises(AuditFailed, match="goes_somewhere"):
         run_table(table1_new, {"table1": flights.assign(dest=flights["origin"])}, partition=NEW_YEAR)
+
+
+def test_what_starts_by_itself_and_tells_people_is_off_until_it_is_switched_on() -> None:
+    repository = defs.get_repository_def()
+    assert [sensor.name for sensor in repository.sensor_defs if sensor.name == "notifications"]
+    for each in [*repository.sensor_defs, *repository.schedule_defs]:
+        assert each.default_status.value == "STOPPED", each.name
+    graph = repository.asset_graph
+    policies = [graph.get(table.key).freshness_policy for table in (table1_new, table2_new, final_table)]
+    assert None not in policies
 
 
 def test_a_place_that_is_none_and_a_variable_that_is_not_set_are_named(

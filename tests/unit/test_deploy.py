@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 from dagster_k8s.container_context import K8sContainerContext
@@ -64,6 +65,15 @@ def test_the_helm_chart_gives_runs_what_the_manifests_give() -> None:
     assert code["volumes"] == manifests["volumes"]
     assert code["volumeMounts"] == manifests["volume_mounts"]
     assert [f"{each['name']}={each['value']}" for each in code["env"]] == manifests["env_vars"][1:]
+
+
+def test_the_freshness_of_assets_is_evaluated() -> None:
+    with dg.DagsterInstance.ephemeral(
+        settings={"freshness": read("deploy/base/dagster.yaml")["freshness"]}
+    ) as one:
+        assert one.freshness_enabled
+    with dg.DagsterInstance.ephemeral() as chart:  # what the Helm chart leaves to Dagster
+        assert chart.freshness_enabled
 
 
 @pytest.mark.parametrize("part", ["dagsterWebserver", "dagsterDaemon"])

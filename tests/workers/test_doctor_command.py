@@ -83,6 +83,23 @@ def test_all_is_well_on_a_machine_where_steps_run_locally(
     assert not (tmp_path / "lake").exists()
 
 
+@pytest.mark.parametrize(("settings", "status"), [("", "ok"), ("freshness: {enabled: false}\n", "warning")])
+def test_a_freshness_policy_that_nobody_evaluates_is_told(
+    instance: None, tmp_path: Path, settings: str, status: str
+) -> None:
+    home = Path(os.environ["DAGSTER_HOME"])
+    (home / "dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{settings}")
+    file = tmp_path / "fresh.py"
+    file.write_text(
+        "import datetime as dt, dagster as dg\n"
+        "policy = dg.FreshnessPolicy.time_window(dt.timedelta(days=1))\n"
+        "@dg.asset(freshness_policy=policy)\ndef orders(): ...\ndefs = dg.Definitions(assets=[orders])\n"
+    )
+    code, findings = doctor("-f", str(file))
+    assert (code, findings["freshness"]["status"]) == (0, status)
+    assert findings["freshness"].get("advice", "").startswith("Write freshness:" if settings else "")
+
+
 def test_findings_are_shown_as_tables_with_a_last_line_that_counts(location: list[str]) -> None:
     result = CliRunner().invoke(main, ["doctor", *location])
     assert result.exit_code == 0
