@@ -7,9 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.redaction import is_secret
 from practicus_assets.workflows.flow import Flow
+from practicus_assets.workflows.order import Operand, Order
+from practicus_assets.workflows.place import Source
 from practicus_assets.workflows.practicus.ordering import orders_of
 from practicus_assets.workflows.practicus.syntax import Unread, keywords_of, name_of, value_of
 
@@ -124,7 +126,20 @@ class _Reading:
                 f"the dag file {self._path.name} orders no tasks.",
                 "Its last lines are to be a flow, e.g. [table1, table2] >> final_table.",
             )
-        by_variable = Flow.of(self._orders, self._text, self._nodes)
+        source = Source(self._text)
+
+        def task(leaf: ast.expr) -> Operand | None:
+            if not isinstance(leaf, ast.Name):
+                return None
+            if leaf.id not in self._nodes:
+                advice = did_you_mean(leaf.id, self._nodes, f"There is {', '.join(sorted(self._nodes))}.")
+                raise source.error(leaf, f"there is no task {leaf.id!r}", advice)
+            return Operand.of(leaf.id)
+
+        order = Order(source, task)
+        for expression in self._orders:
+            order.take(expression)
+        by_variable = Flow.of(order)
         ids = {variable: node.task_id for variable, node in self._nodes.items()}
         flow = Flow({ids[v]: tuple(ids[b] for b in before) for v, before in by_variable.upstream.items()})
         for variable in self._nodes:
