@@ -38,15 +38,22 @@ class Order:
         source: the text that is read, to which errors point.
         operand_of: returns what an expression stands for that is neither a list nor has a `>>`; None if it
             stands for no task.
+        is_label: whether an expression only says something of an arrow.
 
     Attributes:
         upstream: the tasks that each task runs after; keys and values in the order in which they were named.
 
     """
 
-    def __init__(self, source: Source, operand_of: Callable[[ast.expr], Operand | None]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        operand_of: Callable[[ast.expr], Operand | None],
+        is_label: Callable[[ast.expr], bool] = lambda _: False,
+    ) -> None:
         self._source = source
         self._operand_of = operand_of
+        self._is_label = is_label
         self.upstream: dict[str, dict[str, None]] = {}
 
     def take(self, node: ast.expr, depth: int = 0) -> Operand:
@@ -64,6 +71,8 @@ class Order:
             node = node.left
         left = self._side(node, depth)
         for step in reversed(steps):
+            if self._is_label(step.right):
+                continue
             right = self.take(step.right, depth + 1)
             if left.is_list and right.is_list:
                 raise self._source.error(

@@ -344,6 +344,9 @@ def _from_secret(name: str, *, optional: bool = False) -> dict[str, Any]:
     return {"name": name.upper(), "valueFrom": {"secretKeyRef": reference}}
 
 
+BY_AIRFLOW = "daily to Airflow 2 and none to Airflow 3"
+
+
 def test_a_folder_of_practicus_is_looked_through_and_no_credential_is_shown(tmp_path: Path) -> None:
     shop = tmp_path / "shop"
     shop.mkdir()
@@ -361,6 +364,7 @@ def test_a_folder_of_practicus_is_looked_through_and_no_credential_is_shown(tmp_
     findings = [(each["check"], each["status"], each["found"]) for each in sections["Folder shop"]]
     assert findings[0][:2] == ("dag file", "ok")
     assert findings[1:] == [
+        ("counterpart", "warning", f"the dag has no schedule, which is {BY_AIRFLOW}: there is none"),
         ("counterpart", "warning", "max_active_runs=3: Dagster's run queue has such limits, by tags"),
         ("counterpart", "warning", "default_worker.json: git_configs has no counterpart"),
         ("files", "warning", "bb_worker.json is of no task, and says nothing to any. Did you mean b?"),

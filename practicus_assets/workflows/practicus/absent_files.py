@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from practicus_assets.errors import did_you_mean
-from practicus_assets.workflows.practicus.syntax import name_of
+from practicus_assets.workflows.practicus.syntax.expression import dotted
 
 _WORKER = "_worker.json"
 _RUNS = {"execute_notebook": "input_path", "run_task": "file_name"}  # calls of tasks, with what names a file
@@ -39,7 +39,7 @@ def absent_files(folder: Path, tasks: list[str]) -> Iterator[str]:
 
 def _run_by(call: ast.Call) -> str | None:
     """Return the file that a call runs; None if it runs none, or only a run would tell."""
-    function = name_of(call.func).rpartition(".")[2]
+    function = dotted(call.func).rpartition(".")[2]
     if function not in _RUNS:
         return None
     given = [keyword.value for keyword in call.keywords if keyword.arg == _RUNS[function]] + call.args[:1]

@@ -3,8 +3,6 @@
 import logging
 import sys
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,13 @@ import dagster as dg
 from practicus_assets.errors import DeclarationError
 from practicus_assets.tasks.program import folder_of
 from practicus_assets.workflows.plan import Plan
-from practicus_assets.workflows.practicus.dag_file import DagFile, Node, read_dag_file
+from practicus_assets.workflows.practicus.dag_file import DagFile, read_dag_file
+from practicus_assets.workflows.practicus.operators import command_of
+from practicus_assets.workflows.practicus.syntax.node import TASK
 from practicus_assets.workflows.practicus.worker_file import Site, worker_files_of, worker_of
 from practicus_assets.workflows.workflow import GetAssetSpec, build
 
 _log = logging.getLogger("practicus_assets")
-_TIMES = {"poke_interval": ("--interval", 60), "timeout": ("--timeout", 604_800)}  # Airflow's defaults, s
 FOLDER = "practicus/folder"
 WITHOUT_COUNTERPART = "practicus/without_counterpart"
 
@@ -44,7 +43,7 @@ def workflow_from_folder(
         regions: the region of each `service_url` of worker files.
         tables: the tasks that write a table, with its options: see `table` of `task_asset`.
         gates: the URL that an `HttpSensor` waits for, by its task id.
-        execution_timezone: the schedule's time zone, UTC by default.
+        execution_timezone: the schedule's time zone; by default that of the dag's `start_date`, else UTC.
         get_asset_spec: as of `workflow`.
 
     Raises:
@@ -62,7 +61,7 @@ def workflow_from_folder(
         tables=tables or {},
         parameters=dag.parameters,
         schedule=_cron(dag),
-        execution_timezone=execution_timezone,
+        execution_timezone=execution_timezone or dag.settings.timezone,
         retries=dag.retries,
         retry_delay_seconds=dag.retry_delay_seconds,
         at_most_one_run=dag.max_active_runs == 1,
@@ -75,8 +74,8 @@ def workflow_from_folder(
         if worker is not None:
             plan.workers[task] = worker
         plan.environments[task] = dict(node.environment)
-        if node.operator != "task":
-            plan.commands[task] = _command(node, gates or {}, own)
+        if node.operator != TASK:
+            plan.commands[task] = command_of(node, gates or {}, own)
         plan.metadata[task] = {FOLDER: dg.MetadataValue.path(str(folder))}
         plan.metadata[task] |= {WITHOUT_COUNTERPART: own} if own else {}
         unread += own
@@ -112,6 +111,10 @@ def dag_of(folder: Path) -> DagFile:
 def unread_of(dag: DagFile) -> list[str]:
     """Return what of a dag file has no counterpart, as sentences."""
     unread = list(dag.unread)
+    if dag.schedule is None and not dag.settings.has_schedule:
+        unread.append(
+            "the dag has no schedule, which is daily to Airflow 2 and none to Airflow 3: there is none"
+        )
     if dag.schedule is not None and _cron(dag) is None:
         unread.append(f"the schedule {dag.schedule} is no time: run the job by hand")
     if dag.max_active_runs not in (None, 1):
@@ -121,36 +124,3 @@ def unread_of(dag: DagFile) -> list[str]:
 
 def _cron(dag: DagFile) -> str | None:
     return None if dag.schedule in {"@once", "@continuous", "None"} else dag.schedule
-
-
-def _say_others(node: Node, read: AbstractSet[str], unread: list[str]) -> None:
-    others = [name for name in node.arguments if name not in read]
-    unread.extend(f"{name} of {node.task_id} has no counterpart" for name in others)
-
-
-def _command(node: Node, gates: Mapping[str, str], unread: list[str]) -> list[str]:
-    """Return what runs instead of an operator: never nothing, for what comes after would not wait."""
-    if node.operator == "BashOperator" and isinstance(node.arguments.get("bash_command"), str):
-        command = str(node.arguments["bash_command"])
-        # one that ends in .sh is a file of templates
-        if not any(mark in command for mark in ("{{", "{%", "{#")) and not command.endswith((".sh", ".bash")):
-            _say_others(node, {"bash_command"}, unread)
-            return ["bash", "-c", command]
-    if node.operator in {"EmptyOperator", "DummyOperator"}:
-        _say_others(node, set(), unread)
-        return ["true"]
-    if node.task_id in gates:
-        words = [sys.executable, "-u", "-m", "practicus_assets.tasks.gate", gates[node.task_id]]
-        _say_others(node, {*_TIMES, "endpoint", "http_conn_id", "mode"}, unread)
-        for name, (option, default) in _TIMES.items():
-            value = node.arguments.get(name, default)
-            value = value.total_seconds() if isinstance(value, timedelta) else value
-            if not isinstance(value, int | float):
-                unread.append(f"{name} of {node.task_id}, {value}, only a run would tell: it is {default} s")
-                value = default
-            words += [option, str(value)]
-        return words
-    advice = "give its URL in gates" if node.operator.endswith("Sensor") else "write it as a task"
-    unread.append(f"{node.task_id} is a {node.operator}, which has no counterpart: it fails; {advice}")
-    told = f"{node.task_id} is a {node.operator} of Airflow, which has no counterpart: {advice}."
-    return ["bash", "-c", 'echo "$0" >&2; exit 1', told]

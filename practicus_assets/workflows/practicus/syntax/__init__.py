@@ -1,0 +1,1 @@
+"""Syntax: what the syntax tree of a dag file says: its values, tasks and their order."""
