@@ -25,6 +25,7 @@ from practicus_assets.assets.report.names import (
 from practicus_assets.assets.settings import PartitionBy, TableSettings
 from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition
+from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.declared import as_contract
@@ -168,15 +169,8 @@ def table_asset(
         rules = check_specs(promised, _key(function, options), options.get("partitions_def"))
         author_specs = _author_specs(options.pop("check_specs", None), rules)
         specs = [*rules, *author_specs]
-        step = Step(
-            function,
-            settings,
-            promised,
-            options.get("partitions_def"),
-            author_specs=author_specs,
-            io_manager_key=options["io_manager_key"],
-            output_required=options.get("output_required", True),
-        )
+        terms = TableTerms(settings, promised, author_specs, options.get("output_required", True))
+        step = Step(function, terms, options.get("partitions_def"), io_manager_key=options["io_manager_key"])
         compute, evaluate = step.compute(), step.evaluate()
         name = function.__name__
         options["op_tags"], _ = (declare(worker, op, options, name) for op in (compute, evaluate))

@@ -1,7 +1,7 @@
-"""The definition of a table asset: a call runs its function; its checks run with it, alone, or not at all."""
+"""Definitions of table assets: a call runs the function; checks run with the asset, alone, or not at all."""
 
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
@@ -12,19 +12,88 @@ from practicus_assets.assets.report.lineage import without_package
 from practicus_assets.lake.contracts.contract import Contract
 
 
-class TableDefinition(dg.AssetsDefinition):
+class TablesDefinition(dg.AssetsDefinition):
+    """The assets of one step that are Delta tables.
+
+    Their checks need not be selected together with them: a run that selects an asset runs its whole audit,
+    and records the checks that it selects as well. A run that selects only checks has a step of its own,
+    which has no inputs to load.
+
+    Args:
+        checks_op: the op that evaluates checks on the tables as they are; None if there are no checks.
+        checked: the output of the asset that each input of that op is ordered after, by the input's name.
+        attributes: those of `dg.AssetsDefinition`.
+
+    """
+
+    def __init__(
+        self, *, checks_op: dg.OpDefinition | None, checked: Mapping[str, str], **attributes: Any
+    ) -> None:
+        with _without_warnings():
+            super().__init__(**attributes)
+        self._checks_op = checks_op
+        self._checked = checked
+
+    @classmethod
+    def of_several(
+        cls, assets: dg.AssetsDefinition, checks: dg.AssetChecksDefinition | None
+    ) -> "TablesDefinition":
+        """Return the definition of assets, as `dg.multi_asset` made it, with checks that run alone."""
+        outputs = {key: name for name, key in assets.node_keys_by_output_name.items()}
+        inputs = checks.node_keys_by_input_name if checks is not None else {}
+        return TablesDefinition(
+            checks_op=checks.op if checks is not None else None,
+            checked={name: outputs[key] for name, key in inputs.items()},
+            **assets.get_attributes_dict(),
+        )
+
+    @staticmethod
+    def dagster_internal_init(**attributes: Any) -> "TablesDefinition":
+        """Return a copy with other attributes; Dagster makes all its copies by this name."""
+        return TablesDefinition(**attributes)
+
+    def map_asset_specs(self, fn: Callable[[dg.AssetSpec], dg.AssetSpec]) -> dg.AssetsDefinition:
+        """Return a copy with other specs; code references keep to the author's files."""
+        return super().map_asset_specs(lambda spec: without_package(fn(spec)))
+
+    def get_attributes_dict(self) -> dict[str, Any]:
+        """Return what a copy is made of."""
+        own = {"checks_op": self._checks_op, "checked": self._checked}
+        return {**super().get_attributes_dict(), **own}
+
+    def subset_for(
+        self,
+        selected_asset_keys: AbstractSet[dg.AssetKey],
+        selected_asset_check_keys: AbstractSet[dg.AssetCheckKey] | None,
+    ) -> dg.AssetsDefinition:
+        """Return what a job runs that selects these keys."""
+        checks = (selected_asset_check_keys or set()) & self.check_keys
+        if selected_asset_keys & self.keys or not checks or self._checks_op is None:
+            return super().subset_for(selected_asset_keys, selected_asset_check_keys)
+        return dg.AssetChecksDefinition(
+            keys_by_input_name={
+                name: self.node_keys_by_output_name[output] for name, output in self._checked.items()
+            },
+            keys_by_output_name={},
+            node_def=self._checks_op,
+            resource_defs=self.resource_defs,
+            check_specs_by_output_name=self.node_check_specs_by_output_name,
+            selected_asset_check_keys=checks,
+            can_subset=True,
+            is_subset=True,
+        )
+
+
+class TableDefinition(TablesDefinition):
     """An asset that is a Delta table.
 
     Called, it returns what its author's function returns, as every `dg.asset` does: no table is read or
-    written. Its checks need not be selected together with it: a run that selects the asset runs the whole
-    audit, and records the checks that it selects as well. A run that selects only checks has a step of its
-    own, which has no inputs to load.
+    written.
 
     Args:
         function_op: a function that returns the op of the author's function, which a direct call runs.
-        checks_op: the op that evaluates checks on the table as it is; None if there are no checks.
         contract: what the table promises.
-        attributes: those of `dg.AssetsDefinition`.
+        attributes: those of `TablesDefinition`.
 
     """
 
@@ -32,14 +101,11 @@ class TableDefinition(dg.AssetsDefinition):
         self,
         *,
         function_op: Callable[[], dg.OpDefinition],
-        checks_op: dg.OpDefinition | None,
         contract: Contract | None,
         **attributes: Any,
     ) -> None:
-        with _without_warnings():
-            super().__init__(**attributes)
+        super().__init__(**attributes)
         self._function_op = function_op
-        self._checks_op = checks_op
         self.contract = contract
 
     @classmethod
@@ -62,21 +128,21 @@ class TableDefinition(dg.AssetsDefinition):
             "node_def": op,
             "can_subset": bool(optional),
         }
-        return cls(function_op=function_op, checks_op=checks_op, contract=contract, **attributes)
+        [output] = assets.node_keys_by_output_name
+        checked = dict.fromkeys(checks_op.input_dict, output) if checks_op is not None else {}
+        return cls(
+            function_op=function_op, checks_op=checks_op, checked=checked, contract=contract, **attributes
+        )
 
     @staticmethod
     def dagster_internal_init(**attributes: Any) -> "TableDefinition":
         """Return a copy with other attributes; Dagster makes all its copies by this name."""
         return TableDefinition(**attributes)
 
-    def map_asset_specs(self, fn: Callable[[dg.AssetSpec], dg.AssetSpec]) -> dg.AssetsDefinition:
-        """Return a copy with other specs; code references keep to the author's files."""
-        return super().map_asset_specs(lambda spec: without_package(fn(spec)))
-
     def get_attributes_dict(self) -> dict[str, Any]:
         """Return what a copy is made of."""
-        ops = {"function_op": self._function_op, "checks_op": self._checks_op}
-        return {**super().get_attributes_dict(), **ops, "contract": self.contract}
+        own = {"function_op": self._function_op, "contract": self.contract}
+        return {**super().get_attributes_dict(), **own}
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Return what the author's function returns; inside of a graph, make it an op that returns the rows.
@@ -101,7 +167,7 @@ class TableDefinition(dg.AssetsDefinition):
         with _without_warnings():
             function_op = self._function_op()
             attributes = {
-                **super().get_attributes_dict(),
+                **dg.AssetsDefinition.get_attributes_dict(self),
                 "node_def": function_op,
                 "can_subset": False,
                 "is_subset": False,
@@ -120,26 +186,6 @@ class TableDefinition(dg.AssetsDefinition):
                 f"{self.op.name}({name}=…), or in the context, "
                 f"dg.build_asset_context(resources={{{name!r}: …}})."
             ) from None
-
-    def subset_for(
-        self,
-        selected_asset_keys: AbstractSet[dg.AssetKey],
-        selected_asset_check_keys: AbstractSet[dg.AssetCheckKey] | None,
-    ) -> dg.AssetsDefinition:
-        """Return what a job runs that selects these keys."""
-        checks = (selected_asset_check_keys or set()) & self.check_keys
-        if selected_asset_keys & self.keys or not checks or self._checks_op is None:
-            return super().subset_for(selected_asset_keys, selected_asset_check_keys)
-        return dg.AssetChecksDefinition(
-            keys_by_input_name=dict.fromkeys(self._checks_op.input_dict, self.key),
-            keys_by_output_name={},
-            node_def=self._checks_op,
-            resource_defs=self.resource_defs,
-            check_specs_by_output_name=self.node_check_specs_by_output_name,
-            selected_asset_check_keys=checks,
-            can_subset=True,
-            is_subset=True,
-        )
 
 
 def _relayed(items: Iterator[Any], outputs: Iterator[Any]) -> Iterator[Any]:

@@ -99,6 +99,12 @@ class Landing:
                     error.nothing_written = True
             raise
 
+    def refuse(self) -> None:
+        """Raise what `land` would raise now for commits of others, and delete nothing."""
+        self._window.look(in_doubt=False)
+        self._refuse_unsupported()
+        self._refuse_superseded(self._window.since)
+
     def _commit(self, current: TableVersion | None, record: TransactionRecord) -> None:
         self._swap.on(current, record)
 

@@ -19,17 +19,18 @@ from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split, taken
-from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint
+from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint
 from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.transactions.attempt import Attempt
-from practicus_assets.lake.transactions.commit import Commit, earlier_commit, recorded
+from practicus_assets.lake.transactions.commit import Commit, earlier_commit
 from practicus_assets.lake.transactions.commit_window import CommitWindow
 from practicus_assets.lake.transactions.incoming import IncomingRows, closing, refuse_outside
 from practicus_assets.lake.transactions.landing import Landing
 from practicus_assets.lake.transactions.merge import Merge
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.lake.transactions.stage.audited import Audited, record_of
 from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 from practicus_assets.lake.transactions.stage.staging import Staging
 from practicus_assets.lake.transactions.table_properties import differences
@@ -161,14 +162,33 @@ class Transaction:
             StoreFailed: if it failed before the commit. Nothing was written.
 
         """
+        if self.landed is None:
+            return self.land(self.audit(*parts, further=further))
+        with self._refusing(nothing_written=not any(part.is_shared for part in parts)):
+            self._refuse_foreign(parts)
+        self.discard(*parts)
+        return self.landed
+
+    def audit(self, *parts: Staged, further: Sequence[AuditResult] = ()) -> Audited:
+        """Audit what was staged as a whole: the first half of `commit`, which leaves the table as it is.
+
+        So several tables can be audited before one of them is committed.
+
+        Args:
+            parts: as for `commit`.
+            further: as for `commit`.
+
+        Raises:
+            DeclarationError: if a part is given twice, or was staged for another attempt; its files stay.
+            DataRefused: if the rows do not fit together, or not the contract. Nothing was written.
+            StoreFailed: if the store failed. Nothing was written.
+
+        """
         started = time.monotonic()
         if self._is_shared:
             parts = tuple(replace(part, is_shared=True) for part in parts)
         with self._refusing(nothing_written=not any(part.is_shared for part in parts)):
             self._refuse_foreign(parts)
-            if self.landed is not None:
-                self.discard(*parts)
-                return self.landed
             kept: Sequence[Staged] = ()
             try:
                 staged = Staged.merged(parts)
@@ -185,11 +205,33 @@ class Transaction:
                     error.nothing_written = True
                 raise
         seconds = round(staged.seconds + time.monotonic() - started, 3)
-        record = self._record(staged, fingerprints, audits, seconds)
+        return Audited(staged, record_of(self._attempt, staged, fingerprints, audits, seconds), audits)
+
+    def land(self, audited: Audited) -> Commit:
+        """Commit what was audited: the second half of `commit`. Raises as that does.
+
+        Args:
+            audited: what `audit` returned.
+
+        """
         with naming(self._table.name, str(self._scope)):
-            version, record = self._land(staged, record)
-        commit = Commit.from_record(record, version, self._scope.keys, audits, recovered=False)
-        return replace(commit, filled=staged.filled)
+            version, record = self._land(audited.staged, audited.record)
+        commit = Commit.from_record(record, version, self._scope.keys, audited.audits, recovered=False)
+        return replace(commit, filled=audited.staged.filled)
+
+    def refuse_superseded(self, audited: Audited) -> None:
+        """Raise what `land` would raise now for commits of others; its files stay, for `discard`.
+
+        Args:
+            audited: what `audit` returned.
+
+        Raises:
+            CommitConflict: if somebody else committed the scope meanwhile. Nothing was written.
+            StoreFailed: if the store failed. Nothing was written.
+
+        """
+        with self._refusing():
+            Landing(self._attempt, audited.staged, audited.record).refuse()
 
     def _land(self, staged: Staged, record: TransactionRecord) -> tuple[int, TransactionRecord]:
         """Commit the staged files, and return the version that holds the scope with the commit's record."""
@@ -306,41 +348,3 @@ class Transaction:
             assert part is not None, "rows outside the scope were refused while they were staged"
             fingerprints[keys[part]].merge(fingerprint)
         return fingerprints
-
-    def _record(
-        self,
-        staged: Staged,
-        fingerprints: dict[str, Fingerprint],
-        audits: Sequence[AuditResult],
-        seconds: float,
-    ) -> TransactionRecord:
-        attempt, who = self._attempt, self._attempt.provenance
-        whole = Fingerprint()
-        for fingerprint in fingerprints.values():
-            whole.merge(fingerprint)
-        return TransactionRecord(
-            run_id=who.run_id,
-            step=who.step,
-            attempt=who.attempt,
-            attempt_id=str(uuid.uuid4()),
-            work=attempt.work,
-            mode=attempt.options.mode,
-            scope=self._scope.on(staged.schema).recorded,
-            asset_key=who.asset_key,
-            code_version=who.code_version,
-            inputs=who.inputs,
-            sources=who.sources,
-            restores_version=who.restores,
-            base=who.base,
-            promotes=who.promotes,
-            contract_digest=attempt.contract.digest,
-            rows=staged.rows,
-            files=len(staged.files),
-            size_bytes=staged.size,
-            duration_seconds=seconds,
-            fingerprint=str(whole),
-            fingerprints={key: text for key, each in fingerprints.items() if (text := str(each)) != EMPTY},
-            audits=recorded(audits),
-            began_at=attempt.began_at,
-            began_version=attempt.began_version,
-        )

@@ -1,0 +1,234 @@
+"""One table's write in a step: rows, audit, commit, and the events that Dagster records of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from practicus_assets.assets.author_checks import AuthorChecks, audits
+from practicus_assets.assets.io_manager import DeltaIOManager, warn_of_properties
+from practicus_assets.assets.lakes.pins import begun_over_base
+from practicus_assets.assets.metadata.places import warn_of_other_asset
+from practicus_assets.assets.metadata.protection import refuse_unnamed
+from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
+from practicus_assets.assets.report import outcome
+from practicus_assets.assets.report.checks import check_results, partition_evaluations
+from practicus_assets.assets.report.data_version import data_version
+from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
+from practicus_assets.assets.runs import added_metadata, provenance_of, step_of
+from practicus_assets.assets.writes.terms import TableTerms
+from practicus_assets.errors import AuditFailed, LossyValues, SchemaMismatch, naming
+from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.stage.staged import Staged
+from practicus_assets.lake.transactions.transaction import Transaction
+
+if TYPE_CHECKING:
+    from practicus_assets.lake.transactions.stage.audited import Audited
+
+
+class TableWrite:
+    """The write of one table in one attempt at a step.
+
+    `prepare` stages and audits, `land` commits, and `report` yields what Dagster is to record. A step of
+    several tables prepares all of them before it lands one.
+
+    Args:
+        context: the step's context.
+        key: the asset's key.
+        lake: where the table is.
+        terms: what its definition says of it.
+
+    Attributes:
+        key: the asset's key.
+        table: the table.
+
+    Raises:
+        DeclarationError, UnsupportedTable, StoreFailed: as a transaction does when it begins.
+
+    """
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, key: dg.AssetKey, lake: DeltaIOManager, terms: TableTerms
+    ) -> None:
+        self.key = key
+        self._context = context
+        self._terms = terms
+        spec = context.assets_def.get_asset_spec(key)
+        partitions_def = context.assets_def.partitions_def
+        layered = lake.layered(key, spec.metadata, step_of(context))
+        self.table = layered.own
+        self._scope = terms.settings.scope(
+            partitions_def, context.partition_keys if partitions_def is not None else []
+        )
+        self._appends = terms.settings.options.mode == "append"
+        options = terms.settings.described(spec, lake.commit_metadata)
+        provenance = provenance_of(context, key, spec.code_version, once=self._appends)
+        self._provenance = begun_over_base(context, layered, self._scope, options, provenance)
+        self._selected = _selected_checks(context, key)
+        self._checks = AuthorChecks(terms.author_specs, self._selected)
+        self._of_contract = self._selected - self._checks.keys
+        self._transaction = Transaction(
+            self.table,
+            self._scope,
+            options,
+            contract=terms.contract,
+            provenance=self._provenance,
+        )
+        warn_of_properties(context.log, self.table, self._transaction)
+        warn_of_other_asset(context.log, key, self.table, self._transaction.began)
+        self._output = Output(key, self._checks, required=terms.output_required)
+        self._commit = self._transaction.landed
+        self._audited: Audited | None = None  # what was prepared
+        self._has_rows = False
+        self.is_landed = self._commit is not None
+        if not self.is_landed:
+            settings = terms.settings
+            refuse_unnamed(
+                step_of(context),
+                key,
+                self.table,
+                self._scope,
+                most=settings.most_replaced,
+                scope_of=settings.scope,
+            )
+
+    def prepare(self, call: Callable[[], Any]) -> bool:
+        """Stage and audit rows; return False if there are none, so that the table stays as it is.
+
+        Args:
+            call: returns the rows, as an author's function does.
+
+        """
+        name, scope = self.table.name, self._scope
+        with naming(name, str(scope), nothing_written=True):
+            rows = self._output.rows_of(call())
+        if rows is NOTHING:
+            self._context.log.info(outcome.nothing_new(name, scope))
+            return False
+        self._has_rows = True
+        staged = self._transaction.stage(rows)
+        with naming(name, str(scope), nothing_written=True), _discarding(self._transaction, staged):
+            self._terms.settings.refuse_decided(
+                {**added_metadata(self._context, self.key), **self._output.metadata}
+            )
+        self._audited = self._transaction.audit(staged, further=audits(self._output.check_results))
+        return True
+
+    def refuse_superseded(self) -> None:
+        """Raise CommitConflict if somebody else has committed the scope by now."""
+        assert self._audited is not None
+        self._transaction.refuse_superseded(self._audited)
+
+    def discard(self) -> None:
+        """Delete what was prepared, and is not going to be landed."""
+        if self._audited is not None and self._commit is None:
+            self._transaction.discard(self._audited.staged)
+
+    def land(self) -> None:
+        """Commit what was prepared."""
+        assert self._audited is not None
+        self._commit = self._transaction.land(self._audited)
+
+    def news(self) -> Iterator[Any]:
+        """Yield what the author said to Dagster beside the rows."""
+        yield from self._output.news()
+
+    def refused(self, error: Exception) -> Iterator[Any]:
+        """Yield what Dagster is to record of a table that is not committed, before the error is raised."""
+        self._context.log.error(outcome.failed(self.table.name, self._scope, error))
+        yield from self._output.news()
+        # what the function itself raises is about its inputs, and no broken promise of its output
+        failures = self._failures(error) if self._has_rows else ()
+        yield from self._by_partition(failures)
+        yield from check_results(failures, self.key, self._scope, self._of_contract)
+
+    def report(self) -> Iterator[Any]:
+        """Yield what Dagster is to record of the commit.
+
+        Raises:
+            DataRefused: if the author's function goes wrong after its rows.
+
+        """
+        commit, context, output, key = self._commit, self._context, self._output, self.key
+        assert commit is not None
+        warn = partial(context.log.warning, "%s: %s", self.table.name)
+        context.log.info(outcome.committed(self.table.name, self._scope, commit))
+        metadata = self._metadata(commit)
+        replaced = warn_of_owned({**output.metadata, **added_metadata(context, key)}, metadata, warn)
+        if replaced and step_of(context) is not None:
+            context.add_asset_metadata(replaced, key)  # after what the function added in the same way
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={**output.metadata, **metadata},
+            tags=without_owned_tags(output.tags, warn) or None,
+            data_version=output.data_version
+            or data_version(context.instance, key, commit, self._terms.settings.options.mode),
+        )
+        yield from self._by_partition(commit.audits)
+        # after those of single partitions, for Dagster shows the last one of all
+        shown = self._selected if self.is_landed else self._of_contract
+        results = check_results(commit.audits, key, self._scope, shown)
+        yield from (*results, *output.news())
+        with naming(self.table.name, str(self._scope)):
+            if self.is_landed:
+                self._checks.refuse_unknown(results)
+            else:
+                yield from output.finish()
+
+    def _metadata(self, commit: Commit) -> dict[str, Any]:
+        """Return the metadata of a materialization, and add those of single partitions to the context."""
+        table = self.table
+        rows = table.sample_rows
+        snapshot = Snapshot.of(table, commit.version, self._scope)
+        if len(snapshot.scope.keys) > 1:
+            by_partition = partition_metadata(
+                table, snapshot, commit, preview_rows=rows, appends=self._appends
+            )
+            for partition, entries in by_partition.items():
+                self._context.add_asset_metadata(entries, self.key, partition)
+        return commit_metadata(
+            table,
+            snapshot,
+            commit,
+            self._terms.contract,
+            self._provenance.input_versions,
+            sources=self._provenance.sources,
+            preview_rows=rows,
+            appends=self._appends,
+        )
+
+    def _failures(self, error: Exception) -> Sequence[AuditResult]:
+        """Return the results of the rules that an error is about."""
+        contract = self._terms.contract
+        if isinstance(error, AuditFailed):
+            return error.results
+        if isinstance(error, SchemaMismatch | LossyValues) and contract is not None:
+            return schema_failure(contract.checks, error)
+        return ()
+
+    def _by_partition(self, results: Sequence[AuditResult]) -> Iterator[dg.AssetCheckEvaluation]:
+        """Yield what a run of several partitions found in each; a run of one has no result but that."""
+        if len(self._scope.keys) > 1:
+            yield from partition_evaluations(
+                results, self.key, self._scope.keys, self._of_contract, self._context.instance
+            )
+
+
+@contextmanager
+def _discarding(transaction: Transaction, staged: Staged) -> Iterator[None]:
+    """Delete staged files that an error keeps from being committed."""
+    try:
+        yield
+    except BaseException:
+        transaction.discard(staged)
+        raise
+
+
+def _selected_checks(context: dg.AssetExecutionContext, key: dg.AssetKey) -> set[dg.AssetCheckKey]:
+    """Return the checks of an asset that the run selects; outside of a run, all of them."""
+    found = context.assets_def.check_keys if step_of(context) is None else context.selected_asset_check_keys
+    return {check for check in found if check.asset_key == key}

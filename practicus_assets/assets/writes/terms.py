@@ -1,0 +1,27 @@
+"""Terms: how a table asset is stored, and what it promises."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from practicus_assets.assets.settings import TableSettings
+from practicus_assets.lake.contracts.contract import Contract
+
+
+@dataclass(frozen=True)
+class TableTerms:
+    """What the definition of a table asset says of its table.
+
+    Attributes:
+        settings: how the table is stored.
+        contract: what it promises; None for nothing.
+        author_specs: the checks that the author gives results of, beside those of the contract.
+        output_required: whether each run must materialize the asset.
+
+    """
+
+    settings: TableSettings
+    contract: Contract | None = None
+    author_specs: Sequence[dg.AssetCheckSpec] = ()
+    output_required: bool = True
