@@ -4,8 +4,9 @@
 
     task.table("orders").replace(frame)
 
-When the script has ended well, the step that runs it audits the table and commits it in one transaction. A
-script that fails, or is killed, leaves the table as it is.
+When the script has ended well, the step that runs it audits the table and commits it in one transaction; of
+several tables, all are audited before the first is committed. A script that fails, or is killed, leaves its
+tables as they are.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError, did_you_mean, naming
 from practicus_assets.lake.rows.frames import record_batches
-from practicus_assets.tasks.rows import CHUNKS, FINISHED, ORDER, UNFINISHED
+from practicus_assets.tasks.tables.files import CHUNKS, FINISHED, ORDER, UNFINISHED
 from practicus_assets.tasks.variables import TABLES
 
 _NO_COLUMNS = pa.schema([])
@@ -35,22 +36,43 @@ def table(name: str) -> "TaskTable":
         DeclarationError: if no task runs this script, or the task has no such table.
 
     """
-    place = os.environ.get(TABLES)
-    if place is None:
-        raise DeclarationError(
-            f"there is no table {name!r} to write to: no task runs this script.",
-            "Materialize the task's asset, e.g. by dagster asset materialize.",
-        )
-    orders = [json.loads(path.read_text(encoding="utf-8")) for path in Path(place).glob(f"*/{ORDER}")]
-    by_name = {order["table"]: order for order in orders}
+    by_name = _orders(f"there is no table {name!r} to write to")
     if name not in by_name:
         raise DeclarationError(
             f"the task has no table {name!r}.",
             did_you_mean(name, by_name, f"It has {', '.join(by_name) or 'none: declare it in task_asset'}."),
         )
-    return TaskTable(
-        name, by_name[name]["mode"], by_name[name]["columns"], Path(place, name.replace("/", "%2F"))
-    )
+    return TaskTable(name, **by_name[name])
+
+
+def wanted_tables() -> list[str]:
+    """Return the names of the tables that this attempt is to write, in alphabetical order.
+
+    Those are the tables that the run selects, but for those that an earlier attempt committed. Rows of others
+    may be given: they are left out.
+
+    Raises:
+        DeclarationError: if no task runs this script.
+
+    """
+    orders = _orders("nobody wants tables")
+    return sorted(name for name, order in orders.items() if order["is_wanted"])
+
+
+def _orders(problem: str) -> dict[str, dict[str, Any]]:
+    """Return how the rows of each table are to be given, by its name."""
+    place = os.environ.get(TABLES)
+    if place is None:
+        raise DeclarationError(
+            f"{problem}: no task runs this script.",
+            "Materialize the task's asset, e.g. by dagster asset materialize.",
+        )
+    orders = {}
+    for path in Path(place).glob(f"*/{ORDER}"):
+        order = json.loads(path.read_text(encoding="utf-8"))
+        name = order.pop("table")
+        orders[name] = {**order, "folder": path.parent}
+    return orders
 
 
 @dataclass(frozen=True)
@@ -60,13 +82,17 @@ class TaskTable:
     Attributes:
         name: the table's name.
         mode: how the task's asset stores it: "replace", "append" or "merge".
+        columns: those that its contract declares, as Arrow serializes a schema, in hexadecimal digits.
+        is_wanted: whether this attempt is to write it; if not, rows of it are left out.
+        folder: the folder that takes the rows.
 
     """
 
     name: str
     mode: str
-    _columns: str | None
-    _folder: Path
+    columns: str | None
+    is_wanted: bool
+    folder: Path
 
     def replace(self, rows: Any) -> None:
         """Give the rows that replace the run's partitions, or the whole table.
@@ -81,7 +107,7 @@ class TaskTable:
 
         """
         self._refuse_mode("replace")
-        if any(self._folder.glob(CHUNKS)):
+        if any(self.folder.glob(CHUNKS)):
             with naming(self.name, nothing_written=True):
                 raise DataRefused(
                     "the script replaces the table twice.", "Give all rows at once, or as a list of chunks."
@@ -106,9 +132,11 @@ class TaskTable:
             )
 
     def _write(self, rows: Any) -> None:
+        if not self.is_wanted:
+            return
         declared = _NO_COLUMNS
-        if self._columns is not None:
-            declared = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(self._columns)))
+        if self.columns is not None:
+            declared = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(self.columns)))
         with naming(self.name, nothing_written=True):
             reader = record_batches(rows, declared)
             unfinished = self._begun()
@@ -127,9 +155,9 @@ class TaskTable:
 
     def _begun(self) -> Path:
         """Return a new file, which no other thread or process of the task writes."""
-        number = sum(1 for path in self._folder.iterdir() if path.name != ORDER)
+        number = sum(1 for path in self.folder.iterdir() if path.name != ORDER)
         while True:
-            unfinished = self._folder / f"{number}{UNFINISHED}"
+            unfinished = self.folder / f"{number}{UNFINISHED}"
             with contextlib.suppress(FileExistsError):
                 unfinished.touch(exist_ok=False)
                 if not unfinished.with_suffix(FINISHED).exists():

@@ -71,6 +71,12 @@ def record_source(step: Any, read: SourceRead) -> None:
     _sources[step.run_id, step.step.key][read.source] = read
 
 
+def subject_of(context: dg.AssetExecutionContext) -> dg.AssetKey:
+    """Return the key of a step's asset; where its op has several, the name of that."""
+    keys = set(context.assets_def.node_keys_by_output_name.values())
+    return keys.pop() if len(keys) == 1 else dg.AssetKey(context.op_def.name)
+
+
 def metadata_of(
     context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, key: dg.AssetKey
 ) -> Mapping[str, Any]:
@@ -169,7 +175,15 @@ def _work_of(step: Any, key: dg.AssetKey) -> str:
     run = step.dagster_run
     while run.parent_run_id is not None:
         parent = step.instance.get_run_record_by_id(run.parent_run_id)
-        if parent is None or made_by(parent, step.instance, key) is not None:
+        if parent is None or _made_all(parent, step, key):
             break
         run = parent.dagster_run
     return str(run.run_id)
+
+
+def _made_all(run: dg.RunRecord, step: Any, key: dg.AssetKey) -> bool:
+    """Whether a run reported the asset, and its step succeeded: another table of it may have failed."""
+    if made_by(run, step.instance, key) is None:
+        return False
+    stats = step.instance.get_run_step_stats(run.dagster_run.run_id, [step.step.key])
+    return any(each.status is not None and each.status.value == "SUCCESS" for each in stats)

@@ -177,7 +177,7 @@ def table_asset(
         assets = cast("dg.AssetsDefinition", dg.asset(**options, check_specs=specs)(compute))
         refuse_strangers(assets.key.to_user_string(), promised, assets.asset_deps[assets.key])
         checks_op = _checks_op(assets, specs, evaluate, options) if specs else None
-        return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op, promised)
+        return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op, terms)
 
     return decorate if compute_fn is None else decorate(compute_fn)
 

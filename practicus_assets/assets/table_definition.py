@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.report.lineage import without_package
+from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.lake.contracts.contract import Contract
 
 
@@ -92,7 +93,7 @@ class TableDefinition(TablesDefinition):
 
     Args:
         function_op: a function that returns the op of the author's function, which a direct call runs.
-        contract: what the table promises.
+        terms: how the table is stored, and what it promises.
         attributes: those of `TablesDefinition`.
 
     """
@@ -101,12 +102,17 @@ class TableDefinition(TablesDefinition):
         self,
         *,
         function_op: Callable[[], dg.OpDefinition],
-        contract: Contract | None,
+        terms: TableTerms,
         **attributes: Any,
     ) -> None:
         super().__init__(**attributes)
         self._function_op = function_op
-        self.contract = contract
+        self.terms = terms
+
+    @property
+    def contract(self) -> Contract | None:
+        """What the table promises."""
+        return self.terms.contract
 
     @classmethod
     def of(
@@ -114,7 +120,7 @@ class TableDefinition(TablesDefinition):
         assets: dg.AssetsDefinition,
         function_op: Callable[[], dg.OpDefinition],
         checks_op: dg.OpDefinition | None,
-        contract: Contract | None,
+        terms: TableTerms,
     ) -> "TableDefinition":
         """Return the definition of one asset, as `dg.asset` made it, with checks that run alone."""
         optional = {
@@ -130,9 +136,7 @@ class TableDefinition(TablesDefinition):
         }
         [output] = assets.node_keys_by_output_name
         checked = dict.fromkeys(checks_op.input_dict, output) if checks_op is not None else {}
-        return cls(
-            function_op=function_op, checks_op=checks_op, checked=checked, contract=contract, **attributes
-        )
+        return cls(function_op=function_op, checks_op=checks_op, checked=checked, terms=terms, **attributes)
 
     @staticmethod
     def dagster_internal_init(**attributes: Any) -> "TableDefinition":
@@ -141,7 +145,7 @@ class TableDefinition(TablesDefinition):
 
     def get_attributes_dict(self) -> dict[str, Any]:
         """Return what a copy is made of."""
-        own = {"function_op": self._function_op, "contract": self.contract}
+        own = {"function_op": self._function_op, "terms": self.terms}
         return {**super().get_attributes_dict(), **own}
 
     def __call__(self, *args: object, **kwargs: object) -> object:

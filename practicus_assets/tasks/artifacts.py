@@ -10,6 +10,7 @@ import dagster as dg
 
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.op_outputs import ARTIFACTS
+from practicus_assets.assets.runs import subject_of
 from practicus_assets.errors import DeclarationError, TaskFailed
 from practicus_assets.wording import number_of
 from practicus_assets.workers.request.quantity import amount
@@ -69,13 +70,14 @@ class Artifacts:
         if not files:
             return {}
         self._refuse_large({path.relative_to(written).as_posix(): path.stat().st_size for path in files})
-        of_asset = "/".join(_UNSAFE.sub("_", part).strip(".") or "_" for part in context.asset_key.path)
+        subject = subject_of(context)
+        of_asset = "/".join(_UNSAFE.sub("_", part).strip(".") or "_" for part in subject.path)
         folder = lake.folder(f"{ARTIFACTS}/{of_asset}/{context.run.run_id}")
         for path in files:
             folder.copy(path, path.relative_to(written).as_posix())
         names = [path.relative_to(written).as_posix() for path in files]
         kept = number_of(len(names), "file")
-        context.log.info("%s: kept %s in %s", context.asset_key.to_user_string(), kept, folder.uri)
+        context.log.info("%s: kept %s in %s", subject.to_user_string(), kept, folder.uri)
         shown = {"practicus/artifacts": dg.MetadataValue.path(folder.uri), "practicus/artifact_files": names}
         notebook = next((name for name in names if name.endswith(".ipynb")), None)
         if notebook is not None:  # the UI renders one that lies on its machine

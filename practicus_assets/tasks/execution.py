@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.io_manager import DeltaIOManager
-from practicus_assets.assets.runs import attempt_of
+from practicus_assets.assets.runs import attempt_of, subject_of
 from practicus_assets.errors import PracticusAssetsError, TaskFailed
 from practicus_assets.tasks import told, variables
 from practicus_assets.tasks.artifacts import Artifacts
@@ -31,18 +31,33 @@ class Report:
 
     Attributes:
         succeeded: whether the asset is materialized; False if the task skipped it.
-        metadata: what to show of it.
-        data_version: the one that the task reported; None if it reported none.
+        shown: what to show of it.
+        reported: what the task reported of its assets.
         check_results: results of checks that the task reported.
         failure: what to raise once these are recorded; None if it did not fail.
 
     """
 
     succeeded: bool
-    metadata: Mapping[str, Any]
-    data_version: dg.DataVersion | None = None
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    reported: Sequence[dg.MaterializeResult[Any]] = ()
     check_results: Sequence[dg.AssetCheckResult] = ()
     failure: Exception | None = None
+
+    def metadata(self, key: dg.AssetKey) -> dict[str, Any]:
+        """Return what to show of the materialization of an asset."""
+        metadata = dict(self.shown)
+        for report in self._of(key):
+            metadata |= report.metadata or {}
+        return metadata
+
+    def data_version(self, key: dg.AssetKey) -> dg.DataVersion | None:
+        """Return the data version that the task reported of an asset; None if it reported none."""
+        versions = [report.data_version for report in self._of(key) if report.data_version is not None]
+        return versions[-1] if versions else None
+
+    def _of(self, key: dg.AssetKey) -> list[dg.MaterializeResult[Any]]:
+        return [report for report in self.reported if report.asset_key == key]
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,11 @@ class Execution:
     exit_codes: ExitCodes = field(default_factory=ExitCodes)
     artifacts: Artifacts = field(default_factory=Artifacts)
     time_limit_seconds: float | None = None
+
+    @property
+    def copied(self) -> Path | None:
+        """The folder of which an attempt gets a copy; None for none."""
+        return None if self.in_place else self.program.folder
 
     def run(
         self,
@@ -107,23 +127,19 @@ class Execution:
             kept = self._kept(folder, began, lake, context, failure)
         checks = [report for report in pipes.reports if isinstance(report, dg.AssetCheckResult)]
         if failure is not None:
-            return Report(succeeded=False, metadata={}, check_results=checks, failure=failure)
+            return Report(succeeded=False, check_results=checks, failure=failure)
         if succeeded:
             pipes.refuse_unclosed()
         outcome = "" if succeeded else ", by which it says that there is nothing to do"
-        name = context.asset_key.to_user_string()
+        name = subject_of(context).to_user_string()
         context.log.info("%s: the task %s after %.1f s%s", name, ended.how, ended.seconds, outcome)
         metadata: dict[str, Any] = {
             "practicus/exit_code": ended.code,
             "practicus/duration_s": round(ended.seconds, 3),
             **kept,
         }
-        version = None
-        for report in pipes.reports:
-            if isinstance(report, dg.MaterializeResult):
-                metadata |= report.metadata or {}
-                version = report.data_version or version
-        return Report(succeeded, metadata, version, checks)
+        reported = [report for report in pipes.reports if isinstance(report, dg.MaterializeResult)]
+        return Report(succeeded, metadata, reported, checks)
 
     def _time_limit(self) -> float | None:
         """Return the limit that the step's worker has in this run; that of its declaration is part of it."""
@@ -148,7 +164,7 @@ class Execution:
             if failure is None:
                 raise
             context.log.warning(
-                "%s: its artifacts are not kept: %s", context.asset_key.to_user_string(), error
+                "%s: its artifacts are not kept: %s", subject_of(context).to_user_string(), error
             )
             return {}
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import dagster as dg
 
@@ -19,31 +19,26 @@ from practicus_assets.tasks.execution import Execution, Report
 from practicus_assets.tasks.exit_codes import ExitCodes, Meaning
 from practicus_assets.tasks.folder import workspace
 from practicus_assets.tasks.program import Program, folder_of
-from practicus_assets.tasks.rows import TaskRows
+from practicus_assets.tasks.tables.rows import TaskRows
+from practicus_assets.tasks.tables.several import TABLE_OPTIONS, refuse_unknown_options, several_tables
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
 from practicus_assets.workers.request.tags import TASK_TAG
 from practicus_assets.workers.request.worker import Worker
+
+if TYPE_CHECKING:
+    from practicus_assets.assets.table_definition import TableDefinition
 
 _OWN = (
     "arguments",
     "parameters",
     "table",
+    "tables",
     "artifacts",
     "artifacts_limit",
     "exit_codes",
     "copy_folder",
     "worker",
 )
-_TABLE_OPTIONS = {
-    "partition_by",
-    "contract",
-    "mode",
-    "merge_keys",
-    "delete_unmatched",
-    "on_schema_change",
-    "table_properties",
-    "protected",
-}
 
 
 def task_asset(
@@ -52,6 +47,7 @@ def task_asset(
     arguments: Sequence[str] = (),
     parameters: Mapping[str, Any] | None = None,
     table: Mapping[str, Any] | None = None,
+    tables: Mapping[str, Mapping[str, Any]] | None = None,
     artifacts: Sequence[str] = (),
     artifacts_limit: str = LIMIT,
     exit_codes: Mapping[int, Meaning] | None = None,
@@ -73,6 +69,8 @@ def task_asset(
         table: makes the asset a Delta table, of the rows that the script gives by
             `practicus_assets.task.table(name)`: the options of `table_asset` that are about the table, such
             as `contract` and `partition_by`; `{}` if there are none.
+        tables: makes the task the step of several assets that are Delta tables: by the name of each, such
+            options, and those of `dg.asset` that are its own, such as `description`. A run may select some.
         artifacts: patterns of files in the task's folder that are kept when it has ended (`Path.glob`).
         artifacts_limit: the most bytes that artifacts of one attempt may have together, e.g. "4Gi". Beyond it
             none is kept, and the step fails.
@@ -115,6 +113,10 @@ def task_asset(
         raise DeclarationError("the task has parameters and a config_schema.", "Declare parameters alone.")
     if defaults:
         options["config_schema"] = {name: _field(name, value) for name, value in defaults.items()}
+    if tables is not None:
+        if table is not None:
+            raise DeclarationError("the task has table and tables.", "Declare one of them.")
+        return several_tables(execution, tables, worker, options)
     if table is not None:
         return _table(execution, table, worker, options)
     return _plain(execution, worker, options)
@@ -128,14 +130,15 @@ def _plain(
 
     def compute(context: dg.AssetExecutionContext) -> Iterator[Any]:
         lake = lake_of(context, lake_key) if lake_key else None
-        with workspace(_copied(execution)) as place:
+        with workspace(execution.copied) as place:
             tables = place.beside / "tables"
             tables.mkdir()
             report = execution.run(context, place, context.op_execution_context.op_config or {}, lake, tables)
         if report.failure is None:
             _refuse_missing(context, report)
         if report.succeeded:
-            yield dg.MaterializeResult(metadata=report.metadata, data_version=report.data_version)
+            key = context.asset_key
+            yield dg.MaterializeResult(metadata=report.metadata(key), data_version=report.data_version(key))
         yield from report.check_results
         if report.failure is not None:
             raise report.failure
@@ -153,39 +156,24 @@ def _table(
     execution: Execution, table: Mapping[str, Any], worker: Worker | WorkerOf | None, options: dict[str, Any]
 ) -> dg.AssetsDefinition:
     """Return the asset of a task that owns a table."""
-    unknown = sorted(set(table) - _TABLE_OPTIONS)
-    if unknown:
-        raise DeclarationError(
-            f"table has {unknown[0]!r}, which is no option of a table.",
-            f"It has {', '.join(sorted(_TABLE_OPTIONS))}; the others are given to task_asset itself.",
-        )
+    refuse_unknown_options("table", table, TABLE_OPTIONS)
     lake_key, required = options["io_manager_key"], options.get("output_required", True)
-    mode = table.get("mode", "replace")
 
     def rows(context: dg.AssetExecutionContext) -> Iterator[Any]:
         lake = lake_of(context, lake_key) if execution.artifacts.patterns else None
-        with workspace(_copied(execution)) as place:
+        with workspace(execution.copied) as place:
             tables = place.beside / "tables"
             tables.mkdir()
-            name = context.asset_key.to_user_string()
-            contract = cast("Any", asset).contract
-            given = TaskRows(tables, name, "replace" if mode == "overwrite" else mode, contract)
+            given = TaskRows.of(tables, context.asset_key, asset.terms)
             report = execution.run(context, place, context.op_execution_context.op_config or {}, lake, tables)
             yield from report.check_results
             if report.failure is not None:
                 raise report.failure
-            if report.succeeded:
-                given.refuse_unfinished()
-            if not report.succeeded or not (required or given.given()):
-                yield dg.MaterializeResult(value=None, metadata=report.metadata)
-                return
-            given.refuse_none()
-            yield from given.batches()
-            yield dg.MaterializeResult(metadata=report.metadata, data_version=report.data_version)
+            yield from given.reported(report, context.asset_key, required=required)
 
     rows.__name__ = options.get("name") or dg.AssetKey.from_coercible(options["key"]).path[-1]
     options["output_required"] = False  # an exit code may say that the task skips
-    decorate = cast("Callable[[Any], dg.AssetsDefinition]", table_asset(worker=worker, **table, **options))
+    decorate = cast("Callable[[Any], TableDefinition]", table_asset(worker=worker, **table, **options))
     asset = decorate(rows)
     return asset
 
@@ -204,10 +192,6 @@ def _refuse_missing(context: dg.AssetExecutionContext, report: Report) -> None:
 
 def _patterns(artifacts: Sequence[str], program: Program) -> Sequence[str]:
     return artifacts if isinstance(artifacts, str) else (*artifacts, *program.outputs)
-
-
-def _copied(execution: Execution) -> Path | None:
-    return None if execution.in_place else execution.program.folder
 
 
 def _reference(program: Program) -> dict[str, Any]:

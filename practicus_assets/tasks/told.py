@@ -31,7 +31,7 @@ def environment(
     file.write_text(json.dumps(dict(parameters)), encoding="utf-8")
     told = {
         variables.PARAMETERS_FILE: str(file),
-        variables.ASSET_KEY: context.asset_key.to_user_string(),
+        variables.ASSET_KEY: "\n".join(sorted(k.to_user_string() for k in context.selected_asset_keys)),
         variables.RUN_ID: context.run.run_id,
         variables.ATTEMPT: str(attempt),
     }

@@ -2,7 +2,7 @@
 
 from practicus_assets.workers.launch.variables import TIME_LIMIT
 
-ASSET_KEY = "PRACTICUS_ASSET_KEY"  # the asset's key, its parts joined by "/"
+ASSET_KEY = "PRACTICUS_ASSET_KEY"  # the asset's key, its parts joined by "/"; of several, one a line
 RUN_ID = "PRACTICUS_RUN_ID"
 ATTEMPT = "PRACTICUS_ATTEMPT"  # 1 for the first
 PARTITION_KEY = "PRACTICUS_PARTITION_KEY"  # of a run of one partition

@@ -42,7 +42,10 @@ SCRIPT = """
     else:
         for chunk in chunks:
             getattr(table, sys.argv[2])(chunk)
+    if "further" in sys.argv:
+        task.table("further").replace([dict(zip(("p", "id", "v"), row)) for row in json.loads(sys.argv[3])])
 """
+FURTHER = "further"  # the second table's name
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,9 @@ class TaskWork:
     work: Work
     folder: Path
 
-    def carry_out(self, place: Place) -> int:
-        """Run the step of the task as one attempt; return the table's version."""
-        asset = task_asset(
+    def asset(self) -> dg.AssetsDefinition:
+        """Return the asset of the task."""
+        return task_asset(
             self.folder / "write.py",
             name=NAME,
             arguments=[str(self.folder), self.work.mode, json.dumps(self.work.rows)],
@@ -70,6 +73,10 @@ class TaskWork:
                 **({"merge_keys": ["p", "id"]} if self.work.mode == "merge" else {}),
             },
         )
+
+    def carry_out(self, place: Place) -> int:
+        """Run the step of the task as one attempt; return the table's version."""
+        asset = self.asset()
         lake = DeltaIOManager(root_uri=place.root_uri)
         definitions = dg.Definitions(
             [asset], jobs=[dg.define_asset_job("job")], resources={"io_manager": lake}
@@ -86,6 +93,19 @@ class TaskWork:
         file = self.folder / "pid"
         _wait(file.exists)
         return int(file.read_text())
+
+
+class TwoTables(TaskWork):
+    """Work that a task does on two tables: it appends to the first, and makes the second."""
+
+    def asset(self) -> dg.AssetsDefinition:
+        """Return the assets of the task."""
+        return task_asset(
+            self.folder / "write.py",
+            name="both",
+            arguments=[str(self.folder), self.work.mode, json.dumps(self.work.rows), "further"],
+            tables={NAME: {"partition_by": ["p"], "mode": self.work.mode}, FURTHER: {"partition_by": ["p"]}},
+        )
 
 
 def prepared(case: str, folder: Path, place: Place) -> tuple[Place, TaskWork, State]:
@@ -141,6 +161,52 @@ def test_a_task_killed_at_a_random_moment_while_it_writes_a_table(
         _gone(script)
         tally.point(f"{case}, {victim} after {after_s:.3f} s", survived(task, place, before))
     tally.settle()
+
+
+@pytest.mark.slow
+def test_a_task_of_two_tables_killed_at_a_random_moment_or_between_their_commits(
+    tmp_path: Path, folder: Callable[[], Place], tally: Tally
+) -> None:
+    moments = random.Random("two tables")  # noqa: S311 the same in every run
+    lasts, between = 0.0, 0
+    for number in range(1 + 3 * ROUNDS):
+        place, task, before = prepared("append", tmp_path / str(number), folder())
+        task = TwoTables(task.work, task.folder)
+        second = task.work.after(None)
+        writer = Writer(task, place)
+        writer.go()
+        script = task.script()
+        began = time.monotonic()
+        if not number:
+            outcome = writer.ended()
+            lasts = time.monotonic() - began
+            assert outcome is not None, "the attempt that was left alone died"
+            assert (outcome.kind, place.state()) == ("landed", task.work.after(before))
+            assert place.state(FURTHER) == second
+            continue
+        if number % 3:  # as soon as the first table has its commit
+            _wait((Path(place.table.uri) / "_delta_log" / f"{1:020}.json").exists)
+            where = "between the commits"
+        else:
+            after_s = moments.uniform(0, lasts)
+            time.sleep(after_s)
+            where = f"after {after_s:.3f} s"
+        writer.kill()
+        writer.ended()
+        _gone(script)
+        states = place.state(), place.state(FURTHER)
+        between += states == (task.work.after(before), None)
+        problem = None if states[1] in (None, second) else f"a mix: {states[1]}"
+        if states[1] is not None and states[0] == before:
+            problem = "the second table was committed before the first"
+        problem = problem or survived(task, place, before)
+        if place.state(FURTHER) != second or place.table.open().version != 1:
+            problem = (
+                problem or f"after the retry: {place.state(FURTHER)}, version {place.table.open().version}"
+            )
+        tally.point(where, problem)
+    tally.settle()
+    assert between, "no kill was between the commits"
 
 
 def _kill(process: int) -> None:

@@ -72,10 +72,11 @@ class Place:
         """Return the same lake reached by other options."""
         return replace(self, options={**self.options, **options})
 
-    def state(self) -> State:
-        """Return every row that delta-rs alone reads from the newest version."""
+    def state(self, name: str = NAME) -> State:
+        """Return every row that delta-rs alone reads from the newest version of a table."""
+        table = Table.at(self.root_uri, [name], self.options)
         try:
-            handle = DeltaTable(self.table.uri, storage_options=dict(self.options))
+            handle = DeltaTable(table.uri, storage_options=dict(self.options))
         except TableNotFoundError:
             return None
         return Counter((row["p"], row["id"], row["v"]) for row in read(handle, "p, id, v"))

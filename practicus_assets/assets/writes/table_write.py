@@ -45,6 +45,7 @@ class TableWrite:
     Attributes:
         key: the asset's key.
         table: the table.
+        is_landed: whether an earlier attempt at the step has committed it.
 
     Raises:
         DeclarationError, UnsupportedTable, StoreFailed: as a transaction does when it begins.
@@ -124,14 +125,20 @@ class TableWrite:
         self._transaction.refuse_superseded(self._audited)
 
     def discard(self) -> None:
-        """Delete what was prepared, and is not going to be landed."""
-        if self._audited is not None and self._commit is None:
+        """Delete what was prepared, unless its commit was tried."""
+        if self._audited is not None:
             self._transaction.discard(self._audited.staged)
 
     def land(self) -> None:
         """Commit what was prepared."""
-        assert self._audited is not None
-        self._commit = self._transaction.land(self._audited)
+        audited, self._audited = self._audited, None
+        assert audited is not None
+        self._commit = self._transaction.land(audited)
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether the table was committed, by this attempt or by an earlier one."""
+        return self._commit is not None
 
     def news(self) -> Iterator[Any]:
         """Yield what the author said to Dagster beside the rows."""

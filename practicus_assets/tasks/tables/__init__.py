@@ -1,0 +1,1 @@
+"""Tables of tasks: the rows that a script gives, and the assets that it owns."""
