@@ -32,7 +32,7 @@ quick: .venv/dev.ready  ## run the tests that start no process and no server, an
 faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tries more points
 	@command -v strace >/dev/null || { echo "strace is needed: apt-get install strace"; exit 1; }
 	@[ "$$(id -u)" = 0 ] || { echo "root is needed, to mount small disks"; exit 1; }
-	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q tests/faults
+	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal tests/faults
 
 acceptance: .venv/dev.ready  ## run the tests that need Chromium
 	@$(BIN)/python -m pytest tests/acceptance
