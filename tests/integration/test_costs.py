@@ -1,0 +1,140 @@
+"""What a run of one table costs in requests and hashed rows: guards that hold on any machine."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from practicus_assets import Contract, DeltaIOManager, table_asset
+from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
+from practicus_assets.lake.transactions import transaction
+from tests.faults.proxy import FaultProxy
+from tests.servers.seaweedfs import SeaweedFS
+
+DAYS = dg.StaticPartitionsDefinition([f"d{number}" for number in range(60)])
+ENTRY = re.compile(r"/_delta_log/\d{20}\.json")
+
+
+@table_asset(partitions_def=DAYS, partition_by="day", contract=Contract(unique=[["day", "x"]]))
+def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
+    return rows(context.partition_key)
+
+
+def rows(day: str) -> pd.DataFrame:
+    return pd.DataFrame({"day": [day] * 10, "x": range(10)})
+
+
+@pytest.fixture(scope="module")
+def proxy(seaweedfs: SeaweedFS) -> Iterator[FaultProxy]:
+    with FaultProxy(seaweedfs.endpoint) as running:
+        yield running
+
+
+class Lake:
+    """A lake on S3 whose requests are counted."""
+
+    def __init__(self, server: SeaweedFS, proxy: FaultProxy, name: str) -> None:
+        self.root = f"{server.root_uri}/{name}"
+        self._options, self._proxy = server.storage_options(proxy.endpoint), proxy
+
+    def filled(self, commits: int, partitions: int = 1) -> "Lake":
+        """Add commits of delta-rs, each with rows of as many partitions as there are to be, at most."""
+        for number in range(commits):
+            days = [f"d{part}" for part in range(partitions)] if number == 0 else ["d1"]
+            frame = pa.Table.from_pandas(pd.concat(map(rows, days)), preserve_index=False)
+            self._proxy.arm()
+            write_deltalake(
+                f"{self.root}/orders", frame, mode="append", partition_by="day", storage_options=self._options
+            )
+        return self
+
+    def plain(self) -> Counter[str]:
+        """Return the requests of a plain replacement of a partition."""
+        frame = pa.Table.from_pandas(rows("d1"), preserve_index=False)
+        self._proxy.arm()
+        write_deltalake(
+            f"{self.root}/orders",
+            frame,
+            mode="overwrite",
+            predicate="day = 'd1'",
+            storage_options=self._options,
+        )
+        return kinds(self._proxy.seen().requests)
+
+    def run(self) -> Counter[str]:
+        """Return the requests of a run that replaces a partition."""
+        manager = DeltaIOManager(root_uri=self.root, storage_options=self._options)
+        self._proxy.arm()
+        assert dg.materialize([orders], partition_key="d1", resources={"io_manager": manager}).success
+        return kinds(self._proxy.seen().requests)
+
+
+def kinds(requests: list[str]) -> Counter[str]:
+    """Count requests by what they are for."""
+    return Counter(kind(request) for request in requests)
+
+
+def kind(request: str) -> str:
+    method, path = request.split()[:2]
+    if method == "GET" and "list-type=2" in path:
+        return "lists"
+    if method == "GET":
+        return "log entries" if ENTRY.search(path) else "other reads"
+    return "commits" if ENTRY.search(path) else "writes"
+
+
+@pytest.fixture(scope="module")
+def warm(seaweedfs: SeaweedFS, proxy: FaultProxy) -> None:
+    """Let this process find out once that the store honours conditions."""
+    Lake(seaweedfs, proxy, "warm").run()
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_run_replays_the_log_seven_times_where_delta_rs_does_so_twice(
+    seaweedfs: SeaweedFS, proxy: FaultProxy
+) -> None:
+    ours = {n: Lake(seaweedfs, proxy, f"ours{n}").filled(n).run() for n in (4, 8)}
+    plain = {n: Lake(seaweedfs, proxy, f"plain{n}").filled(n).plain() for n in (4, 8)}
+    assert ours[8] == {"log entries": 60, "lists": 5, "other reads": 6, "writes": 3, "commits": 1}
+    assert plain[8] == {"log entries": 18, "lists": 4, "other reads": 1, "writes": 1, "commits": 1}
+    assert ours[8]["log entries"] - ours[4]["log entries"] == 7 * 4
+    assert plain[8]["log entries"] - plain[4]["log entries"] == 2 * 4
+
+
+@pytest.mark.usefixtures("warm")
+def test_the_requests_of_a_run_do_not_grow_with_the_partitions_of_the_table(
+    seaweedfs: SeaweedFS, proxy: FaultProxy
+) -> None:
+    few, many = (Lake(seaweedfs, proxy, f"wide{n}").filled(2, partitions=n).run() for n in (2, 60))
+    assert few == many
+
+
+def test_each_row_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = []
+
+    def counted(batch: pa.RecordBatch, *rest: Any) -> Any:
+        hashed.append(batch.num_rows)
+        return hash_rows(batch, *rest)
+
+    monkeypatch.setattr(transaction, "hash_rows", counted)
+    manager = DeltaIOManager(root_uri=str(tmp_path))
+    for _ in range(2):  # the second finds that nothing changes
+        assert dg.materialize([orders], partition_key="d1", resources={"io_manager": manager}).success
+    assert sum(hashed) == 2 * len(rows("d1"))
+
+
+@pytest.mark.process
+def test_definitions_load_nothing_for_clusters_databases_or_notebooks() -> None:
+    heavy = "('kubernetes', 'dagster_k8s', 'polars', 'duckdb', 'pandera', 'papermill', 'nbformat', 'psycopg')"
+    script = f"import sys, pipelines; print([name for name in {heavy} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert loaded.stdout.strip() == "[]"
