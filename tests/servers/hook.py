@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +21,7 @@ class Hook:
         location: where it redirects to.
         answer: the body that it answers with.
         waits: an event that an answer waits for; None to answer at once.
+        arrived: set when something was posted, whether or not it was answered.
 
     """
 
@@ -28,6 +30,7 @@ class Hook:
         self.headers: list[Mapping[str, str]] = []
         self.status, self.location, self.answer = 200, "", b"ok"
         self.waits: threading.Event | None = None
+        self.arrived = threading.Event()
 
     @property
     def url(self) -> str:
@@ -43,11 +46,16 @@ class Hook:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                hook.arrived.set()
                 if hook.waits is not None:
                     hook.waits.wait(30)
                 if hook.status // 100 == 2:
                     hook.posts.append(body)
                     hook.headers.append(dict(self.headers))
+                with suppress(ConnectionError):  # of a sender that was killed
+                    self._answer()
+
+            def _answer(self) -> None:
                 self.send_response(hook.status)
                 if hook.location:
                     self.send_header("Location", hook.location)
