@@ -9,9 +9,11 @@ from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.fields import NamedFields
+from practicus_assets.lake.upkeep.base_diff import BaseDiff, diff_base
 from practicus_assets.lake.upkeep.diff import Diff, diff_versions
 from practicus_assets.lake.upkeep.history import version_of
 from practicus_assets.lake.upkeep.progress import Progress, unseen
+from practicus_assets.operations.promote import two_tables
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
 from practicus_assets.parameters import named_parameters
 
@@ -35,6 +37,26 @@ def diff_table(entry: TableEntry, config: DiffConfig, progress: Progress = unsee
     """
     before, after = (version_of(entry.table, reference) for reference in (config.before, config.after))
     return diff_versions(entry.table, before, after, samples=config.samples, progress=progress)
+
+
+def diff_with_base(
+    entry: TableEntry, instance: dg.DagsterInstance, samples: int, progress: Progress = unseen
+) -> BaseDiff:
+    """Return what a table of an own root would change in the base that it lies over.
+
+    Args:
+        entry: the table.
+        instance: the Dagster instance that knows the asset's partitions.
+        samples: how many rows to show that only one of the two has.
+        progress: the callback that gets how many partitions are done, of how many.
+
+    Raises:
+        DeclarationError: for a lake without a base.
+        PromotionRefused: if the own root has what is no partition of the asset.
+
+    """
+    within = entry.scope(instance, entry.partition_keys(instance))
+    return diff_base(two_tables(entry), within, samples=samples, progress=progress)
 
 
 @named_parameters

@@ -49,7 +49,7 @@ def promote_tables(
         DataRefused: if the rows break the contract of the code.
 
     """
-    tables = {entry.name: _tables(entry) for entry in entries}
+    tables = {entry.name: two_tables(entry) for entry in entries}
     plans = {
         entry.name: plan_promotion(tables[entry.name], entry.scope(instance, entry.partition_keys(instance)))
         for entry in entries
@@ -76,7 +76,13 @@ def promote_tables(
     return promotions
 
 
-def _tables(entry: TableEntry) -> TwoTables:
+def two_tables(entry: TableEntry) -> TwoTables:
+    """Return an asset's table in the own root, and that of the base.
+
+    Raises:
+        DeclarationError: for a lake without a base.
+
+    """
     layered = entry.layered
     if layered.base is None:
         raise DeclarationError(

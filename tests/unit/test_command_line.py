@@ -14,12 +14,25 @@ from click.testing import CliRunner, Result
 import practicus_assets
 from practicus_assets.cli import main
 
-COMMANDS = ("plan", "history", "diff", "rollback", "verify", "maintain", "worker", "doctor", "release")
+COMMANDS = (
+    "plan",
+    "history",
+    "diff",
+    "rollback",
+    "verify",
+    "maintain",
+    "worker",
+    "doctor",
+    "release",
+    "promote",
+)
 HEAVY = ("dagster", "pandas", "pyarrow", "deltalake", "kubernetes", "numpy", "yaml", "rich", "pydantic")
 QUICK = [
     ["--help"],
     ["--version"],
     *([name, "--help"] for name in COMMANDS),
+    ["promote", "-m", "pipelines"],
+    ["diff", "orders", "1", "-m", "pipelines"],
     ["release", "publish", "--help"],
     ["release", "list", "--help"],
     ["nothing"],
@@ -90,7 +103,7 @@ def test_the_version_is_told() -> None:
         (["release", "publsh"], "No such command 'publsh'. Did you mean publish?"),
         (
             ["zzz"],
-            "verify, maintain, worker, doctor, release, promote, new, run-task, test-tasks.",
+            "Commands are plan, history, diff, rollback, verify, maintain, worker, doctor, release",
         ),
         (["history", "orders", "--lmit", "3"], "Did you mean '--limit'?"),
     ],

@@ -1,6 +1,6 @@
 """`diff`: what changed between two versions of a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -9,7 +9,7 @@ from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.listing import Column
 from practicus_assets.cli.answers.locations import naming_in_json
 from practicus_assets.code_location import CodeLocation
-from practicus_assets.lake.upkeep.diff import Diff, Side
+from practicus_assets.lake.upkeep.diff import Diff, PartitionDiff
 from practicus_assets.operations.diff import DiffConfig, diff_table
 from practicus_assets.wording import number_of
 
@@ -23,7 +23,7 @@ _VERSIONS = (
     Column("size", is_number=True),
     Column("columns", is_number=True),
 )
-_PARTITIONS = (
+PARTITIONS = (
     Column("partition", wraps=True),
     Column("rows before", is_number=True),
     Column("rows after", is_number=True),
@@ -70,13 +70,10 @@ def _show(table: str, changes: Diff) -> None:
         _VERSIONS,
         [[str(s.version), s.rows, s.files, output.size(s.bytes), len(s.columns)] for s in sides],
     )
-    for line in _columns(*sides):
+    for line in column_changes(changes.before.columns, changes.after.columns):
         console.print(escape(line))
-    rows = [
-        [_named(p.partition), p.rows_before, p.rows_after, _signed("-", p.lost), _signed("+", p.gained)]
-        for p in changes.partitions[:_SHOWN_PARTITIONS]
-    ]
-    output.print_table("Changed", _PARTITIONS, rows)
+    rows = [partition_row(each) for each in changes.partitions[:_SHOWN_PARTITIONS]]
+    output.print_table("Changed", PARTITIONS, rows)
     more = len(changes.partitions) - _SHOWN_PARTITIONS
     if more > 0:
         console.print(f"And {number_of(more, 'partition')} more; --json has them all.")
@@ -90,12 +87,18 @@ def _show(table: str, changes: Diff) -> None:
         console.print("No rows differ.")
 
 
-def _columns(before: Side, after: Side) -> list[str]:
-    old, new = before.columns, after.columns
+def column_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return a line for each column that is new, gone, or of another type."""
     lines = [f"column {name} {kind}: new" for name, kind in new.items() if name not in old]
     lines += [f"column {name} {kind}: gone" for name, kind in old.items() if name not in new]
     both = [name for name in old if name in new]
     return lines + [f"column {n}: {old[n]} became {new[n]}" for n in both if old[n] != new[n]]
+
+
+def partition_row(partition: PartitionDiff) -> list[Any]:
+    """Return the cells of a partition whose rows differ."""
+    lost, gained = _signed("-", partition.lost), _signed("+", partition.gained)
+    return [_named(partition.partition), partition.rows_before, partition.rows_after, lost, gained]
 
 
 def _named(values: Any) -> str:

@@ -26,6 +26,6 @@ def promote(tables: tuple[str, ...], *, all_: bool, apply: bool, as_json: bool, 
     so that it may be given again. DAGSTER_HOME is needed only for dynamic partitions.
     """
     refuse_no_tables(tables, all_=all_)
-    from practicus_assets.cli.answers.promote import promote_to_base
+    from practicus_assets.cli.answers.own_roots.promote import promote_to_base
 
     promote_to_base(tables, locations, apply=apply, as_json=as_json)

@@ -102,9 +102,7 @@ def diff_versions(
         refuse_unsupported(handle, handle.partition_by)
     sides = [_side(handle) for handle in handles]
     schemas = [handle.schema for handle in handles]
-    compared = [
-        f.name for f in schemas[1] if f.name in schemas[0].names and schemas[0].field(f.name).equals(f)
-    ]
+    compared = comparable(*schemas)
     files = [_by_partition(handle, within) for handle in handles]
     changed = sorted({*files[0], *files[1]}, key=repr)
     partitions: list[PartitionDiff] = []
@@ -118,7 +116,7 @@ def diff_versions(
         only_new = [new[path] for path in new.keys() - old.keys()]
         if not only_old and not only_new:
             continue
-        pair = _Pair(table, schemas, compared, (only_old, only_new))
+        pair = Pair((table, table), schemas, compared, (only_old, only_new))
         if not len(pair.lost) and not len(pair.gained):
             rewritten += 1
             continue
@@ -128,6 +126,11 @@ def diff_versions(
         gained += pair.sample(1, samples - len(gained))
     progress(len(changed), len(changed))
     return Diff(sides[0], sides[1], tuple(compared), tuple(partitions), rewritten, tuple(lost), tuple(gained))
+
+
+def comparable(before: pa.Schema, after: pa.Schema) -> list[str]:
+    """Return the columns that two schemas have with the same type."""
+    return [f.name for f in after if f.name in before.names and before.field(f.name).equals(f)]
 
 
 def _side(handle: TableVersion) -> Side:
@@ -159,8 +162,14 @@ def _is_inside(file: DataFile, scope: RecordedScope) -> bool:
     return len(texts) == len(values) and scope.overlaps(RecordedScope(scope.columns, (texts,)))
 
 
-class _Pair:
+class Pair:
     """The rows of two sets of files, compared as multisets of hashes.
+
+    Args:
+        tables: the table of each set.
+        schemas: the columns of each.
+        columns: the names of the columns by which rows are compared.
+        files: the two sets.
 
     Attributes:
         lost, gained: the hashes that only the first, or only the second set has, each as often as that.
@@ -169,12 +178,12 @@ class _Pair:
 
     def __init__(
         self,
-        table: Table,
+        tables: tuple[Table, Table],
         schemas: Sequence[pa.Schema],
         columns: Sequence[str],
         files: tuple[Sequence[DataFile], Sequence[DataFile]],
     ) -> None:
-        self._table = table
+        self._tables = tables
         self._schemas = schemas
         self._columns = columns
         self._files = files
@@ -200,7 +209,7 @@ class _Pair:
 
     def _batches(self, side: int) -> Iterator[pa.RecordBatch]:
         for file in self._files[side]:
-            yield from read_file(self._table, file, self._schemas[side], self._columns)
+            yield from read_file(self._tables[side], file, self._schemas[side], self._columns)
 
 
 def _without(these: Hashes, those: Hashes) -> Hashes:

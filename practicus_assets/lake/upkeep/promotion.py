@@ -68,6 +68,53 @@ class TwoTables:
     base_root: str
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What an own table has and its base has not.
+
+    Attributes:
+        at: the own table; None if there is none.
+        below: the base's table; None if there is none.
+        claims: what the own root has.
+        scope: the partitions whose rows differ; None if there are none.
+        fingerprints: the fingerprint of the own rows of each of them, by key.
+        same: how many partitions the own root has of which the base has the same rows.
+
+    """
+
+    at: TableVersion | None
+    below: TableVersion | None
+    claims: Claims | None = None
+    scope: Scope | None = None
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    same: int = 0
+
+
+def changes_of(tables: TwoTables, within: Scope) -> Changes:
+    """Return the partitions of an own table that have other rows than the base.
+
+    Args:
+        tables: the two tables.
+        within: every partition that the asset has now; the whole table for an asset without partitions.
+
+    Raises:
+        PromotionRefused: if the own root has a part of a partition, or rows of no partition of the asset.
+        VersionGone: if the own table's log does not say what the own root has.
+
+    """
+    at, below = tables.own.open_if_exists(), tables.base.open_if_exists()
+    if at is None:
+        return Changes(at, below)
+    claims = Claims.of(at)
+    scope = _claimed(claims, at, within)
+    if scope is None:
+        return Changes(at, below, claims)
+    fingerprints = _fingerprints(at, scope)
+    keys = _changed(below, at, scope, fingerprints) if below is not None else list(fingerprints)
+    changed = {key: fingerprints[key] for key in keys}
+    return Changes(at, below, claims, _part_of(scope, keys), changed, len(fingerprints) - len(keys))
+
+
 def plan_promotion(tables: TwoTables, within: Scope) -> PromotionPlan:
     """Find out which partitions of an own table have other rows than the base, and may go there.
 
@@ -83,27 +130,22 @@ def plan_promotion(tables: TwoTables, within: Scope) -> PromotionPlan:
 
     """
     own = tables.own
-    at, below = own.open_if_exists(), tables.base.open_if_exists()
-    if at is None:
-        return PromotionPlan(base_version=below.version if below is not None else None)
     with naming(own.name, nothing_written=True):
-        claims = Claims.of(at)
-        scope = _claimed(claims, at, within)
-        fingerprints = _fingerprints(at, scope) if scope is not None else {}
-        changed = list(fingerprints)
-        if scope is not None and below is not None:
-            changed = _changed(below, at, scope, fingerprints)
-        scope = _part_of(scope, changed) if scope is not None else None
+        changes = changes_of(tables, within)
+        at, below, scope = changes.at, changes.below, changes.scope
+        base_version = below.version if below is not None else None
+        if at is None:
+            return PromotionPlan(base_version=base_version)
         if scope is not None:
-            _refuse_moved(claims, at, below, scope)
+            refuse_moved(changes)
     new = [f for f in at.schema if below is None or f.name not in below.schema.names]
     records = [o.record for o in origins(own, at.version, scope or Scope(), at.schema).values()]
     inputs = {read.table for record in records if record is not None for read in record.inputs}
     return PromotionPlan(
         at.version,
-        below.version if below is not None else None,
+        base_version,
         scope,
-        {key: fingerprints[key] for key in changed},
+        changes.fingerprints,
         {f.name: str(f.type) for f in new} if scope is not None else {},
         tuple(sorted(inputs)),
     )
@@ -265,11 +307,20 @@ def _changed(
     return changed
 
 
-def _refuse_moved(claims: Claims, at: TableVersion, below: TableVersion | None, scope: Scope) -> None:
+def refuse_moved(changes: Changes) -> None:
     """Raise CommitConflict if the base was changed in a scope since the rows of the own root were computed.
 
     What was promoted from the own table itself is no change: the own rows are those, or come after them.
+
+    Raises:
+        CommitConflict: if so.
+        PromotionRefused: if the own table does not say over which version of the base its rows lie.
+
     """
+    at, below, claims, scope = changes.at, changes.below, changes.claims, changes.scope
+    assert at is not None
+    assert claims is not None
+    assert scope is not None
     bounds, keys = scope.on(at.schema), scope.keys or (WHOLE_TABLE,)
     pins = {key: claims.pin(bounds.one(number)) for number, key in enumerate(keys)}
     unknown = [key for key, pin in pins.items() if pin is None]
