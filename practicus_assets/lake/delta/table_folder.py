@@ -155,6 +155,7 @@ class TableFolder:
         """Write a file below the table's folder as a whole, or not at all; one that is there is replaced.
 
         Raises:
+            ReadOnlyLake: if it belongs to a base.
             StoreFailed: if it cannot be written.
 
         """
@@ -162,6 +163,7 @@ class TableFolder:
 
     def copy(self, source: Path, path: str) -> None:
         """Write a file of this machine, a piece at a time, to where there is none; raises as `write`."""
+        self.refuse_read_only()
         with self.reaching(path), source.open("rb") as file:
             try:
                 self._write(path, iter(lambda: file.read(_SLICE), b""))
@@ -170,6 +172,7 @@ class TableFolder:
                 raise
 
     def _write(self, path: str, pieces: Iterable[bytes]) -> None:
+        self.refuse_read_only()
         with self.reaching(path):
             if self.local_path is not None:
                 _write_at_once(self.local_path / path, pieces)

@@ -275,6 +275,7 @@ def _upkeep(table: Table) -> Sequence[Any]:
         lambda: table.open().commit([], table.open().schema, None),  # type: ignore[arg-type]
         lambda: table.create([], table.open().schema, ["p"], {}, None),  # type: ignore[arg-type]
         lambda: table.write("x", b""),
+        lambda: table.copy(Path(__file__), "x"),
         lambda: table.delete("x"),
         lambda: table.discard(["x"]),
         table.filesystem,
