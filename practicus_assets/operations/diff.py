@@ -9,9 +9,9 @@ from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.fields import NamedFields
-from practicus_assets.lake.upkeep.base_diff import BaseDiff, diff_base
 from practicus_assets.lake.upkeep.diff import Diff, diff_versions
 from practicus_assets.lake.upkeep.history import version_of
+from practicus_assets.lake.upkeep.own_roots.base_diff import BaseDiff, diff_base
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 from practicus_assets.operations.promote import two_tables
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job

@@ -10,7 +10,8 @@ from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.provenance import Provenance
-from practicus_assets.lake.upkeep.promotion import PromotionPlan, TwoTables, plan_promotion, promote
+from practicus_assets.lake.upkeep.own_roots.changes import TwoTables
+from practicus_assets.lake.upkeep.own_roots.promotion import PromotionPlan, plan_promotion, promote
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,8 @@ class Lake(NamedFields, dg.ConfigurableIOManager):
         options = options_of_lakes.resolved(self.base_storage_options) or self._options()
         path = place(self.table_path, key, metadata or {})
         below = Table.at(base, path, options, self.sample_rows, read_only=True)
+        if own.local_path is not None and below.local_path is not None:
+            refuse_nested(os.path.realpath(own.uri), os.path.realpath(below.uri), f"the folder of {own.name}")
         return LayeredTable(own, below, self.root(), base)
 
     def settings(self, metadata: Mapping[str, Any]) -> TableSettings:

@@ -14,7 +14,7 @@ _VERSIONS = 3  # TABLE, BEFORE and AFTER
 
 
 @click.command(short_help="What changed between two versions.")
-@click.argument("table", nargs=-1, metavar="TABLE BEFORE AFTER | [TABLE]... --against base")
+@click.argument("table", nargs=-1, metavar="TABLE BEFORE AFTER | TABLES --against base")
 @click.option(
     "--against", type=click.Choice(["base"]), help="Compare a dev lake's tables with those of its base."
 )

@@ -19,6 +19,7 @@ _ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?::/(?!/)|//)(.*)")
 _FILE = re.compile(r"file:", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/]*@|(?<!file://)[^?]*\?)", re.IGNORECASE)
 _AZURE_CONTAINER = re.compile(r"abfss?://[^/@?:]+@[^/@?:]+(/[^?]*)?")  # container@account is a place
+_ACCOUNT = re.compile(r"(az://[^/@]+)@[^/]+")
 _S3 = ("s3://", "s3a://")
 _SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 _ADVICE = (
@@ -72,12 +73,27 @@ def resolved(
     return path
 
 
-def refuse_nested(root: str, base: str) -> None:
-    """Raise DeclarationError for a base that is the own root, lies in it or around it; both are resolved."""
-    one, other = (re.sub(r"^s3a://", "s3://", uri).rstrip("/") + "/" for uri in (root, base))
+def refuse_nested(root: str, base: str, what: str = "the lake's root") -> None:
+    """Raise DeclarationError for a base that is the own root, lies in it or around it.
+
+    Args:
+        root: the own root, resolved.
+        base: the base, resolved.
+        what: what errors call the root.
+
+    Raises:
+        DeclarationError: if so, whichever of its schemes a store is named by.
+
+    """
+    one, other = (
+        re.sub(r"^(azure|abfss?)://", "az://", re.sub(r"^s3a://", "s3://", uri)).rstrip("/") + "/"
+        for uri in (root, base)
+    )
+    if not (_ACCOUNT.match(one) and _ACCOUNT.match(other)):  # one account is that of the options
+        one, other = (_ACCOUNT.sub(r"\1", uri) for uri in (one, other))
     if one.startswith(other) or other.startswith(one):
         raise DeclarationError(
-            f"the lake's root {root} and its base {base} are one place, or one lies in the other.",
+            f"{what} {root} and its base {base} are one place, or one lies in the other.",
             "Give the lake a root of its own beside the base, which is only read.",
         )
 

@@ -12,7 +12,7 @@ from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.diff import PARTITIONS, column_changes, partition_row
 from practicus_assets.cli.answers.instance import instance_or_none
 from practicus_assets.code_location import CodeLocation
-from practicus_assets.lake.upkeep.base_diff import BaseDiff
+from practicus_assets.lake.upkeep.own_roots.base_diff import BaseDiff
 from practicus_assets.operations.diff import diff_with_base
 from practicus_assets.wording import number_of
 

@@ -14,8 +14,8 @@ from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.layers.layered import layers_of
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.upkeep.diff import Pair, PartitionDiff, comparable
+from practicus_assets.lake.upkeep.own_roots.changes import TwoTables, changes_of, refuse_moved
 from practicus_assets.lake.upkeep.progress import Progress, unseen
-from practicus_assets.lake.upkeep.promotion import TwoTables, changes_of, refuse_moved
 
 
 @dataclass(frozen=True)
