@@ -132,7 +132,7 @@ class _Tick:
         own = self._context.sensor_name
         location = None if self._all_locations else self._location
         late = standing.late_tables(self._instance, self._catalog, now)
-        broken = standing.broken_instigators(self._instance, location, own, now)
+        broken = standing.broken_instigators(self._instance, location, own, now, error_text=error_text)
         parts: dict[str, Iterator[Notice]] = {
             "runs": self._of_runs(now, [spec.key for spec in specs], error_text=error_text),
             "freshness policies": self._standing("late policy", late, now),
@@ -172,7 +172,7 @@ class _Tick:
             for message in list(messages):
                 outboxes[name].was_sent(message, now)
         for name, reason in turns.failures.items():
-            wait = outboxes[name].has_failed(now)
+            wait = outboxes[name].has_failed(now, due[name][len(sent[name]) :])
             self._log.warning("%s: %s Next try in %d s.", name, in_short(reason, _LONGEST), wait)
         waiting = sum(group.count for name in receivers for group in outboxes[name].groups.values())
         count = sum(map(len, sent.values()))

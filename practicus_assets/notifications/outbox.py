@@ -112,8 +112,18 @@ class Outbox:
         self.sent += [(now, names[0] if is_single else "")] * times
         self.failures, self.not_before = 0, 0.0
 
-    def has_failed(self, now: float) -> float:
-        """Leave the receiver alone for a while, twice as long each time; return for how many seconds."""
+    def has_failed(self, now: float, unsent: Sequence[Message]) -> float:
+        """Leave the receiver alone for a while, twice as long each time; return for how many seconds.
+
+        Args:
+            now: the time, in seconds since 1970.
+            unsent: the messages that were not sent. The first may be one that is never taken, so that the
+                others go before it the next time.
+
+        """
+        for name in unsent[0].groups if unsent else ():
+            if (group := self.groups.pop(name, None)) is not None:
+                self.groups[name] = group
         wait = min(_FIRST_WAIT * 2.0**self.failures, _LONGEST_WAIT)
         self.failures, self.not_before = min(self.failures + 1, 20), now + wait
         return wait

@@ -118,7 +118,7 @@ def late_partition(spec: dg.AssetCheckSpec, found: Freshness, catalog: Catalog, 
 
 
 def broken_instigators(
-    instance: dg.DagsterInstance, location: str | None, own_name: str, now: float
+    instance: dg.DagsterInstance, location: str | None, own_name: str, now: float, *, error_text: bool
 ) -> Iterator[Standing]:
     """Yield the sensors and schedules that run, and whose newest tick failed or never ends.
 
@@ -127,6 +127,7 @@ def broken_instigators(
         location: the name of the code location; None for all.
         own_name: the name of the sensor that asks.
         now: the time, in seconds since 1970.
+        error_text: whether the text of errors that are not of this package is shown.
 
     """
     if instance.schedule_storage is None:  # of an instance in memory
@@ -149,7 +150,7 @@ def broken_instigators(
         found = Problem("stuck", name, "", (), (), now, (), "")
         in_a_row = max(tick.consecutive_failure_count, tick.failure_count)
         if tick.status is TickStatus.FAILURE and in_a_row >= (_FAILED_TICKS if is_sensor else 1):
-            reason, text = problem(tick.error, error_text=True)
+            reason, text = problem(tick.error, error_text=error_text)
             why = in_short(": ".join(part for part in (reason, text) if part), 500)
             times = f"{number_of(in_a_row, 'tick')} failed in a row. " if in_a_row > 1 else ""
             yield Standing(found, "error", f"The {name} fails", (f"{times}{why}",))

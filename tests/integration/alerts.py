@@ -35,10 +35,16 @@ class Alerts:
     """A sensor of notifications as the daemon drives it; it begins before what the test does."""
 
     def __init__(
-        self, instance: dg.DagsterInstance, *assets: Any, to: Any = None, checks: Any = (), **options: Any
+        self,
+        instance: dg.DagsterInstance,
+        *assets: Any,
+        to: Any = None,
+        checks: Any = (),
+        sensor: dg.SensorDefinition | None = None,
+        **options: Any,
     ) -> None:
         self.instance, self.shelf = instance, Shelf()
-        self.sensor = build_notification_sensor(to or [self.shelf], **options)
+        self.sensor = sensor or build_notification_sensor(to or [self.shelf], **options)
         self.repository = dg.Definitions(
             assets=assets, asset_checks=checks, sensors=[self.sensor]
         ).get_repository_def()

@@ -122,6 +122,13 @@ def test_a_sensor_is_told_when_it_fails_twice_in_a_row_and_when_it_works_again(
     assert alerts.tick() == ["sensor shop_changes works again"]
 
 
+def test_the_text_of_a_sensors_error_is_left_out_on_request(stored: dg.DagsterInstance) -> None:
+    Instigator(stored, "shop_changes", InstigatorType.SENSOR).tick(TickStatus.FAILURE, 2)
+    text = Alerts(stored, all_code_locations=True, error_text=False).shelf.last()
+    assert "2 ticks failed in a row. ValueError" in text
+    assert "no connection" not in text
+
+
 def test_a_schedule_is_told_at_its_first_failure_and_a_tick_that_never_ends(
     stored: dg.DagsterInstance,
 ) -> None:

@@ -236,6 +236,32 @@ def test_a_receiver_that_never_answers_costs_a_tick_its_time_limit_and_one_threa
     assert any("takes longer than" in line for line in alerts.log)
 
 
+def test_a_message_that_is_never_taken_holds_up_no_other(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Picky:
+        name = "picky"
+
+        def send(self, message: Any, log: logging.Logger) -> None:
+            if "job a" in message.title:
+                raise NotificationFailed("the receiver answered with 400, invalid_payload.")
+            log.info("took %s", message.title)
+
+    instance.wipe()
+    monkeypatch.setattr(outbox, "_FIRST_WAIT", 0.0)
+    alerts = Alerts(instance, to=[Picky()])
+    for name in ("a", "b"):
+        run = instance.add_run(dg.DagsterRun(name, status=dg.DagsterRunStatus.STARTED))
+        instance.report_run_failed(run)
+    alerts.tick()
+    assert alerts.said == (
+        "2 notices, 2 notices waiting. picky: the receiver answered with 400, invalid_payload."
+    )
+    alerts.tick()
+    assert "took job b failed" in alerts.log
+    assert str(alerts.said).startswith("1 message sent, 1 notice waiting.")
+
+
 def test_a_receiver_that_is_given_up_after_a_day_is_said_so_in_the_log(
     instance: dg.DagsterInstance, dead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
