@@ -1,5 +1,6 @@
 """`workflow`: the tasks of a folder, in the order of a flow, as definitions."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from practicus_assets.workflows.schedule import schedules_of
 from practicus_assets.workflows.worker_files import worker_of_files
 
 GetAssetSpec = Callable[[str, dg.AssetSpec], dg.AssetSpec]
+_NAME = re.compile(r"[A-Za-z0-9_]+")  # of Dagster's ops and jobs
+_TAKEN = "Dagster takes the letters A to Z, digits and underscores"
 
 
 def workflow(
@@ -94,8 +97,11 @@ def workflow(
 
 def build(plan: Plan, get_asset_spec: GetAssetSpec | None) -> dg.Definitions:
     """Return the definitions of a workflow. Raises as `workflow` does."""
+    if not _NAME.fullmatch(plan.name):
+        raise DeclarationError(f"the workflow's name is {plan.name!r}, and {_TAKEN}.", "Give it another one.")
     _refuse_strangers("tables", plan.tables, plan.flow)
     specs = {task: _spec(task, plan.name, get_asset_spec) for task in plan.flow.tasks}
+    _refuse_names(specs)
     delay = plan.retry_delay_seconds
     policy = dg.RetryPolicy(max_retries=plan.retries, delay=delay) if plan.retries else None
     assets = [
@@ -169,6 +175,18 @@ def _spec(task: str, workflow_name: str, get_asset_spec: GetAssetSpec | None) ->
             "Return the spec that it was given, or spec.replace_attributes(…).",
         )
     return own
+
+
+def _refuse_names(specs: Mapping[str, dg.AssetSpec]) -> None:
+    """Raise DeclarationError for names that Dagster does not take, or not twice."""
+    tasks: dict[str, str] = {}
+    for task, spec in specs.items():
+        name = spec.key.to_python_identifier()  # as Dagster makes an op's name of a key
+        advice = "Rename it, or give its asset another key by get_asset_spec."
+        if not _NAME.fullmatch(name):
+            raise DeclarationError(f"the task {task!r} would be {name!r}, and {_TAKEN}.", advice)
+        if tasks.setdefault(name, task) != task:
+            raise DeclarationError(f"the tasks {tasks[name]!r} and {task!r} would both be {name!r}.", advice)
 
 
 def _worker(default: Worker | None, own: Worker | None) -> Worker | None:

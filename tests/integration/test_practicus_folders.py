@@ -33,9 +33,9 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def run(definitions: dg.Definitions, bench: Bench) -> dg.ExecuteInProcessResult:
+def run(definitions: dg.Definitions, bench: Bench, name: str = "shop") -> dg.ExecuteInProcessResult:
     resources = dg.Definitions(resources={"io_manager": DeltaIOManager(root_uri=bench.root)})
-    job = dg.Definitions.merge(definitions, resources).resolve_job_def("shop")
+    job = dg.Definitions.merge(definitions, resources).resolve_job_def(name)
     return job.execute_in_process(instance=bench.instance, raise_on_error=False)
 
 
@@ -191,4 +191,29 @@ def test_a_task_without_a_file_is_named(folder: Path) -> None:
     with pytest.raises(
         DeclarationError, match=r"the task 'b' has no file b\.py, b\.sh or b\.ipynb in .*shop"
     ):
+        workflow_from_folder(folder)
+
+
+def test_tasks_of_a_group_are_found_by_their_ids_and_a_name_with_a_hyphen_is_told(
+    bench: Bench, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "shop_dag.py").unlink()
+    group = "with TaskGroup('load') as load:"
+    text = in_dag(SECOND, group, f"    {TASK}", "b >> load")
+    (folder / "my-shop_dag.py").write_text(text)
+    (folder / "a.py").rename(folder / "load.a.py")
+    with caplog.at_level(logging.WARNING):
+        definitions = workflow_from_folder(folder)
+    assert "the name my-shop is none in Dagster: the job and its group are my_shop" in caplog.text
+    assert run(definitions, bench, "my_shop").success
+    assert (folder.parent / "ran").read_text() == "b a "
+
+
+def test_two_tasks_of_one_name_in_dagster_are_refused(folder: Path) -> None:
+    (folder / "shop_dag.py").write_text(
+        in_dag(TASK.replace('"a"', '"a.b"'), SECOND.replace('"b"', '"a_b"'), "a >> b")
+    )
+    for name in ("a.b", "a_b"):
+        (folder / f"{name}.sh").touch()
+    with pytest.raises(DeclarationError, match=r"the tasks 'a\.b' and 'a_b' would both be 'a_b'"):
         workflow_from_folder(folder)

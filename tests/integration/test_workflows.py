@@ -141,3 +141,21 @@ def test_a_task_with_two_files_is_named(folder: Path) -> None:
     (folder / "orders.py").write_text("")
     with pytest.raises(DeclarationError, match=r"the task 'orders' has two files, orders\.py and orders\.sh"):
         workflow("shop", FLOW, path=folder)
+
+
+def test_names_that_dagster_does_not_take_are_refused_and_another_key_helps(folder: Path) -> None:
+    (folder / "überblick.sh").touch()
+    with pytest.raises(
+        DeclarationError, match="the task 'überblick' would be 'überblick', and Dagster takes"
+    ):
+        workflow("shop", "überblick", path=folder)
+    with pytest.raises(DeclarationError, match="the workflow's name is 'my-shop', and Dagster takes"):
+        workflow("my-shop", FLOW, path=folder)
+    keys = {"überblick": "summary"}
+    definitions = workflow(
+        "shop",
+        "überblick",
+        path=folder,
+        get_asset_spec=lambda task, spec: spec.replace_attributes(key=keys[task]),
+    )
+    assert definitions.resolve_asset_graph().get_all_asset_keys() == {dg.AssetKey("summary")}

@@ -1,6 +1,7 @@
 """`workflow_from_folder`: a Practicus workflow's folder, as definitions."""
 
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from practicus_assets.workflows.workflow import GetAssetSpec, build
 
 _log = logging.getLogger("practicus_assets")
 FOLDER = "practicus/folder"
+_UNFIT = re.compile(r"[^A-Za-z0-9_]")  # in names of Dagster's jobs
 WITHOUT_COUNTERPART = "practicus/without_counterpart"
 
 
@@ -54,8 +56,11 @@ def workflow_from_folder(
     folder = Path(folder_of(sys._getframe(1)), path)  # noqa: SLF001 as warnings do
     dag = dag_of(folder)
     unread = unread_of(dag)
+    name = _UNFIT.sub("_", dag.name)
+    if name != dag.name:
+        unread.append(f"the name {dag.name} is none in Dagster: the job and its group are {name}")
     plan = Plan(
-        name=dag.name,
+        name=name,
         folder=folder,
         flow=dag.flow,
         tables=tables or {},

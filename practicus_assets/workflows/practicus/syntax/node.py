@@ -89,8 +89,8 @@ class Nodes:
         return Operand.of(task_id)
 
     def group(self, name: str, *, has_prefix: bool) -> TaskGroup:
-        """Return a new group, inside of those that are open."""
-        return TaskGroup(f"{self._prefix}{name}." if has_prefix else self._prefix)
+        """Return a new group, inside of those that are open; one without a prefix has not theirs either."""
+        return TaskGroup(f"{self._prefix}{name}." if has_prefix else "")
 
     def open(self, group: TaskGroup) -> None:
         """Take nodes into a group from here on."""

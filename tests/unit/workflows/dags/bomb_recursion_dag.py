@@ -1,0 +1,30 @@
+from datetime import datetime
+
+import practicuscore as prt
+from airflow.decorators import dag, task
+
+dag_key, username = prt.workflows.get_dag_info(__file__)
+dag_id = f"{dag_key}.{username}"
+
+
+def again(n):
+    again(n)
+    again(n)
+
+
+@dag(
+    dag_id=dag_id,
+    schedule=None,
+    start_date=datetime(2024, 11, 26, 0, 0),
+    default_args={"owner": username, "retries": 0},
+    catchup=False,
+    params=prt.workflows.get_airflow_params(),
+)
+def generate_dag():
+    a = task(prt.workflows.run_airflow_task, task_id="a")()
+
+    again(3)
+    a
+
+
+generate_dag()

@@ -1,0 +1,39 @@
+try:
+    from airflow.providers.standard.operators.bash import BashOperator
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.providers.standard.operators.python import BranchPythonOperator, PythonOperator
+except ImportError:
+    from airflow.operators.bash import BashOperator
+    from airflow.operators.empty import EmptyOperator
+    from airflow.operators.python import BranchPythonOperator, PythonOperator
+
+from datetime import datetime
+
+import practicuscore as prt
+from airflow.decorators import dag, task
+
+dag_key, username = prt.workflows.get_dag_info(__file__)
+dag_id = f"{dag_key}.{username}"
+
+
+def which(**kwargs):
+    return "full" if kwargs["params"].get("full") else "quick"
+
+
+@dag(
+    dag_id=dag_id,
+    schedule=None,
+    start_date=datetime(2024, 11, 26, 0, 0),
+    default_args={"owner": username, "retries": 0},
+    catchup=False,
+    params=prt.workflows.get_airflow_params(),
+)
+def generate_dag():
+    choose = BranchPythonOperator(task_id="choose", python_callable=which)
+    full = task(prt.workflows.run_airflow_task, task_id="full")()
+    quick = task(prt.workflows.run_airflow_task, task_id="quick")()
+    join = EmptyOperator(task_id="join", trigger_rule="none_failed_min_one_success")
+    choose >> [full, quick] >> join
+
+
+generate_dag()

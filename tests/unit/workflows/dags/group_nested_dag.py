@@ -1,0 +1,40 @@
+try:
+    from airflow.sdk import Label, TaskGroup, chain, chain_linear, cross_downstream, task_group
+except ImportError:
+    from airflow.decorators import task_group
+    from airflow.models.baseoperator import chain, chain_linear, cross_downstream
+    from airflow.utils.edgemodifier import Label
+    from airflow.utils.task_group import TaskGroup
+
+from datetime import datetime
+
+import practicuscore as prt
+from airflow.decorators import dag, task
+
+dag_key, username = prt.workflows.get_dag_info(__file__)
+dag_id = f"{dag_key}.{username}"
+
+
+@dag(
+    dag_id=dag_id,
+    schedule=None,
+    start_date=datetime(2024, 11, 26, 0, 0),
+    default_args={"owner": username, "retries": 0},
+    catchup=False,
+    params=prt.workflows.get_airflow_params(),
+)
+def generate_dag():
+    a = task(prt.workflows.run_airflow_task, task_id="a")()
+    z = task(prt.workflows.run_airflow_task, task_id="z")()
+
+    with TaskGroup(group_id="outer") as outer:
+        first = task(prt.workflows.run_airflow_task, task_id="first")()
+        with TaskGroup(group_id="inner", prefix_group_id=False) as inner:
+            left = task(prt.workflows.run_airflow_task, task_id="left")()
+            right = task(prt.workflows.run_airflow_task, task_id="right")()
+        first >> inner
+
+    chain(a, outer, z)
+
+
+generate_dag()

@@ -1,0 +1,31 @@
+from datetime import datetime
+
+import practicuscore as prt
+from airflow.decorators import dag, task
+
+dag_key, username = prt.workflows.get_dag_info(__file__)
+dag_id = f"{dag_key}.{username}"
+
+
+def connect(*words, **logins):
+    return lambda: (words, logins)
+
+
+@dag(
+    dag_id=dag_id,
+    schedule=None,
+    start_date=datetime(2024, 11, 26, 0, 0),
+    default_args={"owner": username, "retries": 0},
+    catchup=False,
+    params=prt.workflows.get_airflow_params(),
+)
+def generate_dag():
+    a = task(
+        prt.workflows.run_airflow_task,
+        task_id="a",
+    )(env_variables={"API_TOKEN": "tok-4f9a8c7e6d5b", "MODE": "full", "URL": "postgresql://me:hunter2hunter2@db/shop"})
+    other = connect("hunter2hunter2", password="hunter2hunter2")
+    a
+
+
+generate_dag()
