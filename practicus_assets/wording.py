@@ -22,6 +22,15 @@ def duration(seconds: float) -> str:
     return number_of(max(0, int(seconds)), "second")
 
 
+def bytes_of(count: float) -> str:
+    """Return bytes as people read them: `12 B`, `3.4 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:  # noqa: PLR2004 the step between the units
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def names_of(noun: str, names: Iterable[object]) -> str:
     """Return names after their noun, which gets an s unless there is one: `columns 'a' and 'b'`."""
     texts = [repr(name) for name in names]

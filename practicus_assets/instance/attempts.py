@@ -1,12 +1,13 @@
 """Attempts: runs that were to materialize a table and did not, and checks that found its rows wrong."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-_RUNS = 500  # of one query
+from practicus_assets.instance.events import run_records
+
 _READ_RUNS = 50  # failed runs of one table whose checks are looked at
 _READ_CHECKS = 500  # failed evaluations of one check that are looked at
 _FAILED = "FAILED"
@@ -19,7 +20,9 @@ class Attempt:
 
     Attributes:
         run_id: the run's id.
-        began: when it began, in seconds since 1970; 0 if it never did.
+        began: when it began, or its check ended, in seconds since 1970; 0 if it never did.
+        number: of the event that planned it; 0 for a check that ran by itself.
+        about: the run whose rows a check by itself was about; empty if that is not known.
         checks: the names of the blocking checks that failed.
         is_under_way: whether the run has not ended.
 
@@ -27,6 +30,8 @@ class Attempt:
 
     run_id: str
     began: float
+    number: int = 0
+    about: str = ""
     checks: tuple[str, ...] = ()
     is_under_way: bool = False
 
@@ -42,46 +47,32 @@ def attempts(instance: dg.DagsterInstance, key: dg.AssetKey, *, has_partitions: 
     """
     storage = instance.event_log_storage
     if has_partitions:
-        planned = {
-            partition: run_id
-            for partition, (
-                run_id,
-                _,
-            ) in storage.get_latest_asset_partition_materialization_attempts_without_materializations(
-                key
-            ).items()
-        }
+        planned = dict(
+            storage.get_latest_asset_partition_materialization_attempts_without_materializations(key)
+        )
     else:
-        info = storage.get_latest_planned_materialization_info(key)
+        info = instance.get_latest_planned_materialization_info(key)
         newest = instance.fetch_materializations(key, limit=1).records
         is_made = info is None or any(record.storage_id > info.storage_id for record in newest)
-        planned = {} if is_made or info is None else {"": info.run_id}
-    runs = run_records(instance, planned.values())
+        planned = {} if is_made or info is None else {"": (info.run_id, info.storage_id)}
+    runs = run_records(instance, {run_id for run_id, _ in planned.values()})
     bad = sorted(
         (record.dagster_run.run_id for record in runs.values() if record.dagster_run.status in _ENDED_BADLY),
         key=lambda run_id: -(runs[run_id].start_time or 0),
     )
     failed = {run_id: _failed_checks(instance, run_id, key) for run_id in bad[:_READ_RUNS]}
     found = {}
-    for partition, run_id in planned.items():
+    for partition, (run_id, number) in planned.items():
         record = runs.get(run_id)
         if record is None or record.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
             continue
         by_partition = failed.get(run_id, {})
         checks = by_partition.get(partition, ()) if any(by_partition) else by_partition.get("", ())
         under_way = record.dagster_run.status not in _ENDED_BADLY
-        found[partition] = Attempt(run_id, record.start_time or 0.0, checks, under_way)
+        found[partition] = Attempt(
+            run_id, record.start_time or 0.0, number, checks=checks, is_under_way=under_way
+        )
     return found
-
-
-def run_records(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> dict[str, dg.RunRecord]:
-    """Return the records of runs, by their ids; those that the instance does not have are left out."""
-    wanted = sorted({*run_ids})
-    records = {}
-    for start in range(0, len(wanted), _RUNS):
-        for record in instance.get_run_records(dg.RunsFilter(run_ids=wanted[start : start + _RUNS])):
-            records[record.dagster_run.run_id] = record
-    return records
 
 
 def failed_checks(
@@ -102,7 +93,9 @@ def failed_checks(
         by_partition = {record.partition: record for record in reversed(history)}
         for partition in _still_failed(storage, key, by_partition):
             record = by_partition[partition]
-            attempt = Attempt(record.run_id, record.create_timestamp, (key.name,))
+            attempt = Attempt(
+                record.run_id, record.create_timestamp, about=_run_checked(record), checks=(key.name,)
+            )
             found.setdefault(partition or "", []).append(attempt)
     return found
 
@@ -123,6 +116,13 @@ def _still_failed(
             [None] if newest and newest[0].partition is None and newest[0].status.value == _FAILED else []
         )
     return found
+
+
+def _run_checked(record: Any) -> str:
+    """Return the run that made the rows which a check looked at; empty if that is not known."""
+    event = record.event.dagster_event if record.event is not None else None
+    target = event.asset_check_evaluation_data.target_materialization_data if event is not None else None
+    return str(target.run_id) if target is not None else ""
 
 
 def _failed_checks(instance: dg.DagsterInstance, run_id: str, key: dg.AssetKey) -> dict[str, tuple[str, ...]]:

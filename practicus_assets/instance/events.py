@@ -14,6 +14,8 @@ STEP_ENDS = {
 CLOCK_SKEW = timedelta(hours=1)  # between Dagster's database, its workers and the object store, generously
 PAGE = 500
 PARTITIONS = 500  # of one query; databases limit the number of parameters
+_EDGE = 1.0  # seconds around a moment, which databases round
+_APART = 3600.0  # seconds between two runs that one query does not look for
 
 
 def materializations(
@@ -110,13 +112,43 @@ def newest_events(instance: dg.DagsterInstance, key: dg.AssetKey, after: int) ->
 
 
 def began(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> dict[str, int]:
-    """Return the number of the event with which each run began; none for what no run reported."""
-    starts = {}
-    for run_id in sorted(set(run_ids)):
-        records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_START, limit=1).records
-        if records:
-            starts[run_id] = records[0].storage_id
-    return starts
+    """Return the number of the event with which each run began; none for a run that never did.
+
+    These numbers are comparable with those of materializations and observations. The ones that an instance
+    gives for a single run are not: SQLite has a file per run, and counts in each from 1.
+    """
+    starts = {run_id: record.start_time for run_id, record in run_records(instance, run_ids).items()}
+    numbers: dict[str, int] = {}
+    for first, last in _spans(start for start in starts.values() if start is not None):
+        records = dg.RunStatusChangeRecordsFilter(
+            dg.DagsterEventType.RUN_START, after_timestamp=first - _EDGE, before_timestamp=last + _EDGE
+        )
+        cursor, has_more = None, True
+        while has_more:
+            page = instance.fetch_run_status_changes(records, limit=PAGE, cursor=cursor)
+            numbers |= {each.run_id: each.storage_id for each in page.records if each.run_id in starts}
+            cursor, has_more = page.cursor, page.has_more
+    return numbers
+
+
+def _spans(moments: Iterable[float]) -> Iterator[tuple[float, float]]:
+    """Yield the first and the last of moments with no long time between two of them."""
+    ordered = sorted(moments)
+    start = 0
+    for position in range(1, len(ordered) + 1):
+        if position == len(ordered) or ordered[position] - ordered[position - 1] > _APART:
+            yield ordered[start], ordered[position - 1]
+            start = position
+
+
+def run_records(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> dict[str, dg.RunRecord]:
+    """Return the records of runs, by their ids; those that the instance does not have are left out."""
+    wanted = sorted({*run_ids})
+    records = {}
+    for start in range(0, len(wanted), PAGE):
+        for record in instance.get_run_records(dg.RunsFilter(run_ids=wanted[start : start + PAGE])):
+            records[record.dagster_run.run_id] = record
+    return records
 
 
 def last_conflict(instance: dg.DagsterInstance, run_id: str, step_key: str) -> float | None:

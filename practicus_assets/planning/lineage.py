@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 
 Graph = Any
@@ -22,27 +24,27 @@ class Input:
         key: the asset's key.
         name: its name.
         is_loaded: whether a parameter of the function gets its rows; else the function may read it itself.
+        version: the version of its table that the declaration asks for; None for the newest.
 
     """
 
     key: dg.AssetKey
     name: str
     is_loaded: bool
+    version: int | datetime | None = None
 
 
 def inputs_of(graph: Graph, key: dg.AssetKey) -> list[Input]:
     """Return the inputs of an asset, in the order of their names."""
     assets = graph.get(key).assets_def
-    loaded: set[dg.AssetKey] = set()
+    versions: dict[dg.AssetKey, int | datetime | None] = {}
     if assets.is_executable:
-        types = assets.node_def.input_dict
-        loaded = {
-            source
-            for name, source in assets.keys_by_input_name.items()
-            if name in types and not types[name].dagster_type.is_nothing
-        }
+        inputs = assets.node_def.input_dict
+        for name, source in assets.keys_by_input_name.items():
+            if name in inputs and not inputs[name].dagster_type.is_nothing:
+                versions[source] = InputSettings.from_metadata(inputs[name].metadata).version
     return [
-        Input(parent, parent.to_user_string(), parent in loaded)
+        Input(parent, parent.to_user_string(), parent in versions, versions.get(parent))
         for parent in sorted(graph.get(key).parent_keys)
     ]
 
@@ -75,6 +77,7 @@ class PartitionMap:
         self._instance = instance
         self.all = _WHOLE if self._others is None else tuple(map(str, parent_keys))
         self._existing = frozenset(self.all)
+        self._found: dict[str, tuple[str, ...]] = {}
         kind = type(self._mapping)
         is_plain = kind is dg.IdentityPartitionMapping or (
             kind is dg.TimeWindowPartitionMapping and self._mapping == dg.TimeWindowPartitionMapping()
@@ -87,6 +90,21 @@ class PartitionMap:
             return (key,) if key in self._existing else ()
         if self._others is None or isinstance(self._mapping, dg.AllPartitionMapping):
             return self.all
+        if key not in self._found:
+            self._found[key] = self._mapped(key)
+        return self._found[key]
+
+    def of_any(self, keys: Iterable[str]) -> Iterable[str]:
+        """Return the keys of the partitions that some are computed from, each once."""
+        found: dict[str, None] = {}
+        for key in keys:
+            read = self.of(key)
+            if read is self.all:
+                return read
+            found |= dict.fromkeys(read)
+        return found
+
+    def _mapped(self, key: str) -> tuple[str, ...]:
         own = self._own.subset_with_partition_keys([key]) if self._own is not None else None
         with dg.partition_loading_context(dynamic_partitions_store=self._instance):
             result = self._mapping.get_upstream_mapped_partitions_result_for_partitions(

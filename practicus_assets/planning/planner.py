@@ -1,21 +1,23 @@
 """The planner: looks at the tables of a code location, those that others read first, and writes nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
 from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.errors import DeclarationError, UnsupportedTable, naming
-from practicus_assets.instance.attempts import attempts, failed_checks, run_records
-from practicus_assets.instance.versions import dated_versions
+from practicus_assets.instance.attempts import attempts, failed_checks
+from practicus_assets.instance.events import began
+from practicus_assets.instance.versions import RecordedVersion, recorded_versions
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.planning.confirmations import confirmed
 from practicus_assets.planning.lineage import Graph, PartitionMap, descendants, in_order, inputs_of
 from practicus_assets.planning.plan import Group, Plan, Reason, SchemaChange, Stale, TablePlan
-from practicus_assets.planning.reasons import Known, Parent, reasons
+from practicus_assets.planning.reasons import Known, Parent, doubtful, reasons
 from practicus_assets.planning.request import PlanRequest
 from practicus_assets.planning.schema import schema_change
 from practicus_assets.planning.table_state import TableState
@@ -96,7 +98,7 @@ class _Planner:
         if not keys and self._request.is_narrowed:
             return None
         planned = self._planned.setdefault(key, set())  # a table that reads itself grows it
-        known = self._known(key, state, keys)
+        known = self._confirmed(state, self._known(key, state, keys), keys)
         groups: dict[bool, dict[tuple[Reason, ...], list[str]]] = {True: {}, False: {}}
         current = 0
         for partition, found in reasons(state, known, keys):
@@ -113,7 +115,7 @@ class _Planner:
         rows, size = (0, 0) if appends else state.size(computed)
         return TablePlan(
             table=entry.name,
-            version=state.at.version if state.at is not None else None,
+            version=state.newest.version if state.newest is not None else None,
             has_partitions=entry.partitions_def is not None,
             planned=tuple(_groups(groups[True], order)),
             unknown=tuple(_groups(groups[False], order)),
@@ -127,14 +129,14 @@ class _Planner:
 
     def _known(self, key: dg.AssetKey, state: TableState, keys: Sequence[str]) -> Known:
         node, instance = self._graph.get(key), self._around.instance
-        contract = self._contract(key)
+        contract = self._contract(key) or Contract()
         parents = [self._parent(key, each.key) for each in inputs_of(self._graph, key)]
-        starts = self._starts(state, keys) if instance is not None and _has_foreign(parents) else {}
-        since = min(starts.values(), default=0.0)
-        for parent in parents:
-            if parent.state is None and instance is not None:
-                asked = [] if parent.map.all == (WHOLE_TABLE,) else list(parent.map.all)
-                parent.versions = dated_versions(instance, parent.input.key, asked, since, made=parent.made)
+        starts: Mapping[str, int] = {}
+        if instance is not None:
+            starts = began(instance, {record.run_id for record in state.records(keys)})
+            for parent in parents:
+                if not parent.is_compared:
+                    parent.versions = _versions(instance, parent, keys, min(starts.values(), default=0))
         blocking = [
             spec.key for spec in node.assets_def.check_specs if spec.asset_key == key and spec.blocking
         ]
@@ -142,12 +144,21 @@ class _Planner:
         return Known(
             key,
             node.code_version,
-            contract.digest if contract is not None else "",
+            contract.digest,
             parents,
             attempts(instance, key, has_partitions=has_partitions) if instance is not None else {},
             failed_checks(instance, blocking) if instance is not None and blocking else {},
             starts if instance is not None else None,
         )
+
+    def _confirmed(self, state: TableState, known: Known, keys: Sequence[str]) -> Known:
+        """Return what is known of a table with what runs found that committed nothing."""
+        instance = self._around.instance
+        if instance is None or known.starts is None:
+            return known
+        records = confirmed(instance, state, doubtful(state, known, keys), known.starts)
+        further = began(instance, {record.run_id for record in records.values()})
+        return replace(known, confirmed=records, starts={**known.starts, **further})
 
     def _parent(self, key: dg.AssetKey, parent: dg.AssetKey) -> Parent:
         [given] = [each for each in inputs_of(self._graph, key) if each.key == parent]
@@ -169,16 +180,7 @@ class _Planner:
         entry = self._entries.get(key)
         if entry is None:
             return False
-        return entry.is_written or self._state(key).at is not None
-
-    def _starts(self, state: TableState, keys: Iterable[str]) -> dict[str, float]:
-        """Return when the runs began that committed these partitions, as far as the instance knows them."""
-        assert self._around.instance is not None
-        changes = state.changes
-        entries = [changes.entry(key) for key in keys] if changes is not None else []
-        ids = {entry.record.run_id for entry in entries if entry is not None and entry.record is not None}
-        runs = run_records(self._around.instance, ids)
-        return {run_id: run.start_time for run_id, run in runs.items() if run.start_time is not None}
+        return entry.is_written or self._state(key).newest is not None
 
     def _contract(self, key: dg.AssetKey) -> Contract | None:
         assets = self._graph.get(key).assets_def
@@ -186,7 +188,7 @@ class _Planner:
 
     def _schema(self, key: dg.AssetKey, state: TableState) -> SchemaChange:
         entry = self._entries[key]
-        at = state.at
+        at = state.newest
         scope = Scope()
         if entry.partitions_def is not None:
             scope = entry.settings.scope(
@@ -198,8 +200,7 @@ class _Planner:
                 refuse_unsupported(at, entry.settings.options.partition_by, takes_rows_away=not appends)
             except (UnsupportedTable, DeclarationError) as error:
                 return SchemaChange(refused=f"{error.problem} {error.advice}".strip())
-        schema = at.schema if at is not None else None
-        return schema_change(schema, self._contract(key), entry.settings.options, scope)
+        return schema_change(state.schema, self._contract(key), entry.settings.options, scope)
 
     def _worker(self, key: dg.AssetKey, computed: Sequence[str]) -> Mapping[str, str]:
         configuration, node = self._around.configuration, self._graph.get(key)
@@ -252,8 +253,15 @@ class _Planner:
         return stale - self._planned.get(key, set())
 
 
-def _has_foreign(parents: Iterable[Parent]) -> bool:
-    return any(parent.state is None for parent in parents)
+def _versions(
+    instance: dg.DagsterInstance, parent: Parent, keys: Iterable[str], since: int
+) -> Mapping[str, Sequence[RecordedVersion]]:
+    """Return the recorded data versions of what some partitions are computed from."""
+    is_whole = parent.map.all == (WHOLE_TABLE,)
+    read = () if is_whole else tuple(parent.map.of_any(keys))
+    if not read and not is_whole:
+        return {}
+    return recorded_versions(instance, parent.input.key, read, since, made=parent.made)
 
 
 def _lacking(parent: Parent, computed: Iterable[str]) -> int:
@@ -262,13 +270,8 @@ def _lacking(parent: Parent, computed: Iterable[str]) -> int:
     if state is None or not parent.input.is_loaded:
         return 0
     if parent.map.all == (WHOLE_TABLE,):
-        return int(any(computed) and state.at is None and not parent.planned)
-    read: set[str] = set()
-    for key in computed:
-        keys = parent.map.of(key)
-        read.update(keys)
-        if keys is parent.map.all:
-            break
+        return int(any(computed) and state.newest is None and not parent.planned)
+    read = parent.map.of_any(computed)
     return sum(1 for key in read if key not in parent.planned and not state.is_there(key))
 
 

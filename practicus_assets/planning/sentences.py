@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from practicus_assets.planning.plan import Group, Plan, Stale, TablePlan
-from practicus_assets.wording import enumerated, number_of
+from practicus_assets.wording import bytes_of, enumerated, number_of
 
 _SHOWN_SPANS = 6
 _SHOWN_COLUMNS = 12
@@ -46,7 +46,7 @@ def details(table: TablePlan) -> Iterator[tuple[str, str]]:
     schema = table.schema
     if table.planned and table.rows != 0:
         rows = "an unknown number of rows" if table.rows is None else number_of(table.rows, "row")
-        yield "replaces", f"{rows}, {size(table.size_bytes)}"
+        yield "replaces", f"{rows}, {bytes_of(table.size_bytes)}"
     if schema is not None:
         more = len(schema.changes) - _SHOWN_COLUMNS
         shown = ", ".join(map(printable, schema.changes[:_SHOWN_COLUMNS])) + (
@@ -87,12 +87,3 @@ def summary(plan: Plan) -> Iterator[str]:
         yield "No instance was asked (DAGSTER_HOME): sources, failed runs and checks are not known."
     if plan.left_out:
         yield f"No tables, so left out: {printable(', '.join(plan.left_out))}."
-
-
-def size(count: float) -> str:
-    """Return bytes as people read them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:  # noqa: PLR2004 the step between the units
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

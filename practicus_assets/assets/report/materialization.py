@@ -56,6 +56,8 @@ def commit_metadata(
     if snapshot.table_row_count is not None:
         metadata[names.ROW_COUNT] = snapshot.table_row_count
     metadata |= {names.VERSION: commit.version, names.OUTCOME: _outcome(commit)}
+    if not commit.changed:
+        metadata[names.CONTRACT_DIGEST] = (contract or Contract()).digest
     if commit.filled:
         metadata[names.FILLED] = list(commit.filled)
     read = {
@@ -151,4 +153,4 @@ def _megabytes(size: int) -> float:
 def _outcome(commit: Commit) -> str:
     if commit.recovered:
         return "committed by an earlier attempt"
-    return "committed" if commit.changed else "unchanged"
+    return "committed" if commit.changed else names.UNCHANGED

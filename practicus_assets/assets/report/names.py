@@ -24,6 +24,8 @@ PREDICATE = "delta/predicate"
 # of a materialization: what was committed
 VERSION = "delta/version"
 OUTCOME = "delta/outcome"
+UNCHANGED = "unchanged"  # the outcome of a run that computed the rows that were there
+CONTRACT_DIGEST = "delta/contract_digest"  # of such a run, which left nothing in the log
 FILLED = "delta/filled_columns"
 ROWS = "delta/rows"
 FILES = "delta/files"

@@ -11,7 +11,7 @@ from practicus_assets.cli.answers.locations import naming_in_json
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.lake.upkeep.diff import Diff, PartitionDiff
 from practicus_assets.operations.diff import DiffConfig, diff_table
-from practicus_assets.wording import number_of
+from practicus_assets.wording import bytes_of, number_of
 
 _SHOWN_PARTITIONS = 40
 
@@ -68,7 +68,7 @@ def _show(table: str, changes: Diff) -> None:
     output.print_table(
         f"{table}, version {changes.before.version} to {changes.after.version}",
         _VERSIONS,
-        [[str(s.version), s.rows, s.files, output.size(s.bytes), len(s.columns)] for s in sides],
+        [[str(s.version), s.rows, s.files, bytes_of(s.bytes), len(s.columns)] for s in sides],
     )
     for line in column_changes(changes.before.columns, changes.after.columns):
         console.print(escape(line))

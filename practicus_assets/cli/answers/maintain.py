@@ -22,7 +22,7 @@ from practicus_assets.operations.maintain import (
     maintain_table,
 )
 from practicus_assets.operations.op_outputs import RemovableOutputs
-from practicus_assets.wording import number_of
+from practicus_assets.wording import bytes_of, number_of
 
 _COLUMNS = (
     Column("table", wraps=True),
@@ -95,7 +95,7 @@ def _show(results: list[MaintainedTable], outputs: list[RemovableOutputs], *, ap
         if lake.error is not None:
             console.print(f"[red]✗[/red] {escape(str(lake.error))}", soft_wrap=True)
         else:
-            console.print(f"{lake} ({output.size(lake.bytes)}).", markup=False)
+            console.print(f"{lake} ({bytes_of(lake.bytes)}).", markup=False)
     if not results:
         console.print("There is no table here.")
         return
@@ -123,8 +123,8 @@ def _row(result: MaintainedTable) -> list[str]:
         result.table,
         rewritten,
         "" if result.checkpoint is None else f"version {result.checkpoint}",
-        "" if files is None else f"{len(files.paths):,} ({output.size(files.bytes)})",
-        "" if log_files is None else f"{len(log_files.paths):,} ({output.size(log_files.bytes)})",
+        "" if files is None else f"{len(files.paths):,} ({bytes_of(files.bytes)})",
+        "" if log_files is None else f"{len(log_files.paths):,} ({bytes_of(log_files.bytes)})",
         output.moment(result.cutoff) if result.cutoff is not None else "",
         ", ".join(held),
     ]

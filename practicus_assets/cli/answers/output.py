@@ -44,15 +44,6 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def size(count: float) -> str:
-    """Return bytes as people read them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:  # noqa: PLR2004 the step between the units
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
 def moment(value: datetime) -> str:
     """Return a time in the local zone, with the zone: `2026-01-06 14:05:09 UTC`, or `… +01:00`."""
     local = value.astimezone()

@@ -16,6 +16,7 @@ from practicus_assets.cli.dagster_home import instance_is_set
 from practicus_assets.cli.failure import PROBLEMS, exit_code
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.operations.verify import VerifiedTable, VerifyConfig, verify_table
+from practicus_assets.wording import bytes_of
 
 _SHOWN_PROBLEMS = 20  # of each table
 _COLUMNS = (
@@ -139,8 +140,8 @@ def _row(result: VerifiedTable) -> list[Any]:
         verification.entries,
         verification.files,
         verification.rows,
-        output.size(verification.bytes),
-        f"{verification.older_files:,} ({output.size(verification.older_bytes)})",
-        f"{verification.orphans:,} ({output.size(verification.orphan_bytes)})",
+        bytes_of(verification.bytes),
+        f"{verification.older_files:,} ({bytes_of(verification.older_bytes)})",
+        f"{verification.orphans:,} ({bytes_of(verification.orphan_bytes)})",
         verdict,
     ]
