@@ -1,18 +1,24 @@
 """Plans of a small shop: what they say in each state, and what a run then does."""
 
+import dataclasses
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 import pytest
+import yaml
 
 from practicus_assets import DeltaIOManager, build_plan_job, table_asset
+from practicus_assets.cli.failure import NOT_KNOWN, WOULD_RUN
 from practicus_assets.errors import DeclarationError
 from practicus_assets.planning.markdown import markdown
+from practicus_assets.planning.request import PlanRequest
 from tests.integration.bench import Bench
 from tests.integration.planning import BY_DAY, DAYS, KEYS, Shop, planned, reasons_of
+from tests.servers.seaweedfs import SeaweedFS
 
 NOTHING: dict[str, dict[str, str]] = {"orders": {}, "sums": {}, "total": {}}
 FIRST, SECOND, *_ = KEYS
@@ -361,3 +367,35 @@ def test_days_are_in_their_order(shop: Shop) -> None:
     assert shop.why("orders", *reversed(KEYS))["orders"] == dict.fromkeys(
         DAYS.get_partition_keys(), "there is no table yet"
     )
+
+
+def test_a_lake_on_s3_is_planned_as_one_in_a_folder(shop: Shop, seaweedfs: SeaweedFS, tmp_path: Path) -> None:
+    options = seaweedfs.storage_options()
+    shop.lake = DeltaIOManager(root_uri=f"{seaweedfs.root_uri}/{tmp_path.name}", storage_options=options)
+    shop.observe("1")
+    assert set(shop.why("orders", FIRST)["orders"]) == {FIRST}
+    shop.run("orders,sums,total", *KEYS)
+    assert shop.why() == NOTHING
+    shop.numbers[SECOND] = 7
+    shop.observe("2", SECOND)
+    shop.run("orders", SECOND)
+    assert shop.why("sums") == {"sums": {SECOND: "orders has other rows"}}
+
+
+def test_the_page_declares_the_job_and_its_config(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[2] / "docs" / "plan.md"
+    text = page.read_text(encoding="utf-8")
+    monkeypatch.chdir(Path(bench.root).parent)
+    names: dict[str, Any] = {}
+    [block] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(block, str(page), "exec"), names)  # noqa: S102 the page's code
+    job = names["defs"].resolve_job_def("table_plan")
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    result = job.execute_in_process(run_config=quiet, instance=bench.instance)
+    [event] = [each for each in result.all_events if each.event_type_value == "ASSET_OBSERVATION"]
+    named = event.asset_observation_data.asset_observation.metadata
+    assert {f"`{name}`" for name in named} == set(re.findall(r"`plan/[a-z]+`", text))
+    [block] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    config = yaml.safe_load(block)["ops"]["plan"]["config"]
+    assert {each.name for each in dataclasses.fields(PlanRequest)} >= {*config}
+    assert [f"| {code} |" in text for code in (0, WOULD_RUN, NOT_KNOWN)] == [True] * 3
