@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
-from practicus_assets.assets.table_definition import TableDefinition
+from practicus_assets.assets.table_definition import TableDefinition, TablesDefinition
 from practicus_assets.errors import DeclarationError, UnsupportedTable, naming
 from practicus_assets.instance.attempts import attempts, failed_checks
 from practicus_assets.instance.events import began
@@ -129,7 +129,6 @@ class _Planner:
 
     def _known(self, key: dg.AssetKey, state: TableState, keys: Sequence[str]) -> Known:
         node, instance = self._graph.get(key), self._around.instance
-        contract = self._contract(key) or Contract()
         parents = [self._parent(key, each.key) for each in inputs_of(self._graph, key)]
         starts: Mapping[str, int] = {}
         if instance is not None:
@@ -144,7 +143,7 @@ class _Planner:
         return Known(
             key,
             node.code_version,
-            contract.digest,
+            self._contract_digest(key),
             parents,
             attempts(instance, key, has_partitions=has_partitions) if instance is not None else {},
             failed_checks(instance, blocking) if instance is not None and blocking else {},
@@ -182,9 +181,12 @@ class _Planner:
             return False
         return entry.is_written or self._state(key).newest is not None
 
-    def _contract(self, key: dg.AssetKey) -> Contract | None:
+    def _contract_digest(self, key: dg.AssetKey) -> str | None:
+        """Return what tells a table's contract from others; None if nobody here knows the contract."""
         assets = self._graph.get(key).assets_def
-        return assets.contract if isinstance(assets, TableDefinition) else None
+        if isinstance(assets, TablesDefinition) and not isinstance(assets, TableDefinition):
+            return None  # one of several tables of a task
+        return (self._entries[key].contract or Contract()).digest
 
     def _schema(self, key: dg.AssetKey, state: TableState) -> SchemaChange:
         entry = self._entries[key]
@@ -200,7 +202,7 @@ class _Planner:
                 refuse_unsupported(at, entry.settings.options.partition_by, takes_rows_away=not appends)
             except (UnsupportedTable, DeclarationError) as error:
                 return SchemaChange(refused=f"{error.problem} {error.advice}".strip())
-        return schema_change(state.schema, self._contract(key), entry.settings.options, scope)
+        return schema_change(state.schema, entry.contract, entry.settings.options, scope)
 
     def _worker(self, key: dg.AssetKey, computed: Sequence[str]) -> Mapping[str, str]:
         configuration, node = self._around.configuration, self._graph.get(key)

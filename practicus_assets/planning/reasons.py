@@ -102,7 +102,7 @@ class Known:
     Attributes:
         key: the asset's key.
         code_version: the asset's code version; None if it declares none.
-        contract_digest: of its contract, be it one that demands nothing.
+        contract_digest: of its contract, be it one that demands nothing; None if nobody knows it.
         parents: its inputs.
         attempts: the newest run of each partition that did not materialize it; "" for a table without.
         checks: the checks that found its rows wrong, by partition; "" for all.
@@ -113,7 +113,7 @@ class Known:
 
     key: dg.AssetKey
     code_version: str | None
-    contract_digest: str
+    contract_digest: str | None
     parents: Sequence[Parent]
     attempts: Mapping[str, Attempt]
     checks: Mapping[str, Sequence[Attempt]]
@@ -168,7 +168,7 @@ def _declared(known: Known, record: TransactionRecord) -> Iterator[Reason]:
     if known.code_version and known.code_version != record.code_version:
         before = f"from {record.code_version}" if record.code_version else "from none"
         yield Reason("code_changed", f"its code version changed {before} to {known.code_version}")
-    if known.contract_digest != record.contract_digest:
+    if known.contract_digest is not None and known.contract_digest != record.contract_digest:
         yield Reason("contract_changed", "its contract changed")
 
 
