@@ -10,6 +10,7 @@ import dagster as dg
 from practicus_assets.doctor.code_server import code_servers
 from practicus_assets.doctor.finding import Finding, Section, failed, not_checked, ok, warning
 from practicus_assets.doctor.folders import folders
+from practicus_assets.doctor.lakes import lakes
 from practicus_assets.doctor.machine import machine
 from practicus_assets.doctor.placements import Placements, placements
 from practicus_assets.doctor.probe import said
@@ -54,6 +55,7 @@ class Examination:
         asked = placements(jobs(self.definitions), self.instance, self.backend)
         yield Section("Code location", asked.findings)
         yield from folders(self.definitions)
+        yield from lakes(self.definitions)
         yield Section("Instance", self._instance(asked))
         if self.servers:
             yield Section("Code servers", code_servers(self.servers))

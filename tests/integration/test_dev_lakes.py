@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,9 +26,11 @@ from practicus_assets.errors import (
     ReleaseRefused,
     RollbackRefused,
     StoreFailed,
+    VersionGone,
 )
 from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.operations.diff import diff_with_base
 from practicus_assets.operations.maintain import MaintainConfig, maintain_table
 from practicus_assets.operations.promote import Promotion, promote_tables
 from practicus_assets.operations.rollback import RollbackConfig, roll_back
@@ -244,6 +247,59 @@ def test_what_a_run_reads_of_the_base_is_pinned_when_it_begins(on_folder: Lakes)
     of_lake = lakes.entries(lakes.own, [*assets_of(), first, second])
     for name in ("first", "second"):
         assert Snapshot.of(of_lake[name].table).to_arrow()["n"].to_pylist() == [3], name
+
+
+def vacuumed(lakes: Lakes, *, expire: bool = True) -> None:
+    """Replace every row of production, which keeps no older file, and no older log entry if that is asked."""
+    lakes.ran(lakes.production, assets_of(100), "orders", *KEYS[:3])
+    entry = lakes.entries(lakes.production)["orders"]
+    config = MaintainConfig(retention_hours=0, compact=False, expire=expire, apply=True)
+    assert maintain_table(entry, lakes.of_production, config).error is None
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("files", "gone: .*, in the base at .*/prod/lake/orders. .*begin a new run, which reads the base's"),
+        ("log", "version 2 of the table at .*/prod/lake/orders cannot be opened: its log does not reach"),
+    ],
+)
+def test_a_base_that_is_vacuumed_below_what_a_run_pinned_is_named(
+    what: str, said: str, on_folder: Lakes
+) -> None:
+    lakes = on_folder
+
+    @table_asset
+    def first() -> pd.DataFrame:
+        vacuumed(lakes, expire=what == "log")
+        return pd.DataFrame({"n": [1]})
+
+    @table_asset(deps=[first])
+    def second(orders: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"n": [orders["n"].sum()]})
+
+    every = [*assets_of(), first, second]
+    failed = lakes.run(lakes.own, every, "first,second")
+    assert not failed.success
+    assert VersionGone.__name__ in errors(failed)
+    assert re.search(said, errors(failed), re.DOTALL)
+    lakes.ran(lakes.own, every, "second")  # a new run reads what is there
+    assert Snapshot.of(lakes.entries(lakes.own, every)["second"].table).to_arrow()["n"].to_pylist() == [300]
+
+
+def test_own_rows_over_a_version_that_the_base_lost_are_compared_and_not_promoted(on_folder: Lakes) -> None:
+    lakes = on_folder
+    lakes.ran(lakes.own, assets_of(7), "orders", KEYS[0], KEYS[3])
+    vacuumed(lakes)
+    entry = lakes.entries(lakes.own)["orders"]
+    found = diff_with_base(entry, lakes.instance, 5)
+    assert [(p.rows_before, p.rows_after) for p in found.partitions] == [(1, 1), (0, 1)]
+    assert re.search(r"computed over version 2 of the base, and since then", found.conflict)
+    assert lakes.read("orders") == [(KEYS[0], 7), (KEYS[1], 100), (KEYS[2], 100), (KEYS[3], 7)]
+    before = lakes.objects()
+    with pytest.raises(CommitConflict, match=r"computed over version 2 of the base.*Materialize"):
+        lakes.promote("orders")
+    assert lakes.objects() == before
 
 
 def test_a_promotion_brings_the_own_rows_to_the_base_once(on_folder: Lakes) -> None:

@@ -48,12 +48,14 @@ class Failures:
         table: the table's name.
         uri: where it lives.
         storage_options: options, of which no secret may be shown.
+        of_base: whether it is the table of a base, of which commands here know nothing.
 
     """
 
     table: str
     uri: str
     storage_options: Mapping[str, str] = field(repr=False)
+    of_base: bool = False
 
     @contextmanager
     def reaching(self, what: str) -> Iterator[None]:
@@ -129,11 +131,15 @@ class Failures:
         file = path or self._below(named_file(text))
         error: PracticusAssetsError
         if isinstance(cause, FileNotFoundError) or _MISSING.search(text):
+            where = f", in the base at {self.uri}" if self.of_base else ""
             error = VersionGone(
-                f"version {version} names a file that is gone: {file or text}."
+                f"version {version} names a file that is gone: {file or text}{where}."
                 if version is not None
-                else f"the file {file or text} is gone.",
-                "It was vacuumed away, or somebody deleted it: run again to read the newest version; "
+                else f"the file {file or text}{where} is gone.",
+                "It was vacuumed away there, or somebody deleted it: begin a new run, which reads the base's "
+                "newest version."
+                if self.of_base
+                else "It was vacuumed away, or somebody deleted it: run again to read the newest version; "
                 f"practicus-assets verify {self.table} shows what is missing.",
             )
         elif isinstance(cause, pa.ArrowException) or _DAMAGED.search(text):

@@ -256,7 +256,7 @@ class TableFolder:
     @cached_property
     def failures(self) -> Failures:
         """The translation of errors that are met on the way to the table."""
-        return Failures(self.name, self.uri, self.storage_options)
+        return Failures(self.name, self.uri, self.storage_options, of_base=self.read_only)
 
 
 def _write_at_once(path: Path, pieces: Iterable[bytes]) -> None:

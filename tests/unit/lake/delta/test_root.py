@@ -7,7 +7,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets.errors import DeclarationError, StoreFailed
-from practicus_assets.lake.delta.root import resolved
+from practicus_assets.lake.delta.root import refuse_nested, resolved
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.transaction import Transaction
 
@@ -153,3 +153,23 @@ def test_an_endpoint_without_scheme_is_refused_and_not_shown(
     with pytest.raises(DeclarationError, match="in the environment is not a URL"):
         Table.at("s3://bucket", ["t"])
     Table.at("s3://bucket", ["t"], {"AWS_ENDPOINT_URL": "http://localhost:9000"})
+
+
+@pytest.mark.parametrize(
+    ("root", "base"),
+    [
+        ("s3a://lake", "s3://lake"),
+        ("s3://lake/prod/dev", "s3://lake/prod"),
+        ("abfss://lake@prod.dfs.core.windows.net/x", "az://lake/x"),
+        ("azure://lake/x", "abfs://lake/x/y"),
+    ],
+)
+def test_a_base_of_another_name_for_the_same_place_is_refused(root: str, base: str) -> None:
+    with pytest.raises(DeclarationError, match="one place, or one lies in the other"):
+        refuse_nested(root, base)
+
+
+def test_a_base_beside_the_root_is_one() -> None:
+    refuse_nested("s3://lake/production", "s3://lake/prod")
+    refuse_nested("abfss://lake@dev.dfs.core.windows.net/x", "abfss://lake@prod.dfs.core.windows.net/x")
+    refuse_nested("/lakes/a@b/x", "/lakes/a@c/x")
