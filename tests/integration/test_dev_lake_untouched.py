@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -265,17 +264,21 @@ def attack(
     monkeypatch.setenv("LAKE_BASE", f"{place.root}/prod")
     monkeypatch.setenv("LAKE_OPTIONS", json.dumps(dict(place.options)))
     monkeypatch.setenv("SHOP", str(place.folder))
+    problems = []
     for name in names:
         for arguments, codes, says in COMMANDS[name]:
             words = [*name.split(), *arguments]
             takes_location = name not in {"new workflow", "run-task"}
             done = CliRunner().invoke(main, [*words, *(["-f", "shop.py"] if takes_location else [])])
-            told = f"{words}: {done.exit_code} {done.output}"
-            print(f"{time.monotonic():.1f} {told[:2000]}")
-            assert done.exception is None or isinstance(done.exception, SystemExit), told
-            assert done.exit_code in codes, told
-            assert says in done.output, told
-            assert place.content() == before, told
+            wrong = [
+                done.exception is not None and not isinstance(done.exception, SystemExit),
+                done.exit_code not in codes,
+                says not in done.output,
+                place.content() != before,
+            ]
+            if any(wrong):
+                problems.append(f"{words} {wrong}: {done.exit_code} {done.output} {done.exception!r}")
+    assert not problems, "\n\n".join(problems)
     done = CliRunner().invoke(main, ["promote", "orders", "--apply", "-f", "shop.py"])
     assert done.exit_code == 0, done.output
     after = place.content()  # so the comparison sees what the one command does that may

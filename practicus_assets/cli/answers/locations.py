@@ -10,7 +10,7 @@ from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.assets.locations import tables_of
 from practicus_assets.code_location import CodeLocation, selected
 from practicus_assets.definitions import definitions_of, loading
-from practicus_assets.errors import DeclarationError, naming
+from practicus_assets.errors import DeclarationError, TableNotFound, naming
 
 
 def tables(locations: Sequence[CodeLocation], names: Sequence[str]) -> list[TableEntry]:
@@ -43,9 +43,19 @@ def here(locations: Sequence[CodeLocation]) -> CodeLocation:
 
 @contextmanager
 def naming_in_json(entry: TableEntry, *, as_json: bool) -> Iterator[None]:
-    """Add a table to an error that programs read; texts for people have its name already."""
+    """Add a table to an error that programs read; texts for people have its name already.
+
+    Raises:
+        TableNotFound: for a table that the base alone has, with where it is to be looked for.
+
+    """
     with naming(entry.name if as_json else ""):
-        yield
+        try:
+            yield
+        except TableNotFound as error:
+            if entry.layered.base is None:
+                raise
+            raise entry.missing() from error
 
 
 def definitions(location: CodeLocation) -> dg.Definitions:
