@@ -18,6 +18,7 @@ RUN_KEY_TAG = "dagster/run_key"
 _QUERY = 200  # partitions of one query
 _LOST_AFTER = dt.timedelta(minutes=5)  # a daemon launches a run in the moment after it made it
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_AT_WORK = [status for status in dg.DagsterRunStatus if status not in _ENDED]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,14 @@ class OwnRuns:
         """Return the partitions of runs that this very tick made and did not launch yet, by run key."""
         runs = self._of_tick([dg.DagsterRunStatus.NOT_STARTED])
         return {run.tags[RUN_KEY_TAG]: self._keys(run.tags) for run in runs if RUN_KEY_TAG in run.tags}
+
+    def at_work(self) -> set[str]:
+        """Return the partitions of runs that have not ended.
+
+        Dagster records what a run is to make one partition after another. Of a run whose daemon was killed
+        meanwhile it knows the first ones only; the run's tags name them all.
+        """
+        return {key for run in self._runs({}, _AT_WORK) for key in self._keys(run.tags)}
 
     def ended_in_tick(self) -> set[str]:
         """Return the partitions of runs that this very tick made when it was begun before, and that ended."""

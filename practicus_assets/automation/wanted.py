@@ -75,7 +75,8 @@ class Partitions:
 
         """
         asyncio.run(self._look(set(keys)))
-        self.in_progress |= runs.waits_for_retry(keys) | runs.ended_in_tick()
+        missing = set[str]().union(*self.missing.values())
+        self.in_progress |= (runs.at_work() & missing) | runs.waits_for_retry(keys) | runs.ended_in_tick()
         lacking = {
             key: frozenset(table for table in self.missing if key in self.missing[table]) for key in keys
         }

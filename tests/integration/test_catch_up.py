@@ -320,6 +320,16 @@ def test_a_run_that_the_killed_daemon_made_and_did_not_launch_is_launched_by_the
     assert calendar.asked("2024-03-03 00:00") == [second.run_key]  # by which the daemon finds that run
 
 
+def test_a_run_of_which_the_killed_daemon_recorded_no_partition_has_all_that_its_tags_name(
+    persistent: dg.DagsterInstance, root: str
+) -> None:
+    calendar = Calendar(persistent, root, [plain(backfill_policy=dg.BackfillPolicy.single_run())])
+    [request] = calendar.tick("2024-03-04 00:00")
+    persistent.run_storage.add_run(dg.DagsterRun("daily_job", tags=calendar.tags(request)))
+    assert calendar.asked("2024-03-04 00:00") == [request.run_key]
+    assert calendar.asked("2024-03-05 00:00") == ["2024-03-04|1"]
+
+
 def test_a_run_that_was_never_launched_is_canceled_by_a_later_tick_and_asked_for_again(
     persistent: dg.DagsterInstance, root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
