@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from practicus_assets.automation.condition_sensor import build_condition_sensor
     from practicus_assets.automation.conditions import on_missing, on_new_code, when_inputs_ready
     from practicus_assets.automation.partition_freshness import build_partition_freshness_checks
+    from practicus_assets.automation.release_sensor import build_release_sensor
     from practicus_assets.errors import (
         AuditFailed,
         CommitConflict,
@@ -126,6 +127,7 @@ _NAMES = {  # public ones, by the module that has them
         "WorkerTimedOut",
     ),
     "practicus_assets.automation.partition_freshness": ("build_partition_freshness_checks",),
+    "practicus_assets.automation.release_sensor": ("build_release_sensor",),
     "practicus_assets.external.export_asset": ("export_asset",),
     "practicus_assets.external.source": ("Source",),
     "practicus_assets.external.source_sensor": ("build_source_sensor",),
@@ -227,6 +229,7 @@ __all__ = [
     "build_partition_freshness_checks",
     "build_plan_job",
     "build_release_asset",
+    "build_release_sensor",
     "build_rollback_job",
     "build_source_sensor",
     "build_verify_job",

@@ -76,6 +76,7 @@ NAMES = [
     "build_partition_freshness_checks",
     "build_plan_job",
     "build_release_asset",
+    "build_release_sensor",
     "build_rollback_job",
     "build_source_sensor",
     "build_verify_job",

@@ -144,16 +144,23 @@ class Release:
             return Snapshot.of_partitions(handle, partitions)
 
 
-def releases(root_uri: str, storage_options: Mapping[str, str] | None = None) -> list[Release]:
-    """Return all releases of a lake, the newest first.
+def releases(
+    root_uri: str, storage_options: Mapping[str, str] | None = None, *, after: int = 0
+) -> list[Release]:
+    """Return the releases of a lake, the newest first.
+
+    Args:
+        root_uri: the lake's root.
+        storage_options: the lake's options.
+        after: the number of the release after which releases are returned.
 
     Raises:
-        UnsupportedTable: if one was published in a newer format.
+        UnsupportedTable: if one of them was published in a newer format.
 
     """
     place = _place(root_uri, storage_options)
     handle = place.open_if_exists()
-    return _read(root_uri, storage_options, Snapshot(handle)) if handle is not None else []
+    return _read(root_uri, storage_options, Snapshot(handle), after) if handle is not None else []
 
 
 def publish(
@@ -275,10 +282,13 @@ def _place(root_uri: str, storage_options: Mapping[str, str] | None) -> Table:
     return Table.at(root_uri, [FOLDER], storage_options)
 
 
-def _read(root_uri: str, storage_options: Mapping[str, str] | None, snapshot: Snapshot) -> list[Release]:
+def _read(
+    root_uri: str, storage_options: Mapping[str, str] | None, snapshot: Snapshot, after: int = 0
+) -> list[Release]:
     by_number: dict[int, list[Mapping[str, object]]] = {}
     with naming(FOLDER):
-        for row in snapshot.scan().read_all().to_pylist():
+        later = f"number > {after}" if after else None
+        for row in snapshot.scan(predicate=later).read_all().to_pylist():
             if (row.get("format") or 0) > FORMAT:
                 raise UnsupportedTable(
                     f"release {row['name']!r} is of format {row['format']}, and this release of "
