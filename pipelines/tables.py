@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipelines.contracts import Flights, FlightsInWeather, Weather
 from pipelines.sources import days
-from practicus_assets import Worker, table_asset
+from practicus_assets import Worker, table_asset, when_inputs_ready
 
 by_day: dict[str, Any] = {
     "partitions_def": days,
@@ -42,7 +42,11 @@ def table2_new(table2: pd.DataFrame) -> pd.DataFrame:
 
 
 @table_asset(
-    **by_day, contract=FlightsInWeather, group_name="flights", worker=Worker(size="Small", memory_limit="4Gi")
+    **by_day,
+    contract=FlightsInWeather,
+    group_name="flights",
+    worker=Worker(size="Small", memory_limit="4Gi"),
+    automation_condition=when_inputs_ready(all_partitions=True),
 )
 def final_table(
     table1_new: pd.DataFrame, table2_new: pd.DataFrame, table3: pd.DataFrame, table4: pd.DataFrame
