@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.automation.equal_rows import EqualRows
+from practicus_assets.automation.first_observed import FirstObserved
 from practicus_assets.automation.newer_inputs import NewerInputs
 from practicus_assets.automation.nonexistent_inputs import NonexistentInputs
 from practicus_assets.parameters import named_parameters
@@ -19,11 +20,12 @@ def when_inputs_ready(*, all_partitions: bool = False) -> Any:
     """Return the condition that requests a table when an input has other data, and all inputs are ready.
 
     A partition is requested once for each change: when the data version of an input partition that it depends
-    on changed, or when it has become missing. Rows that were made again and are equal are no change. Before
-    it is requested, every input partition that its mapping needs exists and was made or observed, none is in
-    progress or failed, no blocking check of them runs or failed, and it is not in progress itself. What
-    waits for one of these is not lost, and neither is a change during a run that began before it. A request
-    whose run fails is not repeated before the next change.
+    on changed, or when it has become missing. Rows that were made again and are equal are no change, and
+    neither is the first observation of a source for a table that is there. Before it is requested, every
+    input partition that its mapping needs exists and was made or observed, none is in progress or failed,
+    no blocking check of them runs or failed, and it is not in progress itself. What waits for one of these
+    is not lost, and neither is a change during a run that began before it. A request whose run fails is not
+    repeated before the next change.
 
     What was made or missing when the condition was first evaluated requests nothing. It composes with
     Dagster's own, and is evaluated by a sensor of `build_condition_sensor`.
@@ -32,7 +34,9 @@ def when_inputs_ready(*, all_partitions: bool = False) -> Any:
         all_partitions: whether all partitions are requested, and not only those of the newest time window.
 
     """
-    changed = _C.any_deps_match(_C.data_version_changed() & ~EqualRows()).with_label("inputs_changed")
+    other = _C.data_version_changed() & ~EqualRows()
+    first = _C.missing() & _C.any_deps_match(other)
+    changed = (_C.any_deps_match(other & ~FirstObserved()) | first).with_label("inputs_changed")
     current = _C.newly_updated() & ~_newer_inputs()
     handled = ((_C.newly_requested() & ~changed) | current | _C.initial_evaluation()).with_label("handled")
     wanted = (_C.missing().newly_true().with_label("newly_missing") | changed).since(handled)

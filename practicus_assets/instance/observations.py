@@ -8,7 +8,7 @@ from practicus_assets.instance.events import PAGE, PARTITIONS
 
 
 def latest_versions(
-    instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str]
+    instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str], until: int | None = None
 ) -> dict[str, str]:
     """Return the data version that was observed last of each of these partitions, by key.
 
@@ -16,13 +16,17 @@ def latest_versions(
         instance: the Dagster instance.
         key: the asset's key.
         partitions: the partitions' keys; none for the whole asset, whose version is that of the key "".
+        until: the number of the event after which none counts.
 
     """
+    before = None if until is None else until + 1
     newest: dict[str, str] = {}
     for start in range(0, max(1, len(partitions)), PARTITIONS):
         wanted = list(partitions[start : start + PARTITIONS])
         complete = len(newest) + max(1, len(wanted))
-        records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=wanted or None)
+        records = dg.AssetRecordsFilter(
+            asset_key=key, asset_partitions=wanted or None, before_storage_id=before
+        )
         cursor, has_more = None, True
         while has_more and len(newest) < complete:
             page = instance.fetch_observations(records, limit=PAGE, cursor=cursor)
