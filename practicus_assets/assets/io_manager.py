@@ -19,6 +19,7 @@ from practicus_assets.assets.metadata.spellings import refuse_of_no_asset
 from practicus_assets.assets.output import may_be_none, warn_of_owned
 from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.materialization import commit_metadata, nothing_metadata, run_metadata
+from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.runs import added_metadata, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
@@ -39,8 +40,8 @@ class DeltaIOManager(Lake):
 
     On a plain `@dg.asset`, the definition metadata says how: `partition_expr` (a column, or a mapping from
     partition dimension to column), `delta/mode`, `delta/merge_keys`, `delta/on_schema_change`,
-    `delta/table_properties`, `delta/commit_metadata`, `delta/path`; and on an input, `AssetIn(metadata=…)`
-    says what is read: `delta/columns`, `delta/predicate`, `delta/version`.
+    `delta/table_properties`, `delta/commit_metadata`, `delta/path`, `delta/statistics`; and on an input,
+    `AssetIn(metadata=…)` says what is read: `delta/columns`, `delta/predicate`, `delta/version`.
 
     Attributes:
         root_uri: a folder, or an object store prefix such as `s3://bucket/lake`.
@@ -101,6 +102,8 @@ class DeltaIOManager(Lake):
     ) -> dict[str, Any]:
         """Commit the rows of a plain asset, and return the metadata of its materialization."""
         step, table = step_of(context), layered.own
+        with naming(table.name):
+            statistics = Statistics.from_metadata(context.definition_metadata or {})
         spec = context.asset_spec if step is not None else None
         provenance = provenance_of(
             context,
@@ -124,6 +127,7 @@ class DeltaIOManager(Lake):
             raise
         context.log.info(outcome.committed(table.name, scope, commit))
         snapshot = Snapshot.of(table, commit.version, scope)
+        statistics.warn_of_missing(snapshot, context.log)
         metadata = commit_metadata(
             table,
             snapshot,
@@ -133,6 +137,7 @@ class DeltaIOManager(Lake):
             sources=provenance.sources,
             preview_rows=self.sample_rows,
             appends=settings.options.mode == "append",
+            statistics=statistics,
         )
         return metadata | run_metadata(snapshot, commit)
 

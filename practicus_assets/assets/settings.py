@@ -28,7 +28,7 @@ _OPTIONS = {
     names.COMMIT_METADATA: "commit_metadata",
 }
 _SETTINGS = (names.PARTITION_BY, names.PROTECTED, *_OPTIONS)
-_KNOWN = (*_SETTINGS, names.PATH)
+_KNOWN = (*_SETTINGS, names.PATH, names.STATISTICS)
 _OF_MERGES = (names.MERGE_KEYS, names.MERGE_KIND, names.DELETE_UNMATCHED)
 _OF_RUNS = (names.MODE, *_OF_MERGES, names.ON_SCHEMA_CHANGE, names.COMMIT_METADATA)
 

@@ -22,6 +22,7 @@ from practicus_assets.assets.report.names import (
     COLUMN_SCHEMA,
     STORAGE_KIND,
 )
+from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.settings import PartitionBy, TableSettings
 from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition
@@ -249,6 +250,7 @@ def _refuse(function: Function, settings: TableSettings, options: Mapping[str, A
                 f'{function.__qualname__} has partitions, and on_schema_change is "replace".',
                 "Only a table that each run replaces as a whole can change so.",
             )
+    Statistics.from_metadata(options.get("metadata") or {})
     if not settings.agree_with(options.get("metadata") or {}):
         raise DeclarationError(
             f"metadata of {function.__qualname__} say otherwise than its arguments: {options['metadata']}.",

@@ -10,6 +10,7 @@ from practicus_assets.assets.report import names
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.lineage import column_lineage
 from practicus_assets.assets.report.preview import partition_previews, preview
+from practicus_assets.assets.report.statistics import NO_STATISTICS, Statistics
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.record import SourceRead
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -29,6 +30,7 @@ def commit_metadata(
     preview_rows: int,
     appends: bool = False,
     sources: Sequence[SourceRead] = (),
+    statistics: Statistics = NO_STATISTICS,
 ) -> dict[str, Any]:
     """Return the metadata of a materialization; of a run of many partitions, what they have in common.
 
@@ -41,6 +43,7 @@ def commit_metadata(
         preview_rows: the number of rows to show; 0 for none.
         appends: whether rows were appended, so that their number is not that of the table or the partition.
         sources: what was read in other systems.
+        statistics: the columns of which statistics are shown.
 
     """
     scope = snapshot.scope
@@ -78,6 +81,7 @@ def commit_metadata(
     }
     if preview_rows:
         metadata[names.PREVIEW] = preview(snapshot, preview_rows)
+    metadata |= statistics.of(snapshot)
     if scope.is_whole_table:
         return metadata | {names.FINGERPRINT: commit.fingerprint}
     [key] = scope.keys
@@ -85,7 +89,13 @@ def commit_metadata(
 
 
 def partition_metadata(
-    table: Table, snapshot: Snapshot, commit: Commit, *, preview_rows: int = 0, appends: bool = False
+    table: Table,
+    snapshot: Snapshot,
+    commit: Commit,
+    *,
+    preview_rows: int = 0,
+    appends: bool = False,
+    statistics: Statistics = NO_STATISTICS,
 ) -> dict[str, dict[str, Any]]:
     """Return what the materialization of each partition of a run has beside `commit_metadata`, by key.
 
@@ -95,8 +105,10 @@ def partition_metadata(
         commit: the commit that the transaction made.
         preview_rows: the number of rows to show of each partition; 0 for none.
         appends: whether rows were appended.
+        statistics: the columns of which statistics are shown.
 
     """
+    numbers = statistics.by_partition(snapshot)
     previews = partition_previews(table, snapshot, preview_rows) if preview_rows else {}
     metadata = {}
     for key, files in snapshot.partition_files.items():
@@ -106,6 +118,7 @@ def partition_metadata(
             names.FILES: len(files),
             names.SIZE_MB: _megabytes(sum(file.size for file in files)),
             **({names.PREVIEW: previews[key]} if key in previews else {}),
+            **numbers.get(key, {}),
             **run_metadata(snapshot, commit),
             **_fingerprint(snapshot, commit, key),
         }

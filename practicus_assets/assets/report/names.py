@@ -16,6 +16,7 @@ TABLE_PROPERTIES = "delta/table_properties"
 COMMIT_METADATA = "delta/commit_metadata"
 PATH = "delta/path"
 PROTECTED = "delta/protected"
+STATISTICS = "delta/statistics"  # and of a materialization, followed by column and number
 
 # of an input: what is read, beside its version
 COLUMNS = "delta/columns"

@@ -17,6 +17,7 @@ from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.checks import check_results, partition_evaluations
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
+from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.runs import added_metadata, provenance_of, step_of
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import AuditFailed, LossyValues, SchemaMismatch, naming
@@ -65,6 +66,7 @@ class TableWrite:
         self._scope = terms.settings.scope(
             partitions_def, context.partition_keys if partitions_def is not None else []
         )
+        self._statistics = Statistics.from_metadata(spec.metadata)
         self._appends = terms.settings.options.mode == "append"
         options = terms.settings.described(spec, lake.commit_metadata)
         provenance = provenance_of(context, key, spec.code_version, once=self._appends)
@@ -188,12 +190,13 @@ class TableWrite:
 
     def _metadata(self, commit: Commit) -> dict[str, Any]:
         """Return the metadata of a materialization, and add those of single partitions to the context."""
-        table = self.table
+        table, statistics = self.table, self._statistics
         rows = table.sample_rows
         snapshot = Snapshot.of(table, commit.version, self._scope)
+        statistics.warn_of_missing(snapshot, self._context.log)
         if len(snapshot.scope.keys) > 1:
             by_partition = partition_metadata(
-                table, snapshot, commit, preview_rows=rows, appends=self._appends
+                table, snapshot, commit, preview_rows=rows, appends=self._appends, statistics=statistics
             )
             for partition, entries in by_partition.items():
                 self._context.add_asset_metadata(entries, self.key, partition)
@@ -206,6 +209,7 @@ class TableWrite:
             sources=self._provenance.sources,
             preview_rows=rows,
             appends=self._appends,
+            statistics=statistics,
         )
 
     def _failures(self, error: Exception) -> Sequence[AuditResult]:
