@@ -16,7 +16,7 @@ from practicus_assets.assets.metadata.places import (
 )
 from practicus_assets.assets.metadata.protection import refuse_unnamed
 from practicus_assets.assets.metadata.spellings import refuse_of_no_asset
-from practicus_assets.assets.output import may_be_none, warn_of_owned
+from practicus_assets.assets.output import may_be_none, refuse_unvalidated, warn_of_owned
 from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.materialization import commit_metadata, nothing_metadata, run_metadata
 from practicus_assets.assets.report.statistics import Statistics
@@ -29,6 +29,10 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.annotations import is_optional, kind_by_partition, written
 from practicus_assets.lake.transactions.transaction import Transaction
 
+_OF_PLAIN = (
+    "Annotate pl.DataFrame, and pass dagster_type=patito_model_to_dagster_type(…) of dagster-polars to "
+    "@dg.asset; or declare a contract, with @table_asset."
+)
 # what Dagster takes where no IO manager is set
 _DEFAULTS = {"PickledObjectFilesystemIOManager", "InMemoryIOManager"}
 
@@ -75,6 +79,10 @@ class DeltaIOManager(Lake):
         layered = self.layered(context.asset_key, context.definition_metadata, step)
         table = layered.own
         with naming(table.name):
+            if (
+                step is not None and type(context.dagster_type) is not dg.DagsterType
+            ):  # which checks by itself
+                refuse_unvalidated(annotation_of(context), _OF_PLAIN)
             authored = {**added_metadata(context, context.asset_key), **(context.output_metadata or {})}
             settings = self.settings(context.definition_metadata or {}).decided(authored)
             partitioned = context.has_asset_partitions

@@ -7,8 +7,8 @@ import dagster as dg
 
 from practicus_assets.assets.author_checks import AuthorChecks
 from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG
-from practicus_assets.errors import DataRefused
-from practicus_assets.lake.rows.annotations import is_optional
+from practicus_assets.errors import DataRefused, DeclarationError
+from practicus_assets.lake.rows.annotations import is_optional, without_none, written
 from practicus_assets.wording import enumerated
 
 NOTHING = object()
@@ -197,6 +197,28 @@ def may_be_none(annotation: Any) -> bool:
     """Return whether a function may return None by its annotation: `X | None`, `dg.Output[X | None]`."""
     kinds = get_args(annotation) if get_origin(annotation) in _RESULTS else ()
     return is_optional(kinds[0] if kinds else annotation)
+
+
+def refuse_unvalidated(annotation: Any, advice: str) -> None:
+    """Refuse a function whose value is annotated as a patito model: no row would be validated by it.
+
+    Args:
+        annotation: that of the value; None if there is none.
+        advice: what to write instead.
+
+    Raises:
+        DeclarationError: naming the model.
+
+    """
+    kinds = get_args(annotation) if get_origin(annotation) in _RESULTS else ()
+    kind = without_none(kinds[0] if kinds else annotation)
+    packages = {parent.__module__.partition(".")[0] for parent in getattr(kind, "__mro__", ())}
+    if "patito" in packages and getattr(kind, "model", None) is not None:
+        raise DeclarationError(
+            f"the function's value is annotated as {written(annotation)}, and nothing here validates rows by "
+            "a model of patito.",
+            advice,
+        )
 
 
 def without_owned_tags(tags: Mapping[str, str], warn: Callable[[str], None]) -> dict[str, str]:

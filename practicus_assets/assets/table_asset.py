@@ -12,7 +12,7 @@ import dagster as dg
 
 from practicus_assets.assets.asset_options import AssetOptions, refuse_others
 from practicus_assets.assets.op_outputs import refuse_place
-from practicus_assets.assets.output import may_be_none
+from practicus_assets.assets.output import may_be_none, refuse_unvalidated
 from practicus_assets.assets.report.checks import check_specs
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.lineage import code_reference, column_lineage, refuse_strangers
@@ -165,7 +165,9 @@ def table_asset(
             **settings.in_full(),
         }
         options.setdefault("code_version", _code_version(function))
-        if may_be_none(hints(function).get("return")):
+        returned = hints(function).get("return")
+        refuse_unvalidated(returned, "Annotate pl.DataFrame, and declare columns and rules in the contract.")
+        if may_be_none(returned):
             options.setdefault("output_required", False)
         rules = check_specs(promised, _key(function, options), options.get("partitions_def"))
         author_specs = _author_specs(options.pop("check_specs", None), rules)

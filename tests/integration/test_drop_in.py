@@ -5,7 +5,7 @@ import logging
 import re
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import dagster as dg
 import pandas as pd
@@ -792,6 +792,51 @@ def test_commit_metadata_that_cannot_be_some_are_refused(entries: Any, message: 
 
 
 # --- unit tests of the IO manager ----------------------------------------------------------------------
+
+
+class _Model:
+    """As a model of patito looks: a class of frames that knows its model."""
+
+    DataFrame = type("OrdersDataFrame", (pl.DataFrame,), {"__module__": "patito.polars", "model": object()})
+
+
+ANNOTATIONS = [_Model.DataFrame, _Model.DataFrame | None, dg.Output[_Model.DataFrame]]  # type: ignore[name-defined] # made above
+
+
+@pytest.mark.parametrize("annotation", ANNOTATIONS, ids=["model", "or None", "in an Output"])
+def test_a_value_that_another_manager_would_validate_is_refused(bench: Bench, annotation: Any) -> None:
+    def orders() -> Any:
+        rows = _Model.DataFrame({"n": [1]})
+        return dg.Output(rows) if get_origin(annotation) is dg.Output else rows
+
+    orders.__annotations__["return"] = annotation
+    said = errors(bench.run([dg.asset(orders)], fails=True))
+    assert "patito.polars.OrdersDataFrame" in said
+    assert "dagster_type=patito_model_to_dagster_type(…)" in said
+    assert not bench.exists("orders")
+    with pytest.raises(DeclarationError, match=r"Annotate pl\.DataFrame, and declare columns"):
+        table_asset(orders)
+
+
+def test_a_dagster_type_that_validates_a_model_is_asked(bench: Bench) -> None:
+    found = []
+
+    def checked(_: Any, frame: Any) -> bool:
+        found.append(frame["n"].to_list())
+        return frame["n"].min() > 0
+
+    promised = dg.DagsterType(checked, name="Orders", typing_type=_Model.DataFrame)
+    rows = [1]
+
+    @dg.asset(dagster_type=promised)
+    def orders() -> pl.DataFrame:
+        return pl.DataFrame({"n": rows})
+
+    bench.run([orders])
+    rows[:] = [-1]
+    bench.run([orders], fails=True)
+    assert found == [[1], [-1]]
+    assert bench.rows("orders") == [(1,)]
 
 
 def test_a_context_without_a_type_reads_a_data_frame(bench: Bench) -> None:
