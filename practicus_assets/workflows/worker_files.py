@@ -25,7 +25,7 @@ def worker_of_files(folder: Path, task: str) -> Worker | None:
             continue
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DeclarationError(
                 f"the worker file {path.name} is no JSON: {type(error).__name__}.", "Repair the file."
             ) from None

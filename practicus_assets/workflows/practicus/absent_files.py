@@ -28,7 +28,7 @@ def absent_files(folder: Path, tasks: list[str]) -> Iterator[str]:
         path = folder / f"{task}.py"
         try:
             tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
             yield f"{path.name} cannot be read: {type(error).__name__}."
             continue
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):

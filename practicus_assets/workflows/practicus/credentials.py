@@ -37,7 +37,7 @@ def credentials_in(folder: Path) -> dict[str, list[str]]:
         try:
             text = path.read_text(encoding="utf-8") if path.stat().st_size <= _LONGEST_FILE else ""
             fields = list(dict.fromkeys(reader(text)))
-        except (OSError, ValueError, SyntaxError, RecursionError):
+        except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
             continue
         if fields:
             found[str(path.relative_to(folder))] = fields

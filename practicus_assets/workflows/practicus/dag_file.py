@@ -2,6 +2,7 @@
 
 import ast
 import io
+import stat
 import tokenize
 import warnings
 from collections.abc import Mapping, Sequence
@@ -89,6 +90,8 @@ def read_dag_file(path: Path) -> DagFile:
 
 def _parsed(path: Path) -> tuple[str, ast.Module]:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for ever
+            raise _unreadable(path, "it is no file")
         if path.stat().st_size > _LARGEST:
             raise _unreadable(path, f"it has more than {_LARGEST // 2**20} MiB")
         content = path.read_bytes()

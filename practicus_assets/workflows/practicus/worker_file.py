@@ -29,6 +29,7 @@ _NO_COUNTERPART = {
 _OWN = set(CHECKS) - {"startup_script"}  # fields of Worker, which Practicus has not
 _OF_IMAGE = {"pull_policy", "repo_secret_name"}
 _NOTHING: tuple[Any, ...] = (None, "", "None", {}, [])
+_LARGEST = 4 * 2**20  # bytes
 _ROOT = re.compile(r"\b(sudo|apt-get|apt|yum|dnf)\b")
 _NOT_IN_SECRETS = re.compile(r"[^a-z0-9.-]+")
 
@@ -79,8 +80,12 @@ def worker_of(files: Sequence[Path], site: Site) -> tuple[Worker | None, list[st
 def _fields(file: Path, unread: list[str]) -> dict[str, Any]:
     """Return the fields that a file gives, those among its `additional_params` as if they stood outside."""
     try:
+        if file.stat().st_size > _LARGEST:
+            raise DeclarationError(
+                f"the worker file {file.name} has more than {_LARGEST // 2**20} MiB.", "Write it anew."
+            )
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DeclarationError(
             f"the worker file {file.name} is no JSON: {type(error).__name__}.", "Repair the file."
         ) from None
@@ -90,7 +95,7 @@ def _fields(file: Path, unread: list[str]) -> dict[str, Any]:
     if inside not in _NOTHING:
         try:
             further = json.loads(base64.b64decode(str(inside), validate=True))
-        except (binascii.Error, ValueError):
+        except (binascii.Error, ValueError, RecursionError):
             raise DeclarationError(
                 f"additional_params of {file.name} is not JSON in base64.", "Write the file anew."
             ) from None

@@ -87,7 +87,7 @@ class Calls:
             return LABEL
         if last in ("datetime", "timezone", "ZoneInfo"):
             return self._zone(call, last)
-        if Ordering(self._source, self.order, self.elements_of).take(call, last):
+        if Ordering(self._source, self.order, self.elements_of, self.links_of).take(call, last):
             return None
         if isinstance(call.func, ast.Call | ast.Attribute | ast.Name):
             maker = self._maker(call.func)
@@ -171,13 +171,30 @@ class Calls:
         """Return what the elements of a list are beside a `>>`; None for what is no list."""
         if isinstance(node, ast.List | ast.Tuple):
             return [self.order.take(element) for element in node.elts]
+        value = self._listed(node)
+        if value is None:
+            return None
+        found = [self._operand(node, item) for item in value]
+        return [operand for operand in found if operand is not None] if None not in found else None
+
+    def links_of(self, node: ast.expr) -> list[Operand | list[Operand]] | None:
+        """Return what `*tasks` adds to a chain: tasks, and lists of them; None for what is no list."""
+        found: list[Operand | list[Operand]] = []
+        for item in self._listed(node) or ():
+            inside = [self._operand(node, one) for one in (item if isinstance(item, list) else [item])]
+            operands = [operand for operand in inside if operand is not None]
+            if len(operands) < len(inside):
+                return None
+            found.append(operands if isinstance(item, list) else operands[0])
+        return found or None
+
+    def _listed(self, node: ast.expr) -> list[Any] | None:
         if isinstance(node, ast.Name) and not self.evaluation.names.has(node.id):
             return None
         if not isinstance(node, ast.Name | ast.Subscript | ast.ListComp | ast.GeneratorExp):
             return None
         value = self.evaluation.value(node)
-        found = [self._operand(node, item) for item in value] if isinstance(value, list) else [None]
-        return [operand for operand in found if operand is not None] if None not in found else None
+        return value if isinstance(value, list) else None
 
     def _maker(self, function: ast.expr) -> Any:
         """Return what makes nodes, if an expression that is called is such a thing."""

@@ -19,15 +19,21 @@ class Ordering:
         source: the text, to which errors point.
         order: takes the order.
         elements_of: returns the operands in a list; None for what is no list.
+        links_of: returns what `*tasks` adds to a chain; None for what is no list.
 
     """
 
     def __init__(
-        self, source: Source, order: Order, elements_of: Callable[[ast.expr], list[Operand] | None]
+        self,
+        source: Source,
+        order: Order,
+        elements_of: Callable[[ast.expr], list[Operand] | None],
+        links_of: Callable[[ast.expr], list[Operand | list[Operand]] | None],
     ) -> None:
         self._source = source
         self._order = order
         self._elements_of = elements_of
+        self._links_of = links_of
 
     def take(self, call: ast.Call, function: str) -> bool:
         """Note what a call orders; return whether it orders anything.
@@ -62,7 +68,9 @@ class Ordering:
     def _links(self, argument: ast.expr) -> list[Operand | list[Operand]]:
         """Return the links of a chain that an argument is: one, or those of `*tasks`."""
         if isinstance(argument, ast.Starred):
-            return list(self._elements_of(argument.value) or [self._order.take(argument.value)])
+            if isinstance(argument.value, ast.List | ast.Tuple):
+                return [link for element in argument.value.elts for link in self._links(element)]
+            return self._links_of(argument.value) or [self._order.take(argument.value)]
         return [self._elements_of(argument) or self._order.take(argument)]
 
 
