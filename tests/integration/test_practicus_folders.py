@@ -217,3 +217,39 @@ def test_two_tasks_of_one_name_in_dagster_are_refused(folder: Path) -> None:
         (folder / f"{name}.sh").touch()
     with pytest.raises(DeclarationError, match=r"the tasks 'a\.b' and 'a_b' would both be 'a_b'"):
         workflow_from_folder(folder)
+
+
+class _Closed(BaseHTTPRequestHandler):
+    asked = threading.Semaphore(0)
+    is_open = threading.Event()
+
+    def do_GET(self) -> None:
+        self.asked.release()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"ok": self.is_open.is_set()}).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_gate_holds_up_what_follows_until_it_is_opened(bench: Bench, folder: Path) -> None:
+    (folder / "shop_dag.py").write_text(in_dag(SENSOR, TASK, SECOND, "wait >> a", "b"))
+    server = HTTPServer(("127.0.0.1", 0), _Closed)
+    threading.Thread(target=server.serve_forever).start()
+    results = []
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/ready"
+        definitions = workflow_from_folder(folder, gates={"wait_for_api": url})
+        run_of = threading.Thread(target=lambda: results.append(run(definitions, bench)))
+        run_of.start()
+        for _ in range(3):
+            assert _Closed.asked.acquire(timeout=60)
+        assert "a " not in ((folder.parent / "ran").read_text() if (folder.parent / "ran").exists() else "")
+        _Closed.is_open.set()
+        run_of.join(60)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert [result.success for result in results] == [True]
+    assert "a " in (folder.parent / "ran").read_text()
