@@ -258,8 +258,6 @@ def attack(
     runs = Runs(place, place.lake("dev", base="prod"), instance)
     work(runs)
     assert place.content() == before
-    jobs(runs)
-    assert place.content() == before
     monkeypatch.setenv("LAKE", f"{place.root}/dev")
     monkeypatch.setenv("LAKE_BASE", f"{place.root}/prod")
     monkeypatch.setenv("LAKE_OPTIONS", json.dumps(dict(place.options)))
@@ -279,6 +277,8 @@ def attack(
             if any(wrong):
                 problems.append(f"{words} {wrong}: {done.exit_code} {done.output} {done.exception!r}")
     assert not problems, "\n\n".join(problems)
+    jobs(runs)
+    assert place.content() == before
     done = CliRunner().invoke(main, ["promote", "orders", "--apply", "-f", "shop.py"])
     assert done.exit_code == 0, done.output
     after = place.content()  # so the comparison sees what the one command does that may

@@ -53,7 +53,7 @@ def begin_over(
         if own.open_if_exists() is None:
             refuse_unsupported(base, options.partition_by, takes_rows_away=options.mode != "append")
             _create(own, base)
-        if options.mode != "replace" and not options.delete_unmatched:
+        if options.mode != "replace":
             _copy(own, base, scope, provenance)
 
 

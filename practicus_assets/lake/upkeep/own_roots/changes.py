@@ -219,7 +219,8 @@ def refuse_moved(changes: Changes) -> None:
             what = f"its log begins with version {log.oldest}"
         raise CommitConflict(
             f"the rows of {key} were computed over version {since} of the base, and since then {what}.",
-            "Materialize the partition in the own root again, over what the base has now.",
+            "Materialize the partition in the own root again, over what the base has now; if it is "
+            "appended to or merged, delete the table's folder there before.",
         )
 
 

@@ -112,6 +112,16 @@ def test_rows_are_appended_and_merged_to_those_of_the_base(layers: Layers) -> No
     assert layers.numbers("a") == {"a": [1, 2, 7, 7]}
 
 
+def test_a_merge_that_deletes_old_rows_knows_those_of_the_base(layers: Layers) -> None:
+    keys = {"merge_keys": ["n"], "delete_unmatched": True}
+    layers.write(table_of("a", 2, 9), partitions("a"), "merge", merge_kind="update", **keys)
+    layers.write(table_of("b", 8), partitions("b"), "merge", **keys)
+    assert layers.numbers() == {"a": [2], "b": [8]}
+    own = layers.own.open()
+    pins = [Claims.of(own).pin(partitions(p).on(own.schema).one(0)) for p in ("a", "b")]
+    assert [pin and pin.version for pin in pins] == [1, 1]
+
+
 def test_a_table_without_partitions_is_replaced_or_appended_to_as_a_whole(layers: Layers) -> None:
     layers.put("a", 9)
     layers.write(table_of("z", 1), Scope(), "append")
