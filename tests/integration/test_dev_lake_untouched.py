@@ -115,7 +115,8 @@ class Place:
         handler = DeltaStorageHandler(f"{self.root}/prod", dict(self.options))
         store = pyarrow.fs.PyFileSystem(handler)
         infos = store.get_file_info(pyarrow.fs.FileSelector("", recursive=True))
-        return {info.path: (info.mtime_ns, info.size, _hash(store, info)) for info in infos}
+        files = [info for info in infos if info.type == pyarrow.fs.FileType.File]  # a store has no folders
+        return {info.path: (info.mtime_ns, info.size, _hash(store, info)) for info in files}
 
 
 def _file(path: Path) -> Any:
@@ -125,7 +126,7 @@ def _file(path: Path) -> Any:
 
 
 def _hash(store: pyarrow.fs.FileSystem, info: pyarrow.fs.FileInfo) -> str:
-    if info.type != pyarrow.fs.FileType.File or not info.size:
+    if not info.size:
         return ""
     return hashlib.sha256(store.open_input_file(info.path).readall()).hexdigest()
 
