@@ -12,7 +12,7 @@ import dagster as dg
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.runs import attempt_of, subject_of
 from practicus_assets.errors import PracticusAssetsError, TaskFailed
-from practicus_assets.tasks import told, variables
+from practicus_assets.tasks import in_pod, told, variables
 from practicus_assets.tasks.artifacts import Artifacts
 from practicus_assets.tasks.exit_codes import ExitCodes
 from practicus_assets.tasks.folder import Workspace
@@ -67,6 +67,7 @@ class Execution:
     Attributes:
         program: what is run.
         in_place: whether it runs in its own folder, and not in a copy.
+        bare_image: whether in a pod it runs in an image that has not this package.
         exit_codes: what its exit code means.
         artifacts: which of its files are kept.
         time_limit_seconds: the time after which it is ended; None for no limit.
@@ -75,6 +76,7 @@ class Execution:
 
     program: Program
     in_place: bool = False
+    bare_image: bool = False
     exit_codes: ExitCodes = field(default_factory=ExitCodes)
     artifacts: Artifacts = field(default_factory=Artifacts)
     time_limit_seconds: float | None = None
@@ -109,18 +111,22 @@ class Execution:
         attempt = attempt_of(context)
         failure: Exception | None = None
         succeeded = False
-        environment = told.environment(context, parameters, attempt, workspace.beside)
-        environment[variables.TABLES] = str(tables)
-        with pipes_session(context, dict(parameters)) as pipes:
+        in_own_pod = self.bare_image and in_pod.is_asked_for()
+        if in_own_pod:
+            environment = told.by_value(context, parameters, attempt)
+        else:
+            environment = told.environment(context, parameters, attempt, workspace.beside)
+            environment[variables.TABLES] = str(tables)
+        secrets = secrets_of(environment)
+        with pipes_session(context, dict(parameters), by_files=not in_own_pod) as pipes:
             began = time.time()
+            environment |= pipes.variables
             try:
-                ended = run(
-                    self.program.command,
-                    folder,
-                    {**environment, **pipes.variables},
-                    secrets_of(environment),
-                    self._time_limit(),
-                )
+                if in_own_pod:
+                    told.refuse_long(environment)
+                    ended = in_pod.run(self.program.command, environment, secrets, pipes.take)
+                else:
+                    ended = run(self.program.command, folder, environment, secrets, self._time_limit())
                 succeeded = self.exit_codes.judge(ended, context.op_def.retry_policy)
             except (TaskFailed, dg.Failure, dg.RetryRequested) as error:
                 failure = _final(error) if variables.WORKSPACE in os.environ else error

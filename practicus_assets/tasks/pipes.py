@@ -1,13 +1,16 @@
 """Dagster Pipes: what a task that speaks it is told, and what it reported."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
 import dagster as dg
+from dagster._check import CheckError
 
 from practicus_assets.errors import TaskFailed
 
+PROTOCOL_VERSION = "__dagster_pipes_version"  # the field with which each message begins
 _SAID_HERE = "[pipes] did not receive"  # how Dagster's warnings of silence begin
 
 
@@ -26,6 +29,17 @@ class Pipes:
         self.variables: Mapping[str, str] = session.get_bootstrap_env_vars()
         self.reports: Sequence[dg.MaterializeResult[Any] | dg.AssetCheckResult] = ()
 
+    def take(self, line: bytes) -> bool:
+        """Take a line of output that may be a message; return whether it was one."""
+        try:
+            message = json.loads(line)
+            if not isinstance(message, dict) or PROTOCOL_VERSION not in message:
+                return False
+            self._handler.handle_message(cast("Any", message))
+        except (ValueError, KeyError, TypeError, dg.DagsterError, CheckError):
+            return False
+        return True
+
     def refuse_unclosed(self) -> None:
         """Raise TaskFailed if the task opened its session and ended without closing it."""
         if self._handler.received_opened_message and not self._handler.received_closed_message:
@@ -37,16 +51,24 @@ class Pipes:
 
 
 @contextmanager
-def pipes_session(context: dg.AssetExecutionContext, extras: dict[str, Any]) -> Iterator[Pipes]:
+def pipes_session(
+    context: dg.AssetExecutionContext, extras: dict[str, Any], *, by_files: bool = True
+) -> Iterator[Pipes]:
     """Open a session for a task.
 
     Args:
         context: the step's.
         extras: what the task reads as `extras`.
+        by_files: whether the task shares files with this process. Otherwise it is told by a variable, and its
+            messages are lines of its output, which are given to `Pipes.take`.
 
     """
     bearing_silence = cast("dg.AssetExecutionContext", _BearingSilence(context))
+    injector: dg.PipesContextInjector
+    reader: dg.PipesMessageReader
     injector, reader = dg.PipesTempFileContextInjector(), _Reader()
+    if not by_files:
+        injector, reader = dg.PipesEnvContextInjector(), _Lines()
     with dg.open_pipes_session(bearing_silence, injector, reader, extras) as session:
         pipes = Pipes(session)
         yield pipes
@@ -57,6 +79,19 @@ class _Reader(dg.PipesTempFileMessageReader):
     """Reads what one task reports."""
 
     expected_writer_count = 1  # Dagster's own, which is this, warns of being new each time it is asked
+
+
+class _Lines(dg.PipesMessageReader):
+    """Leaves it to `Pipes.take` to read what a command writes to its output."""
+
+    @contextmanager
+    def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[dict[str, Any]]:  # noqa: ARG002
+        """Yield what a Pipes client is told of where to write."""
+        yield {"stdio": "stdout"}
+
+    def no_messages_debug_text(self) -> str:
+        """Say where messages were looked for."""
+        return "Attempted to read messages from the lines of the command's output."
 
 
 class _BearingSilence:

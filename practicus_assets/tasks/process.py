@@ -142,7 +142,7 @@ class _Output:
 
     def __init__(self, process: "subprocess.Popen[bytes]", secrets: Collection[str]) -> None:
         self._process = process
-        self._streams = {process.stdout: _Stream(1, secrets), process.stderr: _Stream(2, secrets)}
+        self._streams = {process.stdout: OutputStream(1, secrets), process.stderr: OutputStream(2, secrets)}
         self._selector = selectors.DefaultSelector()
         self._kept = b""
         for pipe in self._streams:
@@ -175,8 +175,7 @@ class _Output:
 
     def tail(self) -> str:
         """Return the end of the output, as a terminal would show it."""
-        text = self._kept.decode(errors="replace")
-        return _LINE_END.sub("", text)[-_TAIL:].strip()
+        return shown_tail(self._kept)
 
     def _wait(self, deadline: float | None) -> int | None:
         """Wait for a process that closed its output."""
@@ -201,10 +200,10 @@ class _Output:
             self._keep(stream.take(b""))
 
     def _keep(self, shown: bytes) -> None:
-        self._kept = (self._kept + shown)[-4 * _TAIL :]
+        self._kept = kept_tail(self._kept + shown)
 
 
-class _Stream:
+class OutputStream:
     """One stream of output, without secrets, also where one is cut in two by a chunk's end."""
 
     def __init__(self, descriptor: int, secrets: Collection[str]) -> None:
@@ -234,6 +233,16 @@ class _Stream:
             ),
             0,
         )
+
+
+def kept_tail(output: bytes) -> bytes:
+    """Return as much of the end of an output as an error needs."""
+    return output[-4 * _TAIL :]
+
+
+def shown_tail(output: bytes) -> str:
+    """Return the end of an output, as a terminal would show it."""
+    return _LINE_END.sub("", output.decode(errors="replace"))[-_TAIL:].strip()
 
 
 def _write(descriptor: int, content: bytes) -> None:

@@ -22,7 +22,7 @@ from practicus_assets.tasks.program import Program, folder_of
 from practicus_assets.tasks.tables.rows import TaskRows
 from practicus_assets.tasks.tables.several import TABLE_OPTIONS, refuse_unknown_options, several_tables
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
-from practicus_assets.workers.request.tags import TASK_TAG
+from practicus_assets.workers.request.tags import BARE_IMAGE_TAG, TASK_TAG
 from practicus_assets.workers.request.worker import Worker
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _OWN = (
     "artifacts_limit",
     "exit_codes",
     "copy_folder",
+    "bare_image",
     "worker",
 )
 
@@ -52,6 +53,7 @@ def task_asset(
     artifacts_limit: str = LIMIT,
     exit_codes: Mapping[int, Meaning] | None = None,
     copy_folder: bool = True,
+    bare_image: bool = False,
     worker: Worker | WorkerOf | None = None,
     **asset_options: Unpack[AssetOptions],
 ) -> dg.AssetsDefinition:
@@ -78,6 +80,8 @@ def task_asset(
             and 99 skips; any other is a failure, about which the retry policy decides.
         copy_folder: whether the script runs in a copy of its folder, which is removed after it. Otherwise it
             runs in the folder itself.
+        bare_image: whether the worker's image has neither Python nor this package: in a cluster the command
+            runs in it, in a pod of its own that has what the worker says and no more.
         worker: what a step asks of the place where it runs, or a function from partition key to that. A
             `time_limit_seconds` holds for processes of this machine, too.
         asset_options: what `dg.asset` takes. The name is by default that of the file, and `code_version` a
@@ -95,6 +99,7 @@ def task_asset(
     execution = Execution(
         made_of,
         not copy_folder,
+        bare_image,
         ExitCodes(exit_codes or {}),
         Artifacts(_patterns(artifacts, made_of), artifacts_limit),
         worker.time_limit_seconds if isinstance(worker, Worker) else None,
@@ -109,6 +114,9 @@ def task_asset(
     options["kinds"] = {kind, *(options.get("kinds") or ())}
     options["op_tags"] = {TASK_TAG: made_of.name, **(options.get("op_tags") or {})}
     defaults = dict(parameters or {})
+    if bare_image:
+        _refuse_files(made_of, worker, defaults, {"table": table, "tables": tables, "artifacts": artifacts})
+        options["op_tags"][BARE_IMAGE_TAG] = "yes"
     if defaults and options.get("config_schema") is not None:
         raise DeclarationError("the task has parameters and a config_schema.", "Declare parameters alone.")
     if defaults:
@@ -188,6 +196,33 @@ def _refuse_missing(context: dg.AssetExecutionContext, report: Report) -> None:
             f'Report it, by pipes.report_asset_check("{missing[0]}", passed=…) of Dagster Pipes, also where '
             "the task skips; or make it an asset check of its own.",
         )
+
+
+def _refuse_files(
+    program: Program, worker: Any, parameters: Mapping[str, Any], others: Mapping[str, object]
+) -> None:
+    """Raise DeclarationError for what a command cannot have whose image shares no files with its step."""
+    given = [name for name, value in others.items() if value]
+    if program.file is not None:
+        raise DeclarationError(
+            f"bare_image is declared of the file {program.file.name}, which such an image does not have.",
+            'Give a command that the image has, e.g. task_asset(["report", "--daily"], bare_image=True).',
+        )
+    if given:
+        raise DeclarationError(
+            f"bare_image and {given[0]} are declared: the command shares no files with its step.",
+            "Let it write to a store, or use an image with this package.",
+        )
+    if worker is None or (isinstance(worker, Worker) and worker.image is None):
+        raise DeclarationError(
+            "bare_image is declared, and no image.", 'Name it: worker=Worker(image="registry/report:3").'
+        )
+    for name, value in parameters.items():
+        if isinstance(value, dg.EnvVar):
+            raise DeclarationError(
+                f"the parameter {name!r} is dg.EnvVar, which the Job of the command would show.",
+                'Give it to the worker by a Kubernetes Secret: Worker(secrets=["…"]).',
+            )
 
 
 def _patterns(artifacts: Sequence[str], program: Program) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,8 @@ from practicus_assets.workers.kubernetes.refusal import UNREACHABLE
 from practicus_assets.workers.placement.region import Region, own_namespace
 
 TIMEOUT_S = (5, 30)  # to connect, and to answer
+# so that one who waits for a log that says nothing for hours notices that the connection is gone
+_KEEP_ALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 _LOG_LINES = 25
 _LOG_BYTES = 20_000
 
@@ -78,7 +81,13 @@ class Cluster:
                 else f"Set KUBECONFIG, or {self.region.key}: context and kubeconfig.",
             ) from error
         configuration.retries = 2
-        return kubernetes.client.ApiClient(configuration)
+        client = kubernetes.client.ApiClient(configuration)
+        client.rest_client.pool_manager.connection_pool_kw["socket_options"] = [
+            (socket.SOL_SOCKET if name.startswith("SO") else socket.IPPROTO_TCP, getattr(socket, name), value)
+            for name, value in {"TCP_NODELAY": 1, **_KEEP_ALIVE}.items()
+            if hasattr(socket, name)
+        ]
+        return client
 
     @cached_property
     def _core(self) -> Any:
@@ -140,6 +149,17 @@ class Cluster:
         except (ApiException, *UNREACHABLE):
             return ""
         return str(answer.data.decode(errors="replace"))
+
+    def follow_log(self, pod: str, container: str) -> Any:
+        """Return what a container has written and is going to write, as an answer to be read by `stream`."""
+        return self._core.read_namespaced_pod_log(
+            pod,
+            self.namespace,
+            container=container,
+            follow=True,
+            _preload_content=False,
+            _request_timeout=(TIMEOUT_S[0], None),
+        )
 
     def run_pod(self) -> dict[str, str] | None:
         """Return the pod in which this process runs, as an owner; None if it runs in none."""

@@ -32,7 +32,8 @@ def step_job(
 
     It begins with what the instance's `K8sRunLauncher` and the code location's container context give
     to every run, as with Dagster's `k8s_job_executor`. The step's own tags are laid over that, and the worker
-    over both.
+    over both. Of a command in an image without this package it is the command's Job, which has nothing of
+    that but the secrets of image registries; the step that starts it adds its words and its variables.
 
     Args:
         name: the Job's name.
@@ -58,12 +59,15 @@ def step_job(
     manifest: dict[str, Any] = kubernetes.client.ApiClient().sanitize_for_serialization(job)
     if owner is not None:
         manifest["metadata"]["ownerReferences"] = [dict(owner)]
-    pod = manifest["spec"]["template"]["spec"]
+    template = manifest["spec"]["template"]
+    pod = template["spec"]
     pod["volumes"] = _last_by(pod.get("volumes", ()), "name")
     for container in pod["containers"]:
         for key, unique in (("env", "name"), ("volumeMounts", "mountPath")):
             if key in container:
                 container[key] = _last_by(container[key], unique)
+    if placement.starter is not None:
+        _without_dagster(manifest["metadata"], template["metadata"], pod["containers"][0])
     return manifest
 
 
@@ -75,6 +79,11 @@ def _job(
     location = run.job_code_origin
     image = location.repository_origin.container_image if location is not None else None
     context = K8sContainerContext.create_for_run(run, launcher, include_run_tags=False)
+    bare = placement.starter is not None
+    if bare:
+        secrets = context.run_k8s_config.pod_spec_config.get("image_pull_secrets")
+        context = K8sContainerContext(image_pull_secrets=secrets)
+        launcher = image = None
     if any(getattr(worker, field) is not None for field in _RESOURCES):
         # those of the small pod that only starts steps would bound a worker that asks for its own
         inherited = {k: v for k, v in context.run_k8s_config.container_config.items() if k != "resources"}
@@ -93,14 +102,21 @@ def _job(
         )
     return construct_dagster_k8s_job(
         job_config=config,
-        args=COMMAND,
+        args=None if bare else COMMAND,
         job_name=name,
         pod_name=name,
-        component="step_worker",
+        component="command" if bare else "step_worker",
         user_defined_k8s_config=context.run_k8s_config,
         labels=_labels(run, placement.step),
         env_vars=[{"name": key, "value": value} for key, value in environment.items()],
     )
+
+
+def _without_dagster(job: dict[str, Any], pod: dict[str, Any], container: dict[str, Any]) -> None:
+    """Take away what Dagster says of each of its own containers: network policies go by the label."""
+    for metadata in (job, pod):
+        metadata["labels"]["app.kubernetes.io/name"] = "practicus-command"
+    container["env"] = [each for each in container["env"] if each["name"] != "DAGSTER_HOME"]
 
 
 def _labels(run: dg.DagsterRun, step: str) -> dict[str, str]:

@@ -227,6 +227,11 @@ def is_blocked(pod: Mapping[str, Any]) -> bool:
     return any(state.get("reason") in _BLOCKED for _, state in _waiting(pod.get("status") or {}))
 
 
+def is_over(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod has ended by itself, and stays to look inside."""
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
 def is_held(pod: Mapping[str, Any]) -> bool:
     """Whether a pod whose step has ended goes on because of a sidecar."""
     status = pod.get("status") or {}

@@ -1,9 +1,11 @@
 """Runs each attempt as a Kubernetes Job, and reads the pod's status to classify failures."""
 
 import contextlib
+import json
+import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +13,13 @@ import dagster as dg
 from dagster._core.events import EngineEventData
 from kubernetes.client.exceptions import ApiException
 
-from practicus_assets.errors import WorkerLost, WorkerOutOfMemory, WorkerRejected
+from practicus_assets.errors import DeclarationError, WorkerLost, WorkerRejected
 from practicus_assets.instance.events import has_ended
 from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster
+from practicus_assets.workers.kubernetes.command_pod import SILENT, command_job_name
 from practicus_assets.workers.kubernetes.job import RUN_LABEL, step_job
+from practicus_assets.workers.kubernetes.pod_failure import failure_of
 from practicus_assets.workers.kubernetes.refusal import (
     UNREACHABLE,
     may_pass,
@@ -23,6 +27,7 @@ from practicus_assets.workers.kubernetes.refusal import (
     refusal,
     refusals,
 )
+from practicus_assets.workers.launch import variables
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
 from practicus_assets.workers.placement.configuration import Configuration
@@ -52,6 +57,11 @@ class _StepPod:
     blocked: float | None = None  # when its pod became stuck (e.g. bad image)
     has_sidecar: bool = False
     obstacle: str = ""  # the last one that was reported
+    command: str = ""  # the Job that the step starts for its command, where that has a pod of its own
+
+    @property
+    def jobs(self) -> list[str]:
+        return [self.job, self.command] if self.command else [self.job]
 
 
 class PodHandler(WorkerHandler):
@@ -78,7 +88,8 @@ class PodHandler(WorkerHandler):
         if step_pod is None or not succeeded:
             return
         try:
-            step_pod.cluster.keep_job(step_pod.job, self.configuration.keep_succeeded_seconds)
+            for job in step_pod.jobs:
+                step_pod.cluster.keep_job(job, self.configuration.keep_succeeded_seconds)
         except (ApiException, *UNREACHABLE):
             return  # it then stays as long as a failed one
 
@@ -89,15 +100,19 @@ class PodHandler(WorkerHandler):
         if cluster.region.in_cluster and cluster.namespace == own_namespace():
             with refusals(cluster.region, cluster.namespace):
                 owner = self._owner(resumed=attempt.instance.run_will_resume(attempt.run.run_id))
+        environment = attempt.environment(worker, cluster.region.roots)
+        command = self._command_job(attempt, step_pod)
+        if command is not None:
+            environment[variables.COMMAND_JOB] = json.dumps(command)
         job = step_job(
             step_pod.job,
-            step_pod.placement,
+            step_pod.placement.starter or step_pod.placement,
             attempt.run,
-            environment=attempt.environment(worker, cluster.region.roots),
+            environment=environment,
             launcher=self._launcher,
             owner=owner,
         )
-        container = job["spec"]["template"]["spec"]["containers"][0]
+        container = (command or job)["spec"]["template"]["spec"]["containers"][0]
         yield dg.DagsterEvent.step_worker_starting(
             attempt.step_context,
             f'Executing step "{attempt.step}" in Kubernetes job {step_pod.job}, attempt {attempt.number}.',
@@ -107,11 +122,26 @@ class PodHandler(WorkerHandler):
                 "Region": cluster.region.name or "default",
                 "Image": container["image"],
                 "Resources": dg.MetadataValue.json(container.get("resources", {})),
-                "Follow": cluster.kubectl("logs", "--follow", f"job/{step_pod.job}"),
+                "Follow": cluster.kubectl("logs", "--follow", f"job/{step_pod.jobs[-1]}"),
             },
         )
         step_pod.unmade = job
         self._make(step_pod)
+
+    def _command_job(self, attempt: Attempt, step_pod: _StepPod) -> dict[str, Any] | None:
+        """Return the Job that the step starts for its command; None if it is to start none."""
+        if not step_pod.command:
+            return None
+        region = step_pod.placement.region
+        if region.command_account is None:
+            raise DeclarationError(
+                f"no service account is named with which it starts its command in {region.label}.",
+                f"Set {region.key}: command_account in the executor's configuration, to one that may create, "
+                "get and delete jobs, get and list pods, and get pods/log.",
+            )
+        return step_job(
+            step_pod.command, step_pod.placement, attempt.run, environment={}, launcher=self._launcher
+        )
 
     def _make(self, step_pod: _StepPod) -> None:
         """Create a step's Job, or leave it to the next look where the API server does not answer."""
@@ -130,8 +160,8 @@ class PodHandler(WorkerHandler):
         try:
             if step_pod.unmade is not None:
                 self._make(step_pod)
-            pods = self._page(attempt, step_pod.cluster).get(step_pod.job, [])
-            failure = self._judged(attempt, step_pod, pods)
+            page = self._page(attempt, step_pod.cluster)
+            failure = self._judged(attempt, step_pod, page.get(step_pod.job, []), page)
         except WorkerRejected as error:
             failure = Failure(error)
         except ApiException as error:  # the step may be well, and reports by itself
@@ -145,20 +175,24 @@ class PodHandler(WorkerHandler):
             return None
         if isinstance(failure.error, WorkerLost | WorkerRejected):
             # a Job without its pod would start another one, and a pod that cannot start would wait for ever
-            self._delete(attempt, step_pod)
+            self._delete(attempt, step_pod.cluster, step_pod.jobs)
+        elif not any(map(pod_status.is_over, page.get(step_pod.command, ()))):
+            # the step's own pod failed, which does not end its command
+            self._delete(attempt, step_pod.cluster, step_pod.jobs[1:])
         return failure
 
     def _terminate(self, attempt: Attempt) -> None:
         step_pod = self._step_pod(attempt)
         self._tell(attempt, f"Deleting Kubernetes job {step_pod.job}.")
-        self._delete(attempt, step_pod)
+        self._delete(attempt, step_pod.cluster, step_pod.jobs)
 
-    def _delete(self, attempt: Attempt, step_pod: _StepPod) -> None:
-        try:
-            step_pod.cluster.delete_job(step_pod.job)
-        except (ApiException, *UNREACHABLE) as error:
-            remove = step_pod.cluster.kubectl("delete", "job", step_pod.job)
-            self._tell(attempt, f"The Job could not be deleted: {error}. Delete it with: {remove}")
+    def _delete(self, attempt: Attempt, cluster: Cluster, jobs: Sequence[str]) -> None:
+        for job in jobs:
+            try:
+                cluster.delete_job(job)
+            except (ApiException, *UNREACHABLE) as error:
+                remove = cluster.kubectl("delete", "job", job)
+                self._tell(attempt, f"The Job could not be deleted: {error}. Delete it with: {remove}")
 
     def _step_pod(self, attempt: Attempt) -> _StepPod:
         """Return the pod of an attempt, also if an earlier process of the run started it."""
@@ -168,6 +202,8 @@ class PodHandler(WorkerHandler):
             name = job_name(attempt.step, attempt.run.run_id, attempt.number)
             cluster = self._cluster(placement.region)
             step_pod = _StepPod(attempt.run.run_id, attempt.number, name, cluster, placement)
+            if placement.starter is not None:
+                step_pod.command = command_job_name(attempt.step, attempt.run.run_id, attempt.number)
             self._step_pods[attempt.step] = step_pod
         return step_pod
 
@@ -219,7 +255,13 @@ class PodHandler(WorkerHandler):
                     self._release(self._listed(step_pod.cluster, step_pod.run_id))
             time.sleep(_PAGE_S)
 
-    def _judged(self, attempt: Attempt, step_pod: _StepPod, pods: list[dict[str, Any]]) -> Failure | None:
+    def _judged(
+        self,
+        attempt: Attempt,
+        step_pod: _StepPod,
+        pods: list[dict[str, Any]],
+        page: Mapping[str, list[dict[str, Any]]],
+    ) -> Failure | None:
         if not step_pod.pod and pods:
             step_pod.pod = min(pods, key=lambda each: each["metadata"]["creationTimestamp"])["metadata"][
                 "uid"
@@ -231,10 +273,22 @@ class PodHandler(WorkerHandler):
         step_pod.blocked = (step_pod.blocked or time.monotonic()) if pod_status.is_blocked(pod) else None
         blocked_s = time.monotonic() - step_pod.blocked if step_pod.blocked is not None else 0
         end = pod_status.end(pod, blocked_s)
+        commands = page.get(step_pod.command, [])
+        if end is not None and step_pod.command and end.exit_code == SILENT:
+            return self._of_command_pod(step_pod, commands)
         if end is not None:
-            return self._failure(step_pod, pod, end)
-        self._tell_obstacle(attempt, step_pod, pod)
+            return failure_of(step_pod.cluster, step_pod.placement, pod, end)
+        for each in (pod, *commands):
+            self._tell_obstacle(attempt, step_pod, each)
         return None
+
+    def _of_command_pod(self, step_pod: _StepPod, commands: list[dict[str, Any]]) -> Failure:
+        """Return how the pod of a step's command ended, where its step leaves that to it."""
+        for pod in commands:
+            end = pod_status.end(pod, math.inf)
+            if end is not None:
+                return failure_of(step_pod.cluster, step_pod.placement, pod, end)
+        return Failure(WorkerLost("the pod of its command was deleted."))
 
     def _without_pod(self, attempt: Attempt, step_pod: _StepPod) -> Failure | None:
         if step_pod.pod:
@@ -256,40 +310,6 @@ class PodHandler(WorkerHandler):
                 )
             )
         return None
-
-    def _failure(self, step_pod: _StepPod, pod: dict[str, Any], end: pod_status.End) -> Failure:
-        cluster, name = step_pod.cluster, pod["metadata"]["name"]
-        captured = step_pod.placement.worker.capture_logs is not False
-        log = cluster.log_tail(name, end.container) if end.started and captured else ""
-        metadata: dict[str, Any] = {
-            "Pod": name,
-            "Kubernetes Namespace": cluster.namespace,
-            "Node": end.node or "none",
-        }
-        if end.exit_code is not None:
-            metadata["Exit code"] = end.exit_code
-        if end.peak_memory is not None:
-            metadata["Peak memory"] = f"{end.peak_memory / 2**20:.0f}Mi"
-        if log:
-            metadata["Last log lines"] = dg.MetadataValue.md(f"```\n{log}\n```")
-        if end.started:
-            metadata["Look inside"] = dg.MetadataValue.md(
-                "\n".join(
-                    f"    {line}"
-                    for line in (
-                        cluster.kubectl("logs", name),
-                        cluster.kubectl("describe", "pod", name),
-                        cluster.kubectl("debug", name, "-it", f"--copy-to={name}-debug", "--", "sh"),
-                    )
-                )
-            )
-        grown = step_pod.placement.next_memory
-        if isinstance(end.error, WorkerOutOfMemory):
-            if grown is not None:
-                end.error.advice = f"The next attempt gets {grown}."
-            elif (limit := step_pod.placement.worker.memory_limit) is not None:
-                end.error.advice = f"Raise memory_limit of its worker, which is {limit} and is reached."
-        return Failure(end.error, may_grow=grown is not None, metadata=metadata, log=log)
 
     def _tell_obstacle(self, attempt: Attempt, step_pod: _StepPod, pod: dict[str, Any]) -> None:
         if pod_status.has_started(pod):

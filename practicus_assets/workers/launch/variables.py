@@ -11,6 +11,7 @@ FOLDER = "PRACTICUS_FOLDER"  # of a local process: the folder in which its run l
 ROOTS = "PRACTICUS_ROOTS"  # where lakes are found in the region, JSON, by the root that the code configures
 HELD = "PRACTICUS_HELD"  # what the run's process holds open for its steps, JSON, see `launch.held`
 TIME_LIMIT = "PRACTICUS_TIME_LIMIT"  # of a local process: its worker's time limit, in seconds
+COMMAND_JOB = "PRACTICUS_COMMAND_JOB"  # the Job that the step starts for its command, JSON
 
 _LOADED_IN = Path.cwd()
 

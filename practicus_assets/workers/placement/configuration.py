@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,18 @@ from practicus_assets.workers.request.worker import Worker
 
 ENVIRONMENT = "PRACTICUS_WORKERS"
 _BUILT_IN = Worker(keep_failed_seconds=3600, capture_logs=True)
+# what defaults give to steps that run code of ours, and to no other image
+_OF_OWN_CODE = {
+    "image",
+    "env",
+    "secrets",
+    "config_maps",
+    "volumes",
+    "service_account",
+    "service_account_token",
+    "startup_script",
+    "pod_spec",
+}
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,7 @@ class Configuration:
         out_of_memory: int = 0,
         lost: int = 0,
         pod_tags: Mapping[str, str] | None = None,
+        bare_image: bool = False,
     ) -> Placement:
         """Return the worker that a step gets, and the region it goes to.
 
@@ -101,6 +114,8 @@ class Configuration:
             out_of_memory: the number of earlier attempts that ran out of memory.
             lost: the number of earlier attempts that lost their pod.
             pod_tags: the step's own tags in Dagster's terms, see `Placement`.
+            bare_image: whether the worker is that of a command whose image has not this package. It gets no
+                variables, secrets, volumes or rights by default then; the step that starts it does.
 
         Raises:
             DeclarationError: for an unknown size or region.
@@ -109,11 +124,23 @@ class Configuration:
         below = [("default", _BUILT_IN), ("executor's default", self.default)]
         above = [(step, declared), *changes]
         region = self.region(LayeredWorker.of([*below, *above], self.sizes).worker.region)
-        layers = [*below, (region.label, region.worker()), *above]
-        layered = LayeredWorker.of(layers, self.sizes).after(out_of_memory, lost)
-        return Placement(
-            step, with_spot_policy(layered.worker, region), layered.origins, region, pod_tags or {}
-        )
+        defaults = [*below, (region.label, region.worker())]
+        given = [(name, _for_any_image(worker)) for name, worker in defaults] if bare_image else defaults
+        layered = LayeredWorker.of([*given, *above], self.sizes).after(out_of_memory, lost)
+        worker, starter = with_spot_policy(layered.worker, region), None
+        if bare_image:
+            by_default = LayeredWorker.of(defaults, self.sizes)
+            starting = replace(
+                by_default.worker,
+                service_account=region.command_account,
+                service_account_token=True,
+                gpu=None,
+                time_limit_seconds=None,
+                capture_logs=worker.capture_logs,
+                keep_failed_seconds=worker.keep_failed_seconds,
+            )
+            starter = Placement(step, starting, by_default.origins, region)
+        return Placement(step, worker, layered.origins, region, pod_tags or {}, starter)
 
     def region(self, name: str | None) -> Region:
         """Return a region.
@@ -136,6 +163,10 @@ class Configuration:
                 ),
             )
         return self.regions[name]
+
+
+def _for_any_image(worker: Worker) -> Worker:
+    return Worker(**{name: value for name, value in worker.given().items() if name not in _OF_OWN_CODE})
 
 
 def _from_environment() -> dict[str, Any]:

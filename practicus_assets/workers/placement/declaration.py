@@ -11,6 +11,7 @@ from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.layers import largest
 from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.tags import (
+    BARE_IMAGE_TAG,
     K8S_CONFIG_TAG,
     WORKER_TAG,
     k8s_config_of,
@@ -153,6 +154,7 @@ class StepDeclaration:
             out_of_memory=out_of_memory,
             lost=lost,
             pod_tags=own_pod_tags(self.tags, self.step),
+            bare_image=BARE_IMAGE_TAG in self.tags,
         )
 
     def worker(self, run_tags: Mapping[str, str], instance: dg.DagsterInstance | None) -> Worker:

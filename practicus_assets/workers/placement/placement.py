@@ -19,6 +19,8 @@ class Placement:
         region: the region.
         pod_tags: the author's tags in Dagster's terms, such as `dagster-k8s/config`; the worker is laid over
             the pod that they describe.
+        starter: where the step starts its command in a pod of its own, whose image has not this package: what
+            the step itself gets. The worker is that of the command then; None where the step is the work.
 
     """
 
@@ -27,6 +29,7 @@ class Placement:
     origins: Mapping[str, str]
     region: Region
     pod_tags: Mapping[str, str] = field(default_factory=dict)
+    starter: "Placement | None" = None
 
     @property
     def next_memory(self) -> str | None:

@@ -23,6 +23,7 @@ class Region:
         kubeconfig: the path of a kubeconfig file; None is the default one, or inside of a cluster, that
             cluster.
         service_account, image, env: fields of workers that do not set them.
+        command_account: the service account of steps that start the pods of commands in images of their own.
         roots: the root of a lake there, by the root that the code configures.
         spot: the `node_selector` and the `tolerations` of nodes that can be taken away.
 
@@ -33,6 +34,7 @@ class Region:
     context: str | None = None
     kubeconfig: str | None = None
     service_account: str | None = None
+    command_account: str | None = None
     image: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[str, str] = field(default_factory=dict)

@@ -30,6 +30,11 @@ _REGION = {
     "service_account": dg.Field(
         dg.StringSource, is_required=False, description="The service account of the pods."
     ),
+    "command_account": dg.Field(
+        dg.StringSource,
+        is_required=False,
+        description="The service account of steps that start the pods of commands in images of their own.",
+    ),
     "image": dg.Field(
         dg.StringSource, is_required=False, description="The image of the pods; by default the run's."
     ),
