@@ -20,6 +20,7 @@ from practicus_assets.tasks.masking import secrets_of
 from practicus_assets.tasks.pipes import pipes_session
 from practicus_assets.tasks.process import run
 from practicus_assets.tasks.program import Program
+from practicus_assets.workers.launch import pod_memory
 from practicus_assets.workers.launch.variables import TIME_LIMIT
 
 _CLOCKS_DIFFER_S = 2.0  # of a folder on another machine
@@ -126,7 +127,9 @@ class Execution:
                     told.refuse_long(environment)
                     ended = in_pod.run(self.program.command, environment, secrets, pipes.take)
                 else:
+                    killed = pod_memory.kills()
                     ended = run(self.program.command, folder, environment, secrets, self._time_limit())
+                    pod_memory.end_if_killed(ended.code, killed)
                 succeeded = self.exit_codes.judge(ended, context.op_def.retry_policy)
             except (TaskFailed, dg.Failure, dg.RetryRequested) as error:
                 failure = _final(error) if variables.WORKSPACE in os.environ else error

@@ -12,7 +12,7 @@ from tests.servers.seaweedfs import SeaweedFS
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 pods come from other addresses than this machine's own
 
 
-def _named(variable: str, what: str) -> str:
+def named(variable: str, what: str) -> str:
     if not os.environ.get(variable):
         pytest.fail(f"{variable} is not set: it names {what}", pytrace=False)
     return os.environ[variable]
@@ -21,14 +21,14 @@ def _named(variable: str, what: str) -> str:
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     """The cluster of KUBECONFIG; its first node is this machine."""
-    _named("KUBECONFIG", "the file that leads to the cluster")
+    named("KUBECONFIG", "the file that leads to the cluster")
     return Cluster()
 
 
 @pytest.fixture(scope="session")
 def image() -> str:
     """The image of deploy/Dockerfile, built of this checkout, that the cluster's nodes have."""
-    return _named("PRACTICUS_IMAGE", "the image under test")
+    return named("PRACTICUS_IMAGE", "the image under test")
 
 
 @pytest.fixture

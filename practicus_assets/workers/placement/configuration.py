@@ -19,6 +19,7 @@ from practicus_assets.workers.request.worker import Worker
 
 ENVIRONMENT = "PRACTICUS_WORKERS"
 _BUILT_IN = Worker(keep_failed_seconds=3600, capture_logs=True)
+STARTS_COMMAND_LABEL = "practicus/starts-command"  # of a step's pod that calls the API server
 # what defaults give to steps that run code of ours, and to no other image
 _OF_OWN_CODE = {
     "image",
@@ -134,6 +135,7 @@ class Configuration:
                 by_default.worker,
                 service_account=region.command_account,
                 service_account_token=True,
+                labels={**(by_default.worker.labels or {}), STARTS_COMMAND_LABEL: "yes"},
                 gpu=None,
                 time_limit_seconds=None,
                 capture_logs=worker.capture_logs,

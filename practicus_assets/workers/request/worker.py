@@ -35,7 +35,8 @@ class Worker:
         ephemeral_storage: the bytes of local disk to reserve, and the most to use.
         gpu: the number of GPUs.
         gpu_resource: the cluster's resource name for GPUs, "nvidia.com/gpu" by default.
-        image: the container's image; it needs the same code and the same version of this package.
+        image: the container's image; it needs the same code and the same version of this package, unless it
+            is that of a task with `bare_image`.
         image_pull_secrets: names of Secrets for the image's registry.
         env: environment variables by name. They are shown in Dagster, so they must not be secrets.
         secrets: names of Secrets; each of their keys becomes an environment variable.

@@ -1,0 +1,17 @@
+# The product's image with what its users add: their workflows, here the examples, and packages for notebooks.
+ARG BASE_IMAGE=python:3.12-slim
+ARG PRACTICUS_IMAGE
+
+FROM ${BASE_IMAGE} AS build
+COPY requirements-dev.lock /build/
+RUN sed -n 's/^\([A-Za-z0-9_.-]*==[^ ;]*\).*/\1/p' /build/requirements-dev.lock > /build/pins.txt \
+ && python -m pip install --no-cache-dir --disable-pip-version-check --quiet --target /opt/notebooks \
+      -c /build/pins.txt ipykernel jupytext nbconvert papermill
+
+FROM ${PRACTICUS_IMAGE}
+USER root
+COPY --from=build /opt/notebooks /opt/notebooks
+COPY examples /opt/code/examples
+RUN echo /opt/notebooks | tee /opt/venv/lib/python3*/site-packages/notebooks.pth
+ENV JUPYTER_PATH=/opt/notebooks/share/jupyter
+USER 10001:10001

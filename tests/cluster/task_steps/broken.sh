@@ -1,0 +1,2 @@
+echo "about to break"
+exit 3

@@ -1,0 +1,361 @@
+"""Tasks in pods of a real cluster: the examples, tasks that fail, and commands of images without Python."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from deltalake import DeltaTable
+
+from tests.cluster.conftest import named
+from tests.servers.cluster import Cluster
+from tests.servers.postgresql import PostgreSQL
+from tests.workers.place import Place, Run, until
+
+STEPS = Path(__file__).parent / "task_steps"
+CHECKOUT = Path(__file__).parents[2]
+_INSTANCE = {"telemetry": {"enabled": False}}
+_RIGHTS = [
+    {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "delete"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+]
+
+
+@pytest.fixture(scope="session")
+def tools_image() -> str:
+    """The image of images/tools.Dockerfile."""
+    return named("PRACTICUS_TOOLS_IMAGE", "an image without Python, of tests/cluster/images/tools.Dockerfile")
+
+
+@pytest.fixture(scope="session")
+def tasks_image() -> str:
+    """The image of images/tasks.Dockerfile."""
+    return named("PRACTICUS_TASKS_IMAGE", "the image with examples, of tests/cluster/images/tasks.Dockerfile")
+
+
+@pytest.fixture(scope="module")
+def home_namespace(cluster: Cluster) -> Iterator[str]:
+    with cluster.namespace() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def home(cluster: Cluster, postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The instance's folder, where pods find it too: the node is this machine."""
+    postgresql.create_database("tasks")
+    folder = tmp_path_factory.mktemp("tasks")
+    for each in (folder, folder / "lake", folder / "logs"):
+        each.mkdir(exist_ok=True)
+        each.chmod(0o777)
+    folder.parent.chmod(0o755)
+    database = {
+        "scheme": "postgresql+psycopg2",
+        "hostname": cluster.node_address,
+        "port": postgresql.port,
+        "username": postgresql.user,
+        "password": {"env": "INSTANCE_PASSWORD"},
+        "db_name": "tasks",
+    }
+    logs = {
+        "module": "dagster._core.storage.local_compute_log_manager",
+        "class": "LocalComputeLogManager",
+        "config": {"base_dir": str(folder / "logs")},
+    }
+    instance = {**_INSTANCE, "storage": {"postgres": {"postgres_db": database}}, "compute_logs": logs}
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(instance))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(  # noqa: PLR0917 a place needs all of these
+    cluster: Cluster, home_namespace: str, image: str, tools_image: str, postgresql: PostgreSQL, home: Path
+) -> "TaskPlace":
+    """Steps go to pods, from this process; those of commands may start pods of their own."""
+    secrets = {"INSTANCE_PASSWORD": postgresql.password}
+    account = {"kind": "ServiceAccount", "name": "commands"}
+    api = "rbac.authorization.k8s.io"
+    role = {"apiGroup": api, "kind": "Role", "name": "commands"}
+    named = {"metadata": {"name": "commands"}}
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "steps"},
+            "data": {path.name: path.read_text() for path in STEPS.iterdir() if path.is_file()},
+        },
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "instance"}, "stringData": secrets},
+        {"apiVersion": "v1", "kind": "ServiceAccount", **named},
+        {"apiVersion": f"{api}/v1", "kind": "Role", **named, "rules": _RIGHTS},
+        {"apiVersion": f"{api}/v1", "kind": "RoleBinding", **named, "roleRef": role, "subjects": [account]},
+        namespace=home_namespace,
+    )
+    config = {
+        "backend": "kubernetes",
+        "kubernetes": {"namespace": home_namespace, "image": image, "command_account": "commands"},
+        "default": {
+            "secrets": ["instance"],
+            "env": {"PYTHONPATH": "/steps", "LAKE": str(home / "lake"), "TOOLS_IMAGE": tools_image},
+            "volumes": {
+                "/steps": {"configMap": {"name": "steps"}},
+                str(home): {"hostPath": {"path": str(home)}},
+            },
+        },
+    }
+    here = {"PYTHONPATH": str(STEPS), "TOOLS_IMAGE": tools_image, "LAKE": str(home / "lake")}
+    return TaskPlace(home, str(home / "lake"), {}, config, {**secrets, **here})
+
+
+class TaskPlace(Place):
+    """A place whose jobs are those of `commands`, and which has their output."""
+
+    def run(self, job: str, *, tags: Any = None, config: Any = None) -> Run:
+        repository = ReconstructableRepository.for_module("commands", "defs", working_directory=str(STEPS))
+        os.environ.update(self.environment)
+        result = dg.execute_job(
+            repository.get_reconstructable_job(f"job_{job}"),
+            instance=self.instance,
+            run_config={"execution": {"config": {**self.config, **(config or {})}}},
+            tags=dict(tags or {}),
+        )
+        return Run(self.instance, result.run_id)
+
+    def start(self, job: str, *, tags: Any = None, config: Any = None) -> "subprocess.Popen[str]":
+        file = self.home / f"{job}.json"
+        file.write_text(json.dumps({"execution": {"config": {**self.config, **(config or {})}}}))
+        command = [sys.executable, "-W", "ignore", "-m", "dagster", "job", "execute", "-m", "commands"]
+        return subprocess.Popen(
+            [*command, "-a", "defs", "-j", f"job_{job}", "-c", str(file)],
+            env={**os.environ, "DAGSTER_HOME": str(self.home), **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def output(self, run: Run, suffix: str = "out") -> str:
+        """Return what Dagster shows as the output of the run's steps."""
+        files = sorted((self.home / "logs" / run.run_id).rglob(f"*.{suffix}"))
+        return "".join(file.read_text(errors="replace") for file in files)
+
+
+@pytest.fixture
+def pods_of(cluster: Cluster, home_namespace: str) -> Any:
+    """Return the pods of a run's commands, or of its steps."""
+
+    def pods(run: Run, component: str = "command") -> list[dict[str, Any]]:
+        labels = f"dagster/run-id={run.run_id},app.kubernetes.io/component={component}"
+        return cluster.get("pods", home_namespace, labels)
+
+    return pods
+
+
+def test_a_command_of_an_image_without_python_is_told_what_it_runs_for_and_reports(
+    place: TaskPlace, pods_of: Any
+) -> None:
+    run = place.run("speaks", tags={"dagster/partition": "2026-01-06"})
+    assert run.succeeded, run.messages()
+    said = place.output(run)
+    assert "it costs $(NAME); mode quick $(MODE); day 2026-01-06 from 2026-01-06T00:00:00+00:00\n" in said
+    assert 'keys ["2026-01-06"]; parameters {"MODE": "quick $(MODE)"}; attempt 1\n' in said
+    assert "asset speaks; date 2026-01-06\nlake none; password none\n" in said
+    assert "on the other stream" in said
+    assert "x" * 200_000 in said
+    assert "\ufffd\ufffd is no UTF-8" in said
+    assert "root is read-only" in said
+    assert "the last words" in said
+    assert "__dagster_pipes_version" not in said
+    [event] = run.events("ASSET_MATERIALIZATION")
+    shown = event.step_materialization_data.materialization
+    assert shown.metadata["rows"].value == 12
+    assert shown.metadata["practicus/exit_code"].value == 0
+    assert shown.tags["dagster/data_version"] == "v7"
+    [pod] = pods_of(run)
+    [container] = pod["spec"]["containers"]
+    assert container["resources"]["limits"] == {"memory": "16Mi"}
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["scratch"]
+    assert pod["metadata"]["labels"]["app.kubernetes.io/name"] == "practicus-command"
+
+
+def test_a_commands_exit_code_decides_what_becomes_of_its_step(place: TaskPlace, pods_of: Any) -> None:
+    failed = place.run("fails")
+    error = failed.error("STEP_FAILURE", "fails")
+    assert "the task ended with exit code 3" in error
+    assert "about to fail" in error
+    [pod] = pods_of(failed)
+    assert pod["status"]["phase"] == "Failed"  # and stays, to look inside
+    tried = place.run("passes")
+    assert tried.succeeded, tried.messages()
+    assert len(tried.events("STEP_UP_FOR_RETRY", "passes")) == 1
+    assert "attempt 2" in place.output(tried)
+    skipped = place.run("skips")
+    assert skipped.succeeded
+    assert not skipped.events("ASSET_MATERIALIZATION")
+    unclosed = place.run("unclosed")
+    assert "without closing it" in unclosed.error("STEP_FAILURE", "unclosed")
+
+
+def test_a_command_that_runs_too_long_is_ended_with_its_pod(place: TaskPlace) -> None:
+    run = place.run("late")
+    error = run.error("STEP_FAILURE", "late")
+    assert "WorkerTimedOut: late: it ran longer than its time_limit_seconds, which is 5." in error
+    assert "begun" in place.output(run)
+
+
+def test_a_command_that_runs_out_of_memory_is_tried_again_with_more(place: TaskPlace) -> None:
+    run = place.run("grows")
+    assert run.succeeded, run.messages()
+    assert "killed for memory, of which it may have 16Mi" in run.messages("grows")
+    assert "The next attempt gets 32Mi." in run.messages("grows")
+    assert "grown" in place.output(run)
+
+
+def test_a_command_whose_pod_is_deleted_runs_again_and_never_twice_at_a_time(
+    place: TaskPlace, cluster: Cluster, home_namespace: str, pods_of: Any
+) -> None:
+    process = place.start("lost")
+    until(lambda: "attempt 1" in place.output(place.newest("lost")), "the command's output")
+    [pod] = pods_of(place.newest("lost"))
+    cluster.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false", namespace=home_namespace)
+    said, _ = process.communicate()
+    run = place.newest("lost")
+    assert run.succeeded, said
+    assert "WorkerLost" in run.error("STEP_UP_FOR_RETRY", "lost")
+    assert "attempt 2" in place.output(run)
+
+
+def test_a_step_that_is_killed_takes_its_command_with_it_before_the_next_begins(
+    place: TaskPlace, cluster: Cluster, home_namespace: str, pods_of: Any
+) -> None:
+    process = place.start("lost")
+    runs = place.instance
+    before = {run.run_id for run in runs.get_runs(dg.RunsFilter(job_name="job_lost"))}
+    run = until(
+        lambda: next(
+            (
+                Run(runs, each.run_id)
+                for each in runs.get_runs(dg.RunsFilter(job_name="job_lost"))
+                if each.run_id not in before
+            ),
+            None,
+        ),
+        "the run",
+    )
+    until(lambda: "attempt 1" in place.output(run), "the command's output")
+    [first] = pods_of(run)
+    [step] = pods_of(run, "step_worker")
+    cluster.kubectl("delete", "pod", step["metadata"]["name"], "--wait=false", namespace=home_namespace)
+    said, _ = process.communicate()
+    assert run.succeeded, said
+    left = {pod["metadata"]["uid"] for pod in pods_of(run) if pod["status"]["phase"] == "Running"}
+    assert first["metadata"]["uid"] not in left
+
+
+def test_a_cancelled_run_deletes_the_pod_of_its_command(place: TaskPlace, pods_of: Any) -> None:
+    process = place.start("endless")
+    until(lambda: "tick" in place.output(place.newest("endless")), "output of a command that still runs")
+    run = place.newest("endless")
+    assert [pod["status"]["phase"] for pod in pods_of(run)] == ["Running"]
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    until(lambda: not pods_of(run) and not pods_of(run, "step_worker"), "the pods to go")
+
+
+def test_a_command_that_cannot_start_fails_at_once_with_the_reason(place: TaskPlace) -> None:
+    assert "that-is-not-there" in place.run("imageless").error("STEP_FAILURE", "imageless")
+    error = place.run("programless").error("STEP_FAILURE", "programless")
+    assert "WorkerRejected" in error
+    assert "nothing-of-this-name" in error
+
+
+def test_a_command_without_an_account_to_start_it_says_what_to_set(place: TaskPlace) -> None:
+    kubernetes = {k: v for k, v in place.config["kubernetes"].items() if k != "command_account"}
+    run = place.run("skips", config={"kubernetes": kubernetes})
+    assert "Set kubernetes: command_account" in run.error("STEP_FAILURE", "skips")
+
+
+def test_a_task_that_is_killed_for_memory_is_tried_again_with_more(place: TaskPlace) -> None:
+    run = place.run("hungry")
+    assert run.succeeded, run.messages()
+    assert "killed for memory, of which it may have 400Mi" in run.messages("hungry")
+    assert "The next attempt gets 800Mi." in run.messages("hungry")
+    assert "attempt 2" in place.output(run)
+
+
+def test_a_task_that_failed_is_kept_to_look_inside_and_its_output_is_shown(
+    place: TaskPlace, cluster: Cluster, home_namespace: str, pods_of: Any
+) -> None:
+    run = place.run("broken")
+    assert "the task ended with exit code 3" in run.error("STEP_FAILURE", "broken")
+    assert "about to break" in place.output(run)
+    [pod] = pods_of(run, "step_worker")
+    assert "about to break" in cluster.kubectl("logs", pod["metadata"]["name"], namespace=home_namespace)
+    [job] = cluster.get("jobs", home_namespace, f"dagster/run-id={run.run_id}")
+    assert job["spec"]["ttlSecondsAfterFinished"] == 900
+
+
+@pytest.mark.parametrize(
+    ("example", "job"), [("flights", "flights"), ("practicus_export", "shop"), ("notebooks", "report")]
+)
+def test_an_example_runs_by_its_one_command_in_pods_with_a_read_only_root(
+    place: TaskPlace, tasks_image: str, pods_of: Any, example: str, job: str
+) -> None:
+    lake = place.home / "lake"
+    config = {
+        **place.config,
+        "kubernetes": {**place.config["kubernetes"], "image": tasks_image},
+        "default": {
+            "secrets": ["instance"],
+            "memory": "700Mi",
+            "cpu": "100m",
+            "env": {"PRACTICUS_LAKE": str(lake)},
+            "volumes": {str(place.home): {"hostPath": {"path": str(place.home)}}},
+        },
+    }
+    workers = place.home / f"{example}.yaml"
+    workers.write_text(yaml.safe_dump(config))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", "-m", "dagster", "job", "execute"),
+            "-m",
+            f"examples.{example}",
+            "-j",
+            job,
+        ],
+        env={
+            **os.environ,
+            **place.environment,
+            "DAGSTER_HOME": str(place.home),
+            "PRACTICUS_LAKE": str(lake),
+            "PRACTICUS_WORKERS": str(workers),
+            "PRACTICUS_IMAGE": tasks_image,
+            "PYTHONPATH": str(CHECKOUT),
+        },
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    [found] = place.instance.get_runs(dg.RunsFilter(job_name=job), limit=1)
+    run = Run(place.instance, found.run_id)
+    pods = pods_of(run, "step_worker")
+    steps = {event.step_key for event in run.events("STEP_SUCCESS")}
+    assert len(steps) == len(pods) == 3
+    for pod in pods:
+        assert pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+    if example == "flights":
+        assert DeltaTable(str(lake / "final_table")).to_pyarrow_dataset().count_rows() == 3 * 365
+    elif example == "practicus_export":
+        assert "amounts are in EUR" in place.output(run) + place.output(run, "err")
+    else:
+        assert list((lake / "_artifacts" / "analysis").rglob("analysis_output.html"))
