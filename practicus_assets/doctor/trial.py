@@ -71,6 +71,7 @@ def trial_job(placement: Placement, settings: TrialSettings) -> dict[str, Any]:
         DeclarationError: if the Job cannot be made, e.g. because no image is named anywhere.
 
     """
+    placement = placement.starter or placement  # an image without this package cannot try anything
     small = replace(
         placement.worker,
         cpu="50m",

@@ -24,19 +24,18 @@ class Pipes:
 
     """
 
-    def __init__(self, session: dg.PipesSession) -> None:
+    def __init__(self, session: dg.PipesSession, log: Any) -> None:
+        self._log = log
         self._handler = session.message_handler
         self.variables: Mapping[str, str] = session.get_bootstrap_env_vars()
         self.reports: Sequence[dg.MaterializeResult[Any] | dg.AssetCheckResult] = ()
 
     def take(self, line: bytes) -> bool:
-        """Take a line of output that may be a message; return whether it was one."""
+        """Take a line of output that may be a message; return whether it was one, and warn of a wrong one."""
         try:
-            message = json.loads(line)
-            if not isinstance(message, dict) or PROTOCOL_VERSION not in message:
-                return False
-            self._handler.handle_message(cast("Any", message))
-        except (ValueError, KeyError, TypeError, dg.DagsterError, CheckError):
+            self._handler.handle_message(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError, dg.DagsterError, CheckError) as error:
+            self._log.warning("a line of output is no message of Dagster Pipes: %s", error)
             return False
         return True
 
@@ -70,7 +69,7 @@ def pipes_session(
     if not by_files:
         injector, reader = dg.PipesEnvContextInjector(), _Lines()
     with dg.open_pipes_session(bearing_silence, injector, reader, extras) as session:
-        pipes = Pipes(session)
+        pipes = Pipes(session, context.log)
         yield pipes
     pipes.reports = session.get_results(implicit_materializations=False)
 

@@ -146,8 +146,9 @@ def test_a_log_that_was_rotated_while_the_connection_was_lost_says_that_output_m
 class Jobs:
     """A cluster with Jobs of earlier attempts."""
 
-    def __init__(self, jobs: dict[str, dict[str, Any]]) -> None:
-        self.jobs, self.deleted = jobs, []  # type: ignore[var-annotated]
+    def __init__(self, jobs: dict[str, dict[str, Any]], phase: str = "Failed") -> None:
+        self.jobs, self.phase = jobs, phase
+        self.deleted: list[str] = []
         self.made: list[dict[str, Any]] = []
 
     def job(self, name: str) -> dict[str, Any] | None:
@@ -155,14 +156,14 @@ class Jobs:
 
     def delete_job(self, name: str) -> None:
         self.deleted.append(name)
-        del self.jobs[name]
+        self.jobs.pop(name, None)
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
         name = selector.removeprefix("job-name=")
         if not self.made or name != self.made[-1]["metadata"]["name"]:
             return []
         ended = {"name": "dagster", "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}
-        status = {"phase": "Failed", "containerStatuses": [ended]}
+        status = {"phase": self.phase, "containerStatuses": [ended]}
         return [{"metadata": {"uid": "1", "name": "pod"}, "spec": {"containers": []}, "status": status}]
 
     def create_job(self, job: dict[str, Any]) -> None:
@@ -182,3 +183,10 @@ def test_what_an_earlier_attempt_left_running_ends_before_the_command_begins() -
     assert cluster.deleted == ["report-2", "report-3"]  # the first stays, to look inside
     assert cluster.made[0]["metadata"]["ownerReferences"] == [owner]
     assert b"".join(taken) == b"said\n"
+
+
+def test_what_goes_on_beside_a_command_ends_with_it() -> None:
+    cluster = Jobs({}, phase="Running")  # the phase of a pod whose sidecar runs
+    pod = CommandPod(job_of(Worker(image="report:3")), cluster, None, 1)  # type: ignore[arg-type] # the same
+    assert pod.run(["report"], {}, lambda _: None) == 3
+    assert cluster.deleted == ["report-1"]

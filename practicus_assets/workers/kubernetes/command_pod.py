@@ -88,6 +88,8 @@ class CommandPod:
         log = CommandLog(self._cluster, pass_on)
         pod = self._ended(log)
         log.finish()
+        if pod is not None and pod_status.is_held(pod):  # by a sidecar, which does not end by itself
+            _answer(self._cluster, lambda: self._cluster.delete_job(self._name))
         end = pod_status.end(pod, pod_status.PATIENCE_S + 1) if pod is not None else None
         if end is None or type(end.error) is not WorkerCrashed or end.exit_code is None:
             sys.stdout.flush()

@@ -39,7 +39,7 @@ def step_job(
         name: the Job's name.
         placement: the step's worker and its own tags.
         run: the run of the step; its code location's image is used where the worker names none.
-        environment: the variables of the step's process.
+        environment: the variables of the step's process; a command has none of them.
         launcher: the instance's run launcher, if it is a `K8sRunLauncher`.
         owner: an owner reference; the Job is deleted with its owner.
 
@@ -108,7 +108,7 @@ def _job(
         component="command" if bare else "step_worker",
         user_defined_k8s_config=context.run_k8s_config,
         labels=_labels(run, placement.step),
-        env_vars=[{"name": key, "value": value} for key, value in environment.items()],
+        env_vars=[] if bare else [{"name": key, "value": value} for key, value in environment.items()],
     )
 
 

@@ -4,7 +4,7 @@ ARG PRACTICUS_IMAGE
 
 FROM ${BASE_IMAGE} AS build
 COPY requirements-dev.lock /build/
-RUN sed -n 's/^\([A-Za-z0-9_.-]*==[^ ;]*\).*/\1/p' /build/requirements-dev.lock > /build/pins.txt \
+RUN sed -n 's/^\([A-Za-z0-9_.-]*==.*[^ \\]\) *\\*$/\1/p' /build/requirements-dev.lock > /build/pins.txt \
  && python -m pip install --no-cache-dir --disable-pip-version-check --quiet --target /opt/notebooks \
       -c /build/pins.txt ipykernel jupytext nbconvert papermill
 
@@ -12,6 +12,6 @@ FROM ${PRACTICUS_IMAGE}
 USER root
 COPY --from=build /opt/notebooks /opt/notebooks
 COPY examples /opt/code/examples
-RUN echo /opt/notebooks | tee /opt/venv/lib/python3*/site-packages/notebooks.pth
+RUN cd /opt/venv/lib/python3*/site-packages && echo /opt/notebooks > notebooks.pth
 ENV JUPYTER_PATH=/opt/notebooks/share/jupyter
 USER 10001:10001

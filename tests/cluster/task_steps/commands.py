@@ -33,7 +33,7 @@ def _with(**fields: object) -> Worker:
 _PIPES = '{"__dagster_pipes_version": "0.1", "method": "%s", "params": %s}'
 _REPORT = _PIPES % (
     "report_asset_materialization",
-    '{"asset_key": null, "metadata": %s, "data_version": "v7"}',
+    '{"asset_key": "speaks", "metadata": %s, "data_version": "v7"}',
 )
 _METADATA = '{"rows": {"raw_value": 12, "type": "int"}}'
 
