@@ -37,7 +37,7 @@ faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tr
 acceptance: .venv/dev.ready  ## run the tests that need Chromium
 	@$(BIN)/python -m pytest tests/acceptance
 
-cluster: .venv/dev.ready  ## run the tests on the cluster of KUBECONFIG, with the image that PRACTICUS_IMAGE names
+cluster: .venv/dev.ready  ## run the tests on the cluster of KUBECONFIG, with the images that .ci/run builds and names
 	@$(BIN)/python -m pytest tests/cluster
 
 check: .venv/dev.ready  ## lint, format, types, import rules, definitions
