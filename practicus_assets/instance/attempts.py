@@ -1,6 +1,6 @@
 """Attempts: runs that were to materialize a table and did not, and checks that found its rows wrong."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,11 @@ import dagster as dg
 from practicus_assets.instance.events import run_records
 
 _READ_RUNS = 50  # failed runs of one table whose checks are looked at
-_READ_CHECKS = 500  # failed evaluations of one check that are looked at
+_READ_CHECKS = 2000  # evaluations of one check that are looked at, if one of them failed
 _FAILED = "FAILED"
+_EVALUATED = {_FAILED, "SUCCEEDED"}
+_PARTITION_TAG = "dagster/partition"
+_RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _ENDED_BADLY = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 
@@ -88,34 +91,31 @@ def failed_checks(
     storage: Any = instance.event_log_storage
     found: dict[str, list[Attempt]] = {}
     for key, newest in storage.get_latest_asset_check_execution_by_key(list(checks)).items():
-        status = {type(newest.status)(_FAILED)}
-        history = storage.get_asset_check_execution_history(key, _READ_CHECKS, status=status)
-        by_partition = {record.partition: record for record in reversed(history)}
-        for partition in _still_failed(storage, key, by_partition):
-            record = by_partition[partition]
-            attempt = Attempt(
-                record.run_id, record.create_timestamp, about=_run_checked(record), checks=(key.name,)
-            )
-            found.setdefault(partition or "", []).append(attempt)
+        failed = type(newest.status)(_FAILED)
+        if not storage.get_asset_check_execution_history(key, 1, status={failed}):
+            continue
+        history = [
+            record
+            for record in storage.get_asset_check_execution_history(key, _READ_CHECKS)
+            if record.status.value in _EVALUATED
+        ]
+        runs = run_records(instance, {record.run_id for record in history if record.partition is None})
+        seen = set()
+        for record in history:  # the newest first
+            partition = record.partition or _only_partition(runs.get(record.run_id))
+            if partition not in seen and record.status is failed:
+                about = _run_checked(record)
+                attempt = Attempt(record.run_id, record.create_timestamp, about=about, checks=(key.name,))
+                found.setdefault(partition, []).append(attempt)
+            seen.add(partition)
     return found
 
 
-def _still_failed(
-    storage: Any, key: dg.AssetCheckKey, partitions: Collection[str | None]
-) -> list[str | None]:
-    """Return those of some partitions, None for all, of which a check was not evaluated again since."""
-    if not partitions:
-        return []
-    named = [partition for partition in partitions if partition is not None]
-    latest = storage.get_asset_check_partition_info([key], partition_keys=named) if named else []
-    still = [i.partition_key for i in latest if i.latest_execution_status.value == _FAILED]
-    found: list[str | None] = [partition for partition in still if partition in partitions]
-    if None in partitions:
-        newest = storage.get_asset_check_execution_history(key, 1)
-        found += (
-            [None] if newest and newest[0].partition is None and newest[0].status.value == _FAILED else []
-        )
-    return found
+def _only_partition(run: dg.RunRecord | None) -> str:
+    """Return the partition of a run of one, whose checks are recorded without it; empty for other runs."""
+    tags = run.dagster_run.tags if run is not None else {}
+    first, last = (tags.get(name, "") for name in _RANGE_TAGS)
+    return tags.get(_PARTITION_TAG) or (first if first == last else "")
 
 
 def _run_checked(record: Any) -> str:

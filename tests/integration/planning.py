@@ -99,6 +99,11 @@ class Shop:
         between = (days[0], days[-1]) if days else None
         return self.bench.run(self.assets, select=name.split(","), between=between, fails=fails)
 
+    def check(self, name: str, day: str) -> None:
+        """Evaluate the contract of a table alone, on a day as it is, which breaks it."""
+        checks = dg.AssetSelection.checks_for_assets(dg.AssetKey(name))
+        self.bench.run(self.assets, select=checks, between=(day, day), fails=True)
+
     def fill(self) -> None:
         """Observe the source, and run all tables on all days."""
         self.observe("1")

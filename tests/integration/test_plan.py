@@ -142,6 +142,16 @@ def test_a_run_that_failed_before_there_was_a_table_is_named(shop: Shop) -> None
     assert shop.why("orders", FIRST) == {"orders": {FIRST: text}}
 
 
+def test_a_check_that_failed_by_itself_is_a_reason_until_a_run_commits(filled: Shop) -> None:
+    filled.least = 2
+    filled.check("orders", FIRST)
+    found = "its contract changed; the check n_minimum failed"
+    assert filled.why("orders", FIRST, SECOND) == {"orders": {FIRST: found, SECOND: "its contract changed"}}
+    filled.numbers[FIRST] = 2
+    filled.run("orders", FIRST)
+    assert filled.why("orders", FIRST) == {"orders": {}}
+
+
 def test_of_rows_that_others_wrote_nobody_knows_whether_they_are_current(filled: Shop) -> None:
     filled.bench.write(
         "orders",

@@ -13,6 +13,8 @@ import pytest
 import practicus_assets
 from practicus_assets import DeltaIOManager, table_asset
 from practicus_assets.assets.runs import step_of
+from practicus_assets.instance.attempts import attempts, failed_checks
+from practicus_assets.instance.events import began
 from tests.integration.bench import Bench
 
 # Dagster has no public way to write an executor that delegates steps, nor to choose a job's checks; by room:
@@ -147,6 +149,41 @@ def test_a_page_of_materializations_says_whether_there_is_more(bench: Bench) -> 
     rest = bench.instance.fetch_materializations(plain.key, limit=2, cursor=page.cursor)
     assert (len(rest.records), rest.has_more) == (1, False)
     assert page.records[0].storage_id > page.records[1].storage_id > rest.records[0].storage_id
+
+
+def test_numbers_of_runs_and_of_events_are_of_one_order_in_sqlite_too(tmp_path: Path) -> None:
+    @dg.asset
+    def plain() -> None: ...
+
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        before = dg.materialize([plain], instance=instance, run_config=quiet).run_id
+        instance.report_runless_asset_event(dg.AssetObservation("plain"))
+        after = dg.materialize([plain], instance=instance, run_config=quiet).run_id
+        numbers = began(instance, [before, after, "nobody"])
+        [observed] = instance.fetch_observations(plain.key, limit=1).records
+        made = instance.fetch_materializations(plain.key, limit=2).records
+        newest, first = (record.storage_id for record in made)
+    assert {*numbers} == {before, after}
+    assert numbers[before] < first < observed.storage_id < numbers[after] < newest
+
+
+def test_the_event_log_tells_what_was_planned_and_not_made_and_which_checks_failed(bench: Bench) -> None:
+    parts = dg.StaticPartitionsDefinition(["a", "b"])
+
+    @dg.asset(partitions_def=parts, check_specs=[dg.AssetCheckSpec("rule", asset="plain", blocking=True)])
+    def plain(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        yield dg.AssetCheckResult(passed=context.partition_key == "a")
+        if context.partition_key == "b":
+            raise ValueError("broken")
+        yield dg.MaterializeResult()
+
+    bench.run([plain], partition="a")
+    failed = bench.run([plain], partition="b", fails=True).run_id
+    found = attempts(bench.instance, plain.key, has_partitions=True)
+    assert {key: (each.run_id, each.checks) for key, each in found.items()} == {"b": (failed, ("rule",))}
+    [checks] = failed_checks(bench.instance, [dg.AssetCheckKey(plain.key, "rule")]).values()
+    assert [(each.run_id, each.checks) for each in checks] == [(failed, ("rule",))]
 
 
 def test_a_data_version_is_a_tag_of_the_materialization(bench: Bench) -> None:
