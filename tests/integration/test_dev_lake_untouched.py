@@ -115,7 +115,7 @@ class Place:
         handler = DeltaStorageHandler(f"{self.root}/prod", dict(self.options))
         store = pyarrow.fs.PyFileSystem(handler)
         infos = store.get_file_info(pyarrow.fs.FileSelector("", recursive=True))
-        files = [info for info in infos if info.type == pyarrow.fs.FileType.File]  # a store has no folders
+        files = [info for info in infos if info.size]  # a server lists folders, and removes them later
         return {info.path: (info.mtime_ns, info.size, _hash(store, info)) for info in files}
 
 
@@ -126,8 +126,6 @@ def _file(path: Path) -> Any:
 
 
 def _hash(store: pyarrow.fs.FileSystem, info: pyarrow.fs.FileInfo) -> str:
-    if not info.size:
-        return ""
     return hashlib.sha256(store.open_input_file(info.path).readall()).hexdigest()
 
 
