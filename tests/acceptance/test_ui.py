@@ -144,3 +144,22 @@ def test_the_materialization_shows_version_size_and_a_preview(page: Page, url: s
     page.get_by_text("delta/version").first.wait_for(timeout=60_000)
     page.get_by_text("delta/preview").first.wait_for(timeout=60_000)
     page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/partition.png")
+
+
+def test_the_automation_page_shows_what_may_start_runs_and_that_all_of_it_is_off(
+    page: Page, url: str, tmp_path: Path
+) -> None:
+    query = """{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
+        ... on RepositoryLocation { repositories {
+            schedules { name scheduleState { status } } sensors { name sensorState { status } }
+        } } } } } } }"""
+    [entry] = ask(url, query)["workspaceOrError"]["locationEntries"]
+    [repository] = entry["locationOrLoadError"]["repositories"]
+    found = {each["name"]: each["scheduleState"]["status"] for each in repository["schedules"]}
+    found |= {each["name"]: each["sensorState"]["status"] for each in repository["sensors"]}
+    names = ("daily", "table_maintain_schedule", "source_changes", "conditions", "notifications")
+    assert found == dict.fromkeys(names, "STOPPED")
+    page.goto(f"{url}/automation")
+    for name in names:
+        page.get_by_text(name, exact=True).first.wait_for(timeout=60_000)
+    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/automation.png")
