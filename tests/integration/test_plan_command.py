@@ -1,7 +1,6 @@
-"""`practicus-assets plan` on the tables that ship: its texts, its exit codes, and many at once."""
+"""`practicus-assets plan` on the tables that ship: its texts and its exit codes."""
 
 import json
-import multiprocessing
 import re
 import shutil
 from collections.abc import Iterator
@@ -162,25 +161,3 @@ def test_wrong_selections_and_partitions_are_answered_with_what_there_is(folder:
     assert "table9" in result.stderr
     result = planned("--partition", "2013-13-01", "--json", code=1)
     assert json.loads(result.stdout)["error"]["type"] == "DeclarationError"
-
-
-def _plan_once(number: int) -> str:
-    """Return what a process of its own says, or its error."""
-    del number
-    result = CliRunner().invoke(main, ["plan", "-f", "shipped.py", "--json", "--select", "table1_new"])
-    return result.stdout if result.exit_code == 6 else f"{result.exit_code}: {result.output}"
-
-
-@pytest.mark.slow
-def test_16_processes_plan_while_a_run_writes(folder: Path, instance: dg.DagsterInstance) -> None:
-    with multiprocessing.get_context("spawn").Pool(16) as pool:
-        answers = pool.map_async(_plan_once, range(32), chunksize=1)
-        runs = 0
-        while not answers.ready():
-            result = run(instance, str(folder / "lake"), THIRD, select=["table1_new"])
-            assert result.success, errors(result)
-            runs += 1
-        told = [json.loads(text) for text in answers.get()]
-    assert runs
-    counts = {sum(len(g["partitions"]) for g in each["tables"][0]["planned"]) for each in told}
-    assert counts <= {362, 363}  # the third day is missing, or it is there
