@@ -1,7 +1,7 @@
 """Definitions for a daemon process: tables with schedules, a clock that is set, and a coordinator that kills.
 
-The environment says where the lake is (LAKE), when the schedule by day ticks (CRON), and whether conditions
-are evaluated (CONDITIONS). A file `clock` beside dagster.yaml says what time it is for the daemon.
+The environment says where the lake is (LAKE), when the schedule by day ticks (CRON), whether conditions are
+evaluated (CONDITIONS), how many runs one tick requests (MANY), and which file says what time it is (CLOCK).
 """
 
 import os
@@ -33,12 +33,13 @@ _KILLS = 2
 
 
 def _now() -> float:
-    file = Path(os.environ["DAGSTER_HOME"], "clock")
+    file = Path(os.environ["CLOCK"])
     return float(file.read_text(encoding="utf-8")) if file.exists() else time.time()
 
 
-clock._mockable_get_current_timestamp = _now  # as Dagster's `freeze_time` does it in its own tests
-clock._mockable_get_current_datetime = lambda: datetime.fromtimestamp(_now(), UTC)
+if "CLOCK" in os.environ:  # in the daemon and its code server, and not where tests import this
+    clock._mockable_get_current_timestamp = _now  # as Dagster's `freeze_time` does it in its own tests
+    clock._mockable_get_current_datetime = lambda: datetime.fromtimestamp(_now(), UTC)
 
 
 class Deadly(QueuedRunCoordinator):
@@ -66,6 +67,7 @@ def defs() -> dg.Definitions:
     year = dg.DailyPartitionsDefinition(_YEAR, end_date=_END, timezone=ZONE)
     every_hour = dg.HourlyPartitionsDefinition("2025-03-09-00:00", timezone=ZONE)
     single = dg.BackfillPolicy.single_run()
+    asked = int(os.environ["MANY"])
 
     def rows(context: dg.AssetExecutionContext) -> pd.DataFrame:
         return pd.DataFrame({"day": pd.to_datetime(context.partition_keys), "n": 1})
@@ -102,7 +104,9 @@ def defs() -> dg.Definitions:
         schedules=[
             build_catch_up_schedule([orders], name="daily", cron_schedule=os.environ["CRON"]),
             build_catch_up_schedule([history], name="history", look_back=365),
-            build_catch_up_schedule([many], name="many", look_back=365, max_runs=365, tags={"hold": "yes"}),
+            build_catch_up_schedule(
+                [many], name="many", look_back=asked, max_runs=asked, tags={"hold": "yes"}
+            ),
             build_catch_up_schedule([hours], name="hourly", look_back=2),
         ],
         sensors=[build_condition_sensor(minimum_interval_seconds=1, default_status=status)],
