@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -22,39 +24,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def dagster(home: Path, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a command of Dagster in a folder, on the instance of that home."""
+    command = [sys.executable, "-W", "ignore", "-m", "dagster", *arguments]
+    env = environment(home)
+    return subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
+
+
+def environment(home: Path) -> dict[str, str]:
+    places = {"DAGSTER_HOME": str(home), "PRACTICUS_LAKE": str(home / "lake"), "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **places}
+
+
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The webserver on an instance in which two days were materialized."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
-    env = {**os.environ, "DAGSTER_HOME": str(home), "PRACTICUS_LAKE": str(home / "lake")}
-    module = ["-m", "pipelines"]
-    dagster = [sys.executable, "-W", "ignore", "-m", "dagster"]
-    subprocess.run(
-        [*dagster, "asset", "materialize", "--select", "*", *module, "--partition-range", DAYS],
-        cwd=ROOT,
-        env=env,
-        check=True,
-        capture_output=True,
-    )
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[str]:
+    """The webserver on an instance in which nothing ran."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-W", "ignore", "-m", "dagster_webserver", "-m", "pipelines"]
     with (home / "webserver.log").open("w") as log:
         server = subprocess.Popen(
-            [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-m",
-                "dagster_webserver",
-                *module,
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(port),
-            ],
+            [*command, "-h", "127.0.0.1", "-p", str(port)],
             cwd=ROOT,
-            env=env,
+            env=environment(home),
             stdout=log,
             stderr=log,
         )
@@ -74,7 +73,16 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page(url: str) -> Iterator[Page]:
+def url(server: str, home: Path) -> str:
+    """The webserver on an instance in which two days were materialized."""
+    which = ["--select", "*", "-m", "pipelines", "--partition-range", DAYS]
+    done = dagster(home, "asset", "materialize", *which)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return server
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
@@ -163,3 +171,33 @@ def test_the_automation_page_shows_what_may_start_runs_and_that_all_of_it_is_off
     for name in names:
         page.get_by_text(name, exact=True).first.wait_for(timeout=60_000)
     page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/automation.png")
+
+
+def test_the_run_page_shows_what_tasks_print_and_the_last_lines_of_one_that_fails(
+    page: Page, server: str, home: Path, tmp_path: Path
+) -> None:
+    example = tmp_path / "practicus_export"
+    shutil.copytree(ROOT / "examples" / "practicus_export", example)
+    dag = example / "shop" / "shop_dag.py"
+    dag.write_text(dag.read_text().replace('"retries": 1', '"retries": 0'))
+    with (example / "shop" / "load_rates.sh").open("a") as script:
+        script.write("echo no rate of USD >&2\nexit 3\n")
+    done = dagster(home, "job", "execute", "-m", "practicus_export", "-j", "shop", folder=tmp_path)
+    assert "Steps failed: ['load_rates']" in done.stderr, done.stderr[-4000:]
+    query = '{ runsOrError(filter: {pipelineName: "shop"}) { ... on Runs { results { id } } } }'
+    [run] = ask(server, query)["runsOrError"]["results"]
+
+    def seen(name: str, waited: str, **view: str) -> str:
+        """What the run page shows in that view, once it shows the text that is waited for."""
+        page.goto(f"{server}/runs/{run['id']}?{urlencode(view)}")
+        page.get_by_text(waited).first.wait_for(timeout=60_000)
+        page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + f"/{name}.png")
+        return page.locator("body").inner_text()
+
+    seen("stdout_python", "INFO orders of 20", selection='name:"load_orders"', logType="stdout")
+    shell = 'name:"load_rates"'
+    assert "no rate of USD" not in seen("stdout", "rates are loaded", selection=shell, logType="stdout")
+    before, _ = seen("stderr", "STEP_FAILURE", selection=shell, logType="stderr").split("STEP_FAILURE")
+    assert "no rate of USD" in before.splitlines()
+    _, failure = seen("failure", "Its last lines:", logs="type:STEP_FAILURE").split("Its last lines:\n")
+    assert failure.startswith("rates are loaded\nno rate of USD\n")
