@@ -103,7 +103,9 @@ def misfit(problem: str, values: Iterable[Any], error: Exception) -> SchemaMisma
     cause, advice = _cause(values, error)
     if cause:
         return SchemaMismatch(f"{problem}: {cause}.", advice)
-    return SchemaMismatch(f"{problem}.", advice, f"{str(error).splitlines()[0]}.")
+    text = f"{str(error).splitlines()[0]}."
+    is_ours = type(error) is ValueError  # those of pyarrow are of classes of their own
+    return SchemaMismatch(f"{problem}.", advice, text if is_ours else f"pyarrow says: {text}")
 
 
 def _cause(values: Iterable[Any], error: Exception) -> tuple[str, str]:

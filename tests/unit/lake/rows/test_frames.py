@@ -376,7 +376,7 @@ def test_a_nan_in_dicts_is_a_number_and_no_null() -> None:
             r"they are of the types int and float\. An integer beyond 2\*\*53 is no exact float: give",
         ),
         ([1 + 2j], r"they are of the type complex\. Convert them to text, numbers, dates, lists or dicts\."),
-        (["\ud800"], r"'utf-8' codec can't encode"),
+        (["\ud800"], r"pyarrow says: 'utf-8' codec can't encode"),
     ],
     ids=ascii,
 )
