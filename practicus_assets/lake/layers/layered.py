@@ -13,7 +13,7 @@ from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.layers.claims import Claims
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.rows.casts import exact_cast
+from practicus_assets.lake.rows.casts import exact_batch
 from practicus_assets.wording import names_of
 
 
@@ -186,10 +186,4 @@ def _filled(at: TableVersion, rows: pa.RecordBatchReader, schema: pa.Schema) -> 
     """Yield rows with nulls in the columns that a layer lacks."""
     with at.table.reading(version=at.version):
         for batch in rows:
-            columns = [
-                exact_cast(batch.column(f.name), f.type, f.name)
-                if f.name in at.schema.names
-                else pa.nulls(batch.num_rows, f.type)
-                for f in schema
-            ]
-            yield pa.record_batch(columns, schema=schema)
+            yield exact_batch(batch, schema)

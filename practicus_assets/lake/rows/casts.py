@@ -73,6 +73,22 @@ def exact_cast(array: pa.Array, type_: pa.DataType, column: str, first_row: int 
         ) from None
 
 
+def exact_batch(batch: pa.RecordBatch, schema: pa.Schema, first_row: int = 0) -> pa.RecordBatch:
+    """Return rows as the columns of a schema, each value unchanged; those that they lack are null.
+
+    Raises:
+        LossyValues, SchemaMismatch: as `exact_cast` does.
+
+    """
+    arrays = [
+        exact_cast(batch.column(field.name), field.type, field.name, first_row)
+        if field.name in batch.schema.names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.record_batch(arrays, schema=schema) if arrays else batch.select([])
+
+
 def exact_scalar(value: object, type_: pa.DataType) -> pa.Scalar:
     """Return a Python value as a scalar of a type.
 

@@ -1,6 +1,6 @@
 """Rollbacks: a transaction whose rows are those of an older version."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.partitions.values import Value
-from practicus_assets.lake.rows.casts import exact_cast
+from practicus_assets.lake.rows.casts import exact_batch
 from practicus_assets.lake.rows.nested import holds
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import WriteOptions
@@ -127,20 +127,8 @@ def carry_out(
         bounds = plan.scope.on(table.open(plan.newest).schema)
         refuse_newer(table, plan.newest, transaction, bounds, "the rollback")
         schema = old.schema if plan.schema_returns else Snapshot.of(table, plan.newest).schema
-        rows = pa.RecordBatchReader.from_batches(schema, _as(schema, old))
+        rows = pa.RecordBatchReader.from_batches(schema, (exact_batch(batch, schema) for batch in old.scan()))
     return transaction.write(rows)
-
-
-def _as(schema: pa.Schema, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
-    """Stream the rows of a snapshot with these columns; those, and fields inside, that it lacks are null."""
-    for batch in snapshot.scan():
-        arrays = [
-            exact_cast(batch.column(f.name), f.type, f.name)
-            if f.name in batch.schema.names
-            else pa.nulls(batch.num_rows, f.type)
-            for f in schema
-        ]
-        yield pa.record_batch(arrays, schema=schema)
 
 
 def _changed(

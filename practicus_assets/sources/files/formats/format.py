@@ -8,7 +8,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from practicus_assets.errors import SchemaMismatch, did_you_mean
-from practicus_assets.lake.rows.casts import exact_cast
+from practicus_assets.lake.rows.casts import exact_batch
 from practicus_assets.sources.files.formats.open_file import OpenFile
 from practicus_assets.wording import names_of
 
@@ -52,15 +52,7 @@ class Wanted:
             LossyValues: for values that a type cannot hold.
 
         """
-        arrays = [
-            exact_cast(batch.column(field.name), field.type, field.name, first_row)
-            if field.name in batch.schema.names
-            else pa.nulls(batch.num_rows, field.type)
-            for field in self.schema
-        ]
-        if not arrays:
-            return batch.select([])
-        return pa.record_batch(arrays, schema=self.schema)
+        return exact_batch(batch, self.schema, first_row)
 
 
 class Format(ABC):
