@@ -71,7 +71,9 @@ def test_a_store_that_ignores_conditions_is_seen_by_the_attack_once_the_proof_is
     assert "ignores If-None-Match" in first.text
     monkeypatch.setattr("practicus_assets.lake.transactions.landing.prove", lambda *_: None)
     assert attempt(Work("replace", (), rows("a", "old", 1, 2)), here).kind == "landed"
-    works = [Work("replace", ("a",), rows("a", f"{number}", 1, 2)) for number in range(8)]
-    fight(works, here, tally)
+    for turn in range(10):  # on a busy machine, writers may come one after another
+        fight([Work("replace", ("a",), rows("a", f"{turn}-{w}", 1, 2)) for w in range(8)], here, tally)
+        if tally.problems:
+            break
     with pytest.raises(AssertionError, match="did not survive"):
         tally.settle()

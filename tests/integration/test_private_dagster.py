@@ -32,10 +32,15 @@ SEAMS = {
     "doctor": {"dagster._core.instance.ref"},  # by which a pod is told of the instance, as steps are
     # by which a step waits for slots of several pools: an op names one, and Dagster claims only that
     "external": {"dagster._core.execution.plan.instance_concurrency_context"},
+    "notifications": {
+        "dagster._core.definitions.freshness",  # by which the freshness daemon's findings are read
+        "dagster._core.scheduler.instigation",  # by which ticks of sensors and schedules are
+    },
     "operations": {
         "dagster._core.definitions.assets.graph.asset_graph",
         "dagster._core.definitions.unresolved_asset_job_definition",
     },
+    "tasks": {"dagster._check"},  # whose error Dagster raises for what a task reports
     "workers": {
         "dagster._config",
         "dagster._core.code_pointer",
