@@ -5,7 +5,7 @@ TESTERS ?= auto
 LAKE := $(CURDIR)/.demo/lake
 DEMO_EXTRAS := build deploy kubernetes mysql pandera pipelines polars postgresql webserver
 
-.PHONY: demo demo-servers help ui test quick faults check acceptance cluster bench bench-full lock clean
+.PHONY: demo demo-servers help ui test quick long faults check acceptance cluster bench bench-full lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
@@ -21,13 +21,16 @@ ui: .venv/demo.ready  ## open Dagster on the demo's lake, at http://localhost:30
 	@mkdir -p .demo/dagster
 	@DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dagster dev
 
-test: .venv/dev.ready  ## run the tests but for the attack, the browser's and the cluster's; TESTERS=1 for one process
-	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not faults and not browser and not cluster"
+test: .venv/dev.ready  ## run the tests but for the long ones, the attack, the browser's and the cluster's; TESTERS=1 for one process
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not long and not faults and not browser and not cluster"
 
 quick: .venv/dev.ready  ## run the tests that start no process and no server, and take less than three seconds
 	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal \
 		-m "not slow and not process and not s3 and not postgresql and not mariadb \
 			and not faults and not browser and not cluster"
+
+long: .venv/dev.ready  ## run the tests of daemons, which take minutes; ROUNDS=3 requests a year of runs
+	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m long tests/integration
 
 faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tries more points
 	@command -v strace >/dev/null || { echo "strace is needed: apt-get install strace"; exit 1; }

@@ -35,7 +35,7 @@ from tests.servers.postgresql import PostgreSQL
 
 MANY = 365 if ROUNDS > 1 else 60  # runs of one tick, of which a daemon makes about two in a second
 HANGS_S = 1200  # ends what hangs; a busy machine takes long
-pytestmark = [pytest.mark.slow, pytest.mark.process]
+pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.process]
 FILE = str(Path(__file__).with_name("scheduled.py"))
 ROOT = str(Path(__file__).parents[2])
 SETTINGS = """

@@ -23,7 +23,7 @@ run_retries: {enabled: true, max_retries: 1}
 telemetry: {enabled: false}
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.process]
+pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.process]
 
 
 @contextmanager
