@@ -10,8 +10,9 @@ _LONGEST_VALUE = 120
 
 
 def number_of(count: int, noun: str) -> str:
-    """Return a count with its noun, which gets an s unless there is one: `1 row`, `2,000 rows`."""
-    return f"{count:,} {noun if count == 1 else f'{noun}s'}"
+    """Return a count with its noun, of which there may be several: `1 row`, `2,000 rows`, `2 retries`."""
+    several = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else several}"
 
 
 def duration(seconds: float) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.report.names import PARTITION_TAG, RANGE_TAGS, VERSION
+from practicus_assets.assets.report.names import VERSION
 from practicus_assets.instance.events import CLOCK_SKEW, materializations
+from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS
 from practicus_assets.lake.delta.record import InputVersion, SourceRead
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.workers.launch import variables

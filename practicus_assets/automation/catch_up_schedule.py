@@ -6,11 +6,11 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from practicus_assets.assets.report.names import RANGE_TAGS
 from practicus_assets.automation.own_runs import ATTEMPT_TAG, OwnRuns
 from practicus_assets.automation.wanted import Partitions, Wanted, most_in_one_run, together
 from practicus_assets.automation.windows import Lane, complete, time_dimension
 from practicus_assets.errors import DeclarationError
+from practicus_assets.instance.run_tags import RANGE_TAGS
 from practicus_assets.parameters import named_parameters
 from practicus_assets.wording import number_of
 

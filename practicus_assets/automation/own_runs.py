@@ -7,8 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.report.names import PARTITION_TAG, RANGE_TAGS
 from practicus_assets.assets.runs import partition_keys
+from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS, RETRIED_BY_TAG, WILL_RETRY_TAG
 
 ATTEMPT_TAG = "practicus/catch_up_attempt"
 SCHEDULE_TAG = "dagster/schedule_name"
@@ -91,8 +91,8 @@ class OwnRuns:
     def waits_for_retry(self, keys: Sequence[str]) -> set[str]:
         """Return those of some partitions whose failed run Dagster is about to retry by itself."""
         waiting = set()
-        for run in self._runs({"dagster/will_retry": "true"}, [dg.DagsterRunStatus.FAILURE]):
-            if "dagster/auto_retry_run_id" not in run.tags:
+        for run in self._runs({WILL_RETRY_TAG: "true"}, [dg.DagsterRunStatus.FAILURE]):
+            if RETRIED_BY_TAG not in run.tags:
                 waiting |= self._keys(run.tags)
         return waiting & set(keys)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.automation.windows import complete, time_dimension
+from practicus_assets.automation.windows import complete, keys_of, time_dimension
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.instance.events import latest_records
 from practicus_assets.parameters import named_parameters
@@ -108,16 +108,13 @@ def freshness_of(
     """
     times = time_dimension(partitions_def)
     if times is None or partitions_def is None:
-        raise DeclarationError(
-            f"{key.to_user_string()} has no partitions by time, so none can be the newest.",
-            "Give it a FreshnessPolicy of Dagster instead.",
-        )
-    windows = _windows(times, deadline, now, instance)
-    if not windows:
+        raise _without_windows(key)
+    newest_due = _newest_due(times, deadline, now, instance)
+    if newest_due is None:
         return Freshness(passed=True, description="No partition is due yet.")
-    expected, window = windows[0]
+    expected, window = newest_due
     due = _due(window, deadline)
-    keys = _keys_of(partitions_def, times, expected, instance)
+    keys = keys_of(partitions_def, expected, instance)
     records = latest_records(instance, key, keys)
     missing = [each for each in keys if each not in records]
     early = [
@@ -208,26 +205,30 @@ def _keys(asset: Any) -> list[dg.AssetKey]:
         specs = [asset]
     for spec in specs:
         if time_dimension(spec.partitions_def) is None:
-            raise DeclarationError(
-                f"{spec.key.to_user_string()} has no partitions by time, so none can be the newest.",
-                "Give it a FreshnessPolicy of Dagster instead.",
-            )
+            raise _without_windows(spec.key)
     return [spec.key for spec in specs] or [dg.AssetKey.from_coercible(asset)]
 
 
-def _windows(
+def _without_windows(key: dg.AssetKey) -> DeclarationError:
+    return DeclarationError(
+        f"{key.to_user_string()} has no partitions by time, so none can be the newest.",
+        "Give it a FreshnessPolicy of Dagster instead.",
+    )
+
+
+def _newest_due(
     times: Any, deadline: dt.timedelta, now: dt.datetime, instance: dg.DagsterInstance
-) -> list[tuple[str, dg.TimeWindow]]:
-    """Return the newest window whose deadline is over, with its key; none if there is none."""
+) -> tuple[str, dg.TimeWindow] | None:
+    """Return the newest window whose deadline is over, with its key; None if there is none."""
     with dg.partition_loading_context(effective_dt=now, dynamic_partitions_store=instance):
         newest = times.get_last_partition_window()
     if newest is None:
-        return []
+        return None
     length = max((newest.end - newest.start).total_seconds(), 1)
     look_back = math.ceil(deadline.total_seconds() / length) + 2
     [keys] = complete(times, now, look_back, instance)
-    windows = [(key, times.time_window_for_partition_key(key)) for key in reversed(keys)]
-    return [(key, window) for key, window in windows if _due(window, deadline) <= now][:1]
+    windows = ((key, times.time_window_for_partition_key(key)) for key in reversed(keys))
+    return next(((key, window) for key, window in windows if _due(window, deadline) <= now), None)
 
 
 def _due(window: dg.TimeWindow, deadline: dt.timedelta) -> dt.datetime:
@@ -237,18 +238,6 @@ def _due(window: dg.TimeWindow, deadline: dt.timedelta) -> dt.datetime:
         end += deadline  # on the clock
         return end.astimezone(dt.UTC).astimezone(window.end.tzinfo)  # which may have left this time out
     return (end.astimezone(dt.UTC) + deadline).astimezone(window.end.tzinfo)
-
-
-def _keys_of(
-    partitions_def: dg.PartitionsDefinition[Any], times: Any, time_key: str, instance: dg.DagsterInstance
-) -> list[str]:
-    """Return the keys of the partitions of one window."""
-    if not isinstance(partitions_def, dg.MultiPartitionsDefinition):
-        return [time_key]
-    [by_time] = [each.name for each in partitions_def.partitions_defs if each.partitions_def is times]
-    with dg.partition_loading_context(dynamic_partitions_store=instance):
-        found = partitions_def.get_multipartition_keys_with_dimension_value(by_time, time_key)
-    return [str(each) for each in found]
 
 
 def _newest(
@@ -261,7 +250,7 @@ def _newest(
     """Return the newest partition that was ever made, among the last ones; empty if none was."""
     [time_keys] = complete(times, now, _LOOK_BACK, instance)
     for time_key in reversed(time_keys):
-        keys = _keys_of(partitions_def, times, time_key, instance)
+        keys = keys_of(partitions_def, time_key, instance)
         if keys and len(latest_records(instance, key, keys)) == len(keys):
             return time_key
     return ""

@@ -44,10 +44,29 @@ def complete(
         keys.reverse()
         if not isinstance(partitions_def, dg.MultiPartitionsDefinition) or not keys:
             return [keys]
-        [by_time] = [each.name for each in partitions_def.partitions_defs if each.partitions_def is times]
+        by_time = _dimension_name(partitions_def)
         lanes: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for key in keys:
             for part in partitions_def.get_multipartition_keys_with_dimension_value(by_time, key):
                 others = [each for each in part.keys_by_dimension.items() if each[0] != by_time]
                 lanes.setdefault(tuple(sorted(others)), []).append(str(part))
         return list(lanes.values())
+
+
+def keys_of(
+    partitions_def: dg.PartitionsDefinition[Any], time_key: str, instance: dg.DagsterInstance
+) -> list[str]:
+    """Return the keys of the partitions of one window: itself, or one for each value of other dimensions."""
+    if not isinstance(partitions_def, dg.MultiPartitionsDefinition):
+        return [time_key]
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        found = partitions_def.get_multipartition_keys_with_dimension_value(
+            _dimension_name(partitions_def), time_key
+        )
+    return [str(each) for each in found]
+
+
+def _dimension_name(partitions_def: dg.MultiPartitionsDefinition) -> str:
+    times = time_dimension(partitions_def)
+    [name] = [each.name for each in partitions_def.partitions_defs if each.partitions_def is times]
+    return str(name)

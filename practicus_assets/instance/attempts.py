@@ -7,13 +7,12 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.instance.events import run_records
+from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS
 
 _READ_RUNS = 50  # failed runs of one table whose checks are looked at
 _READ_CHECKS = 2000  # evaluations of one check that are looked at, if one of them failed
 _FAILED = "FAILED"
 _EVALUATED = {_FAILED, "SUCCEEDED"}
-_PARTITION_TAG = "dagster/partition"
-_RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _ENDED_BADLY = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 
@@ -114,8 +113,8 @@ def failed_checks(
 def _only_partition(run: dg.RunRecord | None) -> str:
     """Return the partition of a run of one, whose checks are recorded without it; empty for other runs."""
     tags = run.dagster_run.tags if run is not None else {}
-    first, last = (tags.get(name, "") for name in _RANGE_TAGS)
-    return tags.get(_PARTITION_TAG) or (first if first == last else "")
+    first, last = (tags.get(name, "") for name in RANGE_TAGS)
+    return tags.get(PARTITION_TAG) or (first if first == last else "")
 
 
 def _run_checked(record: Any) -> str:

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import dagster as dg
 
+from practicus_assets.instance.run_tags import RETRIED_BY_TAG, WILL_RETRY_TAG
+
 _READ = 500  # events of one kind in one query
 _OVERLAP = 500  # event numbers that are read again: an event may be stored after one of a higher number
-_WILL_RETRY, _RETRIED_BY = "dagster/will_retry", "dagster/auto_retry_run_id"
 _LONGEST_WAIT = 600.0  # seconds from a failure until a retry of the run must have begun
 _KINDS: tuple[Literal[dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS], ...] = (
     dg.DagsterEventType.RUN_FAILURE,
@@ -91,7 +92,7 @@ class RunCursor:
             self.seen.add(number)
             failed = entry.dagster_event_type is dg.DagsterEventType.RUN_FAILURE
             if run is not None and failed and instance.run_retries_enabled and _may_be_retried(run):
-                if _RETRIED_BY not in run.tags:
+                if RETRIED_BY_TAG not in run.tags:
                     self.waiting[run.run_id] = entry.timestamp
             elif run is not None:
                 yield EndedRun(run, failed, entry.timestamp, entry.user_message or entry.message)
@@ -120,7 +121,7 @@ class RunCursor:
         runs = _runs(instance, list(self.waiting))
         for run_id, moment in list(self.waiting.items()):
             run = runs.get(run_id)
-            if run is None or _RETRIED_BY in run.tags:
+            if run is None or RETRIED_BY_TAG in run.tags:
                 del self.waiting[run_id]
             elif not _may_be_retried(run) or now - moment > _LONGEST_WAIT:
                 del self.waiting[run_id]
@@ -129,7 +130,7 @@ class RunCursor:
 
 def _may_be_retried(run: dg.DagsterRun) -> bool:
     """Return whether a run is to be retried, or Dagster has not said yet: it says so after the failure."""
-    return run.tags.get(_WILL_RETRY, "true").lower() == "true"
+    return run.tags.get(WILL_RETRY_TAG, "true").lower() == "true"
 
 
 def _runs(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> dict[str, dg.DagsterRun]:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from practicus_assets.notifications.notice import Notice, listed, place
@@ -133,8 +133,7 @@ def _problem(stored: Mapping[str, Any]) -> Problem:
 
 
 def _again(known: Problem, problem: Problem, left: tuple[str, ...] | None = None) -> Problem:
-    changed = {**asdict(problem), "began": known.began, "left": problem.left if left is None else left}
-    return Problem(**changed)
+    return replace(problem, began=known.began, left=problem.left if left is None else left)
 
 
 def _clock(moment: float) -> str:

@@ -147,7 +147,7 @@ def _circumstances(ended: EndedRun, report: RunReport) -> Iterator[str]:
     attempts = max((step.attempts for step in report.steps), default=1)
     retries = int(ended.run.tags.get(_RETRY_NUMBER, "0")) if _RETRY_NUMBER in ended.run.tags else 0
     tried = [f"{number_of(attempts, 'attempt')} at the step"] if attempts > 1 else []
-    tried += [f"{number_of(retries, 'retry')} of the run".replace("retrys", "retries")] if retries else []
+    tried += [f"{number_of(retries, 'retry')} of the run"] if retries else []
     if tried:
         yield f"That was after {enumerated(tried)}."
     if ended.unretried:

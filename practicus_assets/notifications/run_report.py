@@ -2,19 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
 
+from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS
 from practicus_assets.notifications.problem import problem
 from practicus_assets.wording import number_of
 
 _READ = 3000  # events of one run at most
-_PARTITION, _FIRST, _LAST = (
-    "dagster/partition",
-    "dagster/asset_partition_range_start",
-    "dagster/asset_partition_range_end",
-)
 _COUNTED = {"bad_rows": "bad row", "bad_partitions": "bad partition", "cases": "case"}
 _TYPES = {
     dg.DagsterEventType.STEP_FAILURE,
@@ -90,7 +87,7 @@ class RunReport:
     steps: tuple[FailedStep, ...]
     checks: tuple[FoundCheck, ...]
 
-    @property
+    @cached_property
     def failed_assets(self) -> set[dg.AssetKey]:
         """The assets that the failed steps were to make."""
         return {key for step in self.steps for key in step.assets}
@@ -141,9 +138,9 @@ def report_of(instance: dg.DagsterInstance, run: dg.DagsterRun, *, error_text: b
 def partitions_of(run: dg.DagsterRun) -> tuple[str, ...]:
     """Return a run's partitions; of a range, the first and the last."""
     tags = run.tags
-    if _PARTITION in tags:
-        return (tags[_PARTITION],)
-    return tuple(dict.fromkeys(tags[name] for name in (_FIRST, _LAST) if name in tags))
+    if PARTITION_TAG in tags:
+        return (tags[PARTITION_TAG],)
+    return tuple(dict.fromkeys(tags[name] for name in RANGE_TAGS if name in tags))
 
 
 def _events(

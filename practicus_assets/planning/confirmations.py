@@ -11,11 +11,9 @@ import dagster as dg
 
 from practicus_assets.assets.report import names
 from practicus_assets.instance.events import latest_records
-from practicus_assets.lake.delta.record import InputVersion, TransactionRecord
+from practicus_assets.lake.delta.record import IN_BASE, InputVersion, TransactionRecord
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.planning.table_state import TableState
-
-_BASE = " (base)"  # after the name of an input that was read in the base, as `InputVersion.name` has it
 
 
 def confirmed(
@@ -72,6 +70,6 @@ def _as_recorded(
 
 
 def _input(name: str, version: int, base_uri: str) -> InputVersion:
-    if base_uri and name.endswith(_BASE):
-        return InputVersion(name.removesuffix(_BASE), version, root_uri=base_uri)
+    if base_uri and name.endswith(IN_BASE):
+        return InputVersion(name.removesuffix(IN_BASE), version, root_uri=base_uri)
     return InputVersion(name, version)

@@ -15,7 +15,7 @@ from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.planning.confirmations import confirmed
-from practicus_assets.planning.lineage import Graph, PartitionMap, descendants, in_order, inputs_of
+from practicus_assets.planning.lineage import Graph, Input, PartitionMap, descendants, in_order, inputs_of
 from practicus_assets.planning.plan import Group, Plan, Reason, SchemaChange, Stale, TablePlan
 from practicus_assets.planning.reasons import Known, Parent, doubtful, reasons
 from practicus_assets.planning.request import PlanRequest
@@ -129,7 +129,7 @@ class _Planner:
 
     def _known(self, key: dg.AssetKey, state: TableState, keys: Sequence[str]) -> Known:
         node, instance = self._graph.get(key), self._around.instance
-        parents = [self._parent(key, each.key) for each in inputs_of(self._graph, key)]
+        parents = [self._parent(key, each) for each in inputs_of(self._graph, key)]
         starts: Mapping[str, int] = {}
         if instance is not None:
             starts = began(instance, {record.run_id for record in state.records(keys)})
@@ -159,8 +159,8 @@ class _Planner:
         further = began(instance, {record.run_id for record in records.values()})
         return replace(known, confirmed=records, starts={**known.starts, **further})
 
-    def _parent(self, key: dg.AssetKey, parent: dg.AssetKey) -> Parent:
-        [given] = [each for each in inputs_of(self._graph, key) if each.key == parent]
+    def _parent(self, key: dg.AssetKey, given: Input) -> Parent:
+        parent = given.key
         node = self._graph.get(parent)
         state = self._state(parent) if self._is_table(parent) else None
         own: Sequence[str] = state.keys if state is not None else ()
@@ -230,7 +230,7 @@ class _Planner:
         """Yield what is below the planned partitions, and is not planned itself."""
         changed = {key: set(found) for key, found in self._planned.items() if found}
         for key in in_order(self._graph, descendants(self._graph, changed)):
-            parents = [each.key for each in inputs_of(self._graph, key) if changed.get(each.key)]
+            parents = [each for each in inputs_of(self._graph, key) if changed.get(each.key)]
             if not parents:
                 continue
             if not self._is_written(key):
@@ -243,14 +243,14 @@ class _Planner:
                 yield Stale(self._entries[key].name, len(stale))
 
     def _stale_partitions(
-        self, key: dg.AssetKey, parents: Iterable[dg.AssetKey], changed: Mapping[dg.AssetKey, set[str]]
+        self, key: dg.AssetKey, parents: Iterable[Input], changed: Mapping[dg.AssetKey, set[str]]
     ) -> set[str]:
         state = self._state(key)
         there = [each for each in state.keys if state.is_there(each)]
         stale: set[str] = set()
         for parent in parents:
             found = self._parent(key, parent)
-            found.planned = changed[parent]
+            found.planned = changed[parent.key]
             stale |= {each for each in there if each not in stale and found.is_planned(found.map.of(each))}
         return stale - self._planned.get(key, set())
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from practicus_assets.assets.report.names import RANGE_TAGS
+from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS
 from practicus_assets.workers.placement.configuration import Configuration
-from practicus_assets.workers.placement.declaration import PARTITION_TAG, StepDeclaration
+from practicus_assets.workers.placement.declaration import StepDeclaration
 
 _FIELDS = ("size", "cpu", "cpu_limit", "memory", "memory_limit", "gpu", "image", "region", "spot")
 

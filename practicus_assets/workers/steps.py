@@ -11,8 +11,9 @@ import dagster as dg
 from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
+from practicus_assets.instance.run_tags import PARTITION_TAG
 from practicus_assets.workers.executor import worker_executor
-from practicus_assets.workers.placement.declaration import PARTITION_TAG, StepDeclaration, declarations
+from practicus_assets.workers.placement.declaration import StepDeclaration, declarations
 
 # by these a code server knows its image, and what its runs get beyond what the run launcher gives
 _CURRENT_IMAGE, _CONTAINER_CONTEXT = "DAGSTER_CURRENT_IMAGE", "DAGSTER_CONTAINER_CONTEXT"

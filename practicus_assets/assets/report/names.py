@@ -57,8 +57,6 @@ IO_MANAGER_KEY = "dagster/io_manager_key"  # of a definition
 TABLE_URI = "dagster/uri"
 DATA_VERSION_TAG = "dagster/data_version"
 CODE_VERSION_TAG = "dagster/code_version"
-PARTITION_TAG = "dagster/partition"
-RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 BACKFILL_TAG = "dagster/backfill"
 DIMENSION_TAG = "dagster/partition/"  # followed by the dimension's name
 

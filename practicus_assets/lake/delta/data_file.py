@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.values import Value
 
 
@@ -60,6 +61,16 @@ def described(actions: Iterable[Mapping[str, Any]], deleted: Mapping[str, int]) 
             groups["max"],
             groups["null_count"],
         )
+
+
+def by_part(files: Iterable[DataFile], bounds: Bounds) -> dict[int, list[DataFile]]:
+    """Return the files of each partition of some bounds, by its number; those outside are left out."""
+    found: dict[int, list[DataFile]] = {}
+    for file in files:
+        part = bounds.part_of(file.values)
+        if part is not None:
+            found.setdefault(part, []).append(file)
+    return found
 
 
 def stored_path(path: str) -> str:

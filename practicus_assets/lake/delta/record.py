@@ -27,6 +27,7 @@ RECORD = "practicus_assets"  # the key of a transaction's record in a commit's m
 FORMAT = 1
 UPKEEP = "practicus_assets_upkeep"  # the key of upkeep's record, in commits that change no row
 UPKEEP_FORMAT = 1
+IN_BASE = " (base)"  # after the name of a table that was read in the base
 
 
 class UnreadableRecord(ValueError):
@@ -91,7 +92,7 @@ class InputVersion:
     @property
     def name(self) -> str:
         """How people call what was read: the table's name, and that it is the base's."""
-        return f"{self.table} (base)" if self.root_uri else self.table
+        return f"{self.table}{IN_BASE}" if self.root_uri else self.table
 
 
 @dataclass(frozen=True)

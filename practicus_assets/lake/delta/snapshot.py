@@ -21,7 +21,7 @@ from practicus_assets.errors import (
     naming,
 )
 from practicus_assets.lake.delta.conditions import refuse_no_condition, refused_predicate
-from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.data_file import DataFile, by_part
 from practicus_assets.lake.delta.log import entries, landed_ms
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Partition, Scope
@@ -188,13 +188,10 @@ class Snapshot(RowSource):
     @cached_property
     def partition_files(self) -> dict[str, list[DataFile]]:
         """The data files of each partition of the scope, by key."""
-        bounds = self.scope.on(self.schema)
-        files: dict[str, list[DataFile]] = {key: [] for key in self.scope.keys}
-        for file in self._at.files() if files else ():
-            part = bounds.part_of(file.values)
-            if part is not None:
-                files[self.scope.keys[part]].append(file)
-        return files
+        if not self.scope.keys:
+            return {}
+        files = by_part(self._at.files(), self.scope.on(self.schema))
+        return {key: files.get(number, []) for number, key in enumerate(self.scope.keys)}
 
     @cached_property
     def partition_rows(self) -> dict[str, int | None]:

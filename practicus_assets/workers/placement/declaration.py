@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.errors import DeclarationError
+from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.layers import largest
 from practicus_assets.workers.placement.placement import Placement
@@ -22,8 +23,6 @@ from practicus_assets.workers.request.worker import Worker
 
 WorkerOf = Callable[[str | None], Worker]
 
-PARTITION_TAG = "dagster/partition"
-_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _ATTRIBUTE = "practicus_worker"
 
 # what a run's launcher may change: how much and where, but not what runs and with which rights
@@ -201,8 +200,8 @@ def _keys(
         return []
     if PARTITION_TAG in run_tags:
         return [run_tags[PARTITION_TAG]]
-    if all(tag in run_tags for tag in _RANGE):
-        between = dg.PartitionKeyRange(*(run_tags[tag] for tag in _RANGE))
+    if all(tag in run_tags for tag in RANGE_TAGS):
+        between = dg.PartitionKeyRange(*(run_tags[tag] for tag in RANGE_TAGS))
         with dg.partition_loading_context(dynamic_partitions_store=instance):
             return partitions_def.get_partition_keys_in_range(between)
     return []

@@ -95,9 +95,15 @@ def _enter(worker: Worker, roots: Mapping[str, str], trial: Trial) -> None:
     os.environ.update(worker.env or {})
     if roots:
         os.environ[variables.ROOTS] = json.dumps(dict(roots))
-    limits = [limit for limit in (worker.time_limit_seconds, trial.time_limit_seconds) if limit is not None]
-    if limits:
-        os.environ[variables.TIME_LIMIT] = str(min(limits))
+    limit = _limit(worker, trial)
+    if limit is not None:
+        os.environ[variables.TIME_LIMIT] = str(limit)
+
+
+def _limit(worker: Worker, trial: Trial) -> float | None:
+    """Return the time that a task has, in seconds; None for any."""
+    limits = (worker.time_limit_seconds, trial.time_limit_seconds)
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _in_process(
@@ -149,8 +155,7 @@ def _in_pod(
     placement: Placement,
     tags: Mapping[str, str],
 ) -> Outcome:
-    limits = [placement.worker.time_limit_seconds, trial.time_limit_seconds]
-    limit = min((each for each in limits if each is not None), default=None)
+    limit = _limit(placement.worker, trial)
     own = {"time_limit_seconds": int(limit)} if limit is not None else {}
     arguments: Any = (json.dumps(dict(trial.location)), job_name, trial.task)
     result = dg.execute_job(

@@ -1,6 +1,5 @@
 """Base diffs: what a table of an own root would change in the base that it lies over."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from practicus_assets.errors import CommitConflict, PromotionRefused, naming
-from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.data_file import DataFile, by_part
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.layers.layered import layers_of
@@ -117,21 +116,15 @@ def _pairs(
     tables: TwoTables, at: TableVersion, below: TableVersion | None, scope: Scope
 ) -> Iterator[tuple[str, Pair, tuple[int, int]]]:
     """Yield the rows of each partition in the base and in the own root, and how many there are."""
-    files: list[Mapping[str, list[DataFile]]] = []
+    files: list[Mapping[int, list[DataFile]]] = []
     for version in (below, at):
-        by_key: dict[str, list[DataFile]] = defaultdict(list)
         if version is not None:
             refuse_unsupported(version, version.partition_by)
-            bounds = scope.on(version.schema)
-            for file in version.files():
-                part = bounds.part_of(file.values)
-                if part is not None:
-                    by_key[(scope.keys or (WHOLE_TABLE,))[part]].append(file)
-        files.append(by_key)
+        files.append(by_part(version.files(), scope.on(version.schema)) if version is not None else {})
     schemas = [below.schema if below is not None else at.schema, at.schema]
     columns = comparable(*schemas)
-    for key in scope.keys or (WHOLE_TABLE,):
-        old, new = files[0].get(key, []), files[1].get(key, [])
+    for number, key in enumerate(scope.keys or (WHOLE_TABLE,)):
+        old, new = files[0].get(number, []), files[1].get(number, [])
         pair = Pair((tables.base, tables.own), schemas, columns, (old, new))
         yield key, pair, (_rows(old), _rows(new))
 

@@ -1,10 +1,10 @@
 """Changes: what an own root has of a table and its base has not, and whether the base moved there."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from practicus_assets.errors import CommitConflict, PromotionRefused
+from practicus_assets.lake.delta.data_file import by_part
 from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.origins import newest_changes, origins
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -156,19 +156,14 @@ def _changed(
     if below.schema.names != at.schema.names or below.schema.types != at.schema.types:
         return list(fingerprints)
     known = _recorded(below, scope)
-    bounds = scope.on(below.schema)
-    files = defaultdict(list)
-    for file in below.files():
-        part = bounds.part_of(file.values)
-        if part is not None:
-            files[part].append(file)
+    files = by_part(below.files(), scope.on(below.schema))
     changed = []
     for number, (key, fingerprint) in enumerate(fingerprints.items()):
         same = same_rows(known.get(key, ""), fingerprint)
         if same is None:
             one = _part_of(scope, [key])
             assert one is not None
-            same = EqualRows(below, one, {key: fingerprint}).are_in(files[number])
+            same = EqualRows(below, one, {key: fingerprint}).are_in(files.get(number, []))
         if not same:
             changed.append(key)
     return changed
