@@ -270,6 +270,8 @@ def test_a_task_that_writes_a_table_commits_it_and_tells_the_instance(
 def test_a_task_that_the_executor_sends_elsewhere_runs_there(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("TMPDIR")
+    monkeypatch.setattr("tempfile.tempdir", None)  # where workers' sockets lie, whose paths must be short
     (shop / "home").mkdir()
     (shop / "home/dagster.yaml").write_text("telemetry: {enabled: false}\n")
     monkeypatch.setenv("DAGSTER_HOME", str(shop / "home"))
