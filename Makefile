@@ -5,7 +5,7 @@ TESTERS ?= auto
 LAKE := $(CURDIR)/.demo/lake
 DEMO_EXTRAS := build deploy kubernetes mysql pandera pipelines polars postgresql webserver
 
-.PHONY: demo demo-servers help ui test quick long faults check acceptance cluster bench bench-full lock clean
+.PHONY: demo demo-servers help ui test quick long faults check acceptance cluster bench bench-full lock wheel clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
@@ -57,6 +57,9 @@ bench: .venv/dev.ready  ## measure against delta-rs alone, by hand, and other IO
 bench-full: .venv/dev.ready  ## measure all of it, the long ones too
 	@$(BIN)/python -W ignore benchmarks/bench.py --full
 
+wheel: .venv/demo.ready  ## build the package into dist/, for projects that cannot reach the repository
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+
 lock:  ## write the lock files anew, with the newest versions that pyproject.toml allows
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
@@ -68,7 +71,7 @@ lock:  ## write the lock files anew, with the newest versions that pyproject.tom
 		-o requirements-image.lock
 
 clean:  ## remove the environments, the demo's lake and what benchmarks left
-	@rm -rf .venv .demo .bench
+	@rm -rf .venv .demo .bench dist
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
