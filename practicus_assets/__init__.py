@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from practicus_assets.lake.contracts.contract import Contract
     from practicus_assets.lake.contracts.rule import RowRule, TableRule
     from practicus_assets.lake.delta.snapshot import Snapshot
+    from practicus_assets.lake.layers.open_table import open_table
     from practicus_assets.lake.upkeep.releases import Release
     from practicus_assets.notifications.mail import Email
     from practicus_assets.notifications.notification_sensor import build_notification_sensor
@@ -135,6 +136,7 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.lake.contracts.contract": ("Contract",),
     "practicus_assets.lake.contracts.rule": ("RowRule", "TableRule"),
     "practicus_assets.lake.delta.snapshot": ("Snapshot",),
+    "practicus_assets.lake.layers.open_table": ("open_table",),
     "practicus_assets.lake.upkeep.releases": ("Release",),
     "practicus_assets.notifications.mail": ("Email",),
     "practicus_assets.notifications.notification_sensor": ("build_notification_sensor",),
@@ -236,6 +238,7 @@ __all__ = [
     "export_asset",
     "on_missing",
     "on_new_code",
+    "open_table",
     "table_asset",
     "task_asset",
     "when_inputs_ready",

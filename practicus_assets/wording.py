@@ -54,6 +54,11 @@ def in_short(text: str, longest: int) -> str:
     return f"{words if len(broken) < len(words) else cut} …"  # a word may be longer than a line
 
 
+def printable(text: str) -> str:
+    """Return a text in one line; characters that are not printed are written as Python does."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def readable(value: object) -> str:
     """Return a value as people read it: `2026-01-06`, `1.50`, `'text'`, and null for None."""
     if isinstance(value, Mapping):

@@ -10,9 +10,9 @@ from practicus_assets.planning.sentences import (
     details,
     heading,
     partitions,
-    printable,
     summary,
 )
+from practicus_assets.wording import printable
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~!>])")
 _SHOWN_GROUPS = 20  # of one table

@@ -3,15 +3,10 @@
 from collections.abc import Iterator
 
 from practicus_assets.planning.plan import Group, Plan, Stale, TablePlan
-from practicus_assets.wording import bytes_of, enumerated, number_of
+from practicus_assets.wording import bytes_of, enumerated, number_of, printable
 
 _SHOWN_SPANS = 6
 _SHOWN_COLUMNS = 12
-
-
-def printable(text: str) -> str:
-    """Return a text in one line; characters that are not printed are written as Python does."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def heading(table: TablePlan) -> str:

@@ -83,6 +83,7 @@ NAMES = [
     "export_asset",
     "on_missing",
     "on_new_code",
+    "open_table",
     "table_asset",
     "task_asset",
     "when_inputs_ready",

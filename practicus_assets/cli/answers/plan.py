@@ -28,9 +28,9 @@ from practicus_assets.planning.sentences import (
     details,
     heading,
     partitions,
-    printable,
     summary,
 )
+from practicus_assets.wording import printable
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.steps import jobs
 

@@ -31,6 +31,7 @@ def queries(
     *,
     without: Sequence[Bounds] = (),
     absent: Sequence[str] = (),
+    alias: str = ALIAS,
 ) -> list[str]:
     """Return SQL queries that together read the rows of a scope, each row once.
 
@@ -42,13 +43,14 @@ def queries(
         files: a function that returns the files of the version that is read.
         without: scopes whose rows are left out.
         absent: names that the predicate may have, of columns that the version lacks: they are null.
+        alias: the name by which the queries call the table.
 
     """
     scopes = [NOTHING] if bounds is None else _conditions(bounds, partition_by, files, without)
     selection = f"SELECT {', '.join(map(identifier, columns))}"
     every = ", ".join(["*", *(f"NULL AS {identifier(name)}" for name in absent)])
     sources = [
-        f"(SELECT {every} FROM {ALIAS}{f' WHERE {scope}' if scope else ''})" if scope or absent else ALIAS  # noqa: S608 values are literals
+        f"(SELECT {every} FROM {alias}{f' WHERE {scope}' if scope else ''})" if scope or absent else alias  # noqa: S608 values are literals
         for scope in scopes
     ]
     where = f" WHERE ({predicate}\n)" if predicate else ""

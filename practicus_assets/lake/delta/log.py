@@ -7,9 +7,11 @@ that another writer has overtaken; the entries themselves are not.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from practicus_assets.errors import DeclarationError, TableNotFound
 from practicus_assets.lake.delta.log_files import LogFolder
 from practicus_assets.lake.delta.record import (
     RECORD,
@@ -18,8 +20,9 @@ from practicus_assets.lake.delta.record import (
     UnreadableRecord,
     UpkeepRecord,
 )
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.wording import readable
 
 # the property by which a table's log is expired by maintenance alone, which knows what releases need
 KEEPS_LOG = {"delta.enableExpiredLogCleanup": "false"}
@@ -139,3 +142,29 @@ def landed_ms(table: Table, entry: LogEntry) -> float:
         return written_ms
     stored_ms = float(stored_ns) / 1e6
     return stored_ms if stored_ns % 10**9 else min(max(stored_ms, written_ms), stored_ms + 999)
+
+
+def opened_at(table: Table, moment: datetime) -> TableVersion:
+    """Open the newest version that was committed at or before a moment.
+
+    Raises:
+        DeclarationError: for a moment without a time zone.
+        TableNotFound: if there was no table then.
+
+    """
+    if moment.tzinfo is None:
+        raise DeclarationError(f"version={readable(moment)} has no time zone.", "Give it one, such as UTC.")
+    newest = table.open()
+    limit_ms = moment.timestamp() * 1000
+    oldest_seen = newest.version + 1
+    for entry in entries(table, newest.version):
+        if landed_ms(table, entry) <= limit_ms:
+            return newest if entry.version == newest.version else table.open(entry.version)
+        oldest_seen = entry.version
+    if oldest_seen == 0:
+        raise TableNotFound(
+            f"the Delta table at {table.uri} was first committed after {moment.isoformat()}.",
+            "Run again, to read what is there now.",
+        )
+    # the log before was cleaned up, so it is older
+    return table.open(oldest_seen - 1)

@@ -16,20 +16,21 @@ from practicus_assets.errors import (
     PracticusAssetsError,
     SchemaMismatch,
     StoreFailed,
-    TableNotFound,
     did_you_mean,
     naming,
 )
-from practicus_assets.lake.delta.conditions import refuse_no_condition, refused_predicate
+from practicus_assets.lake.delta.conditions import queries, refuse_no_condition, refused_predicate
 from practicus_assets.lake.delta.data_file import DataFile, by_part
-from practicus_assets.lake.delta.log import entries, landed_ms
+from practicus_assets.lake.delta.log import opened_at
+from practicus_assets.lake.delta.notebooks.answer import Answer, Select, alias_of
+from practicus_assets.lake.delta.notebooks.html import snapshot_html
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Partition, Scope
 from practicus_assets.lake.rows.casts import exact_cast
-from practicus_assets.lake.rows.frames import RowSource, read_as
+from practicus_assets.lake.rows.frames import RowSource, polars_frame, read_as
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.parameters import named_parameters
-from practicus_assets.wording import names_of, readable
+from practicus_assets.wording import names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -278,14 +279,30 @@ class Snapshot(RowSource):
             DeclarationError: if polars is not installed.
 
         """
-        try:
-            import polars as pl  # noqa: PLC0415 not everybody has it
-        except ImportError as error:
-            raise DeclarationError(
-                "polars is not installed.", "Install it: pip install 'practicus-assets[polars]'."
-            ) from error
-        frame: pl.DataFrame = read_as(self.scan(columns, predicate), pl.DataFrame)
+        frame: pl.DataFrame = polars_frame(self.scan(columns, predicate))
         return frame
+
+    def sql(self, query: str) -> Answer:
+        """Return what a SQL query answers, in which these rows have the name of the table.
+
+            orders.sql("SELECT shop, sum(amount) AS total FROM orders GROUP BY shop").to_pandas()
+
+        Args:
+            query: one SELECT, or WITH and a SELECT, in the SQL of DataFusion, which comes with delta-rs. It
+                reads the columns and files that it needs, when the answer is asked for.
+
+        Raises:
+            SchemaMismatch: if it is no query, or names a table or a column that is not there.
+
+        """
+        return Answer(query, self._table, self.schema.names, self._selects())
+
+    def _selects(self) -> list[Select]:
+        """Return the SELECTs that together read the rows."""
+        bounds = self.scope.on(self.schema) if not self._no_rows else None
+        alias = alias_of(0)
+        read = queries(self.schema.names, bounds, None, self._at.partition_by, self._at.files, alias=alias)
+        return [(self._at, alias, read)]
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Give all rows to whoever takes Arrow streams (the Arrow PyCapsule interface).
@@ -308,6 +325,9 @@ class Snapshot(RowSource):
                     schema=schema,
                 )
 
+    def _repr_html_(self) -> str:
+        return snapshot_html(self._table.name, repr(self), self.schema)
+
     def __repr__(self) -> str:
         parts = [repr(self.table_uri), f"version={self.version}"]
         if not self.scope.is_whole_table:
@@ -327,29 +347,9 @@ def _row_count(files: Iterable[DataFile]) -> int | None:
 def opened(table: Table, version: int | datetime | None) -> TableVersion:
     """Open the newest version, the given one, or the newest that had landed at a moment; see `open`."""
     if isinstance(version, datetime):
-        return _at(table, version)
+        return opened_at(table, version)
     if version is not None and (type(version) is not int or not 0 <= version < _NO_VERSION):
         raise DeclarationError(
             f"version={version!r} is no version.", "Give its number, from 0, or a datetime with a time zone."
         )
     return table.open(version)
-
-
-def _at(table: Table, moment: datetime) -> TableVersion:
-    """Open the newest version that was committed at or before a moment."""
-    if moment.tzinfo is None:
-        raise DeclarationError(f"version={readable(moment)} has no time zone.", "Give it one, such as UTC.")
-    newest = table.open()
-    limit_ms = moment.timestamp() * 1000
-    oldest_seen = newest.version + 1
-    for entry in entries(table, newest.version):
-        if landed_ms(table, entry) <= limit_ms:
-            return newest if entry.version == newest.version else table.open(entry.version)
-        oldest_seen = entry.version
-    if oldest_seen == 0:
-        raise TableNotFound(
-            f"the Delta table at {table.uri} was first committed after {moment.isoformat()}.",
-            "Run again, to read what is there now.",
-        )
-    # the log before was cleaned up, so it is older
-    return table.open(oldest_seen - 1)

@@ -154,12 +154,7 @@ class Table(TableFolder):
         *,
         description: str = "",
     ) -> None:
-        """Create the table with these files, in one commit of version 0.
-
-        Raises:
-            CommitUnsettled: if the commit ended with an error; it may have landed, or somebody else's.
-
-        """
+        """Create the table with these files, in one commit of version 0; raises as `TableVersion.commit`."""
         self.refuse_read_only()
         with self.failures.committing(0):
             create_table_with_add_actions(
@@ -276,8 +271,11 @@ class TableVersion:
     def query(self, sql: str) -> pa.RecordBatchReader:
         """Return the answer to one of `queries`; raises StoreFailed."""
         with self.table.reaching("a query"):
-            builder = QueryBuilder(_IN_ORDER).register(ALIAS, self._handle)
-            return pa.RecordBatchReader.from_stream(builder.execute(sql))
+            return pa.RecordBatchReader.from_stream(self.in_engine(ALIAS).execute(sql))
+
+    def in_engine(self, name: str, engine: QueryBuilder | None = None) -> QueryBuilder:
+        """Return an engine of SQL, by default a new one, in which this version has a name."""
+        return (engine or QueryBuilder(_IN_ORDER)).register(name, self._handle)
 
     def commit(
         self,

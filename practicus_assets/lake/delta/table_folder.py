@@ -3,14 +3,13 @@
 import errno
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake.fs import DeltaStorageHandler
@@ -130,11 +129,24 @@ class TableFolder:
             StoreFailed: if they cannot be listed.
 
         """
+        infos = self._infos(folder, recursive=recursive)
+        return [info for info in infos if info.type != pyarrow.fs.FileType.Directory]
+
+    def folders_in(self, folder: str = "") -> list[str]:
+        """Return the names of the folders in one below the table's; none if there is no such folder.
+
+        Raises:
+            StoreFailed: if they cannot be listed.
+
+        """
+        infos = self._infos(folder, recursive=False)
+        return sorted(info.base_name for info in infos if info.type == pyarrow.fs.FileType.Directory)
+
+    def _infos(self, folder: str, *, recursive: bool) -> list[pyarrow.fs.FileInfo]:
         selector = pyarrow.fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
         filesystem = self._reader()
         with self.reaching(f"the list of files{' in ' * bool(folder)}{folder}"):
-            infos = filesystem.get_file_info(selector)
-        return [info for info in infos if info.type != pyarrow.fs.FileType.Directory]
+            return list(filesystem.get_file_info(selector))
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a file below the table's folder; None if it is not there.
@@ -272,89 +284,3 @@ def _write_at_once(path: Path, pieces: Iterable[bytes]) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-
-
-class FolderWriter:
-    """Begins Parquet files below a table's folder, which is made if need be.
-
-    Args:
-        folder: the table's folder.
-
-    Raises:
-        DeclarationError: if it is a folder of this machine, and cannot be made.
-        StoreFailed: if the disk is full or failing, or the options do not name a store.
-
-    """
-
-    def __init__(self, folder: TableFolder) -> None:
-        self._folder = folder
-        self._filesystem = folder.filesystem()
-
-    def begin(self, path: str, schema: pa.Schema, repetitive: Sequence[str]) -> "ParquetSink":
-        """Begin a file below the table's folder.
-
-        Args:
-            path: the file's path below the table's folder.
-            schema: the file's columns.
-            repetitive: the Parquet paths of the columns whose values are written once, into a dictionary.
-
-        Raises:
-            StoreFailed: if it cannot be written.
-
-        """
-        return ParquetSink(self._folder, self._filesystem, path, schema, repetitive)
-
-
-class ParquetSink:
-    """One Parquet file that is being written.
-
-    Raises:
-        StoreFailed: from each of its methods, if the file cannot be written.
-
-    """
-
-    def __init__(
-        self,
-        folder: TableFolder,
-        filesystem: pyarrow.fs.FileSystem,
-        path: str,
-        schema: pa.Schema,
-        repetitive: Sequence[str],
-    ) -> None:
-        self._folder = folder
-        self._what = f"staged file {path}"
-        with folder.reaching(self._what):
-            self._stream = filesystem.open_output_stream(path)
-            self._writer = pq.ParquetWriter(
-                self._stream,
-                schema,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=list(repetitive),
-                store_schema=False,
-            )
-
-    @property
-    def size(self) -> int:
-        """How many bytes were written."""
-        with self._folder.reaching(self._what):
-            return int(self._stream.tell())
-
-    def write(self, rows: pa.Table, row_group_rows: int) -> None:
-        """Write rows, as row groups of at most so many rows."""
-        with self._folder.reaching(self._what):
-            self._writer.write_table(rows, row_group_rows)
-
-    def close(self) -> int:
-        """Finish the file, and return its size in bytes."""
-        with self._folder.reaching(self._what):
-            self._writer.close()
-            size = int(self._stream.tell())
-            self._stream.close()
-        return size
-
-    def abandon(self) -> None:
-        """Let go of a file that is going to be deleted; the store need not be there any more."""
-        for part in (self._writer, self._stream):
-            with suppress(PracticusAssetsError), self._folder.reaching(self._what):
-                part.close()

@@ -8,6 +8,7 @@ import pyarrow as pa
 from practicus_assets.errors import SchemaMismatch
 from practicus_assets.lake.delta.conditions import queries
 from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.notebooks.answer import Select, alias_of
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.layers.claims import Claims
@@ -103,6 +104,23 @@ class LayeredSnapshot(Snapshot):
         for at in self._layers:
             without = self._claims.bounds(at.schema) if at is self._base else []
             yield from self._of_layer(at, names, predicate, without)
+
+    def _selects(self) -> list[Select]:
+        """Return the SELECTs that together read the rows of both."""
+        found: list[Select] = []
+        for number, at in enumerate(self._layers):
+            read = queries(
+                self._schema.names,
+                self.scope.on(at.schema) if not self._no_rows else None,
+                None,
+                at.partition_by,
+                at.files,
+                without=self._claims.bounds(at.schema) if at is self._base else [],
+                absent=[name for name in self._schema.names if name not in at.schema.names],
+                alias=alias_of(number),
+            )
+            found.append((at, alias_of(number), read))
+        return found
 
     def _of_layer(
         self, at: TableVersion, names: Sequence[str], predicate: str | None, without: Sequence[Bounds]

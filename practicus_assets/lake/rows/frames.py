@@ -54,6 +54,22 @@ def record_batches(value: Any, declared: pa.Schema = NO_COLUMNS) -> pa.RecordBat
     return reader
 
 
+def polars_frame(reader: pa.RecordBatchReader) -> Any:
+    """Return a stream as a polars DataFrame.
+
+    Raises:
+        DeclarationError: if polars is not installed.
+
+    """
+    try:
+        polars = importlib.import_module("polars")
+    except ImportError as error:
+        raise DeclarationError(
+            "polars is not installed.", "Install it: pip install 'practicus-assets[polars]'."
+        ) from error
+    return read_as(reader, polars.DataFrame)
+
+
 def _reader(value: Any, declared: pa.Schema) -> pa.RecordBatchReader:
     value = _scanned(value)
     if isinstance(value, pa.RecordBatchReader):

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.delta.table_folder import FolderWriter, ParquetSink
 from practicus_assets.lake.partitions.values import folder
 from practicus_assets.lake.rows.distinct import repetitive_columns
 from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint
 from practicus_assets.lake.rows.fingerprints.hashes import Hashes
+from practicus_assets.lake.transactions.stage.parquet_sink import FolderWriter, ParquetSink
 from practicus_assets.lake.transactions.stage.staged import StagedFile, Values, delete_files
 from practicus_assets.lake.transactions.stage.writer_thread import WriterThread
 

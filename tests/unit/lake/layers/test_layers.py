@@ -15,7 +15,6 @@ from practicus_assets.errors import LossyValues, ReadOnlyLake, SchemaMismatch, U
 from practicus_assets.lake.delta.conditional_puts import prove
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.delta.table_folder import FolderWriter
 from practicus_assets.lake.layers.claims import Claims
 from practicus_assets.lake.layers.layered import layers_of
 from practicus_assets.lake.partitions.scope import Scope, Window
@@ -23,6 +22,7 @@ from practicus_assets.lake.transactions.branch import begin_over, elsewhere
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.lake.transactions.stage.parquet_sink import FolderWriter
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import checkpoint, remove, unneeded_entries
@@ -304,3 +304,14 @@ def test_whatever_writes_a_table_refuses_one_of_a_base(layers: Layers) -> None:
         with pytest.raises(ReadOnlyLake, match="belongs to the base"):
             operation()
         assert content(layers.folder) == before, number
+
+
+def test_sql_reads_both_layers_with_null_for_a_column_that_one_lacks(layers: Layers) -> None:
+    layers.put("a", 9, more=["x"])
+    query = "SELECT p, sum(n) AS s, count(more) AS c FROM t GROUP BY p ORDER BY p"
+    assert layers.snapshot().sql(query).to_arrow().to_pylist() == [
+        {"p": "a", "s": 9, "c": 1},
+        {"p": "b", "s": 3, "c": 0},
+    ]
+    assert layers.snapshot("b").sql("SELECT n FROM t").to_arrow().to_pylist() == [{"n": 3}]
+    assert layers.snapshot().without_rows().sql("SELECT n FROM t").to_arrow().num_rows == 0
