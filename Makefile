@@ -5,7 +5,7 @@ TESTERS ?= auto
 LAKE := $(CURDIR)/.demo/lake
 DEMO_EXTRAS := build deploy kubernetes mysql pandera pipelines polars postgresql webserver
 
-.PHONY: demo demo-servers help ui test quick long faults check acceptance cluster bench bench-full lock wheel clean
+.PHONY: demo demo-servers help ui test quick long faults check acceptance cluster bench bench-full lock wheel docs docs-build clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
@@ -51,6 +51,12 @@ check: .venv/dev.ready  ## lint, format, types, import rules, definitions
 	@$(BIN)/python -W ignore -m dagster definitions validate -m pipelines --log-level error
 	@VIRTUAL_ENV=$(CURDIR)/.venv PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check defs
 
+docs: .venv/dev.ready  ## serve the site of docs/ on loopback, and write it again when a page changes
+	@$(BIN)/python docs/site/build.py serve
+
+docs-build: .venv/dev.ready  ## write the site of docs/ into .site/html; a link that leads nowhere fails
+	@$(BIN)/python docs/site/build.py
+
 bench: .venv/dev.ready  ## measure against delta-rs alone, by hand, and other IO managers, in about 15 minutes
 	@$(BIN)/python -W ignore benchmarks/bench.py
 
@@ -71,7 +77,7 @@ lock:  ## write the lock files anew, with the newest versions that pyproject.tom
 		-o requirements-image.lock
 
 clean:  ## remove the environments, the demo's lake and what benchmarks left
-	@rm -rf .venv .demo .bench dist
+	@rm -rf .venv .demo .bench .site dist
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
