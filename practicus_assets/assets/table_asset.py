@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Unpack, cast, overload
@@ -177,7 +178,7 @@ def table_asset(
         compute, evaluate = step.compute(), step.evaluate()
         name = function.__name__
         options["op_tags"], _ = (declare(worker, op, options, name) for op in (compute, evaluate))
-        assets = cast("dg.AssetsDefinition", dg.asset(**options, check_specs=specs)(compute))
+        assets = _asset(compute, {**options, "check_specs": specs})
         refuse_strangers(assets.key.to_user_string(), promised, assets.asset_deps[assets.key])
         checks_op = _checks_op(assets, specs, evaluate, options) if specs else None
         return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op, terms)
@@ -210,12 +211,19 @@ def _author_specs(
     return author_specs
 
 
+def _asset(function: Function, options: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """Return Dagster's asset, without its warning that backfill policies are young: our docs use them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
+        return cast("dg.AssetsDefinition", dg.asset(**options)(function))
+
+
 def _function_op(step: Step, options: dict[str, Any]) -> dg.OpDefinition:
     """Return the op that a direct call of the asset runs, or a graph that calls it.
 
     It has a name of its own, for a job may have it beside the asset's op.
     """
-    op = cast("dg.AssetsDefinition", dg.asset(**options)(step.invoke())).op
+    op = _asset(step.invoke(), options).op
     return op.with_replaced_properties(name=f"{op.name}_function")
 
 

@@ -1,6 +1,8 @@
 """Starters: what `new` writes, and what it refuses."""
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from click.testing import CliRunner
 
 from practicus_assets.cli import main
 from practicus_assets.errors import DeclarationError
+from practicus_assets.starters.project import project_starter
 from practicus_assets.starters.starter import Starter
 from practicus_assets.starters.workflow import workflow_starter
 
@@ -20,6 +23,8 @@ from practicus_assets.starters.workflow import workflow_starter
 def test_a_name_that_is_none_of_a_module_or_hides_one_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(DeclarationError, match="Take "):
         workflow_starter(name, "a", as_practicus=False)
+    with pytest.raises(DeclarationError, match="Take "):
+        project_starter(name)
 
 
 @pytest.mark.parametrize(
@@ -101,3 +106,28 @@ def test_the_command_says_what_it_wrote_and_what_is_next(
         sorted(str(p.relative_to(told["folder"])) for p in Path(told["folder"]).rglob("*.*")) == told["files"]
     )
     assert (tmp_path / "shop").stat().st_mode & 0o777 == (tmp_path / "shop/tasks").stat().st_mode & 0o777
+
+
+def test_a_new_project_is_written_as_ruff_would_format_it(tmp_path: Path) -> None:
+    project = project_starter("shop").write(tmp_path)
+    ruff = Path(sys.executable).with_name("ruff")
+    done = subprocess.run(
+        [ruff, "format", "--isolated", "--diff", project], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert not any("NAME" in path.read_text() for path in project.rglob("*.*") if path.is_file())
+    assert sum(path.stat().st_size for path in project.rglob("*") if path.is_file()) < 16_000
+
+
+def test_the_command_says_what_a_new_project_has_and_what_is_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(main, ["new", "project", "shop"]).stdout
+    assert "  shop/src/shop/defs/orders.py\n" in shown
+    assert shown.endswith("  dg dev\n")
+    assert max(map(len, shown.splitlines())) <= 80
+    again = CliRunner().invoke(main, ["new", "project", "shop"])
+    assert again.exit_code == 1
+    assert "Nothing was written." in again.stderr

@@ -6,9 +6,30 @@ from practicus_assets.cli.group import CommandGroup
 from practicus_assets.cli.options import json_option
 
 
-@click.group(cls=CommandGroup, short_help="Begin a workflow: a folder of files that run.")
+@click.group(cls=CommandGroup, short_help="Begin a project, a table or a workflow.")
 def new() -> None:
-    """Write files to begin with, into the working directory. Nothing that is there is written over."""
+    """Write files to begin with: all of them or none. Nothing that is there is written over."""
+
+
+@new.command(short_help="A project: three tables, their data, contract and tests.")
+@click.argument("name")
+@json_option
+def project(name: str, *, as_json: bool) -> None:
+    r"""Write the folder NAME: a project of Dagster that runs, and passes its tests.
+
+    \b
+    raw_orders  one CSV file a day, which lies in the project
+    orders      a Delta table of a partition a day, with a contract
+    revenue     what they add up to, by day and country
+
+    The CSV files have one error, of which a check warns; the README says what becomes of it. Besides there
+    are the lake (an io manager, whose place is $LAKE_URI, else the folder lake), a schedule that is off,
+    tests, and what dg, dagster and pip need to know. The package is src/NAME, and each module in
+    src/NAME/defs is loaded.
+    """
+    from practicus_assets.cli.answers.new.project import write_project
+
+    write_project(name, as_json=as_json)
 
 
 @new.command(short_help="A workflow: tasks, worker files, definitions, a test.")
@@ -27,6 +48,6 @@ def workflow(name: str, flow: str, *, as_practicus: bool, as_json: bool) -> None
     Its tasks print a line. The definitions are NAME.definitions; the worker files say what workers the tasks
     get.
     """
-    from practicus_assets.cli.answers.tasks.new import write_workflow
+    from practicus_assets.cli.answers.new.workflow import write_workflow
 
     write_workflow(name, flow, as_practicus=as_practicus, as_json=as_json)

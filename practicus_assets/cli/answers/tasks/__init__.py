@@ -1,1 +1,1 @@
-"""What the commands on tasks do: each alone in a worker of its own, and a workflow to begin with."""
+"""What the commands on tasks do: each alone in a worker of its own."""

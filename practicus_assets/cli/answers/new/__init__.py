@@ -1,0 +1,1 @@
+"""What `new` does: what it wrote, and what to do with it."""
