@@ -12,14 +12,15 @@ import dagster as dg
 from practicus_assets.assets.report.names import VERSION
 from practicus_assets.instance.events import CLOCK_SKEW, materializations
 from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS
-from practicus_assets.lake.delta.record import InputVersion, SourceRead
+from practicus_assets.lake.delta.record import SourceRead
 from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.lake.transactions.reuse import InputRead
 from practicus_assets.workers.launch import variables
 
 Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext
 
 # by run and step, for inputs may come through other IO managers than the one that takes the output
-_inputs: dict[tuple[str, str], dict[tuple[str, str], InputVersion]] = defaultdict(dict)
+_inputs: dict[tuple[str, str], dict[tuple[str, str], InputRead]] = defaultdict(dict)
 _sources: dict[tuple[str, str], dict[str, SourceRead]] = defaultdict(dict)
 _ends: dict[tuple[str, str], list[Callable[..., None]]] = defaultdict(list)
 
@@ -55,16 +56,21 @@ def until_end(context: Context) -> Iterator[None]:
             end(failed=failed)
 
 
-def record_input(step: Any, place: tuple[str, str], read: InputVersion) -> None:
+def record_input(step: Any, place: tuple[str, str], read: InputRead) -> None:
     """Take note of the version at which a step reads a table, for the provenance of its commit.
 
     Args:
         step: the step.
         place: the table's URI, and the name of the input.
-        read: the version.
+        read: the version, and where it was read.
 
     """
     _inputs[step.run_id, step.step.key][place] = read
+
+
+def inputs_of(step: Any) -> dict[tuple[str, str], InputRead]:
+    """Return what a step has read so far of tables, by URI and name of the input, in order."""
+    return dict(_inputs[step.run_id, step.step.key])
 
 
 def record_source(step: Any, read: SourceRead) -> None:
@@ -121,7 +127,7 @@ def provenance_of(
         attempt=_attempt(step) + _retries_another(step),
         asset_key=asset_key,
         code_version=code_version or "",
-        inputs=tuple(_inputs[step.run_id, step.step.key].values()),
+        inputs=tuple(each.read for each in _inputs[step.run_id, step.step.key].values()),
         sources=tuple(_sources[step.run_id, step.step.key].values()),
     )
 

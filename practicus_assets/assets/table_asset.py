@@ -53,6 +53,7 @@ _OWN = (  # what a table asset takes beside the options of dg.asset
     "table_properties",
     "commit_metadata",
     "protected",
+    "reuse",
     "worker",
 )
 
@@ -74,6 +75,7 @@ def table_asset(
     table_properties: Mapping[str, str] | None = ...,
     commit_metadata: Mapping[str, str] | None = ...,
     protected: bool | int = ...,
+    reuse: bool = ...,
     worker: Worker | WorkerOf | None = ...,
     **asset_options: Unpack[AssetOptions],
 ) -> Callable[[Function], dg.AssetsDefinition]: ...
@@ -92,6 +94,7 @@ def table_asset(
     table_properties: Mapping[str, str] | None = None,
     commit_metadata: Mapping[str, str] | None = None,
     protected: bool | int = False,
+    reuse: bool = False,
     worker: Worker | WorkerOf | None = None,
     **asset_options: Unpack[AssetOptions],
 ) -> dg.AssetsDefinition | Callable[[Function], dg.AssetsDefinition]:
@@ -122,6 +125,8 @@ def table_asset(
         protected: whether a run is refused that would replace the whole table, or more than one partition
             that has rows, without the tag `practicus/replace`, which names the table; a number says how many
             partitions instead of one. The runs of a backfill count together.
+        reuse: whether a run ends before the function, and reports the table as it is, if the function's code,
+            its config, the contract and the rows of all inputs are those of the last commit.
         worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes. `code_version` is by default derived from the function's source,
             `kinds` gets "deltalake", and `io_manager_key` names the `DeltaIOManager`. With
@@ -151,6 +156,11 @@ def table_asset(
         ),
         protected,
     )
+    if reuse and settings.options.mode != "replace":
+        raise DeclarationError(
+            f'reuse is True, and mode is "{mode}": the rows depend on those that were there.',
+            "Leave out reuse, or replace the rows of the run's partitions.",
+        )
     promised = as_contract(contract)
     if promised is not None:
         refuse_unpromised(settings.options, promised.columns, closed=promised.closed)
@@ -173,7 +183,7 @@ def table_asset(
         rules = check_specs(promised, _key(function, options), options.get("partitions_def"))
         author_specs = _author_specs(options.pop("check_specs", None), rules)
         specs = [*rules, *author_specs]
-        terms = TableTerms(settings, promised, author_specs, options.get("output_required", True))
+        terms = TableTerms(settings, promised, author_specs, options.get("output_required", True), reuse)
         step = Step(function, terms, options.get("partitions_def"), io_manager_key=options["io_manager_key"])
         compute, evaluate = step.compute(), step.evaluate()
         name = function.__name__

@@ -55,7 +55,7 @@ def _as_recorded(
         {name: entry.value for name, entry in made.metadata.items()} if made is not None else {}
     )
     looked_at = metadata.get(names.VERSION)
-    if metadata.get(names.OUTCOME) != names.UNCHANGED or not isinstance(looked_at, int):
+    if metadata.get(names.OUTCOME) not in {names.UNCHANGED, names.REUSED} or not isinstance(looked_at, int):
         return None
     if looked_at < version or made is None:
         return None

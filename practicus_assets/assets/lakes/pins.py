@@ -15,6 +15,7 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.branch import begin_over, elsewhere
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.lake.transactions.reuse import InputRead
 
 
 def pinned_for(
@@ -61,7 +62,7 @@ def pinned_for(
         recorded = scope.on(snapshot.schema).recorded
         root_uri = table.base_uri if at.table is table.base else ""
         read = InputVersion(table.own.name, at.version, at.id, recorded, root_uri)
-        record_input(step, (at.table.uri, name), read)
+        record_input(step, (at.table.uri, name), InputRead(read, at.table, scope))
     return snapshot
 
 

@@ -9,6 +9,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (  # w
     AssetCheckEvaluationTargetMaterializationData,
 )
 
+from practicus_assets.assets.report import names
 from practicus_assets.assets.report.markdown import markdown
 from practicus_assets.errors import SchemaMismatch
 from practicus_assets.instance.events import latest_records
@@ -20,6 +21,7 @@ from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.rows.schema import reconcile
+from practicus_assets.lake.transactions.commit import Reused
 from practicus_assets.wording import number_of
 
 _LISTED = 20  # partitions that a result names
@@ -52,7 +54,11 @@ def check_specs(
 
 
 def check_results(
-    audits: Sequence[AuditResult], key: dg.AssetKey, scope: Scope, selected: Iterable[dg.AssetCheckKey]
+    audits: Sequence[AuditResult],
+    key: dg.AssetKey,
+    scope: Scope,
+    selected: Iterable[dg.AssetCheckKey],
+    reused: Reused | None = None,
 ) -> list[dg.AssetCheckResult]:
     """Return the result of each rule that a run records, with what it counted, and a sample.
 
@@ -61,6 +67,7 @@ def check_results(
         key: the asset's key.
         scope: the partitions that were audited.
         selected: the checks that the run selects.
+        reused: the commit that recorded the results, of rows that were used again.
 
     """
     results = []
@@ -68,6 +75,8 @@ def check_results(
         metadata: dict[str, Any] = {audit.counted: audit.bad_rows} if audit.counted else {}
         if not scope.is_whole_table:
             metadata["partitions"] = str(scope)
+        if reused is not None:
+            metadata[names.REUSED_VERSION] = reused.version
         if audit.breaches:
             metadata["failed_partitions"] = _listed(audit.breaches)
         results.append(

@@ -60,7 +60,7 @@ def commit_metadata(
         metadata[names.ROW_COUNT] = snapshot.table_row_count
     metadata |= {names.VERSION: commit.version, names.OUTCOME: _outcome(commit)}
     if not commit.changed:
-        metadata[names.CONTRACT_DIGEST] = (contract or Contract()).digest
+        metadata |= {names.CONTRACT_DIGEST: (contract or Contract()).digest, **_reused(commit)}
     if commit.filled:
         metadata[names.FILLED] = list(commit.filled)
     read = {
@@ -143,6 +143,11 @@ def run_metadata(snapshot: Snapshot, commit: Commit) -> dict[str, Any]:
     }
 
 
+def _reused(commit: Commit) -> dict[str, Any]:
+    reused = commit.reused
+    return {names.REUSED_VERSION: reused.version, names.REUSED_RUN: reused.run_id} if reused else {}
+
+
 def _place(read: SourceRead) -> dict[str, str]:
     place = {"address": read.address, "relation": read.relation, "state": read.state}
     return {name: text for name, text in place.items() if text}
@@ -166,4 +171,6 @@ def _megabytes(size: int) -> float:
 def _outcome(commit: Commit) -> str:
     if commit.recovered:
         return "committed by an earlier attempt"
+    if commit.reused is not None:
+        return names.REUSED
     return "committed" if commit.changed else names.UNCHANGED

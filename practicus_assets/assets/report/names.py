@@ -25,6 +25,9 @@ PREDICATE = "delta/predicate"
 # of a materialization: what was committed
 VERSION = "delta/version"
 OUTCOME = "delta/outcome"
+REUSED = "reused"  # the outcome of a run that computed nothing, for the rows are those that were there
+REUSED_VERSION = "delta/reused_version"  # that the rows are from
+REUSED_RUN = "delta/reused_run"  # that made it
 UNCHANGED = "unchanged"  # the outcome of a run that computed the rows that were there
 CONTRACT_DIGEST = "delta/contract_digest"  # of such a run, which left nothing in the log
 FILLED = "delta/filled_columns"
@@ -62,3 +65,4 @@ DIMENSION_TAG = "dagster/partition/"  # followed by the dimension's name
 
 # of a run
 REPLACE_TAG = "practicus/replace"  # the names of protected tables that it may replace
+REUSE_TAG = "practicus/reuse"  # "no" where tables are to be computed in any case

@@ -28,6 +28,9 @@ def committed(table: str, scope: Scope, commit: Commit) -> str:
     what = f"committed version {commit.version}, {rows}"
     if commit.recovered:
         what = f"an earlier attempt committed version {commit.version}, {rows}"
+    elif commit.reused is not None:
+        run, version = commit.reused.run_id[:8], commit.reused.version
+        what = f"nothing is computed, for run {run} committed the same {rows} as version {version}"
     elif not commit.changed:
         what = f"nothing changed, version {commit.version} has the same {rows}"
     filled = [f"{names_of('column', commit.filled)} filled in, which the output lacks"] * bool(commit.filled)

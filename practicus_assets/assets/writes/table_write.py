@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.runs import added_metadata, provenance_of, step_of
+from practicus_assets.assets.writes.reuse import StepReuse
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import AuditFailed, LossyValues, SchemaMismatch, naming
 from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
@@ -46,7 +48,8 @@ class TableWrite:
     Attributes:
         key: the asset's key.
         table: the table.
-        is_landed: whether an earlier attempt at the step has committed it.
+        is_landed: whether its rows are committed already: by an earlier attempt at the step, or by a run of
+            which they are used again.
 
     Raises:
         DeclarationError, UnsupportedTable, StoreFailed: as a transaction does when it begins.
@@ -69,7 +72,11 @@ class TableWrite:
         self._statistics = Statistics.from_metadata(spec.metadata)
         self._appends = terms.settings.options.mode == "append"
         options = terms.settings.described(spec, lake.commit_metadata)
-        provenance = provenance_of(context, key, spec.code_version, once=self._appends)
+        reuse = StepReuse(context, key, terms, options)
+        provenance = replace(
+            provenance_of(context, key, spec.code_version, once=self._appends),
+            config_digest=reuse.config_digest,
+        )
         self._provenance = begun_over_base(context, layered, self._scope, options, provenance)
         self._selected = _selected_checks(context, key)
         self._checks = AuthorChecks(terms.author_specs, self._selected)
@@ -84,7 +91,7 @@ class TableWrite:
         warn_of_properties(context.log, self.table, self._transaction)
         warn_of_other_asset(context.log, key, self.table, self._transaction.began)
         self._output = Output(key, self._checks, required=terms.output_required)
-        self._commit = self._transaction.landed
+        self._commit = self._transaction.landed or reuse.commit(self._transaction)
         self._audited: Audited | None = None  # what was prepared
         self._has_rows = False
         self.is_landed = self._commit is not None
@@ -180,7 +187,7 @@ class TableWrite:
         yield from self._by_partition(commit.audits)
         # after those of single partitions, for Dagster shows the last one of all
         shown = self._selected if self.is_landed else self._of_contract
-        results = check_results(commit.audits, key, self._scope, shown)
+        results = check_results(commit.audits, key, self._scope, shown, commit.reused)
         yield from (*results, *output.news())
         with naming(self.table.name, str(self._scope)):
             if self.is_landed:

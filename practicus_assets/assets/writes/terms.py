@@ -18,6 +18,7 @@ class TableTerms:
         contract: what it promises; None for nothing.
         author_specs: the checks that the author gives results of, beside those of the contract.
         output_required: whether each run must materialize the asset.
+        reuse: whether a run ends before the function if its rows are there already.
 
     """
 
@@ -25,3 +26,4 @@ class TableTerms:
     contract: Contract | None = None
     author_specs: Sequence[dg.AssetCheckSpec] = ()
     output_required: bool = True
+    reuse: bool = False

@@ -143,6 +143,8 @@ class TransactionRecord:
         asset_key, code_version: the asset's; empty if there is none.
         inputs: the tables that the rows were computed from.
         sources: what they were computed from in other systems; left out of the log where there is nothing.
+        config_digest: tells which configuration the rows were computed by, where a later run may use them
+            again; left out of the log where none may.
         restores_version: the version whose rows a rollback brought back; None for new rows.
         base: the version of the base's table that was pinned when the rows were computed; None for a lake
             without a base. Left out of the log where there is none, as `promotes` is.
@@ -173,6 +175,7 @@ class TransactionRecord:
     code_version: str = ""
     inputs: Sequence[InputVersion] = ()
     sources: Sequence[SourceRead] = ()
+    config_digest: str = ""
     restores_version: int | None = None
     base: VersionElsewhere | None = None
     promotes: VersionElsewhere | None = None
@@ -215,7 +218,7 @@ class TransactionRecord:
             "began_at": _text(self.began_at) if self.began_at is not None else None,
             "package_version": self.package_version or package_version(),
         }
-        for name in ("sources", "base", "promotes"):
+        for name in ("sources", "base", "promotes", "config_digest"):
             if not values[name]:
                 del values[name]
         return json.dumps({"format": values.pop("format"), **values})

@@ -14,6 +14,20 @@ from practicus_assets.lake.transactions.provenance import Provenance
 
 
 @dataclass(frozen=True)
+class Reused:
+    """The commit whose rows a run used again.
+
+    Attributes:
+        version: the version that it made.
+        run_id: the run that made it.
+
+    """
+
+    version: int
+    run_id: str
+
+
+@dataclass(frozen=True)
 class Commit:
     """What a transaction left behind.
 
@@ -28,6 +42,7 @@ class Commit:
         changed: False if the table already held the same rows and nothing was committed.
         recovered: True if an earlier attempt had landed and nothing was written again.
         filled: the partition columns that the output lacks, and that were filled in.
+        reused: the commit whose rows were used again, and nothing was computed; None for all others.
 
     """
 
@@ -42,6 +57,7 @@ class Commit:
     changed: bool = True
     recovered: bool = False
     filled: tuple[str, ...] = ()
+    reused: Reused | None = None
 
     @property
     def partition_rows(self) -> dict[str, int]:

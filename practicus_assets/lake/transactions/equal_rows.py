@@ -12,7 +12,7 @@ from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.origins import newest_changes, recorded_fingerprint
 from practicus_assets.lake.delta.snapshot import Snapshot
-from practicus_assets.lake.delta.table import TableVersion
+from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.partitions.values import split
 from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint, rows_of, same_rows
@@ -60,7 +60,7 @@ class EqualRows:
         if any(answers.get(number) is False for number in filled):
             return False
         known = [number for number in filled if answers.get(number)]
-        if not all(self._is_whole(file) for number in known for file in parts[number]):
+        if not all(is_whole(self._current.table, file) for number in known for file in parts[number]):
             return False
         return self._are_read([number for number in filled if number not in known])
 
@@ -82,14 +82,6 @@ class EqualRows:
             if entry.changes_metadata:
                 return
 
-    def _is_whole(self, file: DataFile) -> bool:
-        """Whether a file is there and can be opened; a damaged one is best replaced by equal rows."""
-        try:
-            with self._current.table.parquet(file.path) as parquet:
-                return bool(parquet.metadata.num_rows == (file.rows or 0) + file.deleted)
-        except PracticusAssetsError:
-            return False
-
     def _are_read(self, numbers: Sequence[int]) -> bool:
         """Read the rows of partitions, and return whether they are the wanted ones."""
         if not numbers:
@@ -107,3 +99,12 @@ class EqualRows:
                 if number is not None:
                     fingerprints[number].add(hashes[positions])
         return [*map(str, fingerprints)] == [self._wanted[number] for number in numbers]
+
+
+def is_whole(table: Table, file: DataFile) -> bool:
+    """Return whether a file is there and can be opened; a damaged one is best replaced by equal rows."""
+    try:
+        with table.parquet(file.path) as parquet:
+            return bool(parquet.metadata.num_rows == (file.rows or 0) + file.deleted)
+    except PracticusAssetsError:
+        return False

@@ -75,10 +75,11 @@ class Landing:
                 if equal:
                     self._discard()
                     record = replace(record, changed=False)
-                    if record.attempt == 1 and (current is None or self._is_pinned_so(current)):
+                    if not self._is_marked and (current is None or self._is_pinned_so(current)):
                         return window.newest, record
                     # an empty commit in this attempt's name: an earlier attempt that wakes up is refused;
-                    # and of a dev lake, one that says on which version of the base the rows are right
+                    # of a dev lake, one that says on which version of the base the rows are right; and of
+                    # rows that later runs may use again, one that says from what they are right
                 prove(self._table, current)
                 tried, in_doubt = window.newest + 1, True
                 try:
@@ -175,6 +176,11 @@ class Landing:
             return True
         replaces = self._attempt.depends_on_scope or record.mode != "append"
         return replaces and self._bounds.overlaps(record.scope)
+
+    @property
+    def _is_marked(self) -> bool:
+        """Whether a commit is left behind though it changes nothing, for others to find."""
+        return self._record.attempt > 1 or bool(self._record.config_digest)
 
     def _is_equal(self, current: TableVersion) -> bool:
         """Whether the table already holds the staged rows, and nothing would change."""

@@ -20,6 +20,8 @@ class Provenance:
         asset_key, code_version: the asset's.
         inputs: the tables that the rows are computed from.
         sources: what they are computed from in other systems.
+        config_digest: tells which configuration the rows are computed by, so that a later run may use them
+            again; empty where none may.
         restores: the version whose rows a rollback brings back; None for new rows.
         base: the version of the base's table that the rows go before; None for a lake without a base.
         promotes: the version of a dev lake's table whose rows these are; None for all others.
@@ -33,6 +35,7 @@ class Provenance:
     code_version: str = ""
     inputs: Sequence[InputVersion] = ()
     sources: Sequence[SourceRead] = ()
+    config_digest: str = ""
     restores: int | None = None
     base: VersionElsewhere | None = None
     promotes: VersionElsewhere | None = None

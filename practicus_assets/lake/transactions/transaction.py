@@ -102,6 +102,11 @@ class Transaction:
                 refuse_unsupported(began, options.partition_by, takes_rows_away=not self._attempt.appends)
 
     @property
+    def attempt(self) -> Attempt:
+        """What the transaction knew when it was made."""
+        return self._attempt
+
+    @property
     def began(self) -> int | None:
         """The table's version when the transaction was made; None if there was no table."""
         return self._attempt.began_version

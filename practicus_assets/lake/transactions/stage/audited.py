@@ -61,6 +61,7 @@ def record_of(
         code_version=who.code_version,
         inputs=who.inputs,
         sources=who.sources,
+        config_digest=who.config_digest,
         restores_version=who.restores,
         base=who.base,
         promotes=who.promotes,

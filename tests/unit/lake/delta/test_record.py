@@ -136,6 +136,14 @@ def test_a_record_with_sources_is_written_and_read_as_it_will_be_for_ever() -> N
     assert TransactionRecord.from_json(json.dumps(later)).sources == (SourceRead("a"),)
 
 
+def test_a_record_of_rows_that_may_be_reused_is_written_and_read_as_it_will_be_for_ever() -> None:
+    golden = (GOLDEN / "format_1_reuse.json").read_text(encoding="utf-8")
+    record = replace(FORMAT_1, config_digest="fedcba9876543210")
+    assert json.loads(record.to_json()) == json.loads(golden)
+    assert TransactionRecord.from_json(golden) == record
+    assert TransactionRecord.from_json((GOLDEN / "format_1.json").read_text("utf-8")).config_digest == ""
+
+
 def test_a_record_from_before_formats_had_numbers_is_read() -> None:
     record = TransactionRecord.from_json((GOLDEN / "unnumbered.json").read_text(encoding="utf-8"))
     assert (record.format, record.run_id[-4:], record.step, record.attempt) == (0, "0001", "sales__orders", 2)
