@@ -14,7 +14,7 @@ from practicus_assets.instance.events import CLOCK_SKEW, materializations
 from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS
 from practicus_assets.lake.delta.record import SourceRead
 from practicus_assets.lake.transactions.provenance import Provenance
-from practicus_assets.lake.transactions.reuse import InputRead
+from practicus_assets.lake.transactions.unchanged.reuse import InputRead
 from practicus_assets.workers.launch import variables
 
 Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext

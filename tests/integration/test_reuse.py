@@ -285,7 +285,13 @@ def test_a_range_is_reused_as_it_was_committed_and_not_in_other_pieces(shop: Sho
     shop.run(*assets, partition="a")
     shop.run(*assets, between=("a", "b"))
     shop.run(*assets, between=("b", "c"))
-    assert shop.calls == ["a|b", "a", "a|b", "b|c"]
+    assert shop.calls == ["a|b", "a", "b|c"]
+    shop.numbers["a"] = [10]
+    shop.run(*assets, select="orders", partition="a")
+    shop.run(*assets, partition="a")
+    shop.run(*assets, between=("a", "b"))
+    shop.run(*assets, between=("b", "c"))
+    assert shop.calls[3:] == ["a", "a|b"]
 
 
 # --- checks -------------------------------------------------------------------------------------------

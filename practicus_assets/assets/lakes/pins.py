@@ -15,7 +15,7 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.branch import begin_over, elsewhere
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
-from practicus_assets.lake.transactions.reuse import InputRead
+from practicus_assets.lake.transactions.unchanged.reuse import InputRead
 
 
 def pinned_for(

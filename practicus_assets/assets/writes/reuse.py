@@ -14,8 +14,8 @@ from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.instance.attempts import failed_checks
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import WriteOptions
-from practicus_assets.lake.transactions.reuse import reusable
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.transactions.unchanged.reuse import reusable
 from practicus_assets.redaction import is_secret
 from practicus_assets.wording import enumerated
 

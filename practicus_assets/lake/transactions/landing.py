@@ -15,10 +15,10 @@ from practicus_assets.lake.layers.claims import Claims
 from practicus_assets.lake.partitions.recorded import RecordedScope
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit_window import CommitWindow
-from practicus_assets.lake.transactions.equal_rows import EqualRows
 from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 from practicus_assets.lake.transactions.swap import Swap
+from practicus_assets.lake.transactions.unchanged.equal_rows import EqualRows
 
 
 class Landing:

@@ -12,7 +12,7 @@ from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.layers.claims import Claims
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint, same_rows
-from practicus_assets.lake.transactions.equal_rows import EqualRows
+from practicus_assets.lake.transactions.unchanged.equal_rows import EqualRows
 from practicus_assets.wording import enumerated
 
 

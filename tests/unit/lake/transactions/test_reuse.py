@@ -21,8 +21,8 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.commit import Commit, Reused
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
-from practicus_assets.lake.transactions.reuse import InputRead, reusable
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.transactions.unchanged.reuse import InputRead, reusable
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
 from tests.kit import commit_info, log, partitions, table_of, write

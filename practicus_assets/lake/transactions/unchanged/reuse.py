@@ -17,7 +17,7 @@ from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import Commit, Reused
-from practicus_assets.lake.transactions.equal_rows import is_whole
+from practicus_assets.lake.transactions.unchanged.equal_rows import is_whole
 
 _MOST_ENTRIES = 1000  # of the log, in which the commit is looked for
 
