@@ -82,6 +82,8 @@ class TablePlan:
         planned: the partitions that would be computed, by their reasons.
         unknown: those of which nobody can tell.
         current: how many are up to date.
+        reused: how many of these a run would end with before the function, as `reuse=True` says, if it is of
+            the partitions that were committed together, and has their config.
         rows: how many rows a run would replace, by the log; None if the log does not say.
         size_bytes: the size of the files that hold them.
         schema: what happens to its columns; None where nothing is computed.
@@ -96,6 +98,7 @@ class TablePlan:
     planned: tuple[Group, ...] = ()
     unknown: tuple[Group, ...] = ()
     current: int = 0
+    reused: int = 0
     rows: int | None = 0
     size_bytes: int = 0
     schema: SchemaChange | None = None

@@ -100,7 +100,7 @@ class _Planner:
         planned = self._planned.setdefault(key, set())  # a table that reads itself grows it
         known = self._confirmed(state, self._known(key, state, keys), keys)
         groups: dict[bool, dict[tuple[Reason, ...], list[str]]] = {True: {}, False: {}}
-        current = 0
+        current = reused = 0
         for partition, found in reasons(state, known, keys):
             runs = tuple(reason for reason in found if reason.kind != "unknown")
             if runs:
@@ -109,6 +109,7 @@ class _Planner:
                 groups[bool(runs)].setdefault(runs or found, []).append(partition)
             else:
                 current += 1
+                reused += self._is_reused(state, partition)
         order = {partition: number for number, partition in enumerate(state.keys)}
         computed = [partition for partition in keys if partition in planned]
         appends = entry.settings.options.mode == "append"
@@ -120,6 +121,7 @@ class _Planner:
             planned=tuple(_groups(groups[True], order)),
             unknown=tuple(_groups(groups[False], order)),
             current=current,
+            reused=reused,
             rows=rows,
             size_bytes=size,
             schema=self._schema(key, state) if computed else None,
@@ -187,6 +189,14 @@ class _Planner:
         if isinstance(assets, TablesDefinition) and not isinstance(assets, TableDefinition):
             return None  # one of several tables of a task
         return (self._entries[key].contract or Contract()).digest
+
+    def _is_reused(self, state: TableState, partition: str) -> bool:
+        """Return whether the commit of a partition that is up to date was made to be used again."""
+        assets = self._graph.get(state.entry.key).assets_def
+        if not isinstance(assets, TableDefinition) or not assets.terms.reuse:
+            return False
+        entry = state.own.entry(partition)
+        return entry is not None and entry.record is not None and bool(entry.record.config_digest)
 
     def _schema(self, key: dg.AssetKey, state: TableState) -> SchemaChange:
         entry = self._entries[key]

@@ -12,12 +12,15 @@ _SHOWN_COLUMNS = 12
 def heading(table: TablePlan) -> str:
     """Return what a run would do to a table, in a few words."""
     if not table.has_partitions:
-        return "would be computed" if table.planned else "not known" if table.unknown else "up to date"
+        current = "up to date, would be reused" if table.reused else "up to date"
+        return "would be computed" if table.planned else "not known" if table.unknown else current
     total = number_of(table.total, "partition")
+    reused = [f"{table.reused:,} would be reused"] if table.reused else []
     if not table.planned and not table.unknown:
-        return f"up to date, {total}"
+        return ", ".join(["up to date", total, *reused])
     parts = [f"{table.planned_count:,} of {total} would be computed"] if table.planned else []
     parts += [f"{table.unknown_count:,} not known"] if table.unknown else []
+    parts += reused
     return ", ".join(parts)
 
 

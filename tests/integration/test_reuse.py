@@ -17,7 +17,9 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
+from practicus_assets.planning.sentences import heading
 from tests.integration.bench import Bench, checks
+from tests.integration.planning import planned
 
 DAYS = dg.StaticPartitionsDefinition(["a", "b", "c"])
 RUN, REUSED_RUN, REUSED_VERSION = "delta/outcome", "delta/reused_run", "delta/reused_version"
@@ -427,3 +429,33 @@ def test_a_plain_asset_is_told_that_there_is_no_such_setting(bench: Bench) -> No
 
     bench.run([orders], fails=True)
     assert not DeltaTable.is_deltatable(f"{bench.root}/orders")
+
+
+# --- plans --------------------------------------------------------------------------------------------
+
+
+def test_a_plan_says_what_would_be_reused_and_agrees_with_the_run(shop: Shop) -> None:
+    assets = by_day(shop)
+    shop.run(*assets, select="orders", between=("a", "c"))
+    for key in "ab":
+        shop.run(*assets, partition=key)
+    shop.numbers["b"] = [7]
+    shop.run(*assets, select="orders", between=("a", "c"))
+    orders, scaled = planned(shop.bench, assets).tables
+    assert (heading(orders), orders.reused) == ("up to date, 3 partitions", 0)
+    assert heading(scaled) == "2 of 3 partitions would be computed, 1 would be reused"
+    shop.calls.clear()
+    for key in "abc":
+        shop.run(*assets, partition=key)
+    assert shop.calls == ["b", "c"]
+    _, scaled = planned(shop.bench, assets).tables
+    assert heading(scaled) == "up to date, 3 partitions, 3 would be reused"
+
+
+def test_a_plan_takes_rows_that_were_reused_after_a_mark_for_current(shop: Shop) -> None:
+    again = shop.orders(), shop.scaled(code_version="2")
+    shop.fill()
+    for outcome in ("unchanged", "reused"):
+        shop.run(*again)
+        _, scaled = planned(shop.bench, again).tables
+        assert (shop.outcome(), heading(scaled)) == (outcome, "up to date, would be reused")
