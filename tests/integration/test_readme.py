@@ -55,3 +55,10 @@ def test_the_page_on_installing_names_every_extra() -> None:
     ]
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(extras) - {"pipelines", "build"}
     assert all(f"`{extra}`" in page for extra in extras)
+
+
+def test_the_page_on_environment_variables_names_each_that_the_code_has() -> None:
+    page = (ROOT / "docs" / "environment.md").read_text(encoding="utf-8")
+    code = [path for room in ("practicus_assets", "pipelines") for path in (ROOT / room).rglob("*.py")]
+    named = {name for path in code for name in re.findall(r"\bPRACTICUS_[A-Z_]+\b", path.read_text("utf-8"))}
+    assert named == set(re.findall(r"`(PRACTICUS_[A-Z_]+)`", page))
