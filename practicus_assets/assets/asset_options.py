@@ -1,12 +1,16 @@
-"""Asset options: which parameters of `dg.asset` a table asset takes, and what replaces the others."""
+"""Asset options: what `@table_asset` stands above, and which parameters of `dg.asset` it takes with it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from typing import Any, TypedDict
 
 import dagster as dg
+from dagster_shared.check import CheckError
 
 from practicus_assets.errors import DeclarationError, did_you_mean
+from practicus_assets.wording import enumerated, in_short
 
 Key = dg.AssetKey | str | Sequence[str]
 Dependency = Key | dg.AssetSpec | dg.AssetsDefinition | dg.SourceAsset | dg.AssetDep
@@ -54,6 +58,42 @@ NOT_TAKEN = {
 }
 
 
+_LONGEST = 80  # characters of a value that stands where a function should
+_LONGEST_TEXT = 600
+_LISTS = ("deps", "owners", "check_specs")  # texts among them would be taken for lists of letters
+_SETS = ("kinds", "required_resource_keys", "hooks")
+
+
+def refuse_mistaken(options: Mapping[str, Any]) -> None:
+    """Refuse a text where several are wanted, of which Dagster would take each letter for one.
+
+    Args:
+        options: those that were given, by name.
+
+    Raises:
+        DeclarationError: naming the option and what to write; also for tags that are not texts.
+
+    """
+    for option in (*_LISTS, *_SETS):
+        value = options.get(option)
+        if isinstance(value, str):
+            what = f"[{value!r}]" if option in _LISTS else f"{{{value!r}}}"
+            raise DeclarationError(f"{option} is the text {value!r}.", f"Write {option}={what}.")
+    tags = options.get("tags")
+    if tags is None:
+        return
+    if not isinstance(tags, Mapping):
+        raise DeclarationError(
+            f"tags={tags!r} is no mapping from names to texts.", 'Write tags={"team": "sales"}.'
+        )
+    for name, value in tags.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise DeclarationError(
+                f"tags has {name!r}: {value!r}, and both must be texts.",
+                'Write tags={"team": "sales"}; metadata takes other values.',
+            )
+
+
 def refuse_others(options: Iterable[str], own: Iterable[str] = ()) -> None:
     """Refuse options that a table asset does not take.
 
@@ -72,3 +112,44 @@ def refuse_others(options: Iterable[str], own: Iterable[str] = ()) -> None:
         if option not in taken:
             advice = did_you_mean(option, taken, "See dg.asset for what there is.")
             raise DeclarationError(f"a table asset has no option {option!r}.", advice)
+
+
+def refuse_other_than_function(function: Any) -> None:
+    """Raise DeclarationError for what `@table_asset` stands above, or is given, if it is no function."""
+    if isinstance(function, dg.AssetsDefinition):
+        keys = sorted(key.to_user_string() for key in function.keys)
+        what = "is an asset" if len(keys) == 1 else "are assets"
+        raise DeclarationError(
+            f"table_asset is given {enumerated(keys)}, which {what} already.",
+            "Write @table_asset alone above the function: it makes the asset, and takes what dg.asset takes.",
+        )
+    if isinstance(function, dg.OpDefinition | dg.GraphDefinition):
+        raise DeclarationError(
+            f"table_asset is given {function.name}, which is an op already.",
+            "Write @table_asset alone above the function, or let a table asset call a plain function.",
+        )
+    if inspect.isclass(function):
+        raise DeclarationError(
+            f"table_asset is given {function.__name__}, which is a class.",
+            "Write @table_asset above a function that returns the rows; a Contract declares their columns.",
+        )
+    if not callable(function):
+        raise DeclarationError(
+            f"table_asset is given {in_short(repr(function), _LONGEST)}, which is no function.",
+            "Write @table_asset above the function, and its options by name: @table_asset(name=…).",
+        )
+    if not hasattr(function, "__name__"):
+        raise DeclarationError(
+            f"table_asset is given {in_short(repr(function), _LONGEST)}, which has no name of its own.",
+            "Write a function with def, and call it there.",
+        )
+
+
+@contextmanager
+def as_declaration_error(name: str) -> Iterator[None]:
+    """Raise DeclarationError, naming the function, for a declaration that Dagster refuses."""
+    try:
+        yield
+    except (dg.DagsterInvalidDefinitionError, CheckError) as error:
+        text = in_short(str(error), _LONGEST_TEXT).rstrip(".")
+        raise DeclarationError(f"the asset {name} cannot be made. Dagster says: {text}.") from error

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.report.names import VERSION
+from practicus_assets.errors import DeclarationError
 from practicus_assets.instance.events import CLOCK_SKEW, materializations
 from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS
 from practicus_assets.lake.delta.record import SourceRead
@@ -147,6 +148,18 @@ def partition_keys(
     between = dg.PartitionKeyRange(*(run_tags[tag] for tag in RANGE_TAGS))
     with dg.partition_loading_context(dynamic_partitions_store=instance):
         return list(partitions_def.get_partition_keys_in_range(between))
+
+
+def refuse_no_partition(
+    context: dg.AssetExecutionContext, partitions_def: dg.PartitionsDefinition[Any] | None
+) -> None:
+    """Raise DeclarationError for a run of no partition, where the asset has partitions."""
+    if partitions_def is None or context.has_partition_key or context.has_partition_key_range:
+        return
+    raise DeclarationError(
+        "the asset has partitions, and the run is of none.",
+        "Name one: --partition KEY on the command line, partition_key=… of dg.materialize.",
+    )
 
 
 def made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:

@@ -8,11 +8,12 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.io_manager import lake_of
+from practicus_assets.assets.report.outcome import cut_own_frames
 from practicus_assets.assets.runs import until_end
 from practicus_assets.assets.writes.checks_alone import evaluation
 from practicus_assets.assets.writes.table_write import TableWrite
 from practicus_assets.assets.writes.terms import TableTerms
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, naming
 from practicus_assets.lake.rows.annotations import hints
 
 _CONTEXT_NAMES = {"context", "_context", "context_", "_"}  # those that Dagster knows
@@ -95,7 +96,9 @@ class Step:
         return function
 
     def _materialize(self, context: dg.AssetExecutionContext, call: Callable[[], Any]) -> Iterator[Any]:
-        write = TableWrite(context, context.asset_key, lake_of(context, self._io_manager_key), self._terms)
+        with naming(context.asset_key.to_user_string(), nothing_written=True):
+            lake = lake_of(context, self._io_manager_key)
+        write = TableWrite(context, context.asset_key, lake, self._terms)
         if not write.is_landed:
             try:
                 if not write.prepare(call):
@@ -104,6 +107,7 @@ class Step:
                 write.land()
             except Exception as error:
                 yield from write.refused(error)
+                cut_own_frames(error)
                 raise
         yield from write.report()
 

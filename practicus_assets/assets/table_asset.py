@@ -11,7 +11,13 @@ from typing import Any, Unpack, cast, overload
 
 import dagster as dg
 
-from practicus_assets.assets.asset_options import AssetOptions, refuse_others
+from practicus_assets.assets.asset_options import (
+    AssetOptions,
+    as_declaration_error,
+    refuse_mistaken,
+    refuse_other_than_function,
+    refuse_others,
+)
 from practicus_assets.assets.op_outputs import refuse_place
 from practicus_assets.assets.output import may_be_none, refuse_unvalidated
 from practicus_assets.assets.report.checks import check_specs
@@ -138,11 +144,9 @@ def table_asset(
 
     """
     refuse_others(asset_options, _OWN)
-    if compute_fn is not None and not callable(compute_fn):
-        raise DeclarationError(
-            f"table_asset is given {compute_fn!r}, which is no function.",
-            "Write @table_asset above the function, and its options by name: @table_asset(name=…).",
-        )
+    refuse_mistaken(asset_options)
+    if compute_fn is not None:
+        refuse_other_than_function(compute_fn)
     settings = TableSettings(
         partition_by,
         WriteOptions(
@@ -166,8 +170,10 @@ def table_asset(
         refuse_unpromised(settings.options, promised.columns, closed=promised.closed)
 
     def decorate(function: Function) -> dg.AssetsDefinition:
+        refuse_other_than_function(function)
         _refuse(function, settings, asset_options)
-        refuse_place(_key(function, asset_options))
+        with as_declaration_error(asset_options.get("name") or function.__name__):
+            refuse_place(_key(function, asset_options))
         options: dict[str, Any] = {"io_manager_key": "io_manager", **asset_options}
         options["kinds"] = {"deltalake", *(options.get("kinds") or ())}
         options["metadata"] = {
@@ -188,7 +194,8 @@ def table_asset(
         compute, evaluate = step.compute(), step.evaluate()
         name = function.__name__
         options["op_tags"], _ = (declare(worker, op, options, name) for op in (compute, evaluate))
-        assets = _asset(compute, {**options, "check_specs": specs})
+        with as_declaration_error(options.get("name") or name):
+            assets = _asset(compute, {**options, "check_specs": specs})
         refuse_strangers(assets.key.to_user_string(), promised, assets.asset_deps[assets.key])
         checks_op = _checks_op(assets, specs, evaluate, options) if specs else None
         return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op, terms)

@@ -57,6 +57,21 @@ class TablesDefinition(dg.AssetsDefinition):
         """Return a copy with other specs; code references keep to the author's files."""
         return super().map_asset_specs(lambda spec: without_package(fn(spec)))
 
+    def __getattr__(self, name: str) -> Any:
+        """Say that this is an asset already, where `@dg.asset` stands above it and asks for its name.
+
+        Raises:
+            AttributeError: for every name, as there are no such attributes.
+
+        """
+        if name == "__name__":
+            keys = ", ".join(sorted(key.to_user_string() for key in self.keys))
+            raise AttributeError(
+                f"{keys} is an asset already, and no function. Take the decorator of Dagster away: "
+                "@table_asset makes the asset, and takes what dg.asset takes."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def get_attributes_dict(self) -> dict[str, Any]:
         """Return what a copy is made of."""
         own = {"checks_op": self._checks_op, "checked": self._checked}

@@ -1,15 +1,17 @@
-"""Outcomes: the one line of a run's log that says what became of a table."""
+"""Outcomes: what a log says became of a table, in a line, and errors without lines that say nothing."""
 
 from collections.abc import Sequence
 from itertools import pairwise
+from types import TracebackType
 
-from practicus_assets.errors import AuditFailed
+from practicus_assets.errors import AuditFailed, DataRefused, DeclarationError
 from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.partitions.scope import Scope, Window
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.wording import enumerated, names_of, number_of
 
 _NAMED_RULES = 5
+_WITHOUT_AUTHORS = {"practicus_assets", "pyarrow", "deltalake"}  # packages whose lines tell an author nothing
 _SHORT, _SHORTEST = 0.1, 0.001  # seconds
 
 
@@ -51,6 +53,18 @@ def nothing_new(table: str, scope: Scope) -> str:
     return f"{_place(table, scope)}: the function returned no rows, so the table stays as it is"
 
 
+def cut_own_frames(error: Exception) -> None:
+    """Let the traceback of an error end where this package was entered, if its text says all.
+
+    What an author declared or returned wrongly is in the text; lines of this package, and of libraries that
+    it called, would only move the text away from the end of a log.
+    """
+    link: BaseException | None = error if isinstance(error, DeclarationError | DataRefused) else None
+    while link is not None:
+        link.__traceback__ = _of_authors(link.__traceback__)
+        link = link.__cause__
+
+
 def _checks(audits: Sequence[AuditResult]) -> list[str]:
     broken = [audit.name for audit in audits if audit.blocks]
     warnings = [audit.name for audit in audits if not audit.passed and not audit.blocks]
@@ -88,3 +102,16 @@ def _span(scope: Scope) -> str:
     while first[: shared + 1] == last[: shared + 1]:
         shared += 1
     return f"{first}…{last[first.rfind('-', 0, shared) + 1 :]}"
+
+
+def _of_authors(frames: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames of this package and its libraries at its end."""
+    kept, frame = [], frames
+    while frame is not None:
+        kept.append(frame)
+        frame = frame.tb_next
+    while kept and kept[-1].tb_frame.f_globals.get("__name__", "").partition(".")[0] in _WITHOUT_AUTHORS:
+        kept.pop()
+    if kept:
+        kept[-1].tb_next = None
+    return kept[0] if kept else None

@@ -19,7 +19,7 @@ from practicus_assets.assets.report.checks import check_results, partition_evalu
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.report.statistics import Statistics
-from practicus_assets.assets.runs import added_metadata, provenance_of, step_of
+from practicus_assets.assets.runs import added_metadata, provenance_of, refuse_no_partition, step_of
 from practicus_assets.assets.writes.reuse import StepReuse
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import AuditFailed, LossyValues, SchemaMismatch, naming
@@ -66,6 +66,8 @@ class TableWrite:
         partitions_def = context.assets_def.partitions_def
         layered = lake.layered(key, spec.metadata, step_of(context))
         self.table = layered.own
+        with naming(self.table.name, nothing_written=True):
+            refuse_no_partition(context, partitions_def)
         self._scope = terms.settings.scope(
             partitions_def, context.partition_keys if partitions_def is not None else []
         )

@@ -1,5 +1,6 @@
 """What an author declares as a table's contract: a `Contract`, or a pandera model or schema."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,9 +26,19 @@ def as_contract(declaration: Any) -> Contract | None:
         from practicus_assets.lake.contracts.pandera_schema import contract_of  # noqa: PLC0415 takes 2.5 s
 
         return contract_of(declaration)
-    raise DeclarationError(
-        f"{readable(declaration)} is no contract.",
-        f"Write Contract(columns={declaration!r})."
-        if isinstance(declaration, Mapping)
-        else "Declare a Contract, a pandera DataFrameModel or DataFrameSchema.",
-    )
+    is_class = inspect.isclass(declaration)
+    given = f"the class {declaration.__qualname__}" if is_class else readable(declaration)
+    raise DeclarationError(f"{given} is no contract.", _instead(declaration))
+
+
+def _instead(declaration: Any) -> str:
+    """Return what to write instead of something that is no contract."""
+    if isinstance(declaration, Mapping):
+        return f"Write Contract(columns={declaration!r})."
+    if declaration is Contract:
+        return 'Call it, and give it the columns: Contract(columns={"id": "int64"}).'
+    fields = inspect.get_annotations(declaration) if inspect.isclass(declaration) else {}
+    if fields:
+        columns = ", ".join(f"{name!r}: {getattr(kind, '__name__', kind)}" for name, kind in fields.items())
+        return f"Write Contract(columns={{{columns}}})."
+    return "Declare a Contract, a pandera DataFrameModel or DataFrameSchema."

@@ -26,6 +26,18 @@ _STORE_CODE = re.compile(r"<Code>(\w+)</Code>")
 _DENIED_ADVICE = (
     "This process may not do that there: check the mount, the folder's rights or the credentials."
 )
+_BEGINNERS = (  # what fails where a lake is new, how it is told, and what to do
+    (
+        re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist"),
+        "failed: there is no such bucket",
+        "Create it, or fix root_uri. In another region, set AWS_REGION in storage_options.",
+    ),
+    (
+        re.compile(r"loading credentials|IMDS|No ?Credentials", re.IGNORECASE),
+        "failed: there are no credentials",
+        "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what the store takes, in storage_options.",
+    ),
+)
 _DAMAGED = re.compile(r"Parquet|thrift")
 _MISSING = re.compile(r"not found|no such file", re.IGNORECASE)
 
@@ -104,8 +116,9 @@ class Failures:
     def _failed(self, what: str, cause: Exception, kind: type[StoreFailed] = StoreFailed) -> StoreFailed:
         text = in_one_line(cause)
         denied = _denied(text)
-        outcome, advice = (
-            (f"was denied: {denied}", _DENIED_ADVICE) if denied else (f"failed: {text}", _ADVICE)
+        outcome, advice = next(
+            (told for pattern, *told in _BEGINNERS if pattern.search(text)),
+            (f"was denied: {denied}", _DENIED_ADVICE) if denied else (f"failed: {text}", _ADVICE),
         )
         failed = kind(f"{what} at {self.uri} {outcome}.", advice)
         failed.table = self.table

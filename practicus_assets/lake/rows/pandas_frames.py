@@ -106,7 +106,8 @@ def _to_arrow(name: str, column: "pd.Series[Any]") -> pa.Array | pa.ChunkedArray
             refuse_mixed(column, array.type)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         problem = f"column {name!r} of dtype {column.dtype} is no Arrow column"
-        raise misfit(problem, column.dropna(), error) from error
+        values = [None if null else value for value, null in zip(column, column.isna(), strict=True)]
+        raise misfit(problem, values, error) from error
     return array
 
 

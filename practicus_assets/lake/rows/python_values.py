@@ -120,12 +120,24 @@ def _cause(values: Iterable[Any], error: Exception) -> tuple[str, str]:
             advice = "An integer beyond 2**53 is no exact float: give Decimals, or floats alone."
         elif float in mixture and any(value != value for value in values if type(value) is float):  # noqa: PLR0124 NaN
             advice += " A null is None, and NaN is a number."
+        else:
+            advice += _first_odd(values)
         return f"they are of the types {names}", advice
     if isinstance(error, OverflowError) and mixture == [int]:
         return "an integer needs more than 64 bits", "Give Decimals, of 38 digits at most, or text."
     if "did not recognize Python value type" in str(error):
         return f"they are of the type {names}", "Convert them to text, numbers, dates, lists or dicts."
     return "", "Correct the values, or convert them."
+
+
+def _first_odd(values: Iterable[Any]) -> str:
+    """Return where the first value of the rarest type is, as a sentence; nothing inside of nested ones."""
+    kinds = [type(value) for value in values if value is not None]
+    rarest = min(reversed(dict.fromkeys(kinds)), key=kinds.count)
+    if issubclass(rarest, list | tuple | Mapping):
+        return ""
+    row = next(i for i, value in enumerate(values) if type(value) is rarest)
+    return f" The first {rarest.__name__} is in row {row}."
 
 
 def _mixture(values: Iterable[Any]) -> list[type]:

@@ -53,9 +53,12 @@ def reconcile(
     names = [*output.names, *(column for column in filled if column not in output.names)]
     missing = [name for name in {**existing, **promised} if name not in names]
     if missing:
+        whose = ", which the contract promises" if set(missing) <= set(promised) else ""
+        others = [name for name in output.names if name not in {**existing, **promised}]
+        advice = _return_them(all_rows=all_rows and not set(missing) & set(promised))
         raise SchemaMismatch(
-            f"the output lacks the {names_of('column', missing)}; it has {output.names}.",
-            _return_them(all_rows=all_rows),
+            f"the output lacks the {names_of('column', missing)}{whose}; it has {output.names}.",
+            f"{did_you_mean(missing[0], others)} {advice}".strip(),
         )
     new = [name for name in names if name not in existing]
     if existing and new and change == "refuse":

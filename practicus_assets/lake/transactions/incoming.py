@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from practicus_assets.errors import DataRefused, OutOfScope, SchemaMismatch
+from practicus_assets.errors import DataRefused, OutOfScope, SchemaMismatch, did_you_mean
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.misspelt import Misspelt
 from practicus_assets.lake.partitions.values import can_partition, is_null
@@ -111,13 +111,14 @@ class IncomingRows:
             keeps_rows=options.mode == "merge",
             null_types=options.null_types,
         )
-        needed = {*options.partition_by, *(column for key in contract.unique for column in key)}
-        lost = sorted(needed - set(schema.names))
-        if lost:
-            raise SchemaMismatch(
-                f"the output lacks the {names_of('column', lost)}, by which its rows are told apart.",
-                "Return them.",
-            )
+        keys = [column for key in contract.unique for column in key]
+        for whose, needed in (("of partition_by", options.partition_by), ("of a unique key", keys)):
+            lost = sorted(set(needed) - set(schema.names))
+            if lost:
+                raise SchemaMismatch(
+                    f"the output lacks the {names_of('column', lost)} {whose}; it has {output.names}.",
+                    did_you_mean(lost[0], output.names, "Return what is missing."),
+                )
         types = {column: schema.field(column).type for column in options.partition_by}
         unfit = [f"{column} ({type_})" for column, type_ in types.items() if not can_partition(type_)]
         if unfit:

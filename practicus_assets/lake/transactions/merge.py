@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from practicus_assets.errors import DataRefused, SchemaMismatch
+from practicus_assets.errors import DataRefused, SchemaMismatch, did_you_mean
 from practicus_assets.lake.contracts.audit import Rescan
 from practicus_assets.lake.rows.distinct import counted, positional
 from practicus_assets.lake.rows.samples import shown
@@ -77,7 +77,10 @@ class Merge:
         """Return new rows; raise if their keys cannot be compared."""
         missing = [name for name in self._columns if name not in batch.schema.names]
         if missing:
-            raise SchemaMismatch(f"the output lacks the {names_of('merge key', missing)}.", "Return them.")
+            raise SchemaMismatch(
+                f"the output lacks the {names_of('merge key', missing)}; it has {batch.schema.names}.",
+                did_you_mean(missing[0], batch.schema.names, "Return what is missing."),
+            )
         keys = pa.table(batch.select(self._columns))
         odd = [
             f"{f.name} ({f.type})"

@@ -10,6 +10,8 @@ from practicus_assets.redaction import is_secret
 from practicus_assets.workers.request import api_types
 from practicus_assets.workers.request.quantity import amount
 
+_AMOUNT = re.compile(r"([0-9.]+)\s*([kmgt])(?:i?b)?", re.IGNORECASE)  # as people write it, e.g. 8GB
+_LEAST_MEMORY = 1024**2  # below, no process starts
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -28,11 +30,17 @@ def _quantity(name: str, value: Any) -> str:
         size = amount(text)
     except ValueError:
         size = Decimal(0)
+    is_bytes = not name.startswith("cpu")
     if size <= 0:
-        example = '2 or "500m"' if name.startswith("cpu") else '"512Mi" or "4Gi"'
-        raise _fail(name, value, f"Write a Kubernetes quantity, e.g. {example}.")
-    if not name.startswith("cpu") and size < 1:
+        example = '"512Mi" or "4Gi"' if is_bytes else '2 or "500m"'
+        meant = _AMOUNT.fullmatch(text) if is_bytes else None
+        question = f"Did you mean {meant[1]}{meant[2].upper()}i? " if meant else ""
+        raise _fail(name, value, f"{question}Write a Kubernetes quantity, e.g. {example}.")
+    if is_bytes and size < 1:
         raise _fail(name, value, 'That is less than a byte: "m" means a thousandth; write "Mi" or "M".')
+    if name.startswith("memory") and size < _LEAST_MEMORY:
+        in_bytes = f"That is {text} bytes. Did you mean {text}Gi?"
+        raise _fail(name, value, in_bytes if text.isdigit() else "No process starts in less than 1Mi.")
     return text
 
 
