@@ -4,7 +4,8 @@ import importlib.metadata
 import keyword
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import cache
 
 from practicus_assets.errors import DeclarationError
 
@@ -27,11 +28,17 @@ def refuse_name(what: str, name: str) -> None:
             f"{name!r} is no name of a {what}.",
             "Take letters, digits and _, a letter first, and no word of Python.",
         )
-    if name in sys.stdlib_module_names or name in importlib.metadata.packages_distributions():
+    if name in sys.stdlib_module_names or name in _installed():
         raise DeclarationError(
             f"a {what} that is called {name!r} would hide the module of that name, which is installed here.",
             "Take another name.",
         )
+
+
+@cache
+def _installed() -> Collection[str]:
+    """Return the modules that are installed, for which the files of every package are looked through."""
+    return importlib.metadata.packages_distributions()
 
 
 def refuse_tasks(names: Sequence[str]) -> None:
