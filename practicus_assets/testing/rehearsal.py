@@ -2,7 +2,9 @@
 
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.delta.record import TransactionRecord
-from practicus_assets.lake.transactions.stage.staged import Staged
+from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.landing import Landing
+from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 from practicus_assets.lake.transactions.swap import Swap
 from practicus_assets.lake.transactions.transaction import Transaction
 
@@ -10,11 +12,17 @@ from practicus_assets.lake.transactions.transaction import Transaction
 class Rehearsal(Transaction):
     """A transaction on a `MemoryTable`: it does all but to race others for the next version."""
 
-    def _land(self, staged: Staged, record: TransactionRecord) -> tuple[int, TransactionRecord]:
+    def _land(
+        self,
+        attempt: Attempt,
+        staged: Staged,
+        record: TransactionRecord,
+        kind: type[Landing],  # noqa: ARG002 nobody else commits
+    ) -> tuple[int, TransactionRecord]:
         try:
-            Swap(self._attempt, staged).on(self._attempt.began, record)
+            Swap(attempt, staged).on(attempt.table.open_if_exists(), record)
         except PracticusAssetsError as error:
-            self.discard(staged)
+            delete_files(attempt.table, [file.path for file in staged.files])
             error.nothing_written = True
             raise
-        return self._table.open().version, record
+        return attempt.table.open().version, record

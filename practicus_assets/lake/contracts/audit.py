@@ -1,7 +1,7 @@
 """Audits: the run of a contract on staged rows, before anybody can see them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
+from practicus_assets.lake.contracts.bad_rows import bad_rows
 from practicus_assets.lake.contracts.breaches import AuditedPartitions, Breach, Breaches, add
 from practicus_assets.lake.contracts.check import Check, Kind, Severity, blaming, rows_parameter
+from practicus_assets.lake.contracts.quarantine import Divided, divided, excess
 from practicus_assets.lake.rows.distinct import counted
 from practicus_assets.lake.rows.fingerprints.hashes import Hashes, hash_rows
 from practicus_assets.lake.rows.frames import read_as, record_batches
@@ -69,6 +71,8 @@ class Observations:
         samples: some of them.
         keys: the hashes of each row's unique key, by the rule's name.
         breaches: the bad rows of each partition, by the rule's name.
+        divided: how many rows were divided into good and bad ones.
+        rejected: how many of them are bad.
 
     """
 
@@ -76,6 +80,8 @@ class Observations:
     samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     keys: dict[str, list[Hashes]] = field(default_factory=dict)
     breaches: dict[str, Breaches] = field(default_factory=dict)
+    divided: int = 0
+    rejected: int = 0
 
     def add_bad_rows(self, rule: str, count: int, sample: Sequence[dict[str, Any]]) -> None:
         """Count rows that break a rule, and keep some of them."""
@@ -95,6 +101,8 @@ class Observations:
         """Return what was found in the rows of all parts."""
         merged = cls()
         for part in parts:
+            merged.divided += part.divided
+            merged.rejected += part.rejected
             for rule, count in part.bad_rows.items():
                 merged.add_bad_rows(rule, count, part.samples.get(rule, []))
             for rule, keys in part.keys.items():
@@ -113,6 +121,7 @@ class Audit:
         sample_rows: the number of rows that a result shows at most.
         observations: what the rules on rows have found already, elsewhere.
         partitions: the partitions whose bad rows are told apart; None to tell none apart.
+        most_rejected: the contract's `max_rejected`, by which `finish` judges what `divide` took out.
 
     Attributes:
         observations: what they have found so far.
@@ -125,27 +134,49 @@ class Audit:
         sample_rows: int = SAMPLE_ROWS,
         observations: "Observations | None" = None,
         partitions: AuditedPartitions | None = None,
+        most_rejected: float | None = None,
     ) -> None:
         self._checks = list(checks)
         self._sample_rows = sample_rows
         self._partitions = partitions
+        self._most_rejected = most_rejected
         self._row_checks = [c for c in checks if c.kind not in {"schema", "unique", "row_count", "table"}]
+        self._quarantines = [c for c in self._row_checks if c.severity == "QUARANTINE"]
+        self._divides = False
         self._unique_checks = [c for c in checks if c.kind == "unique"]
         self.observations = observations or Observations()
 
+    def divide(self, batch: pa.RecordBatch) -> Divided:
+        """Run the rules that reject rows, and take these out; `observe` then runs the others on the rest."""
+        self._divides = True
+        broken = {check.name: self._bad_rows(check, batch) for check in self._quarantines}
+        parts = divided(batch, broken)
+        self.observations.divided += batch.num_rows
+        self.observations.rejected += parts.bad.num_rows
+        return parts
+
     def observe(self, batch: pa.RecordBatch) -> None:
-        """Run the rules on rows, and remember the unique keys (8 bytes per row and key)."""
+        """Run the rules on rows, and remember the unique keys (8 bytes per row and key).
+
+        Of an audit that divides batches, those that reject rows were run before.
+        """
         for check in self._row_checks:
-            bad = _bad_rows(check, batch)
-            count = pc.sum(bad).as_py() or 0
-            room = self._sample_rows - len(self.observations.samples.get(check.name, ()))
-            sample = shown(batch.filter(bad).slice(0, room)) if count and room > 0 else []
-            self.observations.add_bad_rows(check.name, count, sample)
-            if count and self._partitions is not None:
-                breaches = self._partitions.breaches(batch.filter(bad), self._sample_rows)
-                self.observations.add_breaches(check.name, breaches or {}, self._sample_rows)
+            if not self._divides or check.severity != "QUARANTINE":
+                self._bad_rows(check, batch)
         for check in self._unique_checks:
             self.observations.add_keys(check.name, hash_rows(batch, check.columns))
+
+    def _bad_rows(self, check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
+        """Return which rows break a rule, and count them."""
+        bad = bad_rows(check, batch)
+        count = pc.sum(bad).as_py() or 0
+        room = self._sample_rows - len(self.observations.samples.get(check.name, ()))
+        sample = shown(batch.filter(bad).slice(0, room)) if count and room > 0 else []
+        self.observations.add_bad_rows(check.name, count, sample)
+        if count and self._partitions is not None:
+            breaches = self._partitions.breaches(batch.filter(bad), self._sample_rows)
+            self.observations.add_breaches(check.name, breaches or {}, self._sample_rows)
+        return bad
 
     def observe_existing(self, scan: Rescan) -> None:
         """Remember the unique keys of rows that are in the scope already and stay there."""
@@ -162,7 +193,10 @@ class Audit:
             rows: the number of rows of each partition, by key.
 
         """
-        return [self._result(check, rescans, rows) for check in self._checks]
+        results = [self._result(check, rescans, rows) for check in self._checks]
+        found = self.observations
+        over = excess(self._most_rejected, found.rejected, found.divided)
+        return [_over(result, over) for result in results] if over else results
 
     def _result(self, check: Check, rescans: Sequence[Rescan], rows: Mapping[str, int]) -> AuditResult:
         if check.kind == "schema":
@@ -221,6 +255,13 @@ class Audit:
         return _outcome(check, surplus, sample, breaches=self._breaches(keys.take(further)))
 
 
+def _over(result: AuditResult, over: str) -> AuditResult:
+    """Return the result of a rule on rows of which too many are bad to be rejected."""
+    if result.passed or result.severity != "QUARANTINE":
+        return result
+    return replace(result, severity="ERROR", finding=f"{result.finding}; {over}")
+
+
 _COUNTED: dict[Kind, Counted] = {"row_count": "bad_partitions", "table": "cases"}
 
 
@@ -270,60 +311,6 @@ def _outcome(
 
 def _noun(counted: Counted) -> str:
     return counted.removesuffix("s").replace("_", " ")
-
-
-def _bad_rows(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
-    """Return which rows break a rule; nulls break only not_null."""
-    if check.kind == "row":
-        return _run_row_rule(check, batch)
-    column = batch.column(check.columns[0])
-    if check.kind == "not_null":
-        return column.is_null()
-    if check.kind in {"minimum", "maximum", "range"}:
-        bad = _outside(column, *check.argument)
-    elif check.kind == "allowed":
-        bad = pc.and_(pc.invert(pc.is_in(column, pa.array(check.argument, column.type))), column.is_valid())
-    else:
-        bad = pc.invert(pc.match_substring_regex(column, rf"\A(?:{check.argument})\z"))
-    return pc.fill_null(bad, False)  # noqa: FBT003 a fill value
-
-
-def _outside(column: pa.Array, low: Any, high: Any) -> pa.BooleanArray:
-    """Return which values lie outside inclusive bounds; a NaN lies outside of any."""
-    bad = pa.repeat(pa.scalar(value=False), len(column))
-    if low is not None:
-        bad = pc.or_(bad, pc.less(column, pa.scalar(low, column.type)))
-    if high is not None:
-        bad = pc.or_(bad, pc.greater(column, pa.scalar(high, column.type)))
-    return pc.or_(bad, pc.is_nan(column)) if pa.types.is_floating(column.type) else bad
-
-
-def _run_row_rule(check: Check, batch: pa.RecordBatch) -> pa.BooleanArray:
-    annotation = rows_parameter(check.argument) or pa.Table
-    rows = read_as(pa.Table.from_batches([batch]).to_reader(), annotation)
-    with blaming(check):
-        answer = check.argument(rows)
-    if isinstance(answer, pa.ChunkedArray):
-        answer = answer.combine_chunks()
-    if not isinstance(answer, pa.Array):
-        answer = _as_array(answer)
-    if not pa.types.is_boolean(answer.type) or len(answer) != batch.num_rows:
-        raise DataRefused(
-            f"row rule {check.name!r} returned {number_of(len(answer), 'value')} of type {answer.type} "
-            f"for {number_of(batch.num_rows, 'row')}.",
-            "Return one boolean per row.",
-        )
-    return pc.invert(pc.fill_null(answer, True))  # noqa: FBT003 a fill value
-
-
-def _as_array(answer: Any) -> pa.Array:
-    """Return what a rule answered as Arrow, whatever it is."""
-    if hasattr(answer, "__arrow_array__"):
-        return pa.array(answer, from_pandas=True)
-    try:
-        return pa.array(np.atleast_1d(np.asarray(answer)), from_pandas=True)
-    except pa.ArrowException:
-        return pa.nulls(np.size(answer))
 
 
 def _run_table_rule(check: Check, rescan: Rescan) -> tuple[pa.Table | None, str]:

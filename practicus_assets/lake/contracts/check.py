@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from practicus_assets.errors import DataRefused, DeclarationError
 
-Severity = Literal["ERROR", "WARN"]
+Severity = Literal["ERROR", "WARN", "QUARANTINE"]
 
 Kind = Literal[
     "schema",
@@ -38,7 +38,7 @@ class Check:
         kind: how the rule is run.
         columns: the columns that it reads; none for a rule on whole rows or on the table.
         description: what is promised, in words.
-        severity: "ERROR" ends the transaction, "WARN" is recorded.
+        severity: "ERROR" ends the transaction, "WARN" is recorded, "QUARANTINE" rejects the bad rows.
         argument: the bounds, values, pattern or function of the rule.
 
     """
@@ -73,7 +73,8 @@ def refuse_severity(name: str, severity: object) -> None:
     if severity not in get_args(Severity):
         raise DeclarationError(
             f"{name!r} of the contract has the severity {severity!r}.",
-            'Write "ERROR", which ends the transaction, or "WARN", which is recorded.',
+            'Write "ERROR", which ends the transaction, "WARN", which is recorded, or "QUARANTINE", which '
+            "rejects the bad rows.",
         )
 
 

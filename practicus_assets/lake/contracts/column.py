@@ -43,7 +43,8 @@ class Column:
         minimum, maximum: inclusive bounds.
         allowed: the only values that may appear.
         pattern: a regular expression (RE2) that the whole text matches.
-        severity: the severity of the rules on this column; "WARN" records a failure and commits.
+        severity: the severity of the rules on this column; "WARN" records a failure and commits, and
+            "QUARANTINE" commits all but the bad rows, which go to the table of rejected rows.
         comes_from: the columns that its values are computed from, by the name of their table:
             `{"orders": "amount", "shop/rates": ["currency", "rate"]}`; shown as column lineage.
 

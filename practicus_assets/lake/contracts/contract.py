@@ -12,6 +12,7 @@ from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatc
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, schema_failure
 from practicus_assets.lake.contracts.check import Check, check_name
 from practicus_assets.lake.contracts.column import Column, column_checks, refuse_broken_column
+from practicus_assets.lake.contracts.quarantine import refuse_limit
 from practicus_assets.lake.contracts.rule import RowRule, TableRule, rule_check
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
@@ -34,6 +35,8 @@ class Contract:
             has none); None is no bound.
         rules: further conditions.
         closed: whether undeclared columns are refused.
+        max_rejected: how many rows of a transaction the rules of severity "QUARANTINE" may reject, as a
+            number (`100`) or as a share of its rows (`0.01`); beyond that they end it, as "ERROR" does.
 
     """
 
@@ -42,6 +45,7 @@ class Contract:
     rows: tuple[int | None, int | None] = (None, None)
     rules: Sequence[RowRule | TableRule] = ()
     closed: bool = False
+    max_rejected: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a contract that could never be kept or run.
@@ -67,6 +71,12 @@ class Contract:
             raise DeclarationError(
                 f"{names_of('rule', doubled)} declared twice.", "Give each rule a name of its own."
             )
+        refuse_limit(self.max_rejected, self.checks)
+
+    @property
+    def rejects(self) -> bool:
+        """Whether a rule rejects rows, so that the others are published without them."""
+        return any(check.severity == "QUARANTINE" for check in self.checks)
 
     def _refuse_broken_keys(self) -> None:
         """Raise DeclarationError for unique keys that are no lists of declared columns."""
@@ -160,9 +170,12 @@ class Contract:
             if not self.columns:
                 raise
             return schema_failure(self.checks, error)
+        audit = Audit(self.checks, most_rejected=self.max_rejected)
+        batches = pa.Table.from_batches(batches, schema).to_batches(BATCH_ROWS)
+        if self.rejects:
+            batches = [audit.divide(batch).good for batch in batches]
         rows = pa.Table.from_batches(batches, schema)
-        audit = Audit(self.checks)
-        for batch in rows.to_batches(BATCH_ROWS):
+        for batch in batches:
             audit.observe(batch)
 
         def scan(columns: Sequence[str] | None) -> pa.RecordBatchReader:
@@ -176,7 +189,10 @@ class Contract:
         parts = [f"{c.name} {c.kind} {c.columns} {c.severity} {c.source}" for c in self.checks] + [
             f"{name}: {column.arrow_type}" for name, column in self.columns.items()
         ]
-        return hashlib.sha256("\n".join([*parts, str(self.closed)]).encode()).hexdigest()[:16]
+        parts.append(str(self.closed))
+        if self.max_rejected is not None:  # so that the digests of other contracts are what they were
+            parts.append(f"max_rejected: {self.max_rejected}")
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _columns(declared: Any) -> dict[str, Column]:

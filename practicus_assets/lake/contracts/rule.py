@@ -24,7 +24,8 @@ class RowRule:
         check: a function that takes rows as a `pyarrow.Table`, or as its annotation says, and returns one
             boolean per row; null counts as true, as in SQL.
         description: what is promised, in words.
-        severity: "WARN" records a failure and commits.
+        severity: "WARN" records a failure and commits, and "QUARANTINE" commits all but the bad rows, which
+            go to the table of rejected rows.
 
     """
 
@@ -76,6 +77,12 @@ def rule_check(rule: Any) -> Check:
             f"rule name {rule.name!r} cannot name an asset check.", "Use letters, digits and '_'."
         )
     refuse_severity(rule.name, rule.severity)
+    if isinstance(rule, TableRule) and rule.severity == "QUARANTINE":
+        raise DeclarationError(
+            f'rule {rule.name!r} is on all rows together, and has the severity "QUARANTINE": of no row does '
+            "it say that it is a bad one.",
+            'Write a RowRule, which answers for each row, or the severity "ERROR" or "WARN".',
+        )
     if not callable(rule.check) or not _takes_rows(rule.check):
         raise DeclarationError(
             f"the check of rule {rule.name!r} is {readable(rule.check)}, which cannot be called with rows.",

@@ -150,6 +150,8 @@ class TransactionRecord:
             without a base. Left out of the log where there is none, as `promotes` is.
         promotes: the version of a dev lake's table whose rows the commit brought here; None for all others.
         contract_digest: tells which contract the rows passed; empty without one.
+        rejected_version, rejected_rows, rejected_attempt: the version of the table of rejected rows that has
+            this commit's, their number, and their attempt; left out where there are none, and were none.
         changed: False if the scope held the same rows already, and the commit only marks the attempt.
         rows, files, size_bytes: how many rows and Parquet files were staged, and the files' size.
         duration_seconds: the time from the first row to the commit.
@@ -180,6 +182,9 @@ class TransactionRecord:
     base: VersionElsewhere | None = None
     promotes: VersionElsewhere | None = None
     contract_digest: str = ""
+    rejected_version: int | None = None
+    rejected_rows: int = 0
+    rejected_attempt: str = ""
     changed: bool = True
     rows: int = 0
     files: int = 0
@@ -200,6 +205,7 @@ class TransactionRecord:
 
     def to_json(self) -> str:
         """Return the record as the log keeps it; times are ISO 8601 in UTC."""
+        began = self.began_at and self.began_at.astimezone(UTC)
         values = {
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
             "scope": self.scope.to_json(),
@@ -215,10 +221,11 @@ class TransactionRecord:
             "sources": [asdict(read) for read in self.sources],
             "fingerprints": dict(self.fingerprints),
             "audits": [asdict(audit) for audit in self.audits],
-            "began_at": _text(self.began_at) if self.began_at is not None else None,
+            "began_at": began and began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "package_version": self.package_version or package_version(),
         }
-        for name in ("sources", "base", "promotes", "config_digest"):
+        rejected = [name for name in values if name.startswith("rejected_") and self.rejected_version is None]
+        for name in ("sources", "base", "promotes", "config_digest", *rejected):
             if not values[name]:
                 del values[name]
         return json.dumps({"format": values.pop("format"), **values})
@@ -343,10 +350,6 @@ def _numbered(values: Mapping[str, Any]) -> dict[str, Any]:
         "size_bytes": staged["bytes"],
         "duration_seconds": staged["seconds"],
     }
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @cache

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
@@ -105,6 +105,10 @@ class Table(TableFolder):
         place, options = resolved(uri, what="the table's URI"), options_of(storage_options)
         refuse_unusable_endpoint(place, options)
         return cls(place.rpartition("/")[2], place, options)
+
+    def beside(self, suffix: str) -> "Table":
+        """Return the table whose name is this one's with a suffix; it need not exist."""
+        return replace(self, name=f"{self.name}{suffix}", uri=f"{self.uri}{suffix}")
 
     def open(self, version: int | None = None) -> "TableVersion":
         """Open the newest version, or the given one.
@@ -211,12 +215,7 @@ class TableVersion:
             return {column.name: column.metadata for column in self._handle.schema().fields}
 
     def files(self) -> Sequence[DataFile]:
-        """Return the data files.
-
-        Raises:
-            StoreFailed: if the log cannot be read.
-
-        """
+        """Return the data files; raises StoreFailed if the log cannot be read."""
         return self._files
 
     @cached_property

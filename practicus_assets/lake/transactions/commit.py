@@ -28,6 +28,22 @@ class Reused:
 
 
 @dataclass(frozen=True)
+class Rejected:
+    """What a transaction's contract kept from the table, in the table of rejected rows beside it.
+
+    Attributes:
+        version: the version of that table that has these rows.
+        rows: how many they are.
+        attempt: what they have as their attempt.
+
+    """
+
+    version: int
+    rows: int
+    attempt: str
+
+
+@dataclass(frozen=True)
 class Commit:
     """What a transaction left behind.
 
@@ -43,6 +59,7 @@ class Commit:
         recovered: True if an earlier attempt had landed and nothing was written again.
         filled: the partition columns that the output lacks, and that were filled in.
         reused: the commit whose rows were used again, and nothing was computed; None for all others.
+        rejected: the rows that the contract rejected; None if there are none now, and were none before.
 
     """
 
@@ -58,6 +75,7 @@ class Commit:
     recovered: bool = False
     filled: tuple[str, ...] = ()
     reused: Reused | None = None
+    rejected: Rejected | None = None
 
     @property
     def partition_rows(self) -> dict[str, int]:
@@ -84,6 +102,9 @@ class Commit:
             recovered: whether an earlier attempt wrote the record.
 
         """
+        rejected = None
+        if record.rejected_version is not None:
+            rejected = Rejected(record.rejected_version, record.rejected_rows, record.rejected_attempt)
         return cls(
             version=version,
             rows=record.rows,
@@ -95,13 +116,25 @@ class Commit:
             audits=audits if audits is not None else [_result(audit) for audit in record.audits],
             changed=record.changed,
             recovered=recovered,
+            rejected=rejected,
         )
 
 
 def recorded(audits: Sequence[AuditResult]) -> tuple[RecordedAudit, ...]:
-    """Return the results of rules as the log keeps them: without samples of rows."""
+    """Return the results of rules as the log keeps them: without samples of rows.
+
+    One that rejected rows is kept as a warning, for an earlier release knows no other that commits.
+    """
     return tuple(
-        RecordedAudit(a.name, a.description, a.severity, a.passed, a.bad_rows, a.finding) for a in audits
+        RecordedAudit(
+            a.name,
+            a.description,
+            "WARN" if a.severity == "QUARANTINE" else a.severity,
+            a.passed,
+            a.bad_rows,
+            a.finding,
+        )
+        for a in audits
     )
 
 

@@ -77,9 +77,10 @@ class Landing:
                     record = replace(record, changed=False)
                     if not self._is_marked and (current is None or self._is_pinned_so(current)):
                         return window.newest, record
-                    # an empty commit in this attempt's name: an earlier attempt that wakes up is refused;
-                    # of a dev lake, one that says on which version of the base the rows are right; and of
-                    # rows that later runs may use again, one that says from what they are right
+                    # an empty commit in this attempt's name: an earlier attempt that wakes up is refused, and
+                    # a run beside it whose rejected rows are superseded; of a dev lake, one that says on
+                    # which version of the base the rows are right; and of rows that later runs may use again,
+                    # one that says from what they are right
                 prove(self._table, current)
                 tried, in_doubt = window.newest + 1, True
                 try:
@@ -180,7 +181,8 @@ class Landing:
     @property
     def _is_marked(self) -> bool:
         """Whether a commit is left behind though it changes nothing, for others to find."""
-        return self._record.attempt > 1 or bool(self._record.config_digest)
+        record = self._record
+        return record.attempt > 1 or record.rejected_version is not None or bool(record.config_digest)
 
     def _is_equal(self, current: TableVersion) -> bool:
         """Whether the table already holds the staged rows, and nothing would change."""

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -17,22 +17,20 @@ from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
-from practicus_assets.lake.partitions.values import split, taken
-from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint
-from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
+from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import Commit, earlier_commit
 from practicus_assets.lake.transactions.commit_window import CommitWindow
-from practicus_assets.lake.transactions.incoming import IncomingRows, closing, refuse_outside
+from practicus_assets.lake.transactions.incoming import IncomingRows, closing
 from practicus_assets.lake.transactions.landing import Landing
 from practicus_assets.lake.transactions.merge import Merge
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
-from practicus_assets.lake.transactions.stage.audited import Audited, record_of
+from practicus_assets.lake.transactions.quarantine.rejected_table import RejectedTable
+from practicus_assets.lake.transactions.stage.audited import Audited, fingerprints_of, record_of
+from practicus_assets.lake.transactions.stage.part import Part
 from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
-from practicus_assets.lake.transactions.stage.staging import Staging
 from practicus_assets.lake.transactions.table_properties import differences
 
 
@@ -100,6 +98,7 @@ class Transaction:
                 self.property_differences = differences(options.table_properties, began.configuration)
             if began is not None and self.landed is None:
                 refuse_unsupported(began, options.partition_by, takes_rows_away=not self._attempt.appends)
+            self._rejected = RejectedTable(self._attempt) if self._attempt.contract.rejects else None
 
     @property
     def attempt(self) -> Attempt:
@@ -125,7 +124,10 @@ class Transaction:
             StoreFailed: if it failed before the commit. Nothing was written.
 
         """
-        return self.landed if self.landed is not None else self.commit(self.stage(data))
+        if self.landed is None:
+            return self.commit(self.stage(data))
+        self.settle()
+        return self.landed
 
     def stage(self, data: Any, part: str | None = None) -> Staged:
         """Write rows to files that nobody sees before the commit, while the contract's rules run.
@@ -172,6 +174,7 @@ class Transaction:
         with self._refusing(nothing_written=not any(part.is_shared for part in parts)):
             self._refuse_foreign(parts)
         self.discard(*parts)
+        self.settle()
         return self.landed
 
     def audit(self, *parts: Staged, further: Sequence[AuditResult] = ()) -> Audited:
@@ -200,7 +203,7 @@ class Transaction:
                 if self._attempt.options.mode == "merge":
                     kept = self._kept(staged)
                     staged = Staged.merged([staged, *kept])
-                fingerprints = self._fingerprints(staged)
+                fingerprints = fingerprints_of(self._attempt, staged)
                 audits = self._audited(staged, {key: f.rows for key, f in fingerprints.items()})
                 audits += further
             except BaseException as error:
@@ -219,8 +222,11 @@ class Transaction:
             audited: what `audit` returned.
 
         """
-        with naming(self._table.name, str(self._scope)):
-            version, record = self._land(audited.staged, audited.record)
+        beside: AbstractContextManager[TransactionRecord] = nullcontext(audited.record)
+        if self._rejected is not None:
+            beside = self._rejected.beside(audited.staged, audited.record, self._land)
+        with naming(self._table.name, str(self._scope)), beside as said:
+            version, record = self._land(self._attempt, audited.staged, said, Landing)
         commit = Commit.from_record(record, version, self._scope.keys, audited.audits, recovered=False)
         return replace(commit, filled=audited.staged.filled)
 
@@ -238,13 +244,28 @@ class Transaction:
         with self._refusing():
             Landing(self._attempt, audited.staged, audited.record).refuse()
 
-    def _land(self, staged: Staged, record: TransactionRecord) -> tuple[int, TransactionRecord]:
-        """Commit the staged files, and return the version that holds the scope with the commit's record."""
-        return Landing(self._attempt, staged, record).land()
+    def settle(self) -> None:
+        """Remove rejected rows that the commit of an earlier attempt superseded, if that attempt has not."""
+        if self._rejected is not None and self.landed is not None and self.landed.rejected is not None:
+            self._rejected.settle(self.landed.rejected, self._land)
+
+    @property
+    def unsettled(self) -> str:
+        """Why superseded rows are still among the rejected ones after the commit; empty if none are."""
+        return self._rejected.unsettled if self._rejected is not None else ""
+
+    def _land(
+        self, attempt: Attempt, staged: Staged, record: TransactionRecord, kind: type[Landing]
+    ) -> tuple[int, TransactionRecord]:
+        """Commit staged files, and return the version that holds the scope with the commit's record."""
+        return kind(attempt, staged, record).land()
 
     def discard(self, *parts: Staged) -> None:
         """Delete the files of parts that are not going to be committed."""
         delete_files(self._table, [file.path for staged in parts for file in staged.files])
+        for staged in parts:
+            if self._rejected is not None:
+                self._rejected.discard(staged.rejected)
 
     def _discard_refused(self, parts: Sequence[Staged]) -> None:
         """Delete the files of parts that the contract refuses, but for those that a commit has named."""
@@ -287,35 +308,29 @@ class Transaction:
             )
         self._committed.update(names)
 
-    def _staged(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, part: str | None) -> Staged:
+    def _staged(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str | None) -> Staged:
         """Write record batches with the table's columns to staged files; on an error, delete these."""
-        started = time.monotonic()
         attempt = self._attempt
-        bounds, partition_by = self._scope.on(schema), attempt.options.partition_by
         partitions = AuditedPartitions.of(self._scope, schema)
         audit = Audit(attempt.contract.checks, self._table.sample_rows, partitions=partitions)
-        staging = Staging(self._table, schema, partition_by)
+        rejected = self._rejected.part(schema) if self._rejected is not None else None
+        part = Part(attempt, schema)
         try:
             for batch in batches:
-                hashes = hash_rows(batch, schema.names)
-                for values, positions in split(batch, partition_by):
-                    rows = taken(batch, positions)
-                    refuse_outside(dict(zip(partition_by, values, strict=True)), rows, bounds)
-                    staging.add(rows, values, hashes[positions])
-                audit.observe(batch)
-            files = staging.finish()
+                good = batch
+                if rejected is not None:
+                    divided = audit.divide(batch)
+                    rejected.add(divided)
+                    good = divided.good
+                part.add(good)
+                audit.observe(good)
+            staged = part.finish(name, audit.observations)
+            return replace(staged, rejected=rejected.finish()) if rejected is not None else staged
         except BaseException:
-            staging.discard()
+            part.discard()
+            if rejected is not None:
+                rejected.discard()
             raise
-        return Staged(
-            attempt.id,
-            (part if part is not None else str(uuid.uuid4()),),
-            schema,
-            tuple(files),
-            staging.fingerprints,
-            audit.observations,
-            seconds=time.monotonic() - started,
-        )
 
     def _kept(self, staged: Staged) -> list[Staged]:
         """Stage the old rows that a merge keeps, as one more part."""
@@ -331,7 +346,13 @@ class Transaction:
         """Return the result of each rule on all rows; raise if one ends the transaction."""
         attempt = self._attempt
         partitions = AuditedPartitions.of(self._scope, staged.schema)
-        audit = Audit(attempt.contract.checks, self._table.sample_rows, staged.observations, partitions)
+        audit = Audit(
+            attempt.contract.checks,
+            self._table.sample_rows,
+            staged.observations,
+            partitions,
+            attempt.contract.max_rejected,
+        )
         rescans: list[Rescan] = [
             lambda columns: staged.scan(self._table, attempt.options.partition_by, columns)
         ]
@@ -342,14 +363,3 @@ class Transaction:
         if any(result.blocks for result in results):
             raise failure(results)
         return results
-
-    def _fingerprints(self, staged: Staged) -> dict[str, Fingerprint]:
-        """Return the fingerprint of each partition of the scope, by its key; those without rows too."""
-        keys = self._scope.keys or (WHOLE_TABLE,)
-        bounds = self._scope.on(staged.schema)
-        fingerprints = {key: Fingerprint() for key in keys}
-        for values, fingerprint in staged.fingerprints.items():
-            part = bounds.part_of(dict(zip(self._attempt.options.partition_by, values, strict=True)))
-            assert part is not None, "rows outside the scope were refused while they were staged"
-            fingerprints[keys[part]].merge(fingerprint)
-        return fingerprints

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.delta.record import TransactionRecord
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import recorded
@@ -26,6 +27,18 @@ class Audited:
     staged: Staged
     record: TransactionRecord
     audits: Sequence[AuditResult]
+
+
+def fingerprints_of(attempt: Attempt, staged: Staged) -> dict[str, Fingerprint]:
+    """Return the fingerprint of each partition of an attempt's scope, by its key; those without rows too."""
+    keys = attempt.scope.keys or (WHOLE_TABLE,)
+    bounds = attempt.scope.on(staged.schema)
+    fingerprints = {key: Fingerprint() for key in keys}
+    for values, fingerprint in staged.fingerprints.items():
+        part = bounds.part_of(dict(zip(attempt.options.partition_by, values, strict=True)))
+        assert part is not None, "rows outside the scope were refused while they were staged"
+        fingerprints[keys[part]].merge(fingerprint)
+    return fingerprints
 
 
 def record_of(

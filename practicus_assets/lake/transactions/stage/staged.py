@@ -75,6 +75,7 @@ class Staged:
         is_stream: whether the rows came as a stream, and not as one table in memory.
         is_shared: whether it was pickled, so that another process may commit it too.
         seconds: how long staging took; of several parts, the longest.
+        rejected: the rows that the contract keeps from the table, staged beside it; None if there are none.
 
     """
 
@@ -89,6 +90,7 @@ class Staged:
     is_stream: bool = False
     is_shared: bool = False
     seconds: float = 0.0
+    rejected: "Staged | None" = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         object.__setattr__(self, "is_shared", True)
@@ -130,6 +132,7 @@ class Staged:
         for part in parts:
             for values, fingerprint in part.fingerprints.items():
                 fingerprints.setdefault(values, Fingerprint()).merge(fingerprint)
+        rejected = [part.rejected for part in parts if part.rejected is not None]
         return replace(
             first,
             parts=tuple(names),
@@ -141,6 +144,7 @@ class Staged:
             is_stream=any(part.is_stream for part in parts),
             is_shared=any(part.is_shared for part in parts),
             seconds=max(part.seconds for part in parts),
+            rejected=cls.merged(rejected) if rejected else None,
         )
 
     def scan(
