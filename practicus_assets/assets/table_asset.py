@@ -45,6 +45,7 @@ from practicus_assets.lake.transactions.options import (
     WriteOptions,
     refuse_unpromised,
 )
+from practicus_assets.lake.transactions.quarantine.rejected_table import refuse_unable
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
 from practicus_assets.workers.request.worker import Worker
 
@@ -168,6 +169,7 @@ def table_asset(
     promised = as_contract(contract)
     if promised is not None:
         refuse_unpromised(settings.options, promised.columns, closed=promised.closed)
+        refuse_unable(settings.options, promised)
 
     def decorate(function: Function) -> dg.AssetsDefinition:
         refuse_other_than_function(function)

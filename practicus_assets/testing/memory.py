@@ -34,16 +34,24 @@ class MemoryTable(Table):
     Attributes:
         versions: the table's versions, oldest first; none if there is no table.
         contents: the bytes of each file, by its path.
+        besides: the tables whose names are this one's with a suffix, by that.
 
     """
 
     versions: list["MemoryVersion"] = field(default_factory=list, repr=False, compare=False, hash=False)
     contents: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False, hash=False)
+    besides: dict[str, "MemoryTable"] = field(default_factory=dict, repr=False, compare=False, hash=False)
 
     @classmethod
     def named(cls, name: str) -> "MemoryTable":
         """Return the place of a table that does not exist yet."""
         return cls(name, f"memory://{name}")
+
+    def beside(self, suffix: str) -> "MemoryTable":
+        """Return the table whose name is this one's with a suffix, the same one each time."""
+        if suffix not in self.besides:
+            self.besides[suffix] = MemoryTable.named(f"{self.name}{suffix}")
+        return self.besides[suffix]
 
     def filesystem(self) -> pyarrow.fs.FileSystem:
         """Return the table's files as a pyarrow file system."""

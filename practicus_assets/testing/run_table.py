@@ -20,6 +20,7 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.frames import record_batches
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.quarantine.rejected_table import SUFFIX
 from practicus_assets.parameters import named_parameters
 from practicus_assets.testing.inputs import as_read, left_out
 from practicus_assets.testing.memory import MemoryTable
@@ -115,7 +116,11 @@ def run_table(
     metadata = {
         name: getattr(entry, "value", entry) for name, entry in authored.items() if name not in replaced
     }
-    return TableRun(stored_rows, commit.audits, metadata, after=Snapshot.of(stored))
+    rejected = (
+        staged.rejected
+        and staged.rejected.scan(stored.beside(SUFFIX), settings.options.partition_by).read_all()
+    )
+    return TableRun(stored_rows, commit.audits, metadata, after=Snapshot.of(stored), rejected=rejected)
 
 
 @cache

@@ -29,6 +29,8 @@ class TableRun:
             annotation and `output_required=False` allow. Of a plain asset, Dagster records that it returned
             None.
         after: the whole table after the run; None if there is none.
+        rejected: the rows that rules of severity "QUARANTINE" keep from the table, with the names of these
+            rules as `_rejected_by`; None if there are none.
 
     """
 
@@ -37,6 +39,7 @@ class TableRun:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     is_materialized: bool = True
     after: Snapshot | None = field(default=None, repr=False)
+    rejected: pa.Table | None = None
 
     @property
     def table(self) -> Snapshot:
@@ -75,5 +78,5 @@ class TableRun:
         return frame
 
     def broken(self) -> list[str]:
-        """Return the names of the rules and checks that failed, of severity "WARN"."""
+        """Return the names of the rules and checks that failed, of severity "WARN" or "QUARANTINE"."""
         return [audit.name for audit in self.audits if not audit.passed]

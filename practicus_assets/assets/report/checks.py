@@ -11,6 +11,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (  # w
 
 from practicus_assets.assets.report import names
 from practicus_assets.assets.report.markdown import markdown
+from practicus_assets.assets.report.names import REJECTED
+from practicus_assets.assets.report.rejected import rejected_key
 from practicus_assets.errors import SchemaMismatch
 from practicus_assets.instance.events import latest_records
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, schema_failure
@@ -59,6 +61,7 @@ def check_results(
     scope: Scope,
     selected: Iterable[dg.AssetCheckKey],
     reused: Reused | None = None,
+    rejecting: Iterable[str] = (),
 ) -> list[dg.AssetCheckResult]:
     """Return the result of each rule that a run records, with what it counted, and a sample.
 
@@ -68,6 +71,7 @@ def check_results(
         scope: the partitions that were audited.
         selected: the checks that the run selects.
         reused: the commit that recorded the results, of rows that were used again.
+        rejecting: the names of the rules whose bad rows went to the table of rejected rows.
 
     """
     results = []
@@ -79,12 +83,14 @@ def check_results(
             metadata[names.REUSED_VERSION] = reused.version
         if audit.breaches:
             metadata["failed_partitions"] = _listed(audit.breaches)
+        if not audit.passed and audit.name in rejecting:
+            metadata[REJECTED] = dg.MetadataValue.asset(rejected_key(key))
         results.append(
             dg.AssetCheckResult(
                 passed=audit.passed,
                 asset_key=key,
                 check_name=audit.name,
-                severity=dg.AssetCheckSeverity(audit.severity),
+                severity=_severity(audit),
                 description=f"{audit.description}: {audit.finding}" if audit.finding else audit.description,
                 metadata={**metadata, **_sample(audit.sample)},
             )
@@ -151,10 +157,15 @@ def partition_evaluations(
             and AssetCheckEvaluationTargetMaterializationData(
                 storage_id=target.storage_id, run_id=target.run_id, timestamp=target.timestamp
             ),
-            severity=dg.AssetCheckSeverity(audit.severity),
+            severity=_severity(audit),
             description=f"{audit.description}{found}",
             partition=partition,
         )
+
+
+def _severity(audit: AuditResult) -> dg.AssetCheckSeverity:
+    """Return the severity as Dagster has it: a rule that rejects its bad rows lets the others through."""
+    return dg.AssetCheckSeverity.ERROR if audit.severity == "ERROR" else dg.AssetCheckSeverity.WARN
 
 
 def _selected(audits: Sequence[AuditResult], selected: Iterable[dg.AssetCheckKey]) -> list[AuditResult]:

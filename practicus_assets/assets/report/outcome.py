@@ -35,6 +35,8 @@ def committed(table: str, scope: Scope, commit: Commit) -> str:
         what = f"nothing is computed, for run {run} committed the same {rows} as version {version}"
     elif not commit.changed:
         what = f"nothing changed, version {commit.version} has the same {rows}"
+    if commit.rejected is not None and commit.rejected.rows:
+        what = f"{what}, {number_of(commit.rejected.rows, 'row')} rejected"
     filled = [f"{names_of('column', commit.filled)} filled in, which the output lacks"] * bool(commit.filled)
     parts = [what, *filled, *_checks(commit.audits), _duration(commit.seconds)]
     return f"{_place(table, scope)}: {', '.join(parts)}"
@@ -46,6 +48,14 @@ def failed(table: str, scope: Scope, error: Exception) -> str:
     if isinstance(error, AuditFailed):
         reason = _checks(error.results)
     return f"{_place(table, scope)}: not committed, {', '.join(reason)}"
+
+
+def unsettled(table: str, why: str) -> str:
+    """Return the line of a commit that stands, while rejected rows that it superseded are still there."""
+    return (
+        f"{table}: the rows that earlier runs rejected are still beside those of this one, in the table of "
+        f"rejected rows; the next run of these partitions removes them. {why}"
+    )
 
 
 def nothing_new(table: str, scope: Scope) -> str:

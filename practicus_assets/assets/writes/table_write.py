@@ -18,14 +18,17 @@ from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.checks import check_results, partition_evaluations
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
+from practicus_assets.assets.report.rejected import refuse_shared, rejected_events, rejected_metadata
 from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.runs import added_metadata, provenance_of, refuse_no_partition, step_of
 from practicus_assets.assets.writes.reuse import StepReuse
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import AuditFailed, LossyValues, SchemaMismatch, naming
 from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
+from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.quarantine.rejected_table import SUFFIX
 from practicus_assets.lake.transactions.stage.staged import Staged
 from practicus_assets.lake.transactions.transaction import Transaction
 
@@ -64,7 +67,11 @@ class TableWrite:
         self._terms = terms
         spec = context.assets_def.get_asset_spec(key)
         partitions_def = context.assets_def.partitions_def
-        layered = lake.layered(key, spec.metadata, step_of(context))
+        step = step_of(context)
+        layered = lake.layered(key, spec.metadata, step)
+        self._rejecting = _rejecting(terms.contract)
+        if self._rejecting and step is not None:
+            refuse_shared(key, step.job_def.asset_layer.asset_graph)
         self.table = layered.own
         with naming(self.table.name, nothing_written=True):
             refuse_no_partition(context, partitions_def)
@@ -173,6 +180,10 @@ class TableWrite:
         """
         commit, context, output, key = self._commit, self._context, self._output, self.key
         assert commit is not None
+        if commit.recovered:
+            self._transaction.settle()
+        if self._transaction.unsettled:
+            context.log.warning(outcome.unsettled(self.table.name, self._transaction.unsettled))
         warn = partial(context.log.warning, "%s: %s", self.table.name)
         context.log.info(outcome.committed(self.table.name, self._scope, commit))
         metadata = self._metadata(commit)
@@ -186,10 +197,14 @@ class TableWrite:
             data_version=output.data_version
             or data_version(context.instance, key, commit, self._terms.settings.options.mode),
         )
+        for event in self._rejected_events(commit):
+            context.log_event(event)
         yield from self._by_partition(commit.audits)
         # after those of single partitions, for Dagster shows the last one of all
         shown = self._selected if self.is_landed else self._of_contract
-        results = check_results(commit.audits, key, self._scope, shown, commit.reused)
+        results = check_results(
+            commit.audits, key, self._scope, shown, commit.reused, self._rejecting
+        )
         yield from (*results, *output.news())
         with naming(self.table.name, str(self._scope)):
             if self.is_landed:
@@ -209,7 +224,9 @@ class TableWrite:
             )
             for partition, entries in by_partition.items():
                 self._context.add_asset_metadata(entries, self.key, partition)
-        return commit_metadata(
+        rejected = commit.rejected.rows if commit.rejected is not None else 0
+        of_rejected = rejected_metadata(self.key, rejected) if self._rejecting else {}
+        return of_rejected | commit_metadata(
             table,
             snapshot,
             commit,
@@ -220,6 +237,11 @@ class TableWrite:
             appends=self._appends,
             statistics=statistics,
         )
+
+    def _rejected_events(self, commit: Commit) -> Iterator[dg.AssetMaterialization]:
+        """Yield what Dagster is to record of the table of rejected rows, if the commit changed it."""
+        if self._rejecting and commit.rejected is not None and commit.reused is None:
+            yield from rejected_events(self.key, self.table.beside(SUFFIX), self._scope)
 
     def _failures(self, error: Exception) -> Sequence[AuditResult]:
         """Return the results of the rules that an error is about."""
@@ -236,6 +258,12 @@ class TableWrite:
             yield from partition_evaluations(
                 results, self.key, self._scope.keys, self._of_contract, self._context.instance
             )
+
+
+def _rejecting(contract: Contract | None) -> set[str]:
+    """Return the names of the rules whose bad rows go to the table of rejected rows."""
+    checks = contract.checks if contract is not None else ()
+    return {check.name for check in checks if check.severity == "QUARANTINE"}
 
 
 @contextmanager

@@ -351,7 +351,7 @@ class Transaction:
             self._table.sample_rows,
             staged.observations,
             partitions,
-            attempt.contract.max_rejected,
+            0 if attempt.provenance.promotes is not None else attempt.contract.max_rejected,
         )
         rescans: list[Rescan] = [
             lambda columns: staged.scan(self._table, attempt.options.partition_by, columns)

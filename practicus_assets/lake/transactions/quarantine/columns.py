@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 
-from practicus_assets.errors import SchemaMismatch
+from practicus_assets.errors import LossyValues, SchemaMismatch
 from practicus_assets.lake.contracts.quarantine import Divided
 from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.lake.transactions.attempt import Attempt
@@ -61,15 +63,9 @@ class RejectedColumns:
             )
         fields = [field.with_nullable(nullable=True) for field in schema]
         gone = [f for f in existing or () if f.name not in {*schema.names, *REASONS.names}]
-        try:
-            self.schema = reconcile(
-                pa.schema([*fields, *REASONS, *gone]), existing, None, {}, "add", all_rows=False
-            )
-        except SchemaMismatch as error:
-            raise SchemaMismatch(
-                f"the rows that were rejected earlier have other columns: {error.problem}",
-                "Move the table of rejected rows away, or delete it; the next rows make it anew.",
-            ) from error
+        output = pa.schema([*fields, *REASONS, *gone])
+        with _beside_earlier_rows():
+            self.schema = reconcile(output, existing, None, {}, "add", all_rows=False)
         inputs = {
             **attempt.provenance.input_versions,
             **{read.source: read.state for read in attempt.provenance.sources},
@@ -82,6 +78,25 @@ class RejectedColumns:
         }
 
     def rows(self, parts: Divided) -> pa.RecordBatch:
-        """Return the bad rows of a batch, as the table of rejected rows holds them."""
+        """Return the bad rows of a batch, as the table of rejected rows holds them.
+
+        Raises:
+            SchemaMismatch: for values that its columns cannot hold, because they were of other types.
+
+        """
         bad = pa.record_batch([*parts.bad.columns, parts.rules], names=[*parts.bad.schema.names, RULES])
-        return conformed(bad, self.schema, self._constants, 0)
+        with _beside_earlier_rows():
+            return conformed(bad, self.schema, self._constants, 0)
+
+
+@contextmanager
+def _beside_earlier_rows() -> Iterator[None]:
+    """Say of an error that the table itself could take the rows."""
+    try:
+        yield
+    except (SchemaMismatch, LossyValues) as error:
+        raise SchemaMismatch(
+            f"bad rows do not fit beside those that were rejected earlier: {error.problem}",
+            "Move the table of rejected rows away, or delete it: the next bad rows make it anew.",
+            error.sample,
+        ) from error
