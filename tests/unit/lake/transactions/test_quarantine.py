@@ -191,7 +191,7 @@ def die(patch: pytest.MonkeyPatch, number: int, *, after: bool) -> None:
 def test_a_process_that_dies_at_any_commit_loses_no_row_and_its_retry_settles(
     table: Table,
     number: int,
-    after: bool,
+    after: bool,  # noqa: FBT001 a parameter
     again: list[int],
 ) -> None:
     begin(table, "a", run="1").write(kit.table_of("a", 1, -1))
@@ -306,8 +306,7 @@ def test_parts_that_other_processes_stage_bring_their_bad_rows(table: Table) -> 
 
 def test_rejected_rows_get_new_columns_and_keep_those_that_the_table_lost(table: Table) -> None:
     begin(table, run="1").write(kit.table_of("a", 1, -1, old=["x", "y"]))
-    options = {"on_schema_change": "replace"}
-    begin(table, run="2", **options).write(kit.table_of("a", 1, -1, new=["x", "y"]))
+    begin(table, run="2", on_schema_change="replace").write(kit.table_of("a", 1, -1, new=["x", "y"]))
     [row] = kit.read(rejected(table))
     assert (row["old"], row["new"]) == (None, "y")
 
