@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from practicus_assets.assets.io_manager import DeltaIOManager
     from practicus_assets.assets.release_asset import build_release_asset
+    from practicus_assets.assets.report.rejected import rejected_rows
     from practicus_assets.assets.table_asset import table_asset
     from practicus_assets.automation.catch_up_schedule import build_catch_up_schedule
     from practicus_assets.automation.condition_sensor import build_condition_sensor
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
 _NAMES = {  # public ones, by the module that has them
     "practicus_assets.assets.io_manager": ("DeltaIOManager",),
     "practicus_assets.assets.release_asset": ("build_release_asset",),
+    "practicus_assets.assets.report.rejected": ("rejected_rows",),
     "practicus_assets.assets.table_asset": ("table_asset",),
     "practicus_assets.automation.catch_up_schedule": ("build_catch_up_schedule",),
     "practicus_assets.automation.condition_sensor": ("build_condition_sensor",),
@@ -239,6 +241,7 @@ __all__ = [
     "on_missing",
     "on_new_code",
     "open_table",
+    "rejected_rows",
     "table_asset",
     "task_asset",
     "when_inputs_ready",

@@ -13,9 +13,9 @@ from practicus_assets import (
     DeltaIOManager,
     Snapshot,
     rejected_rows,
-    run_table,
     table_asset,
 )
+from practicus_assets.testing import run_table
 from tests.integration.bench import Bench, checks, errors
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-01-04")
@@ -95,7 +95,7 @@ def test_an_asset_of_the_same_place_is_refused(bench: Bench) -> None:
     def orders__rejected() -> pd.DataFrame:
         return pd.DataFrame({"n": [1]})
 
-    result = bench.run([_orders(AMOUNTS), orders__rejected], select="orders", partition="2026-01-01", fails=True)
+    result = bench.run([_orders(AMOUNTS), orders__rejected], partition="2026-01-01", fails=True)
     assert "the asset orders__rejected writes the table" in errors(result)
 
 

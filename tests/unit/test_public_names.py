@@ -84,6 +84,7 @@ NAMES = [
     "on_missing",
     "on_new_code",
     "open_table",
+    "rejected_rows",
     "table_asset",
     "task_asset",
     "when_inputs_ready",
