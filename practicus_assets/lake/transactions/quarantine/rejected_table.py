@@ -134,6 +134,7 @@ class RejectedTable:
 
         """
         rejected, mine = staged.rejected, attempt_text(self._main)
+        self._refuse_superseded(staged, record)
         try:
             version = self._added(rejected, land)
         except PracticusAssetsError:
@@ -147,11 +148,25 @@ class RejectedTable:
             yield record
         except PracticusAssetsError as error:
             if rejected is not None and error.nothing_written:
-                error.nothing_written = self._is_withdrawn(mine, land)
+                # a process that commits the same parts has added the same rows, and may have landed
+                error.nothing_written = not staged.is_shared and self._is_withdrawn(mine, land)
             raise
         if version is not None:
             paths = {file.path for file in rejected.files} if rejected is not None else None
             self._settle(version, mine, land, paths)
+
+    def _refuse_superseded(self, staged: Staged, record: TransactionRecord) -> None:
+        """Raise CommitConflict before any row is added, if the table's commit would raise it by now."""
+        if staged.rejected is None:
+            return
+        try:
+            Landing(self._main, staged, record).refuse()
+        except PracticusAssetsError as error:
+            if not staged.is_shared:  # else others may have committed them
+                delete_files(self._main.table, [file.path for file in staged.files])
+                self.discard(staged.rejected)
+            error.nothing_written = True
+            raise
 
     def _added(self, rejected: Staged | None, land: Land) -> int | None:
         """Commit the rejected rows; return the version that has them, or else rows that are superseded."""

@@ -304,6 +304,17 @@ def test_parts_that_other_processes_stage_bring_their_bad_rows(table: Table) -> 
     assert commit.rejected.rows == 2
 
 
+def test_of_two_processes_that_commit_the_same_parts_one_adds_their_bad_rows(table: Table) -> None:
+    begin(table, "a", run="1").write(kit.table_of("a", 0, -10))
+    transaction = begin(table, "a", run="2")
+    first, second = _sent(transaction), _sent(transaction)
+    part = _sent(first.stage(kit.table_of("a", 1, -1)))
+    first.commit(_sent(part))
+    with pytest.raises(CommitConflict):
+        second.commit(_sent(part))
+    assert both(table) == ([1], [-1])
+
+
 def test_rejected_rows_get_new_columns_and_keep_those_that_the_table_lost(table: Table) -> None:
     begin(table, run="1").write(kit.table_of("a", 1, -1, old=["x", "y"]))
     begin(table, run="2", on_schema_change="replace").write(kit.table_of("a", 1, -1, new=["x", "y"]))
