@@ -55,7 +55,7 @@ def check_specs(
         ]
 
 
-def check_results(
+def check_results(  # noqa: PLR0917 what one table's results need
     audits: Sequence[AuditResult],
     key: dg.AssetKey,
     scope: Scope,

@@ -202,9 +202,7 @@ class TableWrite:
         yield from self._by_partition(commit.audits)
         # after those of single partitions, for Dagster shows the last one of all
         shown = self._selected if self.is_landed else self._of_contract
-        results = check_results(
-            commit.audits, key, self._scope, shown, commit.reused, self._rejecting
-        )
+        results = check_results(commit.audits, key, self._scope, shown, commit.reused, self._rejecting)
         yield from (*results, *output.news())
         with naming(self.table.name, str(self._scope)):
             if self.is_landed:

@@ -216,8 +216,7 @@ class TransactionRecord:
                 }
                 for read in self.inputs
             ],
-            "base": asdict(self.base) if self.base is not None else None,
-            "promotes": asdict(self.promotes) if self.promotes is not None else None,
+            **{n: at and asdict(at) for n, at in (("base", self.base), ("promotes", self.promotes))},
             "sources": [asdict(read) for read in self.sources],
             "fingerprints": dict(self.fingerprints),
             "audits": [asdict(audit) for audit in self.audits],

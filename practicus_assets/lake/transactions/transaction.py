@@ -263,9 +263,8 @@ class Transaction:
     def discard(self, *parts: Staged) -> None:
         """Delete the files of parts that are not going to be committed."""
         delete_files(self._table, [file.path for staged in parts for file in staged.files])
-        for staged in parts:
-            if self._rejected is not None:
-                self._rejected.discard(staged.rejected)
+        if self._rejected is not None:
+            self._rejected.discard(*parts)
 
     def _discard_refused(self, parts: Sequence[Staged]) -> None:
         """Delete the files of parts that the contract refuses, but for those that a commit has named."""
@@ -317,11 +316,7 @@ class Transaction:
         part = Part(attempt, schema)
         try:
             for batch in batches:
-                good = batch
-                if rejected is not None:
-                    divided = audit.divide(batch)
-                    rejected.add(divided)
-                    good = divided.good
+                good = rejected.taken_out(audit, batch) if rejected is not None else batch
                 part.add(good)
                 audit.observe(good)
             staged = part.finish(name, audit.observations)

@@ -24,8 +24,8 @@ from practicus_assets.errors import (
     UnsupportedTable,
     naming,
 )
+from practicus_assets.lake.contracts.audit import Audit
 from practicus_assets.lake.contracts.contract import Contract
-from practicus_assets.lake.contracts.quarantine import Divided
 from practicus_assets.lake.delta.log import LogEntry
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import TransactionRecord
@@ -110,10 +110,11 @@ class RejectedTable:
         """
         return RejectedPart(self._attempt, RejectedColumns(self._main, schema, self._attempt.schema))
 
-    def discard(self, staged: Staged | None) -> None:
-        """Delete the files of rejected rows that are not going to be committed."""
-        if staged is not None:
-            delete_files(self.table, [file.path for file in staged.files])
+    def discard(self, *parts: Staged) -> None:
+        """Delete the files of the rejected rows of parts that are not going to be committed."""
+        rejected = [part.rejected for part in parts if part.rejected is not None]
+        if rejected:
+            delete_files(self.table, [file.path for staged in rejected for file in staged.files])
 
     @contextmanager
     def beside(self, staged: Staged, record: TransactionRecord, land: Land) -> Iterator[TransactionRecord]:
@@ -164,7 +165,7 @@ class RejectedTable:
         except PracticusAssetsError as error:
             if not staged.is_shared:  # else others may have committed them
                 delete_files(self._main.table, [file.path for file in staged.files])
-                self.discard(staged.rejected)
+                self.discard(staged)
             error.nothing_written = True
             raise
 
@@ -294,13 +295,14 @@ class RejectedPart:
         self._columns = columns
         self._part: Part | None = None
 
-    def add(self, parts: Divided) -> None:
-        """Write the bad rows of a batch; raises as `Part.add` does."""
-        if not parts.bad.num_rows:
-            return
-        if self._part is None:
-            self._part = Part(self._attempt, self._columns.schema)
-        self._part.add(self._columns.rows(parts))
+    def taken_out(self, audit: Audit, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Write the bad rows of a batch, and return the others; raises as `Part.add` does."""
+        parts = audit.divide(batch)
+        if parts.bad.num_rows:
+            if self._part is None:
+                self._part = Part(self._attempt, self._columns.schema)
+            self._part.add(self._columns.rows(parts))
+        return parts.good
 
     def finish(self) -> Staged | None:
         """Close the files, and return what was staged; None if there was no bad row."""
