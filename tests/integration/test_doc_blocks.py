@@ -38,6 +38,7 @@ IN_TESTS_OF_THEIR_OWN = {
     "docs/plan.md": "test_plan.py",
     "docs/tasks.md": "test_workflow_docs.py",
     "docs/testing.md": "test_run_table.py",
+    "docs/tutorial.md": "test_tutorial.py",
     "docs/workflows.md": "test_workflow_docs.py",
 }
 BELOW = (
@@ -72,6 +73,7 @@ SHELL = {  # what is run by hand, or where it is run
     ("docs/install.md", "pip install"): "needs the network",
     ("docs/install.md", "make wheel"): "the image of make cluster is built of the wheel's files",
     ("docs/install.md", "practicus-assets --version"): "tests/unit/test_command_line.py",
+    ("docs/tutorial.md", ""): "test_tutorial.py runs all of them",
     ("docs/upgrading.md", "practicus-assets plan"): "test_plan_command.py",
 }
 
