@@ -23,15 +23,29 @@ def refuse_name(what: str, name: str) -> None:
         DeclarationError: if so.
 
     """
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise DeclarationError(
-            f"{name!r} is no name of a {what}.",
-            "Take letters, digits and _, a letter first, and no word of Python.",
-        )
+    refuse_identifier(what, name)
     if name in sys.stdlib_module_names or name in _installed():
         raise DeclarationError(
             f"a {what} that is called {name!r} would hide the module of that name, which is installed here.",
             "Take another name.",
+        )
+
+
+def refuse_identifier(what: str, name: str) -> None:
+    """Refuse a name that cannot be that of a function, of a module in a package, and of an asset.
+
+    Args:
+        what: what has the name, such as "table".
+        name: the name.
+
+    Raises:
+        DeclarationError: if so.
+
+    """
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise DeclarationError(
+            f"{name!r} is no name of a {what}.",
+            "Take letters, digits and _, a letter first, and no word of Python.",
         )
 
 

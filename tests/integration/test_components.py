@@ -1,5 +1,6 @@
 """Components: `dg` lists, scaffolds and checks them; what they define runs, and shows no secret."""
 
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -111,6 +112,23 @@ def test_a_variable_of_a_secret_is_read_by_the_run_and_is_in_no_definition(
     job = definitions.resolve_implicit_global_asset_job_def()
     assert job.execute_in_process(asset_selection=[dg.AssetKey("call")]).success
     assert seen.read_text() == SECRET
+
+
+@pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated")  # of resolve_from_yaml, which Dagster has
+def test_the_blocks_of_the_docs_are_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path("docs/components.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    types = {
+        f"{type_.__module__.rpartition('.')[0]}.{type_.__name__}": type_
+        for type_ in (Lake, Sources, Task, Workflow)
+    }
+    assert len(blocks) == 3
+    for block in blocks:
+        component = types[block["type"]].resolve_from_dict(block["attributes"])
+        if isinstance(component, Sources):
+            [customers, orders] = component.build_defs(dg.ComponentTree.for_test().load_context).assets or ()
+            assert customers.relation.system.address == "postgresql://localhost:5432/shop"  # type: ignore[union-attr]
+            assert isinstance(orders.partitions_def, dg.DailyPartitionsDefinition)  # type: ignore[union-attr]
 
 
 @pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated")  # of resolve_from_yaml, which Dagster has

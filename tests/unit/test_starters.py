@@ -12,8 +12,10 @@ from click.testing import CliRunner
 
 from practicus_assets.cli import main
 from practicus_assets.errors import DeclarationError
+from practicus_assets.starters.here import Project
 from practicus_assets.starters.project import project_starter
 from practicus_assets.starters.starter import Starter
+from practicus_assets.starters.table import table_addition
 from practicus_assets.starters.workflow import workflow_starter
 
 
@@ -108,8 +110,9 @@ def test_the_command_says_what_it_wrote_and_what_is_next(
     assert (tmp_path / "shop").stat().st_mode & 0o777 == (tmp_path / "shop/tasks").stat().st_mode & 0o777
 
 
-def test_a_new_project_is_written_as_ruff_would_format_it(tmp_path: Path) -> None:
+def test_a_new_project_and_a_table_are_written_as_ruff_would_format_them(tmp_path: Path) -> None:
     project = project_starter("shop").write(tmp_path)
+    table_addition("customers", Project.around(project)).write(project)
     ruff = Path(sys.executable).with_name("ruff")
     done = subprocess.run(
         [ruff, "format", "--isolated", "--diff", project], capture_output=True, text=True, check=False
@@ -131,3 +134,39 @@ def test_the_command_says_what_a_new_project_has_and_what_is_next(
     again = CliRunner().invoke(main, ["new", "project", "shop"])
     assert again.exit_code == 1
     assert "Nothing was written." in again.stderr
+
+
+@pytest.mark.parametrize("there", ["src/shop/defs/customers.py", "tests/test_customers.py"])
+def test_a_table_whose_module_or_test_is_there_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    project = project_starter("shop").write(tmp_path)
+    (project / there).write_text("mine")
+    before = sorted(project.rglob("*"))
+    monkeypatch.chdir(project / "src" / "shop")
+    refused = CliRunner().invoke(main, ["new", "table", "customers"])
+    assert refused.exit_code == 1
+    assert f"{there} already. Nothing was written." in refused.stderr
+    assert (project / there).read_text() == "mine"
+    assert sorted(project.rglob("*")) == before
+
+
+def test_a_table_comes_into_the_project_around_wherever_its_modules_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (
+        "is in no project of dg. Nothing was written."
+        in CliRunner().invoke(main, ["new", "table", "t"]).stderr
+    )
+    settings = '[tool.dg.project]\nroot_module = "shop"\ndefs_module = "shop.tables"\n'
+    (tmp_path / "pyproject.toml").write_text(settings)
+    assert "has no folder src/shop/tables" in CliRunner().invoke(main, ["new", "table", "t"]).stderr
+    (tmp_path / "shop" / "tables").mkdir(parents=True)
+    told = json.loads(CliRunner().invoke(main, ["new", "table", "calendar", "--json"]).stdout)
+    assert told == {"folder": str(tmp_path), "files": ["shop/tables/calendar.py", "tests/test_calendar.py"]}
+    assert "from shop.tables.calendar import calendar" in (tmp_path / "tests/test_calendar.py").read_text()
+    for name in ("class", "../t", "a-b", ""):
+        assert "is no name of a table" in CliRunner().invoke(main, ["new", "table", name]).stderr
+    (tmp_path / "pyproject.toml").write_text("[tool")
+    assert "cannot be read" in CliRunner().invoke(main, ["new", "table", "t"]).stderr

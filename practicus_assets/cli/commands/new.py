@@ -32,6 +32,20 @@ def project(name: str, *, as_json: bool) -> None:
     write_project(name, as_json=as_json)
 
 
+@new.command(short_help="A table in a project, and its test.")
+@click.argument("name")
+@json_option
+def table(name: str, *, as_json: bool) -> None:
+    """Write the table NAME into the project that the working directory is in: a module and a test.
+
+    The module is NAME.py in the folder defs of the project, which dg and dagster load; it has a function, and
+    a contract. The test is tests/test_NAME.py, and passes.
+    """
+    from practicus_assets.cli.answers.new.table import write_table
+
+    write_table(name, as_json=as_json)
+
+
 @new.command(short_help="A workflow: tasks, worker files, definitions, a test.")
 @click.argument("name")
 @click.option("--flow", required=True, metavar="FLOW", help='The order of its tasks: "a >> [b, c] >> d".')
