@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.lake.transactions.unchanged.reuse import reusable
-from practicus_assets.redaction import is_secret
+from practicus_assets.redaction import SHORTEST_SECRET, is_secret, may_be_secret
 from practicus_assets.wording import enumerated
 
 
@@ -28,6 +29,7 @@ class StepReuse:
         key: the asset's key.
         terms: what its definition says of it.
         options: how its rows are written.
+        is_over_base: whether its lake lies over a base.
 
     Attributes:
         config_digest: tells the configuration of the step from others: its config, partitions and inputs'
@@ -36,12 +38,19 @@ class StepReuse:
     """
 
     def __init__(
-        self, context: dg.AssetExecutionContext, key: dg.AssetKey, terms: TableTerms, options: WriteOptions
+        self,
+        context: dg.AssetExecutionContext,
+        key: dg.AssetKey,
+        terms: TableTerms,
+        options: WriteOptions,
+        *,
+        is_over_base: bool,
     ) -> None:
         self._context = context
         self._key = key
         self._terms = terms
         self._step = step_of(context)
+        self._is_over_base = is_over_base
         self._obstacle = next(self._obstacles(), "") if terms.reuse else "it is declared without reuse"
         self.config_digest = "" if self._obstacle else self._digest(options)
 
@@ -68,6 +77,8 @@ class StepReuse:
         if step is None:
             yield "it has no run"
             return
+        if self._is_over_base:
+            yield "its lake lies over a base"
         if not context.assets_def.get_asset_spec(self._key).code_version:
             yield "it has no code version"
         resources = sorted(context.op_def.required_resource_keys)
@@ -81,9 +92,11 @@ class StepReuse:
         foreign = sorted({*loaded} - {name for _, name in inputs_of(step)})
         if foreign:
             yield f"its inputs {enumerated(foreign)} are no tables of a lake"
-        if _has_variables(step.dagster_run.run_config.get("ops", {})) or _is_read_from_environment(
-            context.op_def.config_schema.as_field()
-        ):
+        given: Any = step.dagster_run.run_config
+        for name in step.node_handle.path:
+            given = given.get("ops", {}).get(name, {})
+        schema = context.op_def.config_schema
+        if _has_variables(given) or (schema and _is_read_from_environment(schema.as_field())):
             yield "its config is read from the environment"
         if _has_secrets(step.op_config):
             yield "its config has a secret"
@@ -147,8 +160,12 @@ def _is_read_from_environment(field: Any) -> bool:
 
 
 def _has_secrets(value: Any, name: str = "") -> bool:
+    """Whether a config has a secret: by its name, or as the value of a secret variable of the environment."""
     if isinstance(value, dict):
         return any(_has_secrets(entry, str(key)) for key, entry in value.items())
     if isinstance(value, list | tuple):
         return any(_has_secrets(entry, name) for entry in value)
-    return is_secret(name, str(value))
+    secrets = (text for variable, text in os.environ.items() if may_be_secret(variable))
+    return is_secret(name, str(value)) or (
+        len(str(value)) >= SHORTEST_SECRET and any(text == str(value) for text in secrets)
+    )

@@ -81,7 +81,7 @@ class TableWrite:
         self._statistics = Statistics.from_metadata(spec.metadata)
         self._appends = terms.settings.options.mode == "append"
         options = terms.settings.described(spec, lake.commit_metadata)
-        reuse = StepReuse(context, key, terms, options)
+        reuse = StepReuse(context, key, terms, options, is_over_base=layered.base is not None)
         provenance = replace(
             provenance_of(context, key, spec.code_version, once=self._appends),
             config_digest=reuse.config_digest,

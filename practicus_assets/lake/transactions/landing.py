@@ -19,6 +19,7 @@ from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 from practicus_assets.lake.transactions.swap import Swap
 from practicus_assets.lake.transactions.unchanged.equal_rows import EqualRows
+from practicus_assets.lake.transactions.unchanged.reuse import is_known
 
 
 class Landing:
@@ -75,7 +76,7 @@ class Landing:
                 if equal:
                     self._discard()
                     record = replace(record, changed=False)
-                    if not self._is_marked and (current is None or self._is_pinned_so(current)):
+                    if current is None or not self._leaves_mark(current):
                         return window.newest, record
                     # an empty commit in this attempt's name: an earlier attempt that wakes up is refused, and
                     # a run beside it whose rejected rows are superseded; of a dev lake, one that says on
@@ -178,11 +179,12 @@ class Landing:
         replaces = self._attempt.depends_on_scope or record.mode != "append"
         return replaces and self._bounds.overlaps(record.scope)
 
-    @property
-    def _is_marked(self) -> bool:
-        """Whether a commit is left behind though it changes nothing, for others to find."""
+    def _leaves_mark(self, current: TableVersion) -> bool:
+        """Whether there is a commit though it changes nothing, for others to find."""
         record = self._record
-        return record.attempt > 1 or record.rejected_version is not None or bool(record.config_digest)
+        if record.attempt > 1 or record.rejected_version is not None or not self._is_pinned_so(current):
+            return True
+        return bool(record.config_digest) and not is_known(current, self._attempt.scope, record)
 
     def _is_equal(self, current: TableVersion) -> bool:
         """Whether the table already holds the staged rows, and nothing would change."""

@@ -72,6 +72,27 @@ def reusable(attempt: Attempt, inputs: Sequence[InputRead], checks: Sequence[str
     return replace(commit, changed=False, reused=reused, seconds=seconds)
 
 
+def is_known(current: TableVersion, scope: Scope, record: TransactionRecord) -> bool:
+    """Return whether the newest commit of a scope says already from what its rows are right.
+
+    Args:
+        current: the table's newest version.
+        scope: the scope.
+        record: what another commit would say.
+
+    """
+    entry = _newest(current, scope)
+    return entry is not None and entry.record is not None and _facts(entry.record) == _facts(record)
+
+
+def _facts(record: TransactionRecord) -> tuple[object, ...]:
+    """Return what is compared of a record."""
+    who = record.asset_key, record.code_version, record.config_digest, record.contract_digest
+    results = {audit.name: (audit.passed, audit.severity) for audit in record.audits}
+    others = record.restores_version, record.promotes, record.base, tuple(record.sources)
+    return record.scope, record.mode, who, results, others, tuple(record.inputs)
+
+
 def _newest(at: TableVersion, scope: Scope) -> LogEntry | None:
     """Return the newest commit that changed rows of a scope, or found them equal; None if unknown."""
     bounds = scope.on(at.schema)
@@ -109,6 +130,8 @@ def _of_commit(attempt: Attempt, record: TransactionRecord) -> Iterator[str]:
         yield "its rows were committed together with others, or apart"
     if attempt.options.mode != "replace" or record.mode != "replace":
         yield "its rows depend on those that were there"
+    if record.rejected_version is not None:
+        yield "its contract rejected rows, which are kept elsewhere"
     if record.restores_version is not None:
         yield "its rows were brought back by a rollback"
     if record.promotes is not None or record.base is not None or who.base is not None:
