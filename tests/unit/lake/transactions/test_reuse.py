@@ -248,3 +248,9 @@ def test_one_that_computes_after_all_is_refused_if_another_left_a_mark_meanwhile
     job.begin(run_id="two", code_version="3").write(table_of("a", 2, 1))
     with pytest.raises(CommitConflict, match="run two"):
         late.write(table_of("a", 2, 1))
+
+
+def test_rows_of_which_the_contract_rejected_some_are_computed(job: Job) -> None:
+    job.contract = Contract({"n": Column("int64", minimum=2, severity="QUARANTINE")})
+    assert job.begin(run_id="two").write(table_of("a", 1, 2)).rows == 1
+    assert job.asked() == "its contract rejected rows, which are kept elsewhere"
