@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from practicus_assets.external.source_sensor import build_source_sensor
     from practicus_assets.lake.contracts.column import Column
     from practicus_assets.lake.contracts.contract import Contract
+    from practicus_assets.lake.contracts.odcs.left_out import ContractFileWarning
     from practicus_assets.lake.contracts.rule import RowRule, TableRule
     from practicus_assets.lake.delta.snapshot import Snapshot
     from practicus_assets.lake.layers.open_table import open_table
@@ -136,6 +137,7 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.external.source_sensor": ("build_source_sensor",),
     "practicus_assets.lake.contracts.column": ("Column",),
     "practicus_assets.lake.contracts.contract": ("Contract",),
+    "practicus_assets.lake.contracts.odcs.left_out": ("ContractFileWarning",),
     "practicus_assets.lake.contracts.rule": ("RowRule", "TableRule"),
     "practicus_assets.lake.delta.snapshot": ("Snapshot",),
     "practicus_assets.lake.layers.open_table": ("open_table",),
@@ -174,6 +176,7 @@ __all__ = [
     "CommitConflict",
     "CommitStateUnknown",
     "Contract",
+    "ContractFileWarning",
     "DataRefused",
     "DeclarationError",
     "DeltaIOManager",

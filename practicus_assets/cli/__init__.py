@@ -2,6 +2,7 @@
 
 import click
 
+from practicus_assets.cli.commands.contract import contract
 from practicus_assets.cli.commands.diff import diff
 from practicus_assets.cli.commands.doctor import doctor
 from practicus_assets.cli.commands.history import history
@@ -25,12 +26,12 @@ main = MainGroup(
     holds. DAGSTER_HOME names the instance. Each takes --json.
     """,
     epilog="Exit codes: 0 done; 1 refused or failed, the message says why and what to do; 2 wrong usage; "
-    "3 verify found something; 4 somebody else was first, run it again; 5 the store did not say whether a "
-    "commit landed, look at the history; 6 and 7 plan: something would be "
+    "3 verify found something, or contract diff a breaking change; 4 somebody else was first, run it again; "
+    "5 the store did not say whether a commit landed, look at the history; 6 and 7 plan: something would be "
     "computed, or nothing is known to be and not all is known; 130 run-task or test-tasks was interrupted.",
 )
 _of_tables = (plan, history, diff, rollback, verify, maintain, worker, doctor, release, promote)
-for _command in (*_of_tables, new, run_task, test_tasks):
+for _command in (*_of_tables, contract, new, run_task, test_tasks):
     main.add_command(_command)
 click.version_option(
     package_name="practicus-assets", prog_name="practicus-assets", message="%(prog)s %(version)s"

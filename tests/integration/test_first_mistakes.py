@@ -102,7 +102,8 @@ DECLARED: list[tuple[str, Callable[[], Any], str]] = [
         lambda: orders(FRAME, partitions_def=DAYS),
         (
             "the asset is partitioned, and partition_by is None. Name the column that holds the "
-            'partition key: partition_by="day", or metadata={"partition_expr": "day"} on a plain asset.'
+            'partition key: partition_by="day", or metadata={"partition_expr": "day"} on a plain '
+            "asset."
         ),
     ),
     (
@@ -119,6 +120,14 @@ DECLARED: list[tuple[str, Callable[[], Any], str]] = [
         (
             "the class Contract is no contract. Call it, and give it the columns: "
             'Contract(columns={"id": "int64"}).'
+        ),
+    ),
+    (
+        "a contract's file",
+        lambda: table_asset(contract="orders.odcs.yaml"),
+        (
+            "'orders.odcs.yaml' is no contract. Write Contract.from_odcs('orders.odcs.yaml') for a file "
+            "of a contract."
         ),
     ),
     (
@@ -154,8 +163,8 @@ DECLARED: list[tuple[str, Callable[[], Any], str]] = [
         "a decorator over another",
         over_an_asset,
         (
-            "table_asset is given orders, which is an asset already. Write @table_asset alone above the "
-            "function: it makes the asset, and takes what dg.asset takes."
+            "table_asset is given orders, which is an asset already. Write @table_asset alone above "
+            "the function: it makes the asset, and takes what dg.asset takes."
         ),
     ),
     ("a decorator twice", over_itself, "table_asset is given orders, which is an asset already. Write "),
@@ -295,9 +304,9 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         pd.DataFrame({"id": [1], "amount": [2]}),
         {"contract": Contract({"id": "int64", "amuont": "int64"})},
         (
-            "SchemaMismatch: orders: the output lacks the column 'amuont', which the contract promises; "
-            "it has ['id', 'amount']. Did you mean amount? Return what is missing, with nulls if need "
-            "be."
+            "SchemaMismatch: orders: the output lacks the column 'amuont', which the contract "
+            "promises; it has ['id', 'amount']. Did you mean amount? Return what is missing, with "
+            "nulls if need be."
         ),
     ),
     (
@@ -314,8 +323,8 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         FRAME,
         {"partition_by": "dya"},
         (
-            "SchemaMismatch: orders: the output lacks the column 'dya' of partition_by; it has ['id', "
-            "'day']. Did you mean day?"
+            "SchemaMismatch: orders: the output lacks the column 'dya' of partition_by; it has "
+            "['id', 'day']. Did you mean day?"
         ),
     ),
     (
@@ -332,8 +341,8 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         FRAME,
         {"mode": "merge", "merge_keys": ["idd"]},
         (
-            "SchemaMismatch: orders: the output lacks the merge key 'idd'; it has ['id', 'day']. Did you "
-            "mean id?"
+            "SchemaMismatch: orders: the output lacks the merge key 'idd'; it has ['id', 'day']. Did "
+            "you mean id?"
         ),
     ),
     (
@@ -341,9 +350,9 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         None,
         {},
         (
-            "SchemaMismatch: orders: the function returned None. Return a table, or one without rows. "
-            "Where None says that there is nothing new, annotate `-> pd.DataFrame | None`, or declare "
-            "output_required=False; a @dg.asset that stores no table is annotated `-> None`."
+            "SchemaMismatch: orders: the function returned None. Return a table, or one without "
+            "rows. Where None says that there is nothing new, annotate `-> pd.DataFrame | None`, or "
+            "declare output_required=False; a @dg.asset that stores no table is annotated `-> None`."
         ),
     ),
     (
@@ -361,8 +370,8 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         "orders.csv",
         {},
         (
-            "SchemaMismatch: orders: the function returned a str, which is no table. To return what a "
-            "file holds, read it: pl.scan_parquet('orders.csv'), for one."
+            "SchemaMismatch: orders: the function returned a str, which is no table. To return what "
+            "a file holds, read it: pl.scan_parquet('orders.csv'), for one."
         ),
     ),
     (
@@ -379,8 +388,8 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         (FRAME, FRAME),
         {},
         (
-            "SchemaMismatch: orders: the function returned a tuple, which is no table. Return one table; "
-            "of several chunks, a list. (A comma at the end of a line makes a tuple.)"
+            "SchemaMismatch: orders: the function returned a tuple, which is no table. Return one "
+            "table; of several chunks, a list. (A comma at the end of a line makes a tuple.)"
         ),
     ),
     (
@@ -406,9 +415,9 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         two_kinds,
         {},
         (
-            "SchemaMismatch: orders: chunk 2: it has the columns {id: int64, dya: large_string}, and the "
-            "first, or the contract, {id: int64, day: large_string}. Give all chunks the same columns, "
-            "of the same types."
+            "SchemaMismatch: orders: chunk 2: it has the columns {id: int64, dya: large_string}, and "
+            "the first, or the contract, {id: int64, day: large_string}. Give all chunks the same "
+            "columns, of the same types."
         ),
     ),
     (
@@ -426,8 +435,8 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         dg.MaterializeResult(metadata={"rows": 1}),
         {},
         (
-            "DataRefused: orders: the function returned a MaterializeResult without rows. Give it the "
-            "table as value."
+            "DataRefused: orders: the function returned a MaterializeResult without rows. Give it "
+            "the table as value."
         ),
     ),
     (
@@ -444,8 +453,8 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         [{"id": 1}, {"id": "x"}],
         {"contract": IDS},
         (
-            "SchemaMismatch: orders: column 'id' has values that are no Arrow column: they are of the "
-            "types int and str. Give all its values one type. The first str is in row 1."
+            "SchemaMismatch: orders: column 'id' has values that are no Arrow column: they are of "
+            "the types int and str. Give all its values one type. The first str is in row 1."
         ),
     ),
     (
@@ -454,7 +463,8 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         {"contract": IDS},
         (
             "LossyValues: orders: column 'id' has values of type double that type int64 cannot hold "
-            "exactly. E.g. row 1: 2.5. Round or convert them on purpose, or change the column's type."
+            "exactly. E.g. row 1: 2.5. Round or convert them on purpose, or change the column's "
+            "type."
         ),
     ),
     (
@@ -489,8 +499,8 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         FRAME.set_index("id", drop=False),
         {},
         (
-            "SchemaMismatch: orders: ['id'] name levels of the index and columns, too. Rename one, or "
-            "drop the level (reset_index)."
+            "SchemaMismatch: orders: ['id'] name levels of the index and columns, too. Rename one, "
+            "or drop the level (reset_index)."
         ),
     ),
     (
@@ -499,8 +509,8 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         {},
         (
             "SchemaMismatch: orders: column 'at' of dtype object is no Arrow column. E.g. 2026-01-01 "
-            "00:00:00 is among times of type timestamp[us, tz=Europe/Berlin]. Give all its values one "
-            "type."
+            "00:00:00 is among times of type timestamp[us, tz=Europe/Berlin]. Give all its values "
+            "one type."
         ),
     ),
     (
@@ -508,9 +518,9 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         zoned(None),
         {"contract": Contract({"at": "timestamp"})},
         (
-            "LossyValues: orders: column 'at' is of type timestamp[us], and the table's column of type "
-            "timestamp[us, tz=UTC]. Give the times a zone (tz_localize) on purpose, or take it away "
-            "(tz_localize(None))."
+            "LossyValues: orders: column 'at' is of type timestamp[us], and the table's column of "
+            "type timestamp[us, tz=UTC]. Give the times a zone (tz_localize) on purpose, or take it "
+            "away (tz_localize(None))."
         ),
     ),
     (
@@ -518,8 +528,9 @@ RETURNED: list[tuple[str, Any, dict[str, Any], str]] = [
         pl.LazyFrame({"id": [1]}).select("day"),
         {},
         (
-            "SchemaMismatch: orders: the LazyFrame cannot be computed: ColumnNotFoundError. polars says: "
-            'unable to find column "day"; valid columns: ["id"]. query.collect() raises the same.'
+            "SchemaMismatch: orders: the LazyFrame cannot be computed: ColumnNotFoundError. polars "
+            'says: unable to find column "day"; valid columns: ["id"]. query.collect() raises the '
+            "same."
         ),
     ),
 ]
@@ -649,8 +660,8 @@ def test_two_tables_at_one_place_are_refused_with_the_names_of_both(bench: Bench
         (
             {"AWS_SECRET_ACCESS_KEY": "wrong"},
             (
-                "was denied: 403 Forbidden, SignatureDoesNotMatch. This process may not do that there: "
-                "check the mount, the folder's rights or the credentials."
+                "was denied: 403 Forbidden, SignatureDoesNotMatch. This process may not do that "
+                "there: check the mount, the folder's rights or the credentials."
             ),
         ),
     ],

@@ -17,6 +17,7 @@ NAMES = [
     "CommitConflict",
     "CommitStateUnknown",
     "Contract",
+    "ContractFileWarning",
     "DataRefused",
     "DeclarationError",
     "DeltaIOManager",

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,9 @@ from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatc
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, schema_failure
 from practicus_assets.lake.contracts.check import Check, check_name
 from practicus_assets.lake.contracts.column import Column, column_checks, refuse_broken_column
+from practicus_assets.lake.contracts.odcs.left_out import Notes, Unkept
+from practicus_assets.lake.contracts.odcs.reading import promises
+from practicus_assets.lake.contracts.odcs.writing import text
 from practicus_assets.lake.contracts.quarantine import refuse_limit
 from practicus_assets.lake.contracts.rule import RowRule, TableRule, rule_check
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
@@ -182,6 +185,68 @@ class Contract:
             return (rows.select(columns) if columns else rows).to_reader(BATCH_ROWS)
 
         return audit.finish([scan], {WHOLE_TABLE: rows.num_rows})
+
+    @classmethod
+    def from_odcs(
+        cls,
+        source: Any,
+        table: str | None = None,
+        *,
+        rules: Sequence[RowRule | TableRule] = (),
+        unkept: Unkept = "refuse",
+    ) -> "Contract":
+        """Return the contract of a table in a file of the Open Data Contract Standard (version 3).
+
+        Needs the extra `odcs`. What the file documents and a contract does not have is named by one
+        `ContractFileWarning`.
+
+        Args:
+            source: the path of a file, or its text.
+            table: the name of the table; not needed if the file describes one.
+            rules: rules that are functions. One with the name of a quality item keeps what that item says in
+                words, SQL or code.
+            unkept: "refuse" a file with promises that a contract cannot keep, or "warn" of them.
+
+        Raises:
+            DeclarationError: if the file is none of the standard, lacks the table, or has such promises.
+
+        """
+        notes = Notes()
+        name, parts = promises(source, table, {rule.name for rule in rules}, notes)
+        severities = {rule.severity for rule in (*rules, *parts["columns"].values())}
+        if parts["max_rejected"] is not None and "QUARANTINE" not in severities:
+            notes.promise("max_rejected", "no rule rejects rows")
+            parts["max_rejected"] = None
+        notes.settle(
+            f"the table {name} of the file",
+            unkept,
+            "Keep those in words, SQL or code by rules.",
+            stacklevel=2,
+        )
+        return cls(**parts, rules=rules)
+
+    def to_odcs(
+        self, table: str, *, version: str = "1.0.0", status: str = "active", unkept: Unkept = "refuse"
+    ) -> str:
+        """Return the contract as YAML of the Open Data Contract Standard (version 3.1).
+
+        Needs the extra `odcs`. Rules that are functions are written as items that name them.
+
+        Args:
+            table: the table's name.
+            version: the version that the file gives the contract.
+            status: its status, e.g. "draft", "active" or "deprecated".
+            unkept: "refuse" to leave out promises that a file cannot say, or "warn" of them.
+
+        Raises:
+            DeclarationError: for such promises.
+
+        """
+        notes = Notes()
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        written = text(table, parts, version, status, notes)
+        notes.settle(f"the contract of {table}", unkept, "Promise them by rules.", stacklevel=2)
+        return written
 
     @cached_property
     def digest(self) -> str:

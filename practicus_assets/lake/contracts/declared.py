@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from practicus_assets.errors import DeclarationError
@@ -35,6 +36,8 @@ def _instead(declaration: Any) -> str:
     """Return what to write instead of something that is no contract."""
     if isinstance(declaration, Mapping):
         return f"Write Contract(columns={declaration!r})."
+    if isinstance(declaration, str | Path):
+        return f"Write Contract.from_odcs({str(declaration)!r}) for a file of a contract."
     if declaration is Contract:
         return 'Call it, and give it the columns: Contract(columns={"id": "int64"}).'
     fields = inspect.get_annotations(declaration) if inspect.isclass(declaration) else {}
