@@ -56,11 +56,11 @@ def promises(
     found = quality_of(one.quality or (), "quality", rules, notes, names)
     columns, keys, primary = {}, [], []
     for item in one.properties or ():
-        column, unique = _column(item, rules, notes)
+        column, is_unique = _column(item, rules, notes)
         if column is None:
             continue
         columns[name_of(item)] = column
-        if unique:
+        if is_unique:
             keys.append([name_of(item)])
         if item.primaryKey:
             primary.append((item.primaryKeyPosition or 0, name_of(item)))

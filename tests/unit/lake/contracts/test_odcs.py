@@ -182,11 +182,11 @@ def test_a_rule_of_the_same_name_keeps_what_a_file_says_in_words() -> None:
         ),
         (
             "dataContractSpecification: 1.1.0\nid: a\n",
-            "has the kind None and the apiVersion None. Files of the ",
+            "has the kind None and the apiVersion None. The third version ",
         ),
         (
             "apiVersion: v2.2.2\nkind: DataContract\n",
-            "and the apiVersion 'v2.2.2'. Files of the third version",
+            "and the apiVersion 'v2.2.2'. The third version",
         ),
         ("apiVersion: v3.1.0\nkind: DataContract\n", "the contract has no schema, and so no table."),
         (
