@@ -14,7 +14,7 @@ DEFINITIONS = (
     "DeltaIOManager, RowRule, table_asset\n\ndef positive(rows):\n    return "
     'rows["n"]\n\n@table_asset(contract=Contract(\n    {{"id": Column("int64", nullable=False), '
     '"amount": Column("decimal(18,2)"), "note": Column("string", {bound})}},\n    unique=[["id"]],\n '
-    '   rules=[RowRule("positive", positive)],\n))\ndef orders() -> pd.DataFrame: '
+    '   rules=[RowRule("positive", positive, severity="WARN")],\n))\ndef orders() -> pd.DataFrame: '
     "...\n\n@table_asset\ndef bare() -> pd.DataFrame: ...\n\ndefs = dg.Definitions(assets=[orders, "
     'bare], resources={{"io_manager": DeltaIOManager(root_uri="lake")}})\n'
 )
