@@ -15,6 +15,9 @@ Kind = Literal[
     "unknown",
 ]
 
+NOT_OBSERVED = "was not observed before the run that read it"
+"""What the text of a reason says of an input that nobody looked at, after its name."""
+
 
 @dataclass(frozen=True)
 class Reason:

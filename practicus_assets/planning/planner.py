@@ -7,7 +7,7 @@ import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
 from practicus_assets.assets.table_definition import TableDefinition, TablesDefinition
-from practicus_assets.errors import DeclarationError, UnsupportedTable, naming
+from practicus_assets.errors import DeclarationError, UnsupportedTable
 from practicus_assets.instance.attempts import attempts, failed_checks
 from practicus_assets.instance.events import began
 from practicus_assets.instance.versions import RecordedVersion, recorded_versions
@@ -21,9 +21,12 @@ from practicus_assets.planning.reasons import Known, Parent, doubtful, reasons
 from practicus_assets.planning.request import PlanRequest
 from practicus_assets.planning.schema import schema_change
 from practicus_assets.planning.table_state import TableState
+from practicus_assets.planning.table_states import TableStates
 from practicus_assets.planning.workers import worker_of
 from practicus_assets.wording import number_of
 from practicus_assets.workers.placement.configuration import Configuration
+
+_ROUNDS = 3  # what begins anew again and again would never end beside a lake that is written to all the time
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,19 @@ class Surroundings:
 def plan(request: PlanRequest, around: Surroundings) -> Plan:
     """Return what a run of some tables would compute, and why.
 
+    What it says is of one state of the lake: if a commit lands meanwhile, it begins anew, a few times.
+
     Raises:
         DeclarationError: if the request names what is not there.
         StoreFailed: if the log of a table cannot be read.
 
     """
-    return _Planner(request, around).plan()
+    for _ in range(_ROUNDS):
+        planner = _Planner(request, around)
+        made = planner.plan()
+        if not planner.has_moved():
+            break
+    return made
 
 
 class _Planner:
@@ -62,13 +72,15 @@ class _Planner:
         self._request = request
         self._around = around
         self._graph = around.graph
-        self._states: dict[dg.AssetKey, TableState] = {}
+        self._states = TableStates(around.entries, around.store)
         self._planned: dict[dg.AssetKey, set[str]] = {}
 
     def plan(self) -> Plan:
         selected = self._request.keys(self._graph)
         made = {key for key in selected if self._graph.get(key).is_materializable}
         tables = [key for key in in_order(self._graph, made) if self._is_written(key)]
+        parents = {each.key for key in tables for each in inputs_of(self._graph, key)}
+        self._states.look([*tables, *sorted(self._entries.keys() & (parents - {*tables}))])
         if self._request.is_narrowed:
             parted = [key for key in tables if self._entries[key].partitions_def is not None]
             self._request.refuse_unknown({self._entries[k].name: self._state(k).keys for k in parted})
@@ -81,15 +93,16 @@ class _Planner:
             asks_instance=self._around.instance is not None,
         )
 
+    def has_moved(self) -> bool:
+        """Return whether a commit landed since the tables were looked at."""
+        return bool(self._states.moved())
+
     @property
     def _entries(self) -> Mapping[dg.AssetKey, TableEntry]:
         return self._around.entries
 
     def _state(self, key: dg.AssetKey) -> TableState:
-        if key not in self._states:
-            with naming(self._entries[key].name):
-                self._states[key] = TableState(self._entries[key], self._around.store)
-        return self._states[key]
+        return self._states.of(key)
 
     def _of_table(self, key: dg.AssetKey) -> TablePlan | None:
         """Return the plan of one table; None if none of the request's partitions is its."""

@@ -12,7 +12,7 @@ from practicus_assets.lake.delta.log import LogEntry
 from practicus_assets.lake.delta.record import InputVersion, TransactionRecord
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.planning.lineage import Input, PartitionMap
-from practicus_assets.planning.plan import Kind, Reason
+from practicus_assets.planning.plan import NOT_OBSERVED, Kind, Reason
 from practicus_assets.planning.table_state import Layer, TableState
 from practicus_assets.wording import enumerated, in_short
 
@@ -226,8 +226,8 @@ def _observed(
     if changed:
         yield Reason("input_changed", f"{name} has another data version", name)
     elif changed is None:
-        seen = "materialized" if parent.made else "observed"
-        yield Reason("unknown", f"{name} was not {seen} before the run that read it", name)
+        unseen = "was not materialized before the run that read it" if parent.made else NOT_OBSERVED
+        yield Reason("unknown", f"{name} {unseen}", name)
 
 
 def _attempted(

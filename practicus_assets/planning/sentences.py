@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from practicus_assets.planning.plan import Group, Plan, Stale, TablePlan
+from practicus_assets.planning.plan import NOT_OBSERVED, Group, Plan, Stale, TablePlan
 from practicus_assets.wording import bytes_of, enumerated, number_of, printable
 
 _SHOWN_SPANS = 6
@@ -36,7 +36,17 @@ def partitions(group: Group) -> str:
 
 def because(group: Group) -> str:
     """Return why, in one sentence without its end: `table1 has other rows, its contract changed`."""
-    return printable(enumerated([reason.text for reason in group.reasons]))
+    unobserved = _unobserved(group)
+    if len(unobserved) < 2:  # noqa: PLR2004 of one, its own text says it
+        return printable(enumerated([reason.text for reason in group.reasons]))
+    texts = [reason.text for reason in group.reasons if reason.input not in unobserved]
+    them = f"{enumerated(unobserved)} were not observed before the run that read them"
+    return printable(enumerated([*texts, them]))
+
+
+def _unobserved(group: Group) -> list[str]:
+    """Return the inputs that nobody observed before they were read."""
+    return [reason.input for reason in group.reasons if reason.text == f"{reason.input} {NOT_OBSERVED}"]
 
 
 def details(table: TablePlan) -> Iterator[tuple[str, str]]:
@@ -81,6 +91,10 @@ def summary(plan: Plan) -> Iterator[str]:
     unknown = sum(table.unknown_count for table in plan.tables)
     if unknown:
         yield f"Of {number_of(unknown, 'partition')} it is not known whether they are up to date."
+    unobserved = {name for table in plan.tables for group in table.unknown for name in _unobserved(group)}
+    if unobserved:
+        names = printable(enumerated(sorted(unobserved)))
+        yield f"Observe {names} before the next run: by build_source_sensor, or the button Observe."
     if not plan.asks_instance:
         yield "No instance was asked (DAGSTER_HOME): sources, failed runs and checks are not known."
     if plan.left_out:

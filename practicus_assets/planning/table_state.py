@@ -10,6 +10,7 @@ from practicus_assets.assets.catalog import TableEntry
 from practicus_assets.errors import OutOfScope
 from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.log import LogEntry
+from practicus_assets.lake.delta.log_files import LogFolder
 from practicus_assets.lake.delta.origins import Changes
 from practicus_assets.lake.delta.record import InputVersion, TransactionRecord
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -39,12 +40,19 @@ class Layer:
         self.changes: Changes | None = None
         self.problem = ""
         self.root_uri = root_uri
+        self._table = table
         self._scope = scope
         if self.at is not None and has_keys:
             try:
                 self.changes = Changes(self.at, scope)
             except OutOfScope as error:
                 self.problem = error.problem
+
+    def has_moved(self) -> bool:
+        """Return whether the table has a newer version by now, or there is one by now."""
+        if self.at is None:
+            return self._table.open_if_exists() is not None
+        return LogFolder(self.at.table).actions(self.at.version + 1) is not None
 
     @cached_property
     def _files(self) -> dict[str, list[DataFile]]:
@@ -114,6 +122,10 @@ class TableState:
             if base is not None
             else None
         )
+
+    def has_moved(self) -> bool:
+        """Return whether a commit was made since the table was read."""
+        return self.own.has_moved() or (self._base is not None and self._base.has_moved())
 
     def layer(self, key: str) -> Layer:
         """Return where a partition is read: in the base, unless a commit to the own root was about it."""

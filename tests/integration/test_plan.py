@@ -12,10 +12,15 @@ import pytest
 import yaml
 
 from practicus_assets import DeltaIOManager, build_plan_job, table_asset
+from practicus_assets.assets.catalog import TableEntry
 from practicus_assets.cli.failure import NOT_KNOWN, WOULD_RUN
 from practicus_assets.errors import DeclarationError
+from practicus_assets.planning import table_states
 from practicus_assets.planning.markdown import markdown
+from practicus_assets.planning.plan import NOT_OBSERVED, Group, Plan, Reason, TablePlan
 from practicus_assets.planning.request import PlanRequest
+from practicus_assets.planning.sentences import because, summary
+from practicus_assets.planning.table_state import TableState
 from tests.integration.bench import Bench
 from tests.integration.planning import BY_DAY, DAYS, KEYS, Shop, planned, reasons_of
 from tests.servers.seaweedfs import SeaweedFS
@@ -180,6 +185,43 @@ def test_a_source_that_nobody_observed_is_unknown(shop: Shop) -> None:
     shop.run("orders", FIRST)
     text = "? raw was not observed before the run that read it"
     assert shop.why("orders", FIRST) == {"orders": {FIRST: text}}
+
+
+def test_several_sources_that_nobody_observed_are_told_in_one_sentence_and_what_to_do() -> None:
+    seen = [Reason("unknown", f"{name} {NOT_OBSERVED}", name) for name in ("planes", "airlines")]
+    group = Group((*seen, Reason("unknown", "the log no longer says it")), ("a",), (("a", "a", 1),))
+    assert because(group) == (
+        "the log no longer says it and planes and airlines were not observed before the run that read them"
+    )
+    assert list(summary(Plan((TablePlan("flights", unknown=(group,)),), asks_instance=True))) == [
+        "Nothing is known to need a run.",
+        "Of 1 partition it is not known whether they are up to date.",
+        "Observe airlines and planes before the next run: by build_source_sensor, or the button Observe.",
+    ]
+
+
+def test_a_run_that_commits_while_tables_are_looked_at_is_seen_as_a_whole(
+    filled: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.observe("2", SECOND)
+    filled.numbers = {SECOND: 7}
+    before = filled.why("orders,sums")
+    looked: list[str] = []
+
+    class Looked(TableState):
+        def __init__(self, entry: TableEntry, instance: dg.DagsterInstance) -> None:
+            super().__init__(entry, instance)
+            looked.append(entry.name)
+            if looked == ["orders"]:  # and now it is what it was
+                filled.run("orders,sums", SECOND)
+
+    monkeypatch.setattr(table_states, "TableState", Looked)
+    assert before == {
+        "orders": {SECOND: "raw has another data version"},
+        "sums": {SECOND: "orders is computed first"},
+    }
+    assert filled.why("orders,sums") == {"orders": {}, "sums": {}}
+    assert looked == ["orders", "sums", "orders"]
 
 
 def test_partitions_and_ranges_narrow_a_plan_and_wrong_ones_are_refused(shop: Shop) -> None:

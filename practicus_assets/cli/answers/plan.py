@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import click
 import dagster as dg
-from rich.padding import Padding
 from rich.text import Text
 
 from practicus_assets.assets.catalog import catalog
@@ -95,7 +94,11 @@ def _show(made: Plan) -> None:
         style = "yellow" if table.planned else "" if table.unknown else "green"
         console.print(Text.assemble((printable(table.table), "bold"), ": ", (heading(table), style)))
         for line in _lines(table):
-            console.print(Padding(line, (0, 0, 0, 2), expand=False))
+            indent = 2
+            for part in line.wrap(console, console.width - 4):
+                part.rstrip()
+                console.print(Text(" " * indent) + part)
+                indent = 4  # what belongs to the line before
     if made.stale:
         names = ", ".join(map(below, made.stale))
         console.print(Text.assemble(("Out of date below, and left out: ", "yellow"), names))
