@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from practicus_assets.automation.catch_up_schedule import build_catch_up_schedule
     from practicus_assets.automation.condition_sensor import build_condition_sensor
     from practicus_assets.automation.conditions import on_missing, on_new_code, when_inputs_ready
+    from practicus_assets.automation.foreign_commits_sensor import build_foreign_commits_sensor
     from practicus_assets.automation.partition_freshness import build_partition_freshness_checks
     from practicus_assets.automation.release_sensor import build_release_sensor
     from practicus_assets.errors import (
@@ -131,6 +132,7 @@ _NAMES = {  # public ones, by the module that has them
         "WorkerTimedOut",
     ),
     "practicus_assets.automation.partition_freshness": ("build_partition_freshness_checks",),
+    "practicus_assets.automation.foreign_commits_sensor": ("build_foreign_commits_sensor",),
     "practicus_assets.automation.release_sensor": ("build_release_sensor",),
     "practicus_assets.external.export_asset": ("export_asset",),
     "practicus_assets.external.source": ("Source",),
@@ -229,6 +231,7 @@ __all__ = [
     "build_catch_up_schedule",
     "build_condition_sensor",
     "build_diff_job",
+    "build_foreign_commits_sensor",
     "build_history_job",
     "build_maintain_job",
     "build_maintain_schedule",

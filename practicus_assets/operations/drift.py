@@ -1,6 +1,6 @@
 """Drift: where Dagster believes something else of a table than the lake holds, and how to repair that."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,13 +82,27 @@ def repairs(
 ) -> list[dg.AssetMaterialization]:
     """Return the materializations that tell Dagster what the lake holds of partitions that drifted.
 
-    Their data versions are computed from the rows. The input data versions are unknown, so Dagster shows an
-    asset with inputs as out of date until it is materialized again.
+    The input data versions are unknown, so Dagster shows an asset with inputs as out of date until it is
+    materialized again.
     """
     keys = [drift.partition for drift in drifts if drift.repairable]
-    if not keys:
-        return []
-    snapshot = Snapshot.of(entry.table, scope=entry.scope(instance, [key for key in keys if key]))
+    return held(entry, instance, keys) if keys else []
+
+
+def held(
+    entry: TableEntry, instance: dg.DagsterInstance, partitions: Sequence[str], version: int | None = None
+) -> list[dg.AssetMaterialization]:
+    """Return the materializations that say what the lake holds of partitions; their rows are read.
+
+    Args:
+        entry: the table.
+        instance: the Dagster instance.
+        partitions: the partitions' keys; "" for a table without.
+        version: the version of the table; by default the newest.
+
+    """
+    scope = entry.scope(instance, [key for key in partitions if key])
+    snapshot = Snapshot.of(entry.table, version, scope=scope)
     commits = origins(entry.table, snapshot.version, snapshot.scope, snapshot.schema)
     return [
         _materialization(entry, snapshot, key, fingerprint, commits.get(key))

@@ -70,6 +70,7 @@ NAMES = [
     "build_catch_up_schedule",
     "build_condition_sensor",
     "build_diff_job",
+    "build_foreign_commits_sensor",
     "build_history_job",
     "build_maintain_job",
     "build_maintain_schedule",

@@ -24,6 +24,7 @@ PREDICATE = "delta/predicate"
 
 # of a materialization: what was committed
 VERSION = "delta/version"
+TABLE_ID = "delta/table_id"  # of what another writer committed
 OUTCOME = "delta/outcome"
 REUSED = "reused"  # the outcome of a run that computed nothing, for the rows are those that were there
 REUSED_VERSION = "delta/reused_version"  # that the rows are from
