@@ -80,7 +80,7 @@ def command(site: Site, *arguments: str) -> tuple[int, str, str]:
     code = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            main([*arguments, "-m", __name__], standalone_mode=False)
+            main([*arguments, "-m", __name__])
         except SystemExit as ended:
             code = int(ended.code or 0)
     sys.stdout.flush()

@@ -90,12 +90,12 @@ def plans_beside_runs(site: Site, processes: int) -> None:
     assert max(orders for (orders, _), _ in seen) <= runs
 
 
-def promotions_at_once(place: Place, processes: int, tmp_path: Path) -> None:
+def promotions_at_once(place: Place, processes: int) -> None:
     base, options = place("prod")
     own, _ = place("alice")
     production = Site("", base, "", options)
     site = Site("", own, base, options)
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance, at_once(processes) as pool:
+    with dg.DagsterInstance.ephemeral() as instance, at_once(processes) as pool:
         shop_at(instance, production).run("orders", *KEYS)
         mine = shop_at(instance, site)
         mine.numbers = {DAY: 7}
@@ -106,7 +106,7 @@ def promotions_at_once(place: Place, processes: int, tmp_path: Path) -> None:
         ended = [future.result(HANGS_S) for future in asked]
     [(code, out, _)] = differences
     [change] = json.loads(out).values()
-    assert (code, [each["key"] for each in change["partitions"]]) == (0, [DAY])
+    assert (code, [each["partition"] for each in change["partitions"]]) == (0, [{"day": DAY}])
     landed = [out for code, out, _ in ended if code == 0 and json.loads(out)[0]["version"] is not None]
     told = [out for code, out, _ in ended if code == 0 and json.loads(out)[0]["version"] is None]
     refused = [json.loads(out)["error"] for code, out, _ in ended if code == 4]
@@ -138,10 +138,8 @@ def test_plans_beside_runs_are_each_of_one_state_on_s3(s3: Place, home: str) -> 
     plans_beside_runs(Site(home, root, "", options), FEW)
 
 
-def test_of_promotions_of_one_scope_at_once_one_lands_and_the_others_are_told(
-    folder: Place, tmp_path: Path
-) -> None:
-    promotions_at_once(folder, FEW, tmp_path)
+def test_of_promotions_of_one_scope_at_once_one_lands_and_the_others_are_told(folder: Place) -> None:
+    promotions_at_once(folder, FEW)
 
 
 @pytest.mark.long
@@ -160,5 +158,5 @@ def test_16_plans_at_once_beside_runs_are_each_of_one_state_on_s3(s3: Place, hom
 
 @pytest.mark.long
 @pytest.mark.slow
-def test_of_16_promotions_of_one_scope_at_once_one_lands_on_s3(s3: Place, tmp_path: Path) -> None:
-    promotions_at_once(s3, MANY, tmp_path)
+def test_of_16_promotions_of_one_scope_at_once_one_lands_on_s3(s3: Place) -> None:
+    promotions_at_once(s3, MANY)

@@ -19,4 +19,4 @@ def test_what_the_page_declares_loads_and_is_stopped(tmp_path: Path) -> None:
     repository = names["defs"].get_repository_def()
     stopped = {schedule.name: schedule.default_status.value for schedule in repository.schedule_defs}
     stopped |= {sensor.name: sensor.default_status.value for sensor in repository.sensor_defs}
-    assert stopped == dict.fromkeys(("daily", "conditions", "releases"), "STOPPED")
+    assert stopped == dict.fromkeys(("daily", "conditions", "foreign_commits", "releases"), "STOPPED")
