@@ -13,6 +13,7 @@ from practicus_assets.assets.metadata.spellings import OF_RUNS, ours
 from practicus_assets.assets.report import names
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.lake.partitions.scope import Key, Scope, Window
+from practicus_assets.lake.rows.histories.declaration import HistoryDeclaration
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.wording import readable
 
@@ -23,6 +24,9 @@ _OPTIONS = {
     names.MERGE_KEYS: "merge_keys",
     names.MERGE_KIND: "merge_kind",
     names.DELETE_UNMATCHED: "delete_unmatched",
+    names.HISTORY_KEYS: "history_keys",
+    names.SEQUENCE_BY: "sequence_by",
+    names.APPLY_AS_DELETES: "apply_as_deletes",
     names.ON_SCHEMA_CHANGE: "on_schema_change",
     names.TABLE_PROPERTIES: "table_properties",
     names.COMMIT_METADATA: "commit_metadata",
@@ -30,6 +34,7 @@ _OPTIONS = {
 _SETTINGS = (names.PARTITION_BY, names.PROTECTED, *_OPTIONS)
 _KNOWN = (*_SETTINGS, names.PATH, names.STATISTICS)
 _OF_MERGES = (names.MERGE_KEYS, names.MERGE_KIND, names.DELETE_UNMATCHED)
+_OF_HISTORIES = (names.HISTORY_KEYS, names.SEQUENCE_BY, names.APPLY_AS_DELETES)
 _OF_RUNS = (names.MODE, *_OF_MERGES, names.ON_SCHEMA_CHANGE, names.COMMIT_METADATA)
 
 
@@ -111,6 +116,7 @@ class TableSettings:
             metadata[names.DELETE_UNMATCHED] = options.delete_unmatched
         if options.merge_kind != "upsert":
             metadata[names.MERGE_KIND] = options.merge_kind
+        metadata |= _history_metadata(options.history)
         if options.on_schema_change != "add":
             metadata[names.ON_SCHEMA_CHANGE] = options.on_schema_change
         if options.table_properties:
@@ -137,8 +143,9 @@ class TableSettings:
                     f"the function added {key}={value!r} to its metadata, which no run can decide.",
                     "Write it into the metadata of the asset's definition.",
                 )
-        if said.get(names.MODE, "merge") != "merge":
-            mine = {key: value for key, value in mine.items() if key not in _OF_MERGES}
+        for mode, of_mode in (("merge", _OF_MERGES), ("history", _OF_HISTORIES)):
+            if said.get(names.MODE, mode) != mode:
+                mine = {key: value for key, value in mine.items() if key not in of_mode}
         return type(self).from_metadata({**mine, **said}) if said else self
 
     def refuse_decided(self, added: Mapping[str, Any]) -> None:
@@ -190,7 +197,9 @@ class TableSettings:
     @property
     def most_replaced(self) -> int | None:
         """How many partitions a run may replace without naming the table; None for any number of them."""
-        takes_rows_away = self.options.mode == "replace" or self.options.delete_unmatched
+        mode = self.options.mode
+        gives_all = mode == "replace" or (mode == "history" and bool(self.columns))
+        takes_rows_away = gives_all or self.options.delete_unmatched
         if self.protected is False or not takes_rows_away:
             return None
         return int(self.protected)
@@ -256,6 +265,15 @@ class TableSettings:
                 'or metadata={"partition_expr": "day"} on a plain asset.',
             )
         return {"": self.columns[0]}
+
+
+def _history_metadata(history: HistoryDeclaration | None) -> dict[str, Any]:
+    """Return the definition metadata that say how a history is kept."""
+    if history is None:
+        return {}
+    entries = {names.HISTORY_KEYS: list(history.keys), names.SEQUENCE_BY: history.sequence_by}
+    deletes = history.apply_as_deletes
+    return {**entries, **({names.APPLY_AS_DELETES: deletes} if deletes is not None else {})}
 
 
 def _in_order(partitions_def: dg.PartitionsDefinition[Any], keys: Sequence[str]) -> list[str]:

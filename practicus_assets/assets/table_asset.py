@@ -56,6 +56,9 @@ _OWN = (  # what a table asset takes beside the options of dg.asset
     "merge_keys",
     "merge_kind",
     "delete_unmatched",
+    "history_keys",
+    "sequence_by",
+    "apply_as_deletes",
     "on_schema_change",
     "table_properties",
     "commit_metadata",
@@ -78,6 +81,9 @@ def table_asset(
     merge_keys: Sequence[str] = ...,
     merge_kind: MergeKind = ...,
     delete_unmatched: bool = ...,
+    history_keys: Sequence[str] = ...,
+    sequence_by: str | None = ...,
+    apply_as_deletes: str | None = ...,
     on_schema_change: OnSchemaChange = ...,
     table_properties: Mapping[str, str] | None = ...,
     commit_metadata: Mapping[str, str] | None = ...,
@@ -97,6 +103,9 @@ def table_asset(
     merge_keys: Sequence[str] = (),
     merge_kind: MergeKind = "upsert",
     delete_unmatched: bool = False,
+    history_keys: Sequence[str] = (),
+    sequence_by: str | None = None,
+    apply_as_deletes: str | None = None,
     on_schema_change: OnSchemaChange = "add",
     table_properties: Mapping[str, str] | None = None,
     commit_metadata: Mapping[str, str] | None = None,
@@ -117,12 +126,16 @@ def table_asset(
             key; of several dimensions, a mapping from each dimension to its column.
         contract: what the table promises, a `Contract` or a pandera model; each rule is an asset check.
         mode: "replace" the run's partitions (or the table; delta-rs says "overwrite", which is taken too),
-            "append" to them, which each further run of the same partitions does again, or "merge" by
-            `merge_keys`.
+            "append" to them, which each further run of the same partitions does again, "merge" by
+            `merge_keys`, or keep a "history": each row with the time in which it was valid, in the columns
+            `valid_from` and `valid_to` (SCD type 2).
         merge_keys: the columns that identify a row, for "merge".
         merge_kind: for "merge": "upsert" takes all rows, "insert" only those with new keys, and "update" only
             those whose keys the table has.
         delete_unmatched: for "merge": delete old rows in scope that no new row matches.
+        history_keys: for "history": the columns that identify what rows are about, e.g. a customer.
+        sequence_by: for "history": the column that says from when on a row is valid.
+        apply_as_deletes: for "history": the boolean column that is true in rows by which a key ends.
         on_schema_change: "add" new columns (delta-rs: `schema_mode="merge"`), "refuse" them, or "replace" the
             columns of a whole table (delta-rs: "overwrite"). "merge" and "overwrite" are taken too.
         table_properties: the Delta properties that the table is created with, as texts by name, e.g.
@@ -155,6 +168,9 @@ def table_asset(
             merge_keys=merge_keys,
             merge_kind=merge_kind,
             delete_unmatched=delete_unmatched,
+            history_keys=history_keys,
+            sequence_by=sequence_by,
+            apply_as_deletes=apply_as_deletes,
             on_schema_change=on_schema_change,
             table_properties=table_properties if table_properties is not None else {},
             commit_metadata=commit_metadata if commit_metadata is not None else {},

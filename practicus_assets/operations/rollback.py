@@ -83,6 +83,11 @@ def roll_back(
     """
     if config.partitions and entry.partitions_def is None:
         raise DeclarationError(f"{entry.name} has no partitions.", "Roll the whole table back.")
+    if config.partitions and entry.settings.options.history is not None:
+        raise RollbackRefused(
+            f"{entry.name} is a history, where rows of one partition are valid until those of another are.",
+            "Roll the whole table back, or materialize these partitions again.",
+        )
     keys = list(config.partitions) or entry.partition_keys(instance)
     target, scope = version_of(entry.table, config.to), entry.scope(instance, keys)
     plan = plan_rollback(entry.table, target, scope, whole=not config.partitions)

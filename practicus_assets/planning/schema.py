@@ -5,6 +5,7 @@ import pyarrow as pa
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.rows.histories.declaration import VALID_COLUMNS
 from practicus_assets.lake.rows.schema import reconcile
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.planning.plan import SchemaChange
@@ -31,6 +32,10 @@ def schema_change(
     others = [f for f in table or () if f.name not in declared.names] if not contract.closed else []
     output = pa.schema([*declared, *others])
     filled = {name: kind for name, kind in scope.natural_types().items() if name not in output.names}
+    history = options.history
+    if history is not None and history.sequence_by in output.names:
+        time = output.field(history.sequence_by).type
+        filled |= {name: time for name in VALID_COLUMNS if name not in output.names}
     try:
         after = reconcile(
             output,
@@ -38,8 +43,8 @@ def schema_change(
             declared,
             filled,
             options.schema_change,
-            all_rows=scope.is_whole_table and options.mode != "append",
-            keeps_rows=options.mode == "merge",
+            all_rows=(scope.is_whole_table and options.mode != "append") or history is not None,
+            keeps_rows=options.mode in {"merge", "history"},
         )
     except PracticusAssetsError as error:
         return SchemaChange(_differences(table, output), refused=f"{error.problem} {error.advice}".strip())

@@ -112,7 +112,11 @@ def run_table(
         authored = {**output.metadata, **added}
         own = _own_metadata(table, stored, scope, commit, inputs or {})
         replaced = warn_of_owned(authored, own, partial(context.log.warning, "%s: %s", stored.name))
-    stored_rows = staged.scan(stored, settings.options.partition_by).read_all()
+    stored_rows = (
+        pa.concat_tables(staged.given)
+        if staged.given
+        else staged.scan(stored, settings.options.partition_by).read_all()
+    )
     metadata = {
         name: getattr(entry, "value", entry) for name, entry in authored.items() if name not in replaced
     }

@@ -16,10 +16,12 @@ from practicus_assets.assets.metadata.places import OWN_KEY, place, refuse_patte
 from practicus_assets.assets.op_outputs import OpOutputs
 from practicus_assets.assets.report.names import (
     COMMIT_METADATA,
+    HISTORY_KEYS,
     IO_MANAGER_KEY,
     MERGE_KEYS,
     MODE,
     ON_SCHEMA_CHANGE,
+    SEQUENCE_BY,
 )
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.fields import NamedFields
@@ -29,6 +31,11 @@ from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.launch.pod_storage import refuse_lost_with_pod
+
+_OF_ASSETS: Mapping[str, Mapping[str, Any]] = {  # what each asset says by itself, in a mode
+    "merge": {MERGE_KEYS: ["id"]},
+    "history": {HISTORY_KEYS: ["id"], SEQUENCE_BY: "at"},
+}
 
 
 class Lake(NamedFields, dg.ConfigurableIOManager):
@@ -54,7 +61,7 @@ class Lake(NamedFields, dg.ConfigurableIOManager):
             if uri is not None and not isinstance(uri, dg.EnvVar):  # which is read where the lake is used
                 resolved(uri, what=what)
         refuse_pattern(self.table_path)
-        keys = {MERGE_KEYS: ["id"]} if self.mode == "merge" else {}  # each asset has its own
+        keys = _OF_ASSETS.get(self.mode, {})  # each asset has its own
         self.settings({**keys, COMMIT_METADATA: self.commit_metadata})
         options_of_lakes.refuse_no_texts("storage_options", self.storage_options)
         options_of_lakes.refuse_no_texts("base_storage_options", self.base_storage_options)

@@ -63,6 +63,7 @@ def commit_metadata(
         metadata |= {names.CONTRACT_DIGEST: (contract or Contract()).digest, **_reused(commit)}
     if commit.filled:
         metadata[names.FILLED] = list(commit.filled)
+    metadata |= {f"{names.VERSIONS}{what}": count for what, count in commit.versions.items()}
     read = {
         names.INPUT_VERSIONS: dict(inputs),
         names.SOURCES: {each.source: _place(each) for each in sources},

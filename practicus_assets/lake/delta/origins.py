@@ -45,7 +45,7 @@ def origins(table: Table, version: int, scope: Scope, schema: pa.Schema) -> dict
 
     """
     keys, bounds = scope.keys or (WHOLE_TABLE,), scope.on(schema)
-    commits = newest_changes(entries(table, version), bounds)
+    commits = newest_changes(entries(table, version), bounds, as_given=True)
     return {
         keys[number]: Origin(
             entry.version, entry.record, recorded_fingerprint(entry, keys[number], bounds.one(number))
@@ -70,7 +70,7 @@ class Changes:
         self._keys = scope.keys or (WHOLE_TABLE,)
         self._numbers = {key: number for number, key in enumerate(self._keys)}
         self._bounds = scope.on(at.schema)
-        self._touched = Touched(self._bounds)
+        self._touched = Touched(self._bounds, as_given=True)
         self._log: Iterator[LogEntry] = entries(at.table, at.version)
         self._of_all: list[LogEntry] = []  # commits that may have changed every partition
         self._of_one: dict[int, list[LogEntry]] = {}
@@ -169,15 +169,16 @@ class Changes:
         return commits[position] if position < len(commits) else None
 
 
-def newest_changes(log: Iterable[LogEntry], bounds: Bounds) -> dict[int, LogEntry]:
+def newest_changes(log: Iterable[LogEntry], bounds: Bounds, *, as_given: bool = False) -> dict[int, LogEntry]:
     """Return the newest commit that changed each partition of a scope, by the partition's number.
 
     Args:
         log: the commits, the newest first; no more are read than it takes.
         bounds: the scope; the whole table is one partition of number 0.
+        as_given: as for `Touched`.
 
     """
-    touched = Touched(bounds)
+    touched = Touched(bounds, as_given=as_given)
     pending = set(range(touched.count))
     newest: dict[int, LogEntry] = {}
     for entry in log:
@@ -196,14 +197,17 @@ class Touched:
 
     Args:
         bounds: the scope; the whole table is one partition of number 0.
+        as_given: whether a commit of a history counts for the partitions whose rows the run gave; without
+            it for all, since those of others may be valid until another time.
 
     Attributes:
         count: how many partitions there are.
 
     """
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, *, as_given: bool = False) -> None:
         self.count = len(bounds.parts) or 1
+        self._as_given = as_given
         self._bounds = bounds
         self._scope = bounds.unmerged
         self._numbers = {part: number for number, part in enumerate(self._scope.parts)}
@@ -214,7 +218,8 @@ class Touched:
         if entry.unreadable is not None or not bounds.columns:
             return None
         if entry.record is not None:
-            scope = entry.record.scope
+            given = entry.record.given if self._as_given else None
+            scope = given.scope if given is not None else entry.record.scope
             exact = {self._numbers.get(part) for part in scope.parts}
             if scope.columns == bounds.columns and None not in exact:
                 return {number for number in exact if number is not None}  # they touch no other

@@ -21,7 +21,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from practicus_assets.lake.partitions.recorded import RecordedScope
+from practicus_assets.lake.partitions.recorded import RecordedRows, RecordedScope
 
 RECORD = "practicus_assets"  # the key of a transaction's record in a commit's metadata
 FORMAT = 1
@@ -138,8 +138,9 @@ class TransactionRecord:
         attempt: the attempt's number, from 1.
         attempt_id: a UUID that tells the attempt from every other.
         work: the application id of the Delta transaction, by which a later attempt finds the commit.
-        mode: "replace", "append" or "merge"; one that a reader does not know replaced the scope.
+        mode: "replace", "append", "merge" or "history"; one that a reader does not know replaced the scope.
         scope: what was replaced, or appended to.
+        given: the rows that the run gave to a history; None in other modes, and then left out of the log.
         asset_key, code_version: the asset's; empty if there is none.
         inputs: the tables that the rows were computed from.
         sources: what they were computed from in other systems; left out of the log where there is nothing.
@@ -178,6 +179,7 @@ class TransactionRecord:
     inputs: Sequence[InputVersion] = ()
     sources: Sequence[SourceRead] = ()
     config_digest: str = ""
+    given: RecordedRows | None = None
     restores_version: int | None = None
     base: VersionElsewhere | None = None
     promotes: VersionElsewhere | None = None
@@ -209,6 +211,7 @@ class TransactionRecord:
         values = {
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
             "scope": self.scope.to_json(),
+            "given": self.given.to_json() if self.given is not None else None,
             "inputs": [
                 {
                     **{name: value for name, value in vars(read).items() if name != "root_uri" or value},
@@ -224,7 +227,7 @@ class TransactionRecord:
             "package_version": self.package_version or package_version(),
         }
         rejected = [name for name in values if name.startswith("rejected_") and self.rejected_version is None]
-        for name in ("sources", "base", "promotes", "config_digest", *rejected):
+        for name in ("given", "sources", "base", "promotes", "config_digest", *rejected):
             if not values[name]:
                 del values[name]
         return json.dumps({"format": values.pop("format"), **values})
@@ -247,6 +250,7 @@ class TransactionRecord:
         parsed = {
             "attempt": int(values["attempt"]),
             "scope": RecordedScope.from_json(values["scope"]),
+            "given": RecordedRows.from_json(values["given"]) if values.get("given") else None,
             "inputs": tuple(_input(read) for read in values.get("inputs") or ()),
             "sources": tuple(SourceRead(**_known(SourceRead, read)) for read in values.get("sources") or ()),
             "base": _elsewhere(values.get("base")),

@@ -105,6 +105,32 @@ class RecordedScope:
         return _Index(enumerate(self.parts))
 
 
+@dataclass(frozen=True)
+class RecordedRows:
+    """The rows that a run gave to a history, as its log entry keeps them; the table has others, too.
+
+    Attributes:
+        scope: the partitions that the run gave all rows of; the whole table if it has none.
+        fingerprints: the fingerprint of the rows that the run gave of each partition, by its key.
+        versions: how many versions of keys the commit opened, closed and so on.
+
+    """
+
+    scope: RecordedScope
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return these as JSON values."""
+        return {**vars(self), "scope": self.scope.to_json()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "RecordedRows":
+        """Return what `to_json` wrote. Raises as a scope's does."""
+        versions = {str(name): int(count) for name, count in values["versions"].items()}
+        return cls(RecordedScope.from_json(values["scope"]), dict(values["fingerprints"]), versions)
+
+
 class _Index:
     """Partitions arranged so that those which meet another are found without comparing each with each."""
 

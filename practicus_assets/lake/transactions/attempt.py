@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,6 +68,11 @@ class Attempt:
         return self.provenance.app_id(self.scope)
 
     @property
+    def written(self) -> Scope:
+        """The rows that the commit writes: of a history all of them, for they are valid until others are."""
+        return Scope() if self.options.mode == "history" else self.scope
+
+    @property
     def appends(self) -> bool:
         """Whether the rows of the scope stay."""
         return self.options.mode == "append"
@@ -78,9 +83,9 @@ class Attempt:
         return bool(self.contract.unique) or not self.appends
 
     def old_rows(self, schema: pa.Schema) -> Rescan:
-        """Return what streams the old rows of the scope as the table will hold them; new columns are null."""
+        """Return what streams the old rows that the commit replaces, as it will hold them."""
         assert self.began is not None, "a table that does not exist has no rows"
-        snapshot = Snapshot(self.began, self.scope)
+        snapshot = Snapshot(self.began, self.written)
 
         def scan(columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
             wanted = pa.schema([schema.field(name) for name in columns or schema.names])
@@ -90,6 +95,10 @@ class Attempt:
             return pa.RecordBatchReader.from_batches(wanted, (conformed(b, wanted, nulls, 0) for b in old))
 
         return scan
+
+    def begun_again(self, at: TableVersion) -> "Attempt":
+        """Return the attempt as if it had begun later, where what others committed since is no conflict."""
+        return replace(self, began=at)
 
     def __getstate__(self) -> dict[str, Any]:
         began = (self.began.version, self.began.id) if self.began is not None else None

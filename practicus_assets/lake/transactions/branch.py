@@ -54,7 +54,7 @@ def begin_over(
             refuse_unsupported(base, options.partition_by, takes_rows_away=options.mode != "append")
             _create(own, base)
         if options.mode != "replace":
-            _copy(own, base, scope, provenance)
+            _copy(own, base, Scope() if options.mode == "history" else scope, provenance)
 
 
 def elsewhere(root_uri: str, at: TableVersion | None) -> VersionElsewhere:

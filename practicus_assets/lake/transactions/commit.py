@@ -1,7 +1,7 @@
 """Commits: what a transaction left behind."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from practicus_assets.errors import UnsupportedTable, VersionGone
 from practicus_assets.lake.contracts.audit import AuditResult
@@ -52,7 +52,8 @@ class Commit:
         rows, files: how many rows and Parquet files were staged.
         bytes: the size of these files.
         seconds: the time from the first row to the commit.
-        fingerprints: the fingerprint of the rows of each partition of the scope, by its key.
+        fingerprints: the fingerprint of the rows of each partition of the scope, by its key; of a history's
+            partitions, that of the rows that the run gave.
         fingerprint: the fingerprint of all rows of the scope.
         audits: the result of each rule.
         changed: False if the table already held the same rows and nothing was committed.
@@ -60,6 +61,7 @@ class Commit:
         filled: the partition columns that the output lacks, and that were filled in.
         reused: the commit whose rows were used again, and nothing was computed; None for all others.
         rejected: the rows that the contract rejected; None if there are none now, and were none before.
+        versions: of a history, how many versions of keys the commit opened, closed and so on; by these words.
 
     """
 
@@ -76,6 +78,7 @@ class Commit:
     filled: tuple[str, ...] = ()
     reused: Reused | None = None
     rejected: Rejected | None = None
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def partition_rows(self) -> dict[str, int]:
@@ -105,18 +108,21 @@ class Commit:
         rejected = None
         if record.rejected_version is not None:
             rejected = Rejected(record.rejected_version, record.rejected_rows, record.rejected_attempt)
+        given = record.given
+        recorded_of = given.fingerprints if given is not None and keys else record.fingerprints
         return cls(
             version=version,
             rows=record.rows,
             files=record.files,
             bytes=record.size_bytes,
             seconds=record.duration_seconds,
-            fingerprints={key: record.fingerprints.get(key, EMPTY) for key in keys or (WHOLE_TABLE,)},
+            fingerprints={key: recorded_of.get(key, EMPTY) for key in keys or (WHOLE_TABLE,)},
             fingerprint=record.fingerprint,
             audits=audits if audits is not None else [_result(audit) for audit in record.audits],
             changed=record.changed,
             recovered=recovered,
             rejected=rejected,
+            versions=given.versions if given is not None else {},
         )
 
 

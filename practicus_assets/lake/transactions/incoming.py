@@ -1,6 +1,6 @@
 """Incoming rows: what an author returned, made into rows of the table."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -11,6 +11,7 @@ from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.misspelt import Misspelt
 from practicus_assets.lake.partitions.values import can_partition, is_null
 from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
+from practicus_assets.lake.rows.histories.declaration import VALID_COLUMNS
 from practicus_assets.lake.rows.python_values import NO_COLUMNS
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.rows.schema import conformed, reconcile
@@ -29,6 +30,7 @@ class IncomingRows:
 
     Attributes:
         schema: the table's columns after the commit.
+        given: those of them that the rows have; a history computes the others.
         bounds: the attempt's scope on these columns.
         filled: the partition columns of the scope that the output lacks, and that are filled in.
 
@@ -43,6 +45,7 @@ class IncomingRows:
         self._attempt = attempt
         self._reader = self._with_columns(record_batches(data, self._declared()))
         self.schema = self._reconciled(self._reader.schema)
+        self.given = pa.schema([field for field in self.schema if field.name not in self._computed])
         self.bounds = attempt.scope.on(self.schema)
         self.filled = tuple(c for c in self.bounds.columns if c not in self._reader.schema.names)
 
@@ -74,14 +77,20 @@ class IncomingRows:
             for start in range(0, batch.num_rows, size):
                 rows = batch.slice(start, size)
                 misspelt.observe(rows)
-                yield conformed(rows, self.schema, constants, first_row + start)
+                yield conformed(rows, self.given, constants, first_row + start)
             first_row += batch.num_rows
         misspelt.refuse()
 
     def _declared(self) -> pa.Schema:
         """Return the contract's columns, without those of the scope, which are filled in where they lack."""
-        declared = self._attempt.contract.schema or NO_COLUMNS
-        return pa.schema([field for field in declared if field.name not in self._attempt.scope.columns])
+        declared, attempt = self._attempt.contract.schema or NO_COLUMNS, self._attempt
+        absent = {*attempt.scope.columns, *self._computed}
+        return pa.schema([field for field in declared if field.name not in absent])
+
+    @property
+    def _computed(self) -> Sequence[str]:
+        """The columns that the output has not."""
+        return VALID_COLUMNS if self._attempt.options.history is not None else ()
 
     def _with_columns(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
         """Give an empty stream, which could not say its columns, those of the table or of the contract."""
@@ -93,7 +102,7 @@ class IncomingRows:
                 "the output has no columns, and neither the table nor a contract tells them.",
                 "Return a table that has the columns, and no rows, or declare them in the contract.",
             )
-        return schema.empty_table().to_reader()
+        return schema.empty_table().drop_columns([*({*self._computed} & {*schema.names})]).to_reader()
 
     def _reconciled(self, output: pa.Schema) -> pa.Schema:
         """Return the table's columns after the commit."""
@@ -101,16 +110,13 @@ class IncomingRows:
         contract, options = attempt.contract, attempt.options
         contract.refuse_undeclared(output.names)
         filled = {c: t for c, t in attempt.scope.natural_types().items() if c not in output.names}
-        schema = reconcile(
-            output,
-            attempt.schema,
-            contract.schema,
-            filled,
-            options.schema_change,
-            all_rows=attempt.scope.is_whole_table and not attempt.appends,
-            keeps_rows=options.mode == "merge",
-            null_types=options.null_types,
-        )
+        if options.history is not None:
+            options.history.refuse_output(output)
+            time = options.history.sequence_by
+            filled |= dict.fromkeys(VALID_COLUMNS, self._after(output, {}, time).field(time).type)
+        schema = self._after(output, filled)
+        if options.history is not None:
+            options.history.refuse_types(schema)
         keys = [column for key in contract.unique for column in key]
         for whose, needed in (("of partition_by", options.partition_by), ("of a unique key", keys)):
             lost = sorted(set(needed) - set(schema.names))
@@ -133,6 +139,28 @@ class IncomingRows:
                 "Return a further column, or leave partition_by out.",
             )
         return schema
+
+    def _after(
+        self, output: pa.Schema, filled: Mapping[str, pa.DataType], only: str | None = None
+    ) -> pa.Schema:
+        """Return the table's columns after the commit, or one of them, with what fills in others."""
+        attempt, options = self._attempt, self._attempt.options
+
+        def chosen(schema: pa.Schema | None) -> pa.Schema | None:
+            if schema is None or only is None:
+                return schema
+            return pa.schema([field for field in schema if field.name == only])
+
+        return reconcile(
+            chosen(output),
+            chosen(attempt.schema),
+            chosen(attempt.contract.schema),
+            filled,
+            options.schema_change,
+            all_rows=attempt.written.is_whole_table and not attempt.appends,
+            keeps_rows=options.mode in {"merge", "history"},
+            null_types=options.null_types,
+        )
 
 
 @contextmanager

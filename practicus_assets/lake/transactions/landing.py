@@ -22,6 +22,19 @@ from practicus_assets.lake.transactions.unchanged.equal_rows import EqualRows
 from practicus_assets.lake.transactions.unchanged.reuse import is_known
 
 
+class Overtaken(Exception):
+    """Others gave rows of other partitions to a history: no conflict, but its rows are to be computed again.
+
+    Attributes:
+        current: the version that has their rows.
+
+    """
+
+    def __init__(self, current: TableVersion) -> None:
+        super().__init__(f"version {current.version} has rows of others")
+        self.current = current
+
+
 class Landing:
     """Lands staged rows in one commit, if nobody has committed the same scope since the attempt began.
 
@@ -37,7 +50,7 @@ class Landing:
         self._table = attempt.table
         self._staged = staged
         self._record = record
-        self._bounds = attempt.scope.on(staged.schema)
+        self._bounds = attempt.written.on(staged.schema)
         self._swap = Swap(attempt, staged)
         self._window = CommitWindow(attempt.table, attempt.began)
 
@@ -52,6 +65,7 @@ class Landing:
             CommitStateUnknown: if the store does not say whether the commit landed.
             StoreFailed: if the store fails before the commit.
             OutOfScope: if the commit would remove a file outside the scope.
+            Overtaken: if the table's rows have to be computed again, with those of others.
             UnsupportedTable: if the table became one that this attempt must not commit to.
 
         """
@@ -71,6 +85,7 @@ class Landing:
                 in_doubt, answer = False, None
                 self._refuse_unsupported()
                 self._refuse_superseded(since)
+                self._raise_if_overtaken()
                 if equal is None and current is not None:
                     equal = not self._staged.is_stream and self._is_equal(current)
                 if equal:
@@ -96,7 +111,7 @@ class Landing:
                 time.sleep(next(waits))
         except BaseException as error:
             refused = not in_doubt or isinstance(error, StoreFailed)  # in doubt, that is CommitStateUnknown
-            if refused and (isinstance(error, CommitConflict) or not self._staged.is_shared):
+            if refused and (isinstance(error, CommitConflict | Overtaken) or not self._staged.is_shared):
                 self._discard()
                 if isinstance(error, PracticusAssetsError):
                     error.nothing_written = True
@@ -164,6 +179,20 @@ class Landing:
                 advice,
             )
 
+    def _raise_if_overtaken(self) -> None:
+        """Raise Overtaken if others gave rows of other partitions to the history, and kept its columns."""
+        window, before = self._window, self._attempt.schema or self._staged.schema
+        if self._attempt.options.history is None or window.current is None:
+            return
+        if any(entry.record is not None and entry.record.given is not None for entry in window.since):
+            now = window.current.schema
+            if {f.name: f.type for f in now} != {f.name: f.type for f in before}:
+                raise CommitConflict(
+                    "another run changed the table's columns after this attempt began.",
+                    "Run again on fresh inputs.",
+                )
+            raise Overtaken(window.current)
+
     def _refuse_unsupported(self) -> None:
         """Raise UnsupportedTable if a commit since the attempt began lets it write no more."""
         attempt, current = self._attempt, self._window.current
@@ -176,6 +205,8 @@ class Landing:
     def _is_superseded_by(self, record: TransactionRecord) -> bool:
         if record.work == self._record.work:
             return True
+        if record.given is not None and self._attempt.options.history is not None:
+            return self._attempt.scope.on(self._staged.schema).overlaps(record.given.scope)
         replaces = self._attempt.depends_on_scope or record.mode != "append"
         return replaces and self._bounds.overlaps(record.scope)
 
@@ -197,7 +228,7 @@ class Landing:
             return not staged.rows
         if staged.schema.names != schema.names:
             return False
-        rows = EqualRows(current, self._attempt.scope, self._record.fingerprints)
+        rows = EqualRows(current, self._attempt.written, self._record.fingerprints)
         return rows.are_in(self._swap.files(current))
 
     def _is_pinned_so(self, current: TableVersion) -> bool:

@@ -1,6 +1,6 @@
 """Merges: an upsert as the rows that replace a scope, its old rows without a successor and the new ones."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -81,35 +81,12 @@ class Merge:
                 f"the output lacks the {names_of('merge key', missing)}; it has {batch.schema.names}.",
                 did_you_mean(missing[0], batch.schema.names, "Return what is missing."),
             )
-        keys = pa.table(batch.select(self._columns))
-        odd = [
-            f"{f.name} ({f.type})"
-            for f in keys.schema
-            if pa.types.is_nested(f.type) or pa.types.is_floating(f.type)
-        ]
-        if odd:
-            raise SchemaMismatch(
-                f"the {names_of('merge key', odd)} cannot be compared exactly.", "Merge by other columns."
-            )
-        empty = [name for name in self._columns if keys[name].null_count]
-        if empty:
-            raise DataRefused(
-                f"nulls in the {names_of('merge key', empty)} match no row.", "Fill or drop these rows."
-            )
+        refuse_incomparable(batch, self._columns, "merge key")
         return batch
 
     def refuse_duplicates(self) -> None:
         """Raise DataRefused if two new rows have the same keys: either could be the successor."""
-        if not self._seen:
-            return
-        counts = counted(pa.concat_tables(self._seen))
-        twice = counts.filter(pc.greater(counts.columns[-1], 1))
-        if twice.num_rows:
-            raise DataRefused(
-                f"the output has more than one row for {number_of(twice.num_rows, 'merge key')}.",
-                "Keep one row per key.",
-                f"E.g. {'; '.join(map(readable_row, shown(twice.slice(0, 3).select(self._columns))))}.",
-            )
+        refuse_doubled(self._seen, lambda count: f"for {number_of(count, 'merge key')}", "key")
 
     def kept(self, old: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Stream the old rows whose keys no new row has; both have the same columns and types."""
@@ -141,3 +118,53 @@ class Merge:
         for batch in batches:
             yield batch.filter(pa.array(left[first : first + batch.num_rows]))
             first += batch.num_rows
+
+
+def refuse_incomparable(batch: pa.RecordBatch, columns: Sequence[str], noun: str) -> None:
+    """Raise if the keys of new rows cannot be compared with those of others.
+
+    Args:
+        batch: the rows.
+        columns: the columns of their keys.
+        noun: what such a column is called.
+
+    Raises:
+        SchemaMismatch: for columns whose values have no exact equality.
+        DataRefused: for nulls.
+
+    """
+    keys = pa.table(batch.select(columns))
+    odd = [
+        f"{f.name} ({f.type})"
+        for f in keys.schema
+        if pa.types.is_nested(f.type) or pa.types.is_floating(f.type)
+    ]
+    if odd:
+        raise SchemaMismatch(
+            f"the {names_of(noun, odd)} cannot be compared exactly.",
+            f"{'Merge' if noun == 'merge key' else 'Keep the history'} by other columns.",
+        )
+    empty = [name for name in columns if keys[name].null_count]
+    if empty:
+        raise DataRefused(f"nulls in the {names_of(noun, empty)} match no row.", "Fill or drop these rows.")
+
+
+def refuse_doubled(keys: Sequence[pa.Table], cases: Callable[[int], str], one: str) -> None:
+    """Raise DataRefused if two new rows have the same keys.
+
+    Args:
+        keys: the keys of all new rows.
+        cases: returns in words what has more than one row, given how often.
+        one: what may have one row.
+
+    """
+    if not keys:
+        return
+    counts = counted(pa.concat_tables(keys))
+    twice = counts.filter(pc.greater(counts.columns[-1], 1)).select(keys[0].column_names)
+    if twice.num_rows:
+        raise DataRefused(
+            f"the output has more than one row {cases(twice.num_rows)}.",
+            f"Keep one row per {one}.",
+            f"E.g. {'; '.join(map(readable_row, shown(twice.slice(0, 3))))}.",
+        )

@@ -8,12 +8,13 @@ import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.lake.delta.record import RECORD
+from practicus_assets.lake.rows.histories.declaration import HistoryDeclaration, refuse_without_mode
 from practicus_assets.lake.rows.schema import SchemaChange
 from practicus_assets.lake.transactions.table_properties import APPEND_ONLY, refuse_undeclarable
 from practicus_assets.parameters import named_parameters
 from practicus_assets.wording import readable
 
-Mode = Literal["replace", "append", "merge", "overwrite"]
+Mode = Literal["replace", "append", "merge", "history", "overwrite"]
 MergeKind = Literal["upsert", "insert", "update", "deduplicate_insert", "update_only"]
 OnSchemaChange = Literal["add", "refuse", "replace", "merge", "overwrite"]
 
@@ -29,7 +30,7 @@ _SCHEMA_CHANGES: dict[OnSchemaChange, SchemaChange] = {
     "replace": "replace",
     "overwrite": "replace",
 }
-_EVERY_MODE = 'The modes are "replace" (delta-rs: "overwrite"), "append" and "merge".'
+_EVERY_MODE = 'The modes are "replace" (delta-rs: "overwrite"), "append", "merge" and "history".'
 _EVERY_CHANGE = 'Write "add" (delta-rs: "merge"), "refuse", or "replace" (delta-rs: "overwrite").'
 _OWN_ENTRIES = {  # of a commit, by the Delta protocol or by this package
     RECORD,
@@ -50,6 +51,7 @@ _MEANT = {  # what people write for a mode
     **dict.fromkeys(("upsert", "update", "insert_update"), "Did you mean merge?"),
     "insert": "Did you mean append?",
     **dict.fromkeys(("delete_insert", "truncate"), "Did you mean replace?"),
+    **dict.fromkeys(("scd", "scd2", "scd_type_2", "snapshot", "apply_changes"), "Did you mean history?"),
     "create_or_replace": 'Did you mean "replace", with on_schema_change="replace"?',
     **dict.fromkeys(
         ("error", "errorifexists", "ignore"), 'A run always writes: there is no "error" and no "ignore".'
@@ -66,12 +68,16 @@ class WriteOptions:
         partition_by: the columns that the table is partitioned by on disk; a table that exists keeps the
             order of its own.
         mode: "replace" the scope (delta-rs says "overwrite", which is taken too), "append" to it, which each
-            run does again, or "merge":
-            replace old rows that have the same `merge_keys` as a new row, and add the others.
+            run does again, "merge":
+            replace old rows that have the same `merge_keys` as a new row, and add the others; or "history":
+            keep each row with the time from which and to which it was valid.
         merge_keys: the columns that tell which old row a new one replaces, for "merge".
         merge_kind: for "merge": "upsert" takes all new rows, "insert" those that match no old row
             (dagster-delta: "deduplicate_insert"), "update" those that match one ("update_only").
         delete_unmatched: for "merge": whether old rows of the scope that no new row matches are deleted.
+        history_keys: for "history": the columns that identify what rows are about, e.g. a customer.
+        sequence_by: for "history": the column that says from when on a row is valid.
+        apply_as_deletes: for "history": the boolean column that is true in rows by which a key ends.
         on_schema_change: "add" new columns, and widen those of which all rows are replaced (delta-rs:
             `schema_mode="merge"`); "refuse" any change; or "replace" the columns of a table that is replaced
             as a whole (delta-rs: `schema_mode="overwrite"`). "merge" and "overwrite" are taken too.
@@ -89,6 +95,9 @@ class WriteOptions:
     merge_keys: Sequence[str] = ()
     merge_kind: MergeKind = "upsert"
     delete_unmatched: bool = False
+    history_keys: Sequence[str] = ()
+    sequence_by: str | None = None
+    apply_as_deletes: str | None = None
     on_schema_change: OnSchemaChange = "add"
     table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
     commit_metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -102,7 +111,7 @@ class WriteOptions:
             DeclarationError: naming the option.
 
         """
-        for name in ("partition_by", "merge_keys"):
+        for name in ("partition_by", "merge_keys", "history_keys"):
             object.__setattr__(self, name, _columns(name, getattr(self, name)))
         if self.mode not in get_args(Mode):
             meant = _MEANT.get(str(self.mode), did_you_mean(self.mode, get_args(Mode)))
@@ -126,6 +135,10 @@ class WriteOptions:
                 f'merge_keys and delete_unmatched need mode="merge", and it is "{self.mode}".',
                 'Write mode="merge", or drop them.',
             )
+        if self.mode != "history":
+            refuse_without_mode(self.mode, self.history_keys, self.sequence_by, self.apply_as_deletes)
+        elif self.history is not None:
+            self.history.refuse_taken(self.partition_by)
         if self.schema_change == "replace" and self.mode != "replace":
             raise DeclarationError(
                 f'on_schema_change="replace" would change rows that mode={self.mode!r} keeps.',
@@ -162,6 +175,13 @@ class WriteOptions:
             )
 
     @property
+    def history(self) -> HistoryDeclaration | None:
+        """How a history is kept; None in another mode."""
+        if self.mode != "history":
+            return None
+        return HistoryDeclaration.of(self.history_keys, self.sequence_by, self.apply_as_deletes)
+
+    @property
     def schema_change(self) -> SchemaChange:
         """What `on_schema_change` says, in the words of this package."""
         return _SCHEMA_CHANGES[self.on_schema_change]
@@ -182,8 +202,11 @@ def refuse_unpromised(options: WriteOptions, columns: Collection[str], *, closed
         closed: whether the table may have no others.
 
     """
-    for option in ("partition_by", "merge_keys"):
-        for column in getattr(options, option):
+    named = {name: getattr(options, name) for name in ("partition_by", "merge_keys", "history_keys")}
+    for name in ("sequence_by", "apply_as_deletes"):
+        named[name] = [column for column in (getattr(options, name),) if column is not None]
+    for option, of_option in named.items():
+        for column in of_option:
             nearest = did_you_mean(column, columns)
             if columns and column not in columns and (closed or nearest):
                 raise DeclarationError(

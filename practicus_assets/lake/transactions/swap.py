@@ -42,7 +42,7 @@ class Swap:
         self._table = attempt.table
         self._partition_by = list(attempt.options.partition_by)
         self._staged = staged
-        self._bounds = attempt.scope.on(staged.schema)
+        self._bounds = attempt.written.on(staged.schema)
 
     def on(self, handle: TableVersion | None, record: TransactionRecord) -> None:
         """Commit at exactly the version after the handle's.
@@ -161,6 +161,8 @@ class Swap:
             parameters["predicate"] = str(self._bounds.predicate())
         if record.mode == "merge":
             parameters["mergeKeys"] = json.dumps(list(self._attempt.options.merge_keys))
+        if (history := self._attempt.options.history) is not None:
+            parameters |= {"historyKeys": json.dumps(history.keys), "sequenceBy": history.sequence_by}
         return parameters
 
     def _properties(self, record: TransactionRecord, handle: TableVersion | None) -> CommitProperties:

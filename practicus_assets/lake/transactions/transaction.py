@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError, PracticusAssetsError, naming
-from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, failure
+from practicus_assets.lake.contracts.audit import Audit, AuditResult
 from practicus_assets.lake.contracts.breaches import AuditedPartitions
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
@@ -22,15 +22,16 @@ from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import Commit, earlier_commit
 from practicus_assets.lake.transactions.commit_window import CommitWindow
+from practicus_assets.lake.transactions.history.given import given_part, with_history
 from practicus_assets.lake.transactions.incoming import IncomingRows, closing
-from practicus_assets.lake.transactions.landing import Landing
+from practicus_assets.lake.transactions.landing import Landing, Overtaken
 from practicus_assets.lake.transactions.merge import Merge
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.quarantine.rejected_table import RejectedTable
-from practicus_assets.lake.transactions.stage.audited import Audited, fingerprints_of, record_of
+from practicus_assets.lake.transactions.stage.audited import Audited, audit_of, fingerprints_of, record_of
 from practicus_assets.lake.transactions.stage.part import Part
-from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
+from practicus_assets.lake.transactions.stage.staged import Staged, delete_files, refuse_foreign
 from practicus_assets.lake.transactions.table_properties import differences
 
 
@@ -146,8 +147,11 @@ class Transaction:
         with self._refusing(), closing(data):
             incoming = IncomingRows(attempt, data)
             merge = Merge.of(attempt, incoming.schema) if attempt.options.mode == "merge" else None
-            batches = incoming.batches()
-            staged = self._staged(merge.observed(batches) if merge else batches, incoming.schema, part)
+            if attempt.options.history is not None:
+                staged = given_part(attempt, incoming, part)
+            else:
+                batches = incoming.batches()
+                staged = self._staged(merge.observed(batches) if merge else batches, incoming.schema, part)
             keys = merge.seen if merge is not None else ()
             is_stream = not isinstance(data, Sized)
             return replace(staged, merge_keys=keys, filled=incoming.filled, is_stream=is_stream)
@@ -172,7 +176,7 @@ class Transaction:
         if self.landed is None:
             return self.land(self.audit(*parts, further=further))
         with self._refusing(nothing_written=not any(part.is_shared for part in parts)):
-            self._refuse_foreign(parts)
+            refuse_foreign(parts, self._attempt.id, self._committed)
         self.discard(*parts)
         self.settle()
         return self.landed
@@ -196,24 +200,35 @@ class Transaction:
         if self._is_shared:
             parts = tuple(replace(part, is_shared=True) for part in parts)
         with self._refusing(nothing_written=not any(part.is_shared for part in parts)):
-            self._refuse_foreign(parts)
-            kept: Sequence[Staged] = ()
+            refuse_foreign(parts, self._attempt.id, self._committed)
             try:
-                staged = Staged.merged(parts)
-                if self._attempt.options.mode == "merge":
-                    kept = self._kept(staged)
-                    staged = Staged.merged([staged, *kept])
-                fingerprints = fingerprints_of(self._attempt, staged)
-                audits = self._audited(staged, {key: f.rows for key, f in fingerprints.items()})
-                audits += further
+                audited = self._judged(Staged.merged(parts), further)
             except BaseException as error:
-                self.discard(*kept, *(part for part in parts if not part.is_shared))
+                self.discard(*(part for part in parts if not part.is_shared))
                 if isinstance(error, DataRefused):  # whoever commits these parts is refused
                     self._discard_refused([part for part in parts if part.is_shared])
                     error.nothing_written = True
                 raise
-        seconds = round(staged.seconds + time.monotonic() - started, 3)
-        return Audited(staged, record_of(self._attempt, staged, fingerprints, audits, seconds), audits)
+        seconds = round(audited.staged.seconds + time.monotonic() - started, 3)
+        return replace(audited, record=replace(audited.record, duration_seconds=seconds))
+
+    def _judged(self, parts: Staged, further: Sequence[AuditResult]) -> Audited:
+        """Return an author's rows with those that stay, judged by all rules; on an error, delete these."""
+        attempt, staged, given = self._attempt, parts, None
+        try:
+            if attempt.options.mode == "merge":
+                staged = Staged.merged([parts, *self._kept(parts)])
+            elif attempt.options.history is not None:
+                staged, given = with_history(attempt, parts, self._staged)
+                staged = replace(staged, filled=parts.filled, is_stream=parts.is_stream)
+            fingerprints = fingerprints_of(attempt, staged)
+            audits = audit_of(attempt, staged, {key: f.rows for key, f in fingerprints.items()})
+        except BaseException:
+            own = {file.path for file in parts.files}
+            delete_files(self._table, [file.path for file in staged.files if file.path not in own])
+            raise
+        record = record_of(attempt, staged, fingerprints, [*audits, *further], 0.0, given)
+        return Audited(staged, record, parts, [*audits, *further])
 
     def land(self, audited: Audited) -> Commit:
         """Commit what was audited: the second half of `commit`. Raises as that does.
@@ -225,10 +240,25 @@ class Transaction:
         beside: AbstractContextManager[TransactionRecord] = nullcontext(audited.record)
         if self._rejected is not None:
             beside = self._rejected.beside(audited.staged, audited.record, self._land)
-        with naming(self._table.name, str(self._scope)), beside as said:
-            version, record = self._land(self._attempt, audited.staged, said, Landing)
-        commit = Commit.from_record(record, version, self._scope.keys, audited.audits, recovered=False)
+        with naming(self._table.name, str(self._scope)), beside as record:
+            while True:
+                try:
+                    version, said = self._land(self._attempt, audited.staged, record, Landing)
+                    break
+                except Overtaken as others:
+                    audited = self._with_rows_of(others, audited)
+                    record = audited.record  # noqa: PLW2901 no row of a history is rejected
+        commit = Commit.from_record(said, version, self._scope.keys, audited.audits, recovered=False)
         return replace(commit, filled=audited.staged.filled)
+
+    def _with_rows_of(self, others: Overtaken, audited: Audited) -> Audited:
+        """Return a history's rows with those that others gave meanwhile, judged again."""
+        self._attempt = self._attempt.begun_again(others.current)
+        own = {audit.name for audit in self._attempt.contract.checks}
+        with self._refusing():
+            again = self._judged(audited.parts, [a for a in audited.audits if a.name not in own])
+        seconds = audited.record.duration_seconds
+        return replace(again, record=replace(again.record, duration_seconds=seconds))
 
     def refuse_superseded(self, audited: Audited) -> None:
         """Raise what `land` would raise now for commits of others; its files stay, for `discard`.
@@ -288,29 +318,10 @@ class Transaction:
         with named, sampling(self._table.sample_rows):
             yield
 
-    def _refuse_foreign(self, parts: Sequence[Staged]) -> None:
-        """Raise for parts that may belong to another commit, before anything of theirs could be deleted."""
-        foreign = [staged.parts for staged in parts if staged.attempt_id != self._attempt.id]
-        names = [name for staged in parts for name in staged.parts]
-        twice = sorted(name for name in {*names} if names.count(name) > 1 or name in self._committed)
-        if foreign:
-            raise DeclarationError(
-                f"the parts {foreign} were staged for another attempt, maybe from other inputs.",
-                "Stage them again with this transaction.",
-            )
-        if twice or not parts:
-            raise DeclarationError(
-                f"the parts {twice} were given to a commit twice."
-                if parts
-                else "no part was given to commit.",
-                "Commit each part once, and all parts of a transaction together.",
-            )
-        self._committed.update(names)
-
     def _staged(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str | None) -> Staged:
         """Write record batches with the table's columns to staged files; on an error, delete these."""
         attempt = self._attempt
-        partitions = AuditedPartitions.of(self._scope, schema)
+        partitions = AuditedPartitions.of(attempt.written, schema)
         audit = Audit(attempt.contract.checks, self._table.sample_rows, partitions=partitions)
         rejected = self._rejected.part(schema) if self._rejected is not None else None
         part = Part(attempt, schema)
@@ -336,25 +347,3 @@ class Transaction:
             return []
         old = attempt.old_rows(staged.schema)(None)
         return [self._staged(merge.kept(old), staged.schema, f"kept {uuid.uuid4()}")]
-
-    def _audited(self, staged: Staged, rows: dict[str, int]) -> list[AuditResult]:
-        """Return the result of each rule on all rows; raise if one ends the transaction."""
-        attempt = self._attempt
-        partitions = AuditedPartitions.of(self._scope, staged.schema)
-        audit = Audit(
-            attempt.contract.checks,
-            self._table.sample_rows,
-            staged.observations,
-            partitions,
-            0 if attempt.provenance.promotes is not None else attempt.contract.max_rejected,
-        )
-        rescans: list[Rescan] = [
-            lambda columns: staged.scan(self._table, attempt.options.partition_by, columns)
-        ]
-        if attempt.appends and attempt.contract.unique and attempt.began is not None:
-            rescans.append(attempt.old_rows(staged.schema))
-            audit.observe_existing(rescans[-1])
-        results = audit.finish(rescans, rows)
-        if any(result.blocks for result in results):
-            raise failure(results)
-        return results

@@ -4,8 +4,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from practicus_assets.lake.contracts.audit import AuditResult
+from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, failure
+from practicus_assets.lake.contracts.breaches import AuditedPartitions
 from practicus_assets.lake.delta.record import TransactionRecord
+from practicus_assets.lake.partitions.recorded import RecordedRows
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint
 from practicus_assets.lake.transactions.attempt import Attempt
@@ -19,6 +21,7 @@ class Audited:
 
     Attributes:
         staged: the rows.
+        parts: what of them came from the author, before the rows that stay were staged with it.
         record: what the commit is going to say about itself.
         audits: the results of the rules, with their samples.
 
@@ -26,13 +29,21 @@ class Audited:
 
     staged: Staged
     record: TransactionRecord
+    parts: Staged
     audits: Sequence[AuditResult]
 
 
-def fingerprints_of(attempt: Attempt, staged: Staged) -> dict[str, Fingerprint]:
-    """Return the fingerprint of each partition of an attempt's scope, by its key; those without rows too."""
-    keys = attempt.scope.keys or (WHOLE_TABLE,)
-    bounds = attempt.scope.on(staged.schema)
+def fingerprints_of(attempt: Attempt, staged: Staged, *, given: bool = False) -> dict[str, Fingerprint]:
+    """Return the fingerprint of each partition that a commit writes, by its key; those without rows too.
+
+    Args:
+        attempt: the attempt.
+        staged: the rows.
+        given: whether the partitions are those of the run, and not all that its commit writes.
+
+    """
+    scope = attempt.scope if given else attempt.written
+    keys, bounds = scope.keys or (WHOLE_TABLE,), scope.on(staged.schema)
     fingerprints = {key: Fingerprint() for key in keys}
     for values, fingerprint in staged.fingerprints.items():
         part = bounds.part_of(dict(zip(attempt.options.partition_by, values, strict=True)))
@@ -41,12 +52,13 @@ def fingerprints_of(attempt: Attempt, staged: Staged) -> dict[str, Fingerprint]:
     return fingerprints
 
 
-def record_of(
+def record_of(  # noqa: PLR0917 what a record is made of
     attempt: Attempt,
     staged: Staged,
     fingerprints: Mapping[str, Fingerprint],
     audits: Sequence[AuditResult],
     seconds: float,
+    given: RecordedRows | None = None,
 ) -> TransactionRecord:
     """Return what the commit of an attempt is going to say about itself.
 
@@ -56,6 +68,7 @@ def record_of(
         fingerprints: that of each partition of its scope, by key.
         audits: the results of the rules.
         seconds: the time that it took.
+        given: the rows that the run gave to a history; None in another mode.
 
     """
     who = attempt.provenance
@@ -69,7 +82,8 @@ def record_of(
         attempt_id=str(uuid.uuid4()),
         work=attempt.work,
         mode=attempt.options.mode,
-        scope=attempt.scope.on(staged.schema).recorded,
+        scope=attempt.written.on(staged.schema).recorded,
+        given=given,
         asset_key=who.asset_key,
         code_version=who.code_version,
         inputs=who.inputs,
@@ -89,3 +103,35 @@ def record_of(
         began_at=attempt.began_at,
         began_version=attempt.began_version,
     )
+
+
+def audit_of(attempt: Attempt, staged: Staged, rows: Mapping[str, int]) -> list[AuditResult]:
+    """Return the result of each rule on all rows.
+
+    Args:
+        attempt: the attempt.
+        staged: the rows, and what the rules on rows have found in them.
+        rows: the number of rows of each partition that the commit writes, by its key.
+
+    Raises:
+        AuditFailed: if a rule ends the transaction.
+
+    """
+    partitions = AuditedPartitions.of(attempt.written, staged.schema)
+    audit = Audit(
+        attempt.contract.checks,
+        attempt.table.sample_rows,
+        staged.observations,
+        partitions,
+        0 if attempt.provenance.promotes is not None else attempt.contract.max_rejected,
+    )
+    rescans: list[Rescan] = [
+        lambda columns: staged.scan(attempt.table, attempt.options.partition_by, columns)
+    ]
+    if attempt.appends and attempt.contract.unique and attempt.began is not None:
+        rescans.append(attempt.old_rows(staged.schema))
+        audit.observe_existing(rescans[-1])
+    results = audit.finish(rescans, rows)
+    if any(result.blocks for result in results):
+        raise failure(results)
+    return results

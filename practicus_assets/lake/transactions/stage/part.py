@@ -27,7 +27,7 @@ class Part:
         self._started = time.monotonic()
         self._attempt = attempt
         self._schema = schema
-        self._bounds = attempt.scope.on(schema)
+        self._bounds = attempt.written.on(schema)
         self._staging = Staging(attempt.table, schema, attempt.options.partition_by)
 
     def add(self, batch: pa.RecordBatch) -> None:

@@ -71,6 +71,7 @@ class Staged:
         fingerprints: the fingerprint of the rows of each partition, by the values of its columns.
         observations: what the contract's rules found in the rows.
         merge_keys: the merge keys of each row, for a merge.
+        given: the rows themselves, for a history; they are in no file.
         filled: the partition columns that the output lacks, and that were filled in.
         is_stream: whether the rows came as a stream, and not as one table in memory.
         is_shared: whether it was pickled, so that another process may commit it too.
@@ -86,6 +87,7 @@ class Staged:
     fingerprints: Mapping[Values, Fingerprint] = field(repr=False)
     observations: Observations = field(repr=False)
     merge_keys: tuple[pa.Table, ...] = field(default=(), repr=False)
+    given: tuple[pa.Table, ...] = field(default=(), repr=False)
     filled: tuple[str, ...] = ()
     is_stream: bool = False
     is_shared: bool = False
@@ -140,6 +142,7 @@ class Staged:
             fingerprints=fingerprints,
             observations=Observations.merged(part.observations for part in parts),
             merge_keys=tuple(keys for part in parts for keys in part.merge_keys),
+            given=tuple(table for part in parts for table in part.given),
             filled=tuple(dict.fromkeys(column for part in parts for column in part.filled)),
             is_stream=any(part.is_stream for part in parts),
             is_shared=any(part.is_shared for part in parts),
@@ -162,6 +165,34 @@ class Staged:
         return pa.RecordBatchReader.from_batches(
             schema, (batch for file in self.files for batch in _read(table, file, schema, partition_by))
         )
+
+
+def refuse_foreign(parts: Sequence[Staged], attempt_id: str, committed: set[str]) -> None:
+    """Raise for parts that may belong to another commit, before anything of theirs could be deleted.
+
+    Args:
+        parts: the parts that are to be committed.
+        attempt_id: the attempt that is to commit them.
+        committed: the names of the parts that were given to it before; those of these are added.
+
+    Raises:
+        DeclarationError: if one was staged for another attempt, or is given twice.
+
+    """
+    foreign = [staged.parts for staged in parts if staged.attempt_id != attempt_id]
+    names = [name for staged in parts for name in staged.parts]
+    twice = sorted(name for name in {*names} if names.count(name) > 1 or name in committed)
+    if foreign:
+        raise DeclarationError(
+            f"the parts {foreign} were staged for another attempt, maybe from other inputs.",
+            "Stage them again with this transaction.",
+        )
+    if twice or not parts:
+        raise DeclarationError(
+            f"the parts {twice} were given to a commit twice." if parts else "no part was given to commit.",
+            "Commit each part once, and all parts of a transaction together.",
+        )
+    committed.update(names)
 
 
 def delete_files(table: Table, paths: Iterable[str]) -> None:

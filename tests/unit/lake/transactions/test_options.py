@@ -49,5 +49,5 @@ def test_the_words_of_delta_rs_mean_ours() -> None:
 
 def test_the_words_of_delta_rs_are_known_to_type_checkers() -> None:
     assert set(get_args(MergeKind)) == {"upsert", "insert", "update", "deduplicate_insert", "update_only"}
-    assert set(get_args(Mode)) == {"replace", "append", "merge", "overwrite"}
+    assert set(get_args(Mode)) == {"replace", "append", "merge", "history", "overwrite"}
     assert set(get_args(OnSchemaChange)) == {"add", "refuse", "replace", "merge", "overwrite"}
