@@ -17,7 +17,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=250, deadline=None, derandomize=True)
 @given(rows=ROWS)
 def test_rows_are_valid_until_the_next_one_says_something_else(
     rows: list[tuple[str, int, int, str | None]],
@@ -31,10 +31,7 @@ def test_rows_are_valid_until_the_next_one_says_something_else(
     by_partition = {key: [row[1:] for row in rows if row[0] == key] for key in "ab"}
     assert sorted(zip(p, ids, times, values, ends, strict=True), key=repr) == expected(by_partition)
     assert found.is_version.tolist() == [end is None or end > t for t, end in zip(times, ends, strict=True)]
-    versions = [
-        row
-        for row, is_one in zip(zip(ids, times, ends, strict=True), found.is_version, strict=True)
-        if is_one
-    ]
+    every = zip(ids, times, ends, found.is_version, strict=True)
+    versions = [(key, time, end) for key, time, end, is_one in every if is_one]
     for (key, _, end), (other, start, _) in pairwise(versions):
         assert key != other or (end is not None and end <= start)
