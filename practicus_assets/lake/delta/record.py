@@ -147,9 +147,8 @@ class TransactionRecord:
         config_digest: tells which configuration the rows were computed by, where a later run may use them
             again; left out of the log where none may.
         restores_version: the version whose rows a rollback brought back; None for new rows.
-        base: the version of the base's table that was pinned when the rows were computed; None for a lake
-            without a base. Left out of the log where there is none, as `promotes` is.
-        promotes: the version of a dev lake's table whose rows the commit brought here; None for all others.
+        base: the version of the base's table that was pinned then; None, and left out, without a base.
+        promotes: the version of a dev lake's table whose rows the commit brought here; else left out, too.
         contract_digest: tells which contract the rows passed; empty without one.
         rejected_version, rejected_rows, rejected_attempt: the version of the table of rejected rows that has
             this commit's, their number, and their attempt; left out where there are none, and were none.
