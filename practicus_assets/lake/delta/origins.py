@@ -74,6 +74,7 @@ class Changes:
         self._log: Iterator[LogEntry] = entries(at.table, at.version)
         self._of_all: list[LogEntry] = []  # commits that may have changed every partition
         self._of_one: dict[int, list[LogEntry]] = {}
+        self._histories: list[int] = []  # the versions of commits by which rows of any partition may end
         self._next = at.version  # the newest version whose entry was not read
         self._is_read = False
 
@@ -124,17 +125,24 @@ class Changes:
         if version > self.at.version:
             return None
         now = self.origin(key)
+        is_newer = now is not None and now.version > version
+        if self._may_end_otherwise(version) or (is_newer and now is not None and now.fingerprint is None):
+            return False
         if now is None:
             return True if version >= self.oldest - 1 else None
-        if now.version <= version:
+        if not is_newer or now.fingerprint is None:
             return True
-        if now.fingerprint is None:
-            return False
         before = self.origin(key, version)
         if before is None:
             first = self.oldest == 0  # then the partition had no rows
             return bool(first and same_rows(now.fingerprint, EMPTY))
         return bool(same_rows(now.fingerprint, before.fingerprint or ""))
+
+    def _may_end_otherwise(self, version: int) -> bool:
+        """Return whether a history was given rows of any partition since: others' may end with these."""
+        while self._next > version and self._read():
+            pass
+        return bool(self._bounds.columns) and any(found > version for found in self._histories)
 
     def _entry(self, number: int, version: int) -> LogEntry | None:
         while True:
@@ -155,6 +163,8 @@ class Changes:
             return False
         self._next = entry.version - 1
         if entry.changes_rows:
+            if entry.record is not None and entry.record.given is not None:
+                self._histories.append(entry.version)
             numbers = self._touched.by(entry)
             if numbers is None or len(numbers) == self._touched.count:
                 self._of_all.append(entry)

@@ -265,8 +265,7 @@ class UpkeepRecord:
     """What one commit of maintenance says about itself; its actions say that no row changed.
 
     Attributes:
-        operation: what was done: "compact", "keep the log", or "z-order by " and the columns, by which a
-            later z-order knows the files that are in order already.
+        operation: "compact", "keep the log", or "z-order by " and columns, by which a later one knows it.
         run_id: the id of the run that did it; empty for none.
         attempt_id: a UUID by which the attempt finds its own commit; empty where none has to.
         package_version: the release of this package that wrote the record.

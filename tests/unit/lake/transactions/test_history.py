@@ -25,6 +25,7 @@ from practicus_assets.errors import (
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.rule import RowRule
 from practicus_assets.lake.delta.log import entries
+from practicus_assets.lake.delta.origins import Changes, newest_changes
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.commit import Commit
@@ -79,7 +80,8 @@ def kept(*runs: pa.Table, **options: Any) -> list[dict[str, Any]]:
 def test_a_history_is_that_of_the_newest_rows_of_each_partition_in_any_order(
     runs: list[tuple[str, list[Given]]],
 ) -> None:
-    table, newest = MemoryTable.named("t"), {}
+    table = MemoryTable.named("t")
+    newest: dict[str, list[Given]] = {}
     for p, rows in runs:
         newest[p] = rows
         Rehearsal(table, partitions(p), OPTIONS).write(table_of(p, rows))
@@ -91,7 +93,8 @@ def test_a_history_is_that_of_the_newest_rows_of_each_partition_in_any_order(
 def test_without_partitions_the_newest_row_of_each_key_and_time_counts_in_any_order(
     runs: list[list[Given]],
 ) -> None:
-    table, newest = MemoryTable.named("t"), {}
+    table = MemoryTable.named("t")
+    newest: dict[tuple[int, int], Given] = {}
     for rows in runs:
         newest |= {row[:2]: row for row in rows}
         Rehearsal(table, None, WHOLE).write(table_of("", rows))
@@ -345,3 +348,13 @@ def test_parts_that_other_processes_staged_are_one_history(table: Table) -> None
     ]
     transaction.commit(*parts)
     assert history(table) == [("1", 7, 1, "A", 2), ("1", 7, 2, "B", None)]
+
+
+def test_the_log_tells_who_gave_a_partition_and_that_its_rows_may_end_otherwise(table: Table) -> None:
+    give(table, "1", (7, 1, "A"))
+    give(table, "2", (8, 2, "B"))
+    scope = partitions("1", "2", "3")
+    changes = Changes(table.open(), scope)
+    assert [origin and origin.version for origin in map(changes.origin, "123")] == [0, 1, None]
+    assert (changes.same_rows_since("1", 0), changes.same_rows_since("1", 1)) == (False, True)
+    assert [*newest_changes(entries(table, 1), scope.on(table.open().schema))] == [0, 1, 2]
