@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from practicus_assets.errors import DeclarationError, SchemaMismatch
+from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
 from practicus_assets.wording import enumerated, names_of, readable
 
 VALID_FROM, VALID_TO = VALID_COLUMNS = ("valid_from", "valid_to")
@@ -77,8 +77,9 @@ class HistoryDeclaration:
         lost = [name for name in self.columns if name not in output.names]
         if lost:
             raise SchemaMismatch(
-                f"the output lacks the {names_of('column', lost)}, by which a history is kept.",
-                "Return them.",
+                f"the output lacks the {names_of('column', lost)}, by which a history is kept; it has "
+                f"{output.names}.",
+                did_you_mean(lost[0], output.names, "Return what is missing."),
             )
         added = [name for name in VALID_COLUMNS if name in output.names]
         if added:
