@@ -144,8 +144,7 @@ class TransactionRecord:
         asset_key, code_version: the asset's; empty if there is none.
         inputs: the tables that the rows were computed from.
         sources: what they were computed from in other systems; left out of the log where there is nothing.
-        config_digest: tells which configuration the rows were computed by, where a later run may use them
-            again; left out of the log where none may.
+        config_digest: tells the configuration, where a later run may use the rows again; else left out.
         restores_version: the version whose rows a rollback brought back; None for new rows.
         base: the version of the base's table that was pinned then; None, and left out, without a base.
         promotes: the version of a dev lake's table whose rows the commit brought here; else left out, too.
@@ -155,8 +154,7 @@ class TransactionRecord:
         changed: False if the scope held the same rows already, and the commit only marks the attempt.
         rows, files, size_bytes: how many rows and Parquet files were staged, and the files' size.
         duration_seconds: the time from the first row to the commit.
-        fingerprint: the fingerprint of all staged rows, tagged with its algorithm (`rows.fingerprints`);
-            one without a tag is by the first.
+        fingerprint: of all staged rows, tagged with its algorithm (`rows.fingerprints`); else by the first.
         fingerprints: of the rows of each partition, by its key; partitions without rows are left out.
         audits: the result of each rule of the contract.
         began_at: when the attempt began, by the worker's clock.
