@@ -9,15 +9,32 @@ from click.testing import CliRunner, Result
 
 from practicus_assets.cli import main
 
-DEFINITIONS = (
-    "\nimport dagster as dg\nimport pandas as pd\nfrom practicus_assets import Column, Contract, "
-    "DeltaIOManager, RowRule, table_asset\n\ndef positive(rows):\n    return "
-    'rows["n"]\n\n@table_asset(contract=Contract(\n    {{"id": Column("int64", nullable=False), '
-    '"amount": Column("decimal(18,2)"), "note": Column("string", {bound})}},\n    unique=[["id"]],\n '
-    '   rules=[RowRule("positive", positive, severity="WARN")],\n))\ndef orders() -> pd.DataFrame: '
-    "...\n\n@table_asset\ndef bare() -> pd.DataFrame: ...\n\ndefs = dg.Definitions(assets=[orders, "
-    'bare], resources={{"io_manager": DeltaIOManager(root_uri="lake")}})\n'
+DEFINITIONS = """
+import dagster as dg
+import pandas as pd
+from practicus_assets import Column, Contract, DeltaIOManager, RowRule, table_asset
+
+def positive(rows):
+    return rows["n"]
+
+Orders = Contract(
+    {{
+        "id": Column("int64", nullable=False),
+        "amount": Column("decimal(18,2)"),
+        "note": Column("string", {bound}),
+    }},
+    unique=[["id"]],
+    rules=[RowRule("positive", positive, severity="WARN")],
 )
+
+@table_asset(contract=Orders)
+def orders() -> pd.DataFrame: ...
+
+@table_asset
+def bare() -> pd.DataFrame: ...
+
+defs = dg.Definitions(assets=[orders, bare], resources={{"io_manager": DeltaIOManager(root_uri="lake")}})
+"""
 
 
 @pytest.fixture(autouse=True)

@@ -187,6 +187,7 @@ class Contract:
         return audit.finish([scan], {WHOLE_TABLE: rows.num_rows})
 
     @classmethod
+    @named_parameters
     def from_odcs(
         cls,
         source: Any,
@@ -211,7 +212,7 @@ class Contract:
             DeclarationError: if the file is none of the standard, lacks the table, or has such promises.
 
         """
-        notes = Notes()
+        notes, rules = Notes(), cls(rules=rules).rules
         name, parts = promises(source, table, {rule.name for rule in rules}, notes)
         severities = {rule.severity for rule in (*rules, *parts["columns"].values())}
         if parts["max_rejected"] is not None and "QUARANTINE" not in severities:
@@ -221,10 +222,11 @@ class Contract:
             f"the table {name} of the file",
             unkept,
             "Keep those in words, SQL or code by rules.",
-            stacklevel=2,
+            stacklevel=3,
         )
         return cls(**parts, rules=rules)
 
+    @named_parameters
     def to_odcs(
         self, table: str, *, version: str = "1.0.0", status: str = "active", unkept: Unkept = "refuse"
     ) -> str:
@@ -245,7 +247,7 @@ class Contract:
         notes = Notes()
         parts = {part.name: getattr(self, part.name) for part in fields(self)}
         written = text(table, parts, version, status, notes)
-        notes.settle(f"the contract of {table}", unkept, "Promise them by rules.", stacklevel=2)
+        notes.settle(f"the contract of {table}", unkept, "Promise them by rules.", stacklevel=3)
         return written
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.odcs.document import chosen, name_of, note_unknown, parsed, text_of
 from practicus_assets.lake.contracts.odcs.left_out import Notes
@@ -49,6 +50,11 @@ def promises(
     document, data = parsed(text, name)
     one = chosen(document, table, name)
     note_unknown(document, data, one, notes)
+    if not one.properties and not one.quality:
+        raise DeclarationError(
+            f"the table {name_of(one)} of {name} has no properties and no quality, and so no promise.",
+            "Describe its columns below properties.",
+        )
     _note_others(document, _TAKEN_OF_FILES, "", notes)
     _note_others(one, _TAKEN_OF_TABLES, "", notes)
     custom = _custom(one, {CLOSED, MAX_REJECTED}, "", notes)

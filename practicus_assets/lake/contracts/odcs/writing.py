@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.odcs.document import API_VERSION, package
 from practicus_assets.lake.contracts.odcs.left_out import Notes
@@ -27,7 +28,13 @@ def text(table: str, parts: Mapping[str, Any], version: str, status: str, notes:
         status: what the standard calls its status, e.g. "active".
         notes: where promises are noted that a file cannot say.
 
+    Raises:
+        DeclarationError: if the package is not installed, or a name is no text.
+
     """
+    for name, value in (("table", table), ("version", version), ("status", status)):
+        if not isinstance(value, str) or not value:
+            raise DeclarationError(f"{name} is {value!r}.", "Write a text.")
     columns: Mapping[str, Column] = parts["columns"]
     single = [key[0] for key in parts["unique"] if len(key) == 1]
     one: dict[str, Any] = {

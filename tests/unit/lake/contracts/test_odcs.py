@@ -2,6 +2,7 @@
 
 import datetime as dt
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -232,6 +233,34 @@ def test_a_file_that_is_no_contract_says_why(text: str, told: str) -> None:
     assert told in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (lambda: Contract.from_odcs(5), "5 is no file of a contract. Give the path of a file, or its text."),
+        (
+            lambda: Contract.from_odcs(ONE_COLUMN, tabel="a"),
+            "from_odcs has no parameter 'tabel'. Did you mean table?",
+        ),
+        (lambda: Contract.from_odcs(ONE_COLUMN, unkept="no"), 'unkept=\'no\'. Write "refuse" or "warn".'),
+        (
+            lambda: Contract.from_odcs(ONE_COLUMN, rules=RowRule("a", len)),
+            "is no list. Write rules=[RowRule(",
+        ),
+        (lambda: Contract().to_odcs(5), "table is 5. Write a text."),
+        (lambda: Contract().to_odcs("a", version=2), "version is 2. Write a text."),
+        (
+            lambda: Contract.from_odcs(ONE_COLUMN.partition("    properties")[0]),
+            "the table orders of the contract has no properties and no quality, and so no promise.",
+        ),
+    ],
+    ids=["number", "parameter", "unkept", "one rule", "table", "version", "no columns"],
+)
+def test_a_call_that_is_wrong_says_what_to_write(mistake: Callable[[], Any], told: str) -> None:
+    with pytest.raises(DeclarationError) as refused:
+        mistake()
+    assert told in str(refused.value)
+
+
 def test_a_misspelt_table_is_answered_with_the_nearest() -> None:
     with pytest.raises(
         DeclarationError, match="has no table 'ordres'; it has orders\\. Did you mean orders\\?"
@@ -357,7 +386,7 @@ def contracts(draw: st.DrawFn) -> Contract:
         return Contract({"a": pa.int64()})
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(contracts())
 def test_a_contract_that_is_written_and_read_is_the_same(contract: Contract) -> None:
     again = Contract.from_odcs(contract.to_odcs("shop/orders"))
