@@ -3,7 +3,7 @@ BIN := .venv/bin
 ROUNDS ?= 1
 TESTERS ?= auto
 LAKE := $(CURDIR)/.demo/lake
-DEMO_EXTRAS := build deploy kubernetes mysql pandera pipelines polars postgresql webserver
+DEMO_EXTRAS := build deploy dg kubernetes mysql pandera pipelines polars postgresql webserver
 
 .PHONY: demo demo-servers help ui test quick long faults check acceptance cluster bench bench-full lock wheel docs docs-build clean
 .DEFAULT_GOAL := demo
@@ -17,9 +17,11 @@ demo-servers: .venv/dev.ready  ## the same on PostgreSQL, MariaDB and S3 servers
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-ui: .venv/demo.ready  ## open Dagster on the demo's lake, at http://localhost:3000
-	@mkdir -p .demo/dagster
-	@DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dagster dev
+ui: .venv/demo.ready  ## open Dagster on the demo's lake and its runs, at http://localhost:3000; without a lake the demo runs first
+	@[ -d $(LAKE) ] || $(MAKE) --no-print-directory demo
+	@echo "Dagster starts: http://localhost:3000/assets has the tables, http://localhost:3000/runs the demo's runs. Ctrl-C ends it."
+	@VIRTUAL_ENV=$(CURDIR)/.venv PATH="$(CURDIR)/$(BIN):$$PATH" \
+		DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dg dev
 
 test: .venv/dev.ready  ## run the tests but for the long ones, the attack, the browser's and the cluster's; TESTERS=1 for one process
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not long and not faults and not browser and not cluster"
