@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -40,7 +41,7 @@ _WIDTH = 100  # characters, from which on a signature has one parameter per line
 
 def python_page() -> str:
     """Return what every public name takes, gives and raises, by the room that it comes from."""
-    package = griffe.load("practicus_assets", search_paths=[_REPOSITORY], docstring_parser="google")
+    package = _package()
     rooms: dict[str, list[str]] = {}
     for name in practicus_assets.__all__:
         member = package[name]
@@ -63,8 +64,7 @@ def errors_page() -> str:
     tree = re.search(r"^( {4}PracticusAssetsError\n.*?)\n\n", errors.__doc__ or "", re.DOTALL | re.MULTILINE)
     drawing = re.sub("^ {4}", "", tree[1] if tree else "", flags=re.MULTILINE)
     parts = ["# Errors", _ON_ERRORS, f"```\n{drawing}\n```"]
-    package = griffe.load("practicus_assets.errors", search_paths=[_REPOSITORY], docstring_parser="google")
-    for member in package.classes.values():
+    for member in _package()["errors"].classes.values():
         parts.append(f"## {member.name}")
         base = str(member.bases[0])
         parts.extend(_sections(member))
@@ -80,6 +80,12 @@ def commands_page() -> str:
     for path, command in _commands(main, "practicus-assets"):
         parts += [f"## {path.removeprefix('practicus-assets ')}", f"```\n{_help(command, path)}\n```"]
     return "\n\n".join(parts) + "\n"
+
+
+@cache
+def _package() -> griffe.Object:
+    """Return what the files of the package say; none is imported."""
+    return griffe.load("practicus_assets", search_paths=[_REPOSITORY], docstring_parser="google")
 
 
 def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:

@@ -1,0 +1,50 @@
+"""The pages of the site that are made from docstrings, and what the build refuses."""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import practicus_assets
+from practicus_assets import errors
+from practicus_assets.cli import main
+
+SITE = Path(__file__).parents[2] / "docs" / "site"
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(SITE))
+    return importlib.import_module("build")
+
+
+def test_every_public_name_error_and_command_is_on_a_page_of_the_reference(site: ModuleType) -> None:
+    pages = {name: page() for name, page in site.GENERATED.items()}
+    kinds = {name for name in practicus_assets.__all__ if hasattr(errors, name)}
+    for name in practicus_assets.__all__:
+        page, mark = ("docs/errors.md", "##") if name in kinds else ("docs/api.md", "###")
+        assert f"\n{mark} {name}\n" in pages[page]
+    for name in kinds:
+        first = (getattr(errors, name).__doc__ or "").splitlines()[0]
+        assert first in pages["docs/errors.md"].replace("\\", "")
+    assert all(f"\n## {name}\n" in pages["docs/commands.md"] for name in main.commands)
+
+
+def test_a_page_that_is_not_in_the_navigation_is_named(site: ModuleType) -> None:
+    written = [path for pattern in site.WRITTEN for path in site.REPOSITORY.glob(pattern)]
+    assert list(site._unlisted(written)) == []
+    forgotten = [*written[1:], site.REPOSITORY / "docs" / "new.md"]
+    assert list(site._unlisted(forgotten)) == [
+        "docs/new.md: add it to the navigation in docs/site/zensical.toml.",
+        f"docs/site/zensical.toml: there is no {written[0].name}.",
+    ]
+
+
+def test_links_in_code_are_no_links_and_those_of_prose_are_found_once_without_anchors(
+    site: ModuleType,
+) -> None:
+    text = (
+        "[a](b.md#c) `[x](y.md)` [`d`](../e.py) [f](https://example.com/g.md) [h](#i)\n```\n[j](k.md)\n```\n"
+    )
+    assert list(site._targets(text)) == ["b.md", "../e.py"]
