@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pytest
-
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.transactions.options import WriteOptions
@@ -84,7 +82,7 @@ def survived(work: Quarantined, place: TwoTables, before: Both) -> str | None:
 
 
 def test_a_run_that_rejects_rows_killed_at_any_system_call(folder: Callable[[], Place], tally: Tally) -> None:
-    strides = {"openat": 16, "write": 8, "unlink": 2} if ROUNDS == 1 else {}
+    strides = {"openat": 24, "write": 12, "mkdir": 3, "unlink": 4} if ROUNDS == 1 else {}
     kill_at_each_syscall(
         tally, "reject", lambda: prepared(folder), survived, stride=lambda call: strides.get(call, 1)
     )
@@ -94,19 +92,18 @@ def test_a_run_that_rejects_rows_killed_at_any_system_call(folder: Callable[[], 
 def test_a_run_that_rejects_rows_killed_at_requests_to_s3(
     s3: Callable[[], Place], proxy: FaultProxy, tally: Tally
 ) -> None:
-    stride = 7 if ROUNDS == 1 else 1
+    stride = 16 if ROUNDS == 1 else 1
     kill_at_each_request(tally, "reject", lambda: prepared(s3), survived, proxy, stride=stride)
     tally.settle()
 
 
-@pytest.mark.parametrize("all_begun", [True, False], ids=["begun together", "at once"])
 def test_of_runs_at_once_that_reject_rows_of_one_partition_each_commit_has_its_own(
-    place: Callable[[], Place], tally: Tally, *, all_begun: bool
+    place: Callable[[], Place], tally: Tally
 ) -> None:
     here, _ = prepared(place)
     before = here.state()
     works = [Quarantined("replace", ("a",), rows("a", f"v{n}", n, -n, -9)) for n in (1, 2, 3)]
-    outcomes = race(works, here, all_begun=all_begun)
+    outcomes = race(works, here, all_begun=True)
     landed = sorted((o.version, w) for w, o in zip(works, outcomes, strict=True) if o.kind == "landed")
     expected = landed[-1][1].after(before) if landed else before
     errors = {o.error for o in outcomes} - {"", "CommitConflict"}

@@ -38,6 +38,8 @@ def divided(batch: pa.RecordBatch, broken: Mapping[str, pa.BooleanArray]) -> Div
     names = pa.array(list(broken), pa.string())
     masks = np.array([np.asarray(mask) for mask in broken.values()], dtype=bool).reshape(len(names), -1)
     is_bad = masks.any(axis=0)
+    if not is_bad.any():
+        return Divided(batch, batch.slice(0, 0), pa.array([], pa.list_(pa.string())))
     bad = batch.filter(pa.array(is_bad))
     by_row = masks[:, is_bad].T
     offsets = np.concatenate([[0], np.cumsum(by_row.sum(axis=1))]).astype(np.int32)

@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,14 @@ class Case:
 BY_P: dict[str, Any] = {"partition_by": ["p"]}
 UNIQUE = Contract(columns={"n": Column("int64", minimum=0)}, unique=[["n"]], rows=(1, 3))
 
+QUARANTINE = Contract(columns={"n": Column("int64", maximum=2, severity="QUARANTINE")}, unique=[["n"]])
+
 CASES = {
     "a new table": Case(A_AND_B),
+    "rows that are rejected": Case(A_AND_B, options=BY_P, contract=QUARANTINE),
+    "too many rows that are rejected": Case(
+        A_AND_B, options=BY_P, contract=replace(QUARANTINE, max_rejected=0.2)
+    ),
     "a new partitioned table": Case(A_AND_B, options=BY_P),
     "every type": Case(
         pa.table(

@@ -23,12 +23,13 @@ from practicus_assets.errors import (
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.rule import RowRule, TableRule
-from practicus_assets.lake.delta.record import InputVersion
+from practicus_assets.lake.delta.record import InputVersion, VersionElsewhere
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.landing import Landing
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.lake.transactions.quarantine.rejected_table import RejectedTable
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests import kit
 
@@ -269,6 +270,22 @@ def test_a_run_that_changes_nothing_still_refuses_one_beside_it_whose_rejected_r
     assert both(table) == ([1], [-1])
 
 
+def test_a_run_that_lands_before_another_has_settled_keeps_its_rejected_rows(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(table, "a", run="1").write(kit.table_of("a", 1, -1))
+    real = RejectedTable._settle
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(RejectedTable, "_settle", real)
+        begin(table, "a", run="3").write(kit.table_of("a", 3, -3))
+        real(*arguments)
+
+    monkeypatch.setattr(RejectedTable, "_settle", late)
+    begin(table, "a", run="2").write(kit.table_of("a", 2, -2))
+    assert both(table) == ([3], [-3])
+
+
 def test_superseded_rows_that_cannot_be_removed_are_said_and_the_commit_stands(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,6 +399,14 @@ def test_what_quarantine_cannot_do_is_refused_with_what_to_do(
     with pytest.raises(error, match=says):
         attempted(table)
     assert table.open_if_exists() is None
+
+
+def test_a_promotion_brings_all_rows_or_none(table: Table) -> None:
+    who = Provenance(run_id="run", step="s", promotes=VersionElsewhere("/dev", 3, "id"))
+    options = WriteOptions(partition_by=["p"])
+    transaction = Transaction(table, kit.partitions("a"), options, contract=QUARANTINE, provenance=who)
+    with pytest.raises(AuditFailed, match=r"1 of 2 rows would be rejected.*Nothing was written\.$"):
+        transaction.write(kit.table_of("a", 1, -1))
 
 
 def test_a_contract_alone_rejects_rows_as_a_transaction_would() -> None:

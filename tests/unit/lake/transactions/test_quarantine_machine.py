@@ -22,6 +22,7 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.landing import Landing
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.lake.transactions.quarantine.rejected_table import RejectedTable
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests import kit
 
@@ -169,6 +170,26 @@ class Quarantine(RuleBasedStateMachine):
                 self.left -= attempt.partitions if mode == "replace" else set()
         if self.version() > before:
             self.landed(attempt)
+
+    @rule(drafted=drafts, others=drafts, partitions=partition_sets, mode=modes, other_mode=modes)
+    def another_run_lands_before_this_one_settles(
+        self, drafted: Any, others: Any, partitions: Any, mode: Mode, other_mode: Mode
+    ) -> None:
+        real, later = RejectedTable._settle, list[Attempt]()
+
+        def late(*arguments: Any) -> None:
+            patch.setattr(RejectedTable, "_settle", real)
+            later.append(self.attempt(others, partitions, other_mode))
+            if sum(n < 0 for _, n in later[0].rows) <= MOST:
+                later[0].transaction.write(self.data(later[0]))
+            real(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RejectedTable, "_settle", late)
+            self.write(self.attempt(drafted, partitions, mode))
+        for attempt in later:
+            if sum(n < 0 for _, n in attempt.rows) <= MOST:
+                self.landed(attempt)
 
     @precondition(lambda self: self.dead is not None)
     @rule(drafted=drafts)
