@@ -108,25 +108,6 @@ def test_a_lake_over_a_base_keeps_its_rejected_rows_to_itself(bench: Bench) -> N
     assert bench.rows("orders__rejected", "amount") == [(-1,)]
 
 
-def test_a_run_that_uses_rows_again_leaves_the_rejected_ones_and_says_the_same_of_them(bench: Bench) -> None:
-    calls: list[int] = []
-
-    @table_asset(contract=CONTRACT, reuse=True)
-    def orders() -> pd.DataFrame:
-        calls.append(1)
-        return pd.DataFrame({"day": pd.to_datetime(["2026-01-01"] * 2).date, "amount": [1, -1]})
-
-    bench.run([orders])
-    result = bench.run([orders])
-    assert len(calls) == 1
-    assert bench.version("orders__rejected") == 0
-    check = checks(result)["amount_minimum"]
-    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert check.metadata["delta/rejected"].value == dg.AssetKey("orders__rejected")
-    assert bench.metadata("orders")["delta/rejected_rows"] == 1
-    assert bench.materializations("orders__rejected") == 1
-
-
 def test_values_of_rejected_rows_are_shown_nowhere_where_none_are_to_be_shown(bench: Bench) -> None:
     bench.resources["io_manager"] = DeltaIOManager(root_uri=bench.root, sample_rows=0)
     result = bench.run([_orders({"2026-01-01": [1, -987654]})], partition="2026-01-01")
