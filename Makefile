@@ -32,7 +32,7 @@ quick: .venv/dev.ready  ## run the tests that start no process and no server, an
 			and not faults and not browser and not cluster"
 
 long: .venv/dev.ready  ## run the tests of daemons, which take minutes; ROUNDS=3 requests a year of runs
-	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m long tests/integration
+	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v -s -m long tests/integration
 
 faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tries more points
 	@command -v strace >/dev/null || { echo "strace is needed: apt-get install strace"; exit 1; }

@@ -34,7 +34,8 @@ from tests.integration.scheduled import DAYS, ZONE
 from tests.servers.postgresql import PostgreSQL
 
 MANY = 365 if ROUNDS > 1 else 60  # runs of one tick, of which a daemon makes about two in a second
-HANGS_S = 1200  # ends what hangs; a busy machine takes long
+HANGS_S = 1800  # ends a daemon that hangs; a busy machine takes long
+SPEAKS_S = 15  # between two lines of progress
 pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.process]
 FILE = str(Path(__file__).with_name("scheduled.py"))
 ROOT = str(Path(__file__).parents[2])
@@ -77,6 +78,7 @@ class Site:
             "CLOCK": str(home / "clock"),
         }
         self.most_connections = 0
+        self.deadline = 0.0  # of the daemon that runs
 
     def set_clock(self, local: str) -> None:
         """Let it be some time in New York for the daemon, until it is set again.
@@ -94,6 +96,7 @@ class Site:
         self.variables |= variables
         program = [sys.executable, "-W", "ignore", "-m", "dagster._daemon", "run", "-f", FILE, "-d", ROOT]
         environment = {**os.environ, **self.variables}
+        self.deadline = time.monotonic() + HANGS_S
         with (self.home / "daemon.log").open("ab") as log:
             process = subprocess.Popen(
                 program, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -106,13 +109,23 @@ class Site:
             process.wait()
 
     def wait(self, done: Callable[[], object], process: "subprocess.Popen[bytes]") -> None:
-        """Wait until something is true, or the daemon has ended."""
-        deadline = time.monotonic() + HANGS_S
+        """Wait until something is true, or the daemon has ended or hangs; say now and then how far it is."""
+        spoken = time.monotonic()
         while not done():
+            if time.monotonic() - spoken > SPEAKS_S:
+                spoken = time.monotonic()
+                self.say(f"the daemon has {self.deadline - spoken:.0f} s left")
             log = (self.home / "daemon.log").read_text(encoding="utf-8", errors="replace")
             assert process.poll() is None, f"the daemon ended: {log[-3000:]}"
-            assert time.monotonic() < deadline, log[-3000:]
+            assert time.monotonic() < self.deadline, log[-3000:]
             time.sleep(0.2)
+
+    def say(self, what: str) -> None:
+        """Print a line of progress, so that a daemon that no longer comes on is seen."""
+        query = "SELECT status, count(*) FROM runs GROUP BY 1 ORDER BY 1"
+        counts = self.server.execute(query, database=self.database)
+        runs = ", ".join(f"{count} {status}" for status, count in counts) or "none"
+        print(f"{time.strftime('%H:%M:%S')} {what}; runs: {runs}", flush=True)
 
     @contextmanager
     def counted(self) -> Iterator[None]:

@@ -8,9 +8,12 @@ import dagster as dg
 import pytest
 
 from pipelines import defs
+from practicus_assets.assets.runs import partition_keys
 from practicus_assets.external.changes.observation import observation
+from practicus_assets.instance.run_tags import PARTITION_TAG
 
 DAY = "2013-07-04"
+NEWEST = ("2013-12-29", "2013-12-30", "2013-12-31")
 
 
 @pytest.fixture
@@ -80,3 +83,72 @@ def test_the_daily_schedule_asks_for_the_last_week_in_one_run(instance: dg.Dagst
         "table1_new",
         "table2_new",
     }
+
+
+class Both:
+    """The schedule `daily` and the sensor `source_changes`, both on, on the morning after the last day."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance, self.cursor = instance, None
+        self.repository = defs.get_repository_def()
+        self.job = self.repository.get_job(self.repository.get_schedule_def("daily").job_name)
+
+    def daily(self) -> list[dg.RunRequest]:
+        """Return what a tick of the schedule requests."""
+        moment = dt.datetime(2014, 1, 1, 5, tzinfo=dt.UTC)
+        context = dg.build_schedule_context(
+            self.instance, scheduled_execution_time=moment, repository_def=self.repository
+        )
+        context._instance = self.instance
+        return list(self.repository.get_schedule_def("daily").evaluate_tick(context).run_requests or [])
+
+    def source_changes(self) -> list[dg.RunRequest]:
+        """Return what a tick of the sensor requests, and record what it observes."""
+        name = "source_changes"
+        context = dg.build_sensor_context(
+            self.instance, cursor=self.cursor, repository_def=self.repository, sensor_name=name
+        )
+        data = self.repository.get_sensor_def(name).evaluate_tick(context)
+        for event in data.asset_events:
+            self.instance.report_runless_asset_event(event)
+        self.cursor = data.cursor
+        return list(data.run_requests or [])
+
+    def start(self, request: dg.RunRequest) -> set[str]:
+        """Record a run that is about to begin, and return its days."""
+        tags = {**request.tags, **({PARTITION_TAG: request.partition_key} if request.partition_key else {})}
+        self.instance.create_run_for_job(self.job, tags=tags, status=dg.DagsterRunStatus.STARTING)
+        assert self.job.partitions_def is not None
+        return set(partition_keys(self.job.partitions_def, tags, self.instance))
+
+
+def test_days_that_the_sensor_requested_are_not_asked_for_by_the_schedule(
+    instance: dg.DagsterInstance,
+) -> None:
+    both = Both(instance)
+    assert both.source_changes() == []  # what it observes is requested by the next tick
+    requests = both.source_changes()
+    days = [str(request.partition_key) for request in requests]
+    assert len(set(days)) == len(days) == 13
+    assert set(NEWEST) < set(days)
+    for request in requests:
+        if request.partition_key in NEWEST:
+            both.start(request)
+    [request] = both.daily()
+    assert both.start(request) == {f"2013-12-{day}" for day in (25, 26, 27, 28)}
+    assert both.daily() == []
+
+
+def test_days_that_the_schedule_requested_are_requested_again_once_their_source_was_seen(
+    instance: dg.DagsterInstance,
+) -> None:
+    both = Both(instance)
+    [request] = both.daily()
+    days = both.start(request)
+    assert len(days) == 7
+    both.source_changes()
+    again = {str(request.partition_key) for request in both.source_changes()}
+    assert again & days == set(NEWEST)  # nobody knows what the run that is about to begin will have read
+    further = {str(request.partition_key) for request in both.source_changes()}
+    assert not further & (days | again)
+    assert both.daily() == []

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from practicus_assets import Files, Source, build_source_sensor
 from practicus_assets.errors import DeclarationError, SourceFailed
@@ -315,6 +316,31 @@ def test_a_first_look_requests_only_partitions_that_the_table_does_not_have(
     ticks.tick()
     ticks.tick()
     assert ticks.requested() == ["2024-01-08", "2024-01-09", "2024-01-10"]
+
+
+def test_a_new_version_of_a_delta_table_of_others_requests_runs_once_for_the_days_that_changed(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    place = str(tmp_path / "fx" / "rates")
+    write_deltalake(place, rows(9, 10), partition_by=["day"])
+    relation = Files(str(tmp_path)).delta("fx/rates")
+    source = Source("orders", relation, partitions_def=DAYS, partition_expr="day")
+    ticks = Ticks(instance, source, table, target=[table])
+    assert list(ticks.tick()) == ["2024-01-09", "2024-01-10"]
+    ticks.tick()
+    assert ticks.requested() == ["2024-01-09", "2024-01-10"]
+    write_deltalake(place, rows(9, n=2), mode="overwrite", predicate="day = '2024-01-09'")
+    changed = ticks.tick(crash=True)
+    assert list(changed) == ["2024-01-09"]
+    requested = []
+    for _ in range(3):
+        ticks.tick()
+        requested += ticks.requested()
+    assert requested == ["2024-01-09"]
+    DeltaTable(place).alter.set_table_properties({"delta.appendOnly": "true"})  # no rows of any day
+    assert ticks.tick() == {}
+    ticks.cursor = None  # after a restart that lost it
+    assert [ticks.tick(), ticks.tick(), ticks.requested()] == [{}, {}, []]
 
 
 def test_one_run_follows_from_all_changes_where_the_target_has_no_partitions(
