@@ -191,8 +191,8 @@ def catalog(definitions: dg.Definitions, names: Sequence[str] = ()) -> dict[str,
         for (assets, key), name in needed.items()
     ]
     _refuse_unknown(names, stored)
-    with _configured(resources) as configured:
-        lakes: Mapping[str, DeltaIOManager] = {name: getattr(configured, name) for name in resources}
+    with configured(resources) as made:
+        lakes: Mapping[str, DeltaIOManager] = {name: getattr(made, name) for name in resources}
         entries = [entry(assets, key, lakes[name]) for (assets, key), name in needed.items()]
         tables = [table for table in entries if _is_stored(table)]
     _refuse_shared(tables)
@@ -219,10 +219,16 @@ def _is_stored(table: TableEntry) -> bool:
 
 
 @contextmanager
-def _configured(resources: Mapping[str, DeltaIOManager]) -> Iterator[Any]:
+def configured(resources: Mapping[str, DeltaIOManager]) -> Iterator[Any]:
+    """Give lakes the values of the environment variables that they name, as attributes of one object.
+
+    Raises:
+        DeclarationError: if one is not set.
+
+    """
     try:
-        with dg.build_resources(resources) as configured:
-            yield configured
+        with dg.build_resources(resources) as made:
+            yield made
     except dg.DagsterInvalidConfigError as error:
         problems = "; ".join(" ".join(problem.message.split()) for problem in error.errors)
         raise DeclarationError(

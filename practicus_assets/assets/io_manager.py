@@ -235,11 +235,16 @@ def lake_of(context: Any, resource_key: str) -> DeltaIOManager:
     """
     lake = getattr(context.resources, resource_key)
     if not isinstance(lake, DeltaIOManager):
-        kind = type(lake).__qualname__
-        is_default = kind in _DEFAULTS
-        raise DeclarationError(
-            f"no DeltaIOManager is set as the resource {resource_key!r}"
-            + (", so Dagster takes one of its own." if is_default else f", but one of the class {kind}."),
-            f"Set resources={{{resource_key!r}: DeltaIOManager(root_uri=…)}}.",
-        )
+        raise no_lake(resource_key, lake)
     return lake
+
+
+def no_lake(resource_key: str, resource: object) -> DeclarationError:
+    """Return the error that a resource, None if there is none, is no lake."""
+    kind = type(resource).__qualname__
+    is_default = resource is None or kind in _DEFAULTS
+    return DeclarationError(
+        f"no DeltaIOManager is set as the resource {resource_key!r}"
+        + (", so Dagster takes one of its own." if is_default else f", but one of the class {kind}."),
+        f"Set resources={{{resource_key!r}: DeltaIOManager(root_uri=…)}}.",
+    )

@@ -7,19 +7,17 @@ import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
 from practicus_assets.assets.table_definition import TableDefinition, TablesDefinition
-from practicus_assets.errors import DeclarationError, UnsupportedTable
 from practicus_assets.instance.attempts import attempts, failed_checks
 from practicus_assets.instance.events import began
 from practicus_assets.instance.versions import RecordedVersion, recorded_versions
 from practicus_assets.lake.contracts.contract import Contract
-from practicus_assets.lake.delta.protocol import refuse_unsupported
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.planning.confirmations import confirmed
 from practicus_assets.planning.lineage import Graph, Input, PartitionMap, descendants, in_order, inputs_of
-from practicus_assets.planning.plan import Group, Plan, Reason, SchemaChange, Stale, TablePlan
+from practicus_assets.planning.plan import Group, Plan, Reason, Stale, TablePlan
 from practicus_assets.planning.reasons import Known, Parent, doubtful, reasons
 from practicus_assets.planning.request import PlanRequest
-from practicus_assets.planning.schema import schema_change
+from practicus_assets.planning.schema import change_of_run
 from practicus_assets.planning.table_state import TableState
 from practicus_assets.planning.table_states import TableStates
 from practicus_assets.planning.workers import worker_of
@@ -60,27 +58,42 @@ def plan(request: PlanRequest, around: Surroundings) -> Plan:
 
     """
     for _ in range(_ROUNDS):
-        planner = _Planner(request, around)
+        planner = Planner(request, around)
         made = planner.plan()
         if not planner.has_moved():
             break
     return made
 
 
-class _Planner:
-    def __init__(self, request: PlanRequest, around: Surroundings) -> None:
+class Planner:
+    """Plans one run.
+
+    Args:
+        request: the tables and partitions.
+        around: what the plan is made of.
+        states: the tables, of which some may have been looked at already.
+
+    Attributes:
+        around, states: as above.
+        known: what the instance knows of each table that was planned, by asset key.
+
+    """
+
+    def __init__(self, request: PlanRequest, around: Surroundings, states: TableStates | None = None) -> None:
         self._request = request
-        self._around = around
+        self.around = around
         self._graph = around.graph
-        self._states = TableStates(around.entries, around.store)
+        self.states = states or TableStates(around.entries, around.store)
+        self.known: dict[dg.AssetKey, Known] = {}
         self._planned: dict[dg.AssetKey, set[str]] = {}
 
     def plan(self) -> Plan:
+        """Return the plan; raises as the function `plan` does."""
         selected = self._request.keys(self._graph)
         made = {key for key in selected if self._graph.get(key).is_materializable}
         tables = [key for key in in_order(self._graph, made) if self._is_written(key)]
         parents = {each.key for key in tables for each in inputs_of(self._graph, key)}
-        self._states.look([*tables, *sorted(self._entries.keys() & (parents - {*tables}))])
+        self.states.look([*tables, *sorted(self._entries.keys() & (parents - {*tables}))])
         if self._request.is_narrowed:
             parted = [key for key in tables if self._entries[key].partitions_def is not None]
             self._request.refuse_unknown({self._entries[k].name: self._state(k).keys for k in parted})
@@ -90,28 +103,28 @@ class _Planner:
             tuple(plans),
             tuple(self._stale()),
             tuple(left_out),
-            asks_instance=self._around.instance is not None,
+            asks_instance=self.around.instance is not None,
         )
 
     def has_moved(self) -> bool:
         """Return whether a commit landed since the tables were looked at."""
-        return bool(self._states.moved())
+        return bool(self.states.moved())
 
     @property
     def _entries(self) -> Mapping[dg.AssetKey, TableEntry]:
-        return self._around.entries
+        return self.around.entries
 
     def _state(self, key: dg.AssetKey) -> TableState:
-        return self._states.of(key)
+        return self.states.of(key)
 
     def _of_table(self, key: dg.AssetKey) -> TablePlan | None:
         """Return the plan of one table; None if none of the request's partitions is its."""
         state, entry = self._state(key), self._entries[key]
-        keys = self._request.of(entry.partitions_def, state.keys, self._around.store)
+        keys = self._request.of(entry.partitions_def, state.keys, self.around.store)
         if not keys and self._request.is_narrowed:
             return None
         planned = self._planned.setdefault(key, set())  # a table that reads itself grows it
-        known = self._confirmed(state, self._known(key, state, keys), keys)
+        known = self.known[key] = self._confirmed(state, self._known(key, state, keys), keys)
         groups: dict[bool, dict[tuple[Reason, ...], list[str]]] = {True: {}, False: {}}
         current = reused = 0
         for partition, found in reasons(state, known, keys):
@@ -137,13 +150,13 @@ class _Planner:
             reused=reused,
             rows=rows,
             size_bytes=size,
-            schema=self._schema(key, state) if computed else None,
+            schema=change_of_run(entry, state.newest, self.around.store) if computed else None,
             worker=self._worker(key, computed) if computed else {},
             notes=tuple(self._notes(state, known, computed)),
         )
 
     def _known(self, key: dg.AssetKey, state: TableState, keys: Sequence[str]) -> Known:
-        node, instance = self._graph.get(key), self._around.instance
+        node, instance = self._graph.get(key), self.around.instance
         parents = [self._parent(key, each) for each in inputs_of(self._graph, key)]
         starts: Mapping[str, int] = {}
         if instance is not None:
@@ -167,7 +180,7 @@ class _Planner:
 
     def _confirmed(self, state: TableState, known: Known, keys: Sequence[str]) -> Known:
         """Return what is known of a table with what runs found that committed nothing."""
-        instance = self._around.instance
+        instance = self.around.instance
         if instance is None or known.starts is None:
             return known
         records = confirmed(instance, state, doubtful(state, known, keys), known.starts)
@@ -180,8 +193,8 @@ class _Planner:
         state = self._state(parent) if self._is_table(parent) else None
         own: Sequence[str] = state.keys if state is not None else ()
         if state is None and node.partitions_def is not None:
-            own = list(node.partitions_def.get_partition_keys(dynamic_partitions_store=self._around.store))
-        between = PartitionMap(self._graph, key, parent, own, self._around.store)
+            own = list(node.partitions_def.get_partition_keys(dynamic_partitions_store=self.around.store))
+        between = PartitionMap(self._graph, key, parent, own, self.around.store)
         planned = self._planned.setdefault(parent, set())
         return Parent(given, between, state, planned, made=node.is_materializable)
 
@@ -211,28 +224,12 @@ class _Planner:
         entry = state.own.entry(partition)
         return entry is not None and entry.record is not None and bool(entry.record.config_digest)
 
-    def _schema(self, key: dg.AssetKey, state: TableState) -> SchemaChange:
-        entry = self._entries[key]
-        at = state.newest
-        scope = Scope()
-        if entry.partitions_def is not None:
-            scope = entry.settings.scope(
-                entry.partitions_def, list(entry.partition_keys(self._around.store))[:1]
-            )
-        if at is not None:
-            try:
-                appends = entry.settings.options.mode == "append"
-                refuse_unsupported(at, entry.settings.options.partition_by, takes_rows_away=not appends)
-            except (UnsupportedTable, DeclarationError) as error:
-                return SchemaChange(refused=f"{error.problem} {error.advice}".strip())
-        return schema_change(state.schema, entry.contract, entry.settings.options, scope)
-
     def _worker(self, key: dg.AssetKey, computed: Sequence[str]) -> Mapping[str, str]:
-        configuration, node = self._around.configuration, self._graph.get(key)
+        configuration, node = self.around.configuration, self._graph.get(key)
         if configuration is None:
             return {}
         keys = computed if node.partitions_def is not None else []
-        return worker_of(node.assets_def, keys, configuration, self._around.store)
+        return worker_of(node.assets_def, keys, configuration, self.around.store)
 
     def _notes(self, state: TableState, known: Known, computed: Sequence[str]) -> Iterable[str]:
         waiting = sum(1 for attempt in known.attempts.values() if attempt.is_under_way)
@@ -240,7 +237,7 @@ class _Planner:
             yield f"A run under way is to compute {number_of(waiting, 'partition')}."
         if (
             isinstance(state.entry.partitions_def, dg.DynamicPartitionsDefinition)
-            and self._around.instance is None
+            and self.around.instance is None
         ):
             yield "Its partitions are dynamic, and only an instance knows them."
         for parent in known.parents:

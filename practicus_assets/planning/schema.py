@@ -1,14 +1,38 @@
 """Schemas: what a run would do to a table's columns, as far as its contract tells before it runs."""
 
+import dagster as dg
 import pyarrow as pa
 
-from practicus_assets.errors import PracticusAssetsError
+from practicus_assets.assets.catalog import TableEntry
+from practicus_assets.errors import DeclarationError, PracticusAssetsError, UnsupportedTable
 from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.delta.protocol import refuse_unsupported
+from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.histories.declaration import VALID_COLUMNS
 from practicus_assets.lake.rows.schema import reconcile
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.planning.plan import SchemaChange
+
+
+def change_of_run(entry: TableEntry, at: TableVersion | None, store: dg.DagsterInstance) -> SchemaChange:
+    """Return what a run of a table would do to its columns, and whether it would be refused for them.
+
+    Args:
+        entry: the table.
+        at: its newest version; None if there is no table.
+        store: an instance that knows dynamic partitions, be it an empty one.
+
+    """
+    options, scope = entry.settings.options, Scope()
+    if entry.partitions_def is not None:
+        scope = entry.settings.scope(entry.partitions_def, list(entry.partition_keys(store))[:1])
+    if at is not None:
+        try:
+            refuse_unsupported(at, options.partition_by, takes_rows_away=options.mode != "append")
+        except (UnsupportedTable, DeclarationError) as error:
+            return SchemaChange(refused=f"{error.problem} {error.advice}".strip())
+    return schema_change(at.schema if at is not None else None, entry.contract, options, scope)
 
 
 def schema_change(

@@ -15,6 +15,10 @@ import practicus_assets
 from practicus_assets.cli import main
 
 COMMANDS = (
+    "status",
+    "show",
+    "list",
+    "check",
     "plan",
     "history",
     "diff",
@@ -103,7 +107,7 @@ def test_the_version_is_told() -> None:
         (["release", "publsh"], "No such command 'publsh'. Did you mean publish?"),
         (
             ["zzz"],
-            "Commands are plan, history, diff, rollback, verify, maintain, worker, doctor, release",
+            "Commands are status, show, list, check, plan, history, diff, rollback, verify, maintain, worker",
         ),
         (["history", "orders", "--lmit", "3"], "Did you mean '--limit'?"),
     ],

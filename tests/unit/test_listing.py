@@ -52,3 +52,16 @@ def test_a_frame_is_whole_and_is_left_out_where_words_would_break() -> None:
 
 def test_no_rows_are_nothing() -> None:
     assert listing(80, []) == []
+
+
+def test_a_frame_has_both_its_sides_at_each_width() -> None:
+    columns = [Column("rule", wraps=True), Column("broken", note="ends"), Column("promised", wraps=True)]
+    rows = [["day_carrier_unique", "no commit", "day and carrier tell each row apart"], ["x", 1, "y"]]
+    for width in range(44, 90):
+        console = Console(file=io.StringIO(), width=width, color_system=None)
+        for part in printed("", columns, rows, width):
+            console.print(part)
+        assert isinstance(console.file, io.StringIO)
+        framed = [line for line in console.file.getvalue().splitlines() if line[0] in "┏┃┡│└"]
+        assert all(line[-1] in "┓┃┩│┘" for line in framed)
+        assert bool(framed) == (width >= 61)

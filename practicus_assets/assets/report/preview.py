@@ -21,12 +21,17 @@ Rows = list[dict[str, Any]]
 
 def preview(snapshot: Snapshot, count: int) -> dg.MarkdownMetadataValue:
     """Return the first rows of a snapshot."""
+    return _table(first_rows(snapshot, count))
+
+
+def first_rows(snapshot: Snapshot, count: int) -> Rows:
+    """Return the first rows of a snapshot as Python values; no more is read than it takes."""
     head: Rows = []
-    for batch in snapshot.scan():
+    for batch in snapshot.scan() if count else ():
         head += shown(batch.slice(0, count - len(head)))
         if len(head) >= count:
             break
-    return _table(head)
+    return head
 
 
 def partition_previews(table: Table, snapshot: Snapshot, count: int) -> dict[str, dg.MarkdownMetadataValue]:

@@ -23,12 +23,14 @@ class Column:
         heading: the column's heading.
         is_number: whether cells are aligned to the right.
         wraps: whether a cell may take several lines in a table, broken between words.
+        note: a line below the heading, in a table.
 
     """
 
     heading: str
     is_number: bool = False
     wraps: bool = False
+    note: str = ""
 
 
 def printed(
@@ -52,9 +54,11 @@ def printed(
         yield Text(title, "bold")
     shown = [index for index in range(len(columns)) if any(row[index] for row in cells)]
     columns, cells = [columns[index] for index in shown], [[row[index] for index in shown] for row in cells]
-    widths = _least_widths(columns, cells)
-    if sum(widths) + _FRAME * len(widths) + 1 <= width:
-        yield _table(columns, cells, widths)
+    least = [_least_width(column, [row[i] for row in cells]) for i, column in enumerate(columns)]
+    spare = width - sum(least) - _FRAME * len(least) - 1
+    if spare >= 0:
+        most = [_widest(column, [row[i] for row in cells]) for i, column in enumerate(columns)]
+        yield _table(columns, cells, _grown(least, most, spare))
         return
     for row in cells:
         yield from _paragraph(columns, row, width)
@@ -68,28 +72,43 @@ def _text(cell: Any) -> Text:
     return Text(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell))
 
 
-def _least_widths(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> list[int]:
-    """Return how wide each column must be so that cells break between words only, where they may wrap."""
-    return [_least_width(column, [row[i] for row in cells]) for i, column in enumerate(columns)]
-
-
 def _least_width(column: Column, cells: Sequence[Text]) -> int:
-    texts = [Text(column.heading), *cells]
-    widest = max(line.cell_len for text in texts for line in text.split("\n", allow_blank=True))
+    """Return how wide a column must be so that cells break between words only, where they may wrap."""
+    widest = _widest(column, cells)
     if not column.wraps:
         return widest
+    texts = [Text(column.heading), Text(column.note), *cells]
     longest_word = max(Text(word).cell_len for text in texts for word in [*text.plain.split(), ""])
     return min(widest, max(longest_word, _NARROWEST))
+
+
+def _widest(column: Column, cells: Sequence[Text]) -> int:
+    """Return how wide a column would be if no cell wrapped."""
+    texts = [Text(column.heading), Text(column.note), *cells]
+    return max(line.cell_len for text in texts for line in text.split("\n", allow_blank=True))
+
+
+def _grown(least: Sequence[int], most: Sequence[int], spare: int) -> list[int]:
+    """Return widths between the least and the most, to which so many characters are added in equal shares."""
+    widths = list(least)
+    while growing := [i for i, width in enumerate(widths) if width < most[i] and spare > 0]:
+        share = max(1, spare // len(growing))
+        for i in growing:
+            added = min(share, most[i] - widths[i], spare)
+            widths[i] += added
+            spare -= added
+    return widths
 
 
 def _table(columns: Sequence[Column], cells: Sequence[Sequence[Text]], widths: Sequence[int]) -> Table:
     table = Table()
     for column, width in zip(columns, widths, strict=True):
+        note = (f"\n{column.note}" if column.note else "", "dim not bold")
         table.add_column(
-            Text(column.heading),
+            Text.assemble(column.heading, note),
             justify="right" if column.is_number else "left",
             no_wrap=not column.wraps,
-            min_width=width,
+            width=width,
         )
     for row in cells:
         table.add_row(*row)

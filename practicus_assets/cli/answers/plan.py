@@ -2,24 +2,19 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Literal
 
 import click
-import dagster as dg
 from rich.text import Text
 
-from practicus_assets.assets.catalog import catalog
-from practicus_assets.cli.answers import locations, output
-from practicus_assets.cli.answers.instance import dagster_instance
-from practicus_assets.cli.dagster_home import instance_is_set
+from practicus_assets.cli.answers import output
+from practicus_assets.cli.answers.tables.surroundings import surroundings
 from practicus_assets.cli.failure import NOT_KNOWN, WOULD_RUN
 from practicus_assets.code_location import CodeLocation
-from practicus_assets.definitions import loading
 from practicus_assets.planning.markdown import markdown
 from practicus_assets.planning.plan import Plan, TablePlan
-from practicus_assets.planning.planner import Surroundings, plan
+from practicus_assets.planning.planner import plan
 from practicus_assets.planning.request import PlanRequest
 from practicus_assets.planning.sentences import (
     because,
@@ -30,8 +25,6 @@ from practicus_assets.planning.sentences import (
     summary,
 )
 from practicus_assets.wording import printable
-from practicus_assets.workers.placement.configuration import Configuration
-from practicus_assets.workers.steps import jobs
 
 Format = Literal["text", "json", "markdown"]
 
@@ -51,15 +44,7 @@ def show_plan(
         form: how it is printed.
 
     """
-    definitions = locations.definitions(location)
-    with loading(location):
-        entries = {entry.key: entry for entry in catalog(definitions).values()}
-        job = next(iter(jobs(definitions)), None)
-    has_workers = job is not None and job.has_workers
-    configuration = Configuration.of(job.config) if job is not None and has_workers else None
-    with _instance() as (store, instance):
-        graph = definitions.resolve_asset_graph()
-        around = Surroundings(graph, entries, configuration, store, instance)
+    with surroundings(location) as around:
         made = plan(PlanRequest(select, tuple(keys), tuple(ranges)), around)
     if form == "json":
         output.print_json(_plain(made))
@@ -71,17 +56,6 @@ def show_plan(
         sys.exit(WOULD_RUN)
     if not made.is_known:
         sys.exit(NOT_KNOWN)
-
-
-@contextmanager
-def _instance() -> Iterator[tuple[dg.DagsterInstance, dg.DagsterInstance | None]]:
-    """Open the instance; without one, an empty one that knows no dynamic partitions, and None."""
-    if instance_is_set():
-        with dagster_instance() as instance:
-            yield instance, instance
-    else:
-        with dg.DagsterInstance.ephemeral() as store:
-            yield store, None
 
 
 def _plain(made: Plan) -> dict[str, Any]:

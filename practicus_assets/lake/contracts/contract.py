@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatch, did_you_mean
 from practicus_assets.lake.contracts.audit import Audit, AuditResult, schema_failure
+from practicus_assets.lake.contracts.beginnings.contract_source import contract_source
+from practicus_assets.lake.contracts.beginnings.inferred import inferred
 from practicus_assets.lake.contracts.check import Check, check_name
 from practicus_assets.lake.contracts.column import Column, column_checks, refuse_broken_column
 from practicus_assets.lake.contracts.odcs.left_out import Notes, Unkept
@@ -99,6 +101,33 @@ class Contract:
                     f"unique key {list(key)} names undeclared {names_of('column', unknown)}.",
                     did_you_mean(unknown[0], self.columns, f"Declared are {', '.join(self.columns)}."),
                 )
+
+    @classmethod
+    def infer(cls, rows: Any) -> "Contract":
+        """Return a contract to begin with: the columns of rows, NOT NULL where they have no null.
+
+            Contract.infer(open_table("lake", "orders"))
+
+        What rows happen to keep is no promise: read it before it becomes one. All rows are read once.
+
+        Args:
+            rows: the rows, as any value that a table asset may return; a `Snapshot` is one.
+
+        Raises:
+            SchemaMismatch: if the rows are no table, or a column is of a type that Delta Lake cannot hold.
+
+        """
+        return cls(inferred(rows).columns)
+
+    @property
+    def source(self) -> str:
+        """The contract as Python source: an expression, over several lines, of an equal contract.
+
+        Raises:
+            DeclarationError: for a contract with rules, which are functions.
+
+        """
+        return contract_source(self)
 
     @property
     def schema(self) -> pa.Schema | None:

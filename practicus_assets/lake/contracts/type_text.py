@@ -90,6 +90,7 @@ _WRITE = {  # what to write where one word says too little, or what Delta Lake d
     **dict.fromkeys(("object", "category", "json", "uuid", "enum"), "Write string, and convert the values."),
     **dict.fromkeys(("time", "time32", "time64", "duration", "interval", "timedelta64"), NO_TIME),
 }
+_BACKQUOTED = set(":`<>, \t\n")
 _OFFSET = re.compile(r"[+-]\d{2}:?\d{2}")
 
 
@@ -242,3 +243,33 @@ def _zones(type_: pa.DataType) -> Iterator[str]:
     elif pa.types.is_nested(type_):
         for i in range(type_.num_fields):
             yield from _zones(type_.field(i).type)
+
+
+def type_source(type_: pa.DataType) -> str:
+    """Return the text of a type, which `as_type` reads as the same type; nested ones with quoted names.
+
+    Args:
+        type_: a type that a Delta table has.
+
+    """
+    if pa.types.is_struct(type_):
+        return f"struct<{', '.join(f'{_quoted_name(part.name)}: {_part_source(part)}' for part in type_)}>"
+    if pa.types.is_list(type_):
+        return f"list<{_part_source(type_.value_field)}>"
+    if pa.types.is_map(type_):
+        return f"map<{type_source(type_.key_type)}, {_part_source(type_.item_field)}>"
+    return _flat_source(type_)
+
+
+def _part_source(field: pa.Field) -> str:
+    return type_source(field.type) + ("" if field.nullable else " not null")
+
+
+def _quoted_name(name: str) -> str:
+    """Return the name of a part, in backquotes where it would not be read as one."""
+    plain = name.isidentifier() and not _BACKQUOTED & set(name)
+    return name if plain else f"`{name.replace('`', '``')}`"
+
+
+def _flat_source(type_: pa.DataType) -> str:
+    return {"date32[day]": "date32", "double": "float64", "float": "float32"}.get(str(type_), str(type_))

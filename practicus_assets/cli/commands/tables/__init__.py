@@ -1,0 +1,1 @@
+"""The commands on tables at a glance: what there is, how it stands, and what is wrong with it."""
