@@ -29,22 +29,22 @@ def table_markdown(table: TablePlan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    yield f"### Plan: {' '.join(map(_text, summary(plan)))}"
+    yield f"### Plan: {' '.join(map(escaped, summary(plan)))}"
     busy = [table for table in plan.tables if table.planned or table.unknown]
     for table in busy:
         yield ""
         yield from _of_table(table)
-    current = [_text(printable(table.table)) for table in plan.tables if table not in busy]
+    current = [escaped(printable(table.table)) for table in plan.tables if table not in busy]
     if current:
         yield ""
         yield f"Up to date: {', '.join(current)}"
     if plan.stale:
         yield ""
-        yield f"Out of date below, and left out: {', '.join(_text(below(stale)) for stale in plan.stale)}"
+        yield f"Out of date below, and left out: {', '.join(escaped(below(stale)) for stale in plan.stale)}"
 
 
 def _of_table(table: TablePlan) -> Iterator[str]:
-    yield f"**{_text(printable(table.table))}**: {heading(table)}"
+    yield f"**{escaped(printable(table.table))}**: {heading(table)}"
     if not table.planned and not table.unknown:
         return
     yield ""
@@ -53,14 +53,14 @@ def _of_table(table: TablePlan) -> Iterator[str]:
     groups = [*table.planned, *table.unknown]
     for group in groups[:_SHOWN_GROUPS]:
         unknown = "not known: " if group in table.unknown else ""
-        yield f"| {_text(partitions(group)) or '(table)'} | {unknown}{_text(because(group))} |"
+        yield f"| {escaped(partitions(group)) or '(table)'} | {unknown}{escaped(because(group))} |"
     if len(groups) > _SHOWN_GROUPS:
         yield f"| … | {len(groups) - _SHOWN_GROUPS:,} further reasons |"
     yield ""
     for word, sentence in details(table):
-        yield f"- {'⚠️ ' if word == 'refused' else ''}{word}: {_text(sentence)}"
+        yield f"- {'⚠️ ' if word == 'refused' else ''}{word}: {escaped(sentence)}"
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Return a text that Markdown shows as it is."""
     return _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")

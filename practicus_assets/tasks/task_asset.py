@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import dagster as dg
 
-from practicus_assets.assets.asset_options import AssetOptions, refuse_others
+from practicus_assets.assets.asset_options import AssetOptions, refuse_mistaken, refuse_others
 from practicus_assets.assets.io_manager import lake_of
 from practicus_assets.assets.report.lineage import file_reference
 from practicus_assets.assets.report.names import CODE_REFERENCES
@@ -95,6 +95,7 @@ def task_asset(
 
     """
     refuse_others(asset_options, _OWN)
+    refuse_mistaken(asset_options)
     made_of = Program.of(program, arguments, folder_of(sys._getframe(1)))  # noqa: SLF001 as warnings do
     execution = Execution(
         made_of,

@@ -80,10 +80,20 @@ def test_a_contract_is_exported_compared_with_its_table_and_a_change_that_breaks
     assert piped["is_breaking"] is True
     assert piped["changes"][0] == {"effect": "breaking", "where": "id", "what": "may be null now"}
     back = run("diff", "newer.yaml", "orders.odcs.yaml", "--markdown", code=3).stdout
-    assert back.startswith(
-        "### Contract `newer.yaml` → `orders.odcs.yaml`: 2 breaking changes and 1 compatible "
+    assert back.startswith("### Contract newer.yaml → orders.odcs.yaml: 2 breaking changes and 1 compatible ")
+    assert "- **compatible** id: is never null now\n" in back
+
+
+def test_names_that_would_steer_a_terminal_or_markdown_are_shown_as_they_are_written(folder: Path) -> None:
+    text = run("export", "orders", "-f", "shop.py").stdout
+    (folder / "old.yaml").write_text(text.replace("name: note", 'name: "no\\e[31m<b>"'))
+    (folder / "new.yaml").write_text(text.replace("- id\n", ""))
+    assert (
+        "  breaking  no\\x1b[31m<b>: the column is gone (string)\n"
+        in run("diff", "old.yaml", "new.yaml", code=3).stdout
     )
-    assert "| compatible | id | is never null now |" in back
+    shown = run("diff", "old.yaml", "new.yaml", "--markdown", code=3).stdout
+    assert "- **breaking** no\\\\x1b\\[31m&lt;b\\>: the column is gone (string)" in shown
 
 
 def test_a_rule_that_a_file_names_and_the_table_has_lost_breaks(folder: Path) -> None:

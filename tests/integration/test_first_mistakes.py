@@ -12,7 +12,16 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from practicus_assets import Column, Contract, DeclarationError, DeltaIOManager, RowRule, Worker, table_asset
+from practicus_assets import (
+    Column,
+    Contract,
+    DeclarationError,
+    DeltaIOManager,
+    RowRule,
+    Worker,
+    table_asset,
+    task_asset,
+)
 from tests.integration.bench import Bench, errors
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -239,6 +248,11 @@ DECLARED: list[tuple[str, Callable[[], Any], str]] = [
         ("the asset orders cannot be made. Dagster says: Invalid tag value: a b, for key: my team! Allowed "),
     ),
     ("one dependency", lambda: table_asset(deps="raw"), "deps is the text 'raw'. Write deps=['raw']."),
+    (
+        "a task's one dependency",
+        lambda: task_asset("a.py", deps="raw"),
+        "deps is the text 'raw'. Write deps=",
+    ),
     ("one kind", lambda: table_asset(kinds="sql"), "kinds is the text 'sql'. Write kinds={'sql'}."),
     ("one owner", lambda: table_asset(owners="a@b.c"), "owners is the text 'a@b.c'. Write owners=['a@b.c']."),
     (

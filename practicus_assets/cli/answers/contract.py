@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 import pyarrow as pa
@@ -13,7 +13,6 @@ from rich.padding import Padding
 from rich.text import Text
 
 from practicus_assets.assets.catalog import catalog, chosen
-from practicus_assets.assets.report.markdown import markdown
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.failure import PROBLEMS
 from practicus_assets.code_location import CodeLocation
@@ -25,8 +24,9 @@ from practicus_assets.lake.contracts.rule import TableRule
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.types import stored_type
 from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.planning.markdown import escaped
 from practicus_assets.planning.schema import schema_change
-from practicus_assets.wording import enumerated, number_of
+from practicus_assets.wording import enumerated, number_of, printable
 
 Format = Literal["text", "json", "markdown"]
 
@@ -70,6 +70,7 @@ def diff_contracts(
     before, after = (_side(text, table, code_locations) for text in (old, new))
     found = changes(before.contract, after.contract, rules_by_name=before.is_file or after.is_file)
     found += _refused(before.contract, after.contract)
+    found.sort(key=lambda change: list(_STYLES).index(change.effect))
     breaking = [change for change in found if change.effect == "breaking"]
     unread = list(dict.fromkeys(str(item) for item in (*before.unread, *after.unread)))
     if form == "json":
@@ -178,18 +179,21 @@ def _summary(found: Sequence[ContractChange]) -> str:
 
 def _show(before: _Side, after: _Side, found: Sequence[ContractChange], unread: Sequence[str]) -> None:
     console = output.console()
-    console.print(Text.assemble((f"{before.name} → {after.name}", "bold"), f": {_summary(found)}"))
+    names = printable(f"{before.name} → {after.name}")
+    console.print(Text.assemble((names, "bold"), f": {_summary(found)}"))
     for change in found:
-        line = Text.assemble((change.effect, _STYLES[change.effect]), f"  {change.where}: {change.what}")
+        sentence = printable(f"  {change.where}: {change.what}")
+        line = Text.assemble((change.effect, _STYLES[change.effect]), sentence)
         console.print(Padding(line, (0, 0, 0, 2), expand=False))
     for item in unread:
-        console.print(Padding(Text(f"not compared: {item}"), (0, 0, 0, 2), expand=False))
+        console.print(Padding(Text(printable(f"not compared: {item}")), (0, 0, 0, 2), expand=False))
 
 
 def _markdown(before: _Side, after: _Side, found: Sequence[ContractChange], unread: Sequence[str]) -> str:
-    rows: list[dict[str, Any]] = [
-        {"": change.effect, "where": change.where, "what changed": change.what} for change in found
+    names = escaped(printable(f"{before.name} → {after.name}"))
+    lines = [f"### Contract {names}: {_summary(found)}", ""]
+    lines += [
+        f"- **{change.effect}** {escaped(printable(f'{change.where}: {change.what}'))}" for change in found
     ]
-    rows += [{"": "not compared", "where": item} for item in unread]
-    title = f"### Contract `{before.name}` → `{after.name}`: {_summary(found)}"
-    return f"{title}\n\n{markdown(rows)}" if rows else title
+    lines += [f"- not compared: {escaped(printable(item))}" for item in unread]
+    return "\n".join(lines).rstrip()
