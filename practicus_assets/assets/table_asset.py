@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 import textwrap
+import tokenize
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
@@ -316,7 +317,7 @@ def _code_version(function: Function) -> str | None:
     """Return a hash of a function's code without comments, layout and docstring; None if there is none."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
+    except (OSError, TypeError, SyntaxError, tokenize.TokenError):
         return None
     node = tree.body[0]
     code = ast.unparse(tree)

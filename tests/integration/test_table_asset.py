@@ -315,6 +315,19 @@ def test_the_code_version_changes_with_the_code(changed: str) -> None:
     assert versioned(SOURCE) != versioned(changed)
 
 
+@pytest.mark.parametrize("text", ["@table_asset(\n", "@table_asset\ndef orders():\n  return [\n"])
+def test_a_function_whose_file_has_another_text_by_now_has_no_code_version(text: str) -> None:
+    name = f"<other {len(text)}>"
+    scope: dict[str, Any] = {"table_asset": table_asset}
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    code = "@table_asset\ndef orders(): ...\n"
+    exec(compile(code, name, "exec"), scope)  # noqa: S102 the test's own text
+    asset: dg.AssetsDefinition = scope["orders"]
+    assert asset.get_asset_spec(asset.key).code_version is None
+    exec(compile("def odd(rows): ...", name, "exec"), scope)  # noqa: S102 the test's own text
+    assert Contract(rules=[RowRule("odd", scope["odd"])]).digest
+
+
 def test_a_function_without_source_has_no_code_version() -> None:
     scope: dict[str, Any] = {}
     exec("def orders(): ...", scope)  # noqa: S102 the test's own text

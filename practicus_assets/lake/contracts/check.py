@@ -3,6 +3,7 @@
 import inspect
 import re
 import sysconfig
+import tokenize
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ class Check:
             return repr(self.argument)
         try:
             return inspect.getsource(self.argument)
-        except (OSError, TypeError):
+        except (OSError, TypeError, SyntaxError, tokenize.TokenError):
             kind = type(self.argument)
             name = getattr(self.argument, "__qualname__", None) or kind.__qualname__
             return f"{name} {self.argument}" if "__str__" in vars(kind) else str(name)

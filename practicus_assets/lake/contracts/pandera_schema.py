@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import tokenize
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ class _Custom:
         """Describe the check, the same in each process, for the contract's digest."""
         try:
             source = inspect.getsource(self._check._check_fn)  # noqa: SLF001 pandera has no other access to it
-        except (OSError, TypeError, AttributeError):
+        except (OSError, TypeError, AttributeError, SyntaxError, tokenize.TokenError):
             source = ""
         return f"{self._name} {self._check.statistics} {source}"
 
