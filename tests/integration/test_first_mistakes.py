@@ -101,10 +101,7 @@ DECLARED: list[tuple[str, Callable[[], Any], str]] = [
     (
         "a wrong mode",
         lambda: table_asset(mode="apend"),
-        (
-            "mode 'apend' is unknown. Did you mean append? The modes are \"replace\" (delta-rs: "
-            '"overwrite"), "append" and "merge".'
-        ),
+        "mode 'apend' is unknown. Did you mean append? The modes are \"replace\" (delta-rs: ",
     ),
     (
         "partitions without a column",
