@@ -81,7 +81,7 @@ class TaskTable:
 
     Attributes:
         name: the table's name.
-        mode: how the task's asset stores it: "replace", "append" or "merge".
+        mode: how the task's asset stores it: "replace", "append", "merge" or "history".
         columns: those that its contract declares, as Arrow serializes a schema, in hexadecimal digits.
         is_wanted: whether this attempt is to write it; if not, rows of it are left out.
         folder: the folder that takes the rows.
@@ -122,6 +122,11 @@ class TaskTable:
     def merge(self, rows: Any) -> None:
         """Give rows to merge by the asset's keys; further calls give more. Raises as `replace` does."""
         self._refuse_mode("merge")
+        self._write(rows)
+
+    def history(self, rows: Any) -> None:
+        """Give rows to a history; further calls give further ones. Raises as `replace` does."""
+        self._refuse_mode("history")
         self._write(rows)
 
     def _refuse_mode(self, mode: str) -> None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
-from practicus_assets.errors import DeclarationError
+from practicus_assets.errors import DeclarationError, PromotionRefused
 from practicus_assets.lake.delta.record import InputVersion
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.upkeep.own_roots.changes import TwoTables
 from practicus_assets.lake.upkeep.own_roots.promotion import PromotionPlan, plan_promotion, promote
+from practicus_assets.wording import enumerated
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,17 @@ def promote_tables(
     Raises:
         DeclarationError: for a table of a lake without a base.
         CommitConflict: if the base was changed in what would be promoted, since it was pinned.
-        PromotionRefused: if the own root has what the base cannot take as it is.
+        PromotionRefused: for a history, and if the own root has what the base cannot take as it is.
         DataRefused: if the rows break the contract of the code.
 
     """
+    histories = [entry.name for entry in entries if entry.settings.options.history is not None]
+    if histories:
+        raise PromotionRefused(
+            f"{enumerated(histories)} {'is a history' if len(histories) == 1 else 'are histories'}, of which "
+            "rows are valid until those of other runs are, also of runs in the base.",
+            "Run the new code on the base: it gives the same table. Select the other tables to promote them.",
+        )
     tables = {entry.name: two_tables(entry) for entry in entries}
     plans = {
         entry.name: plan_promotion(tables[entry.name], entry.scope(instance, entry.partition_keys(instance)))

@@ -11,11 +11,13 @@ import pytest
 
 from practicus_assets import DeltaIOManager, Snapshot, table_asset
 from practicus_assets.assets.catalog import catalog
-from practicus_assets.errors import RollbackRefused
+from practicus_assets.errors import DeclarationError, PromotionRefused, RollbackRefused
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.operations.drift import drift
+from practicus_assets.operations.promote import promote_tables
 from practicus_assets.operations.rollback import RollbackConfig, roll_back
 from practicus_assets.planning.request import PlanRequest
+from practicus_assets.task import TaskTable
 from practicus_assets.testing import run_table
 from tests.integration.bench import Bench, errors
 from tests.integration.planning import planned, reasons_of
@@ -158,6 +160,9 @@ def test_a_lake_over_a_base_continues_the_bases_history_and_leaves_it_alone(
     customers.run(THIRD)
     customers.run(SECOND)
     assert customers.rows() == PAGE_ROWS
+    entry = catalog(dg.Definitions(customers.assets, resources={"io_manager": io_manager}))["customers"]
+    with pytest.raises(PromotionRefused, match="customers is a history"):
+        promote_tables([entry], customers.bench.instance, apply=True)
     customers.bench.root = production
     assert customers.rows() == below
 
@@ -192,3 +197,12 @@ def test_two_rows_of_one_customer_and_time_fail_the_step_and_name_them(customers
         in errors(result)
     )
     assert not customers.bench.exists("customers")
+
+
+def test_a_script_gives_rows_to_a_history_in_its_own_word(tmp_path: Path) -> None:
+    table = TaskTable("t", "history", None, is_wanted=True, folder=tmp_path)
+    for n in (1, 2):
+        table.history([{"id": 1, "n": n}])
+    with pytest.raises(DeclarationError, match='stored by mode="history", and the script calls merge'):
+        table.merge([{"id": 1, "n": 3}])
+    assert len([*tmp_path.iterdir()]) == 2
