@@ -43,7 +43,7 @@ acceptance: .venv/dev.ready  ## run the tests that need Chromium
 	@$(BIN)/python -m pytest tests/acceptance
 
 cluster: .venv/dev.ready  ## run the tests on the cluster of KUBECONFIG, with the images that .ci/run builds and names
-	@$(BIN)/python -m pytest tests/cluster
+	@$(BIN)/python -m pytest -n 4 --dist loadfile tests/cluster
 
 check: .venv/dev.ready  ## lint, format, types, import rules, definitions
 	@$(BIN)/ruff check
