@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypedDict
 
 import dagster as dg
-from dagster_shared.check import CheckError
+from dagster._check import CheckError
 
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.wording import enumerated, in_short

@@ -16,7 +16,7 @@ from deltalake import write_deltalake
 
 from practicus_assets import Contract, DeltaIOManager, table_asset
 from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
-from practicus_assets.lake.transactions import transaction
+from practicus_assets.lake.transactions.stage import part
 from tests.faults.proxy import FaultProxy
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -125,7 +125,7 @@ def test_each_row_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         hashed.append(batch.num_rows)
         return hash_rows(batch, *rest)
 
-    monkeypatch.setattr(transaction, "hash_rows", counted)
+    monkeypatch.setattr(part, "hash_rows", counted)
     manager = DeltaIOManager(root_uri=str(tmp_path))
     for _ in range(2):  # the second finds that nothing changes
         assert dg.materialize([orders], partition_key="d1", resources={"io_manager": manager}).success

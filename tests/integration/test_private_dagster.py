@@ -19,8 +19,11 @@ from tests.integration.bench import Bench
 
 # Dagster has no public way to write an executor that delegates steps, nor to choose a job's checks; by room:
 SEAMS = {
-    # by which an evaluation of one partition says which materialization it is about
-    "assets": {"dagster._core.definitions.asset_checks.asset_check_evaluation"},
+    "assets": {
+        "dagster._check",  # whose error Dagster raises for options of another type
+        # by which an evaluation of one partition says which materialization it is about
+        "dagster._core.definitions.asset_checks.asset_check_evaluation",
+    },
     "automation": {
         # by which conditions and schedules know which partitions are missing, and which are at work
         "dagster._core.asset_graph_view.asset_graph_view",
@@ -40,6 +43,7 @@ SEAMS = {
         "dagster._core.definitions.assets.graph.asset_graph",
         "dagster._core.definitions.unresolved_asset_job_definition",
     },
+    "overview": {"dagster._core.definitions.freshness"},  # by which it is told whether a table is late
     "tasks": {"dagster._check"},  # whose error Dagster raises for what a task reports
     "workers": {
         "dagster._config",
