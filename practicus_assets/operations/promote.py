@@ -12,6 +12,7 @@ from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.upkeep.own_roots.changes import TwoTables
 from practicus_assets.lake.upkeep.own_roots.promotion import PromotionPlan, plan_promotion, promote
+from practicus_assets.lake.upkeep.progress import Progress, unseen
 from practicus_assets.wording import enumerated
 
 
@@ -32,7 +33,11 @@ class Promotion:
 
 
 def promote_tables(
-    entries: Sequence[TableEntry], instance: dg.DagsterInstance, *, apply: bool
+    entries: Sequence[TableEntry],
+    instance: dg.DagsterInstance,
+    *,
+    apply: bool,
+    progress: Progress = unseen,
 ) -> list[Promotion]:
     """Bring what the own root has of tables to the base, one commit per table, inputs before what reads them.
 
@@ -43,6 +48,7 @@ def promote_tables(
         entries: the tables, all of them of lakes over a base.
         instance: the Dagster instance that knows the assets' partitions.
         apply: whether to do it; otherwise only what would be done is found out.
+        progress: the callback that gets how many tables were planned or promoted, of how many.
 
     Raises:
         DeclarationError: for a table of a lake without a base.
@@ -59,13 +65,15 @@ def promote_tables(
             "Run the new code on the base: it gives the same table. Select the other tables to promote them.",
         )
     tables = {entry.name: two_tables(entry) for entry in entries}
-    plans = {
-        entry.name: plan_promotion(tables[entry.name], entry.scope(instance, entry.partition_keys(instance)))
-        for entry in entries
-    }
+    plans, steps = {}, 2 * len(entries)
+    for done, entry in enumerate(entries):
+        progress(done, steps)
+        scope = entry.scope(instance, entry.partition_keys(instance))
+        plans[entry.name] = plan_promotion(tables[entry.name], scope)
     promotions = []
     there: dict[str, InputVersion] = {}
-    for entry in _inputs_first(entries, plans):
+    for done, entry in enumerate(_inputs_first(entries, plans), len(entries)):
+        progress(done, steps)
         plan, commit = plans[entry.name], None
         if plan.scope is not None and apply:
             commit = promote(
@@ -82,6 +90,7 @@ def promote_tables(
                 version = commit.version if commit is not None else newest.version
                 there[entry.name] = InputVersion(entry.name, version, newest.id)
         promotions.append(Promotion(entry.name, plan, commit))
+    progress(steps, steps)
     return promotions
 
 

@@ -12,6 +12,7 @@ from practicus_assets.instance.events import began
 from practicus_assets.instance.versions import RecordedVersion, recorded_versions
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
+from practicus_assets.lake.upkeep.progress import Progress, unseen
 from practicus_assets.planning.confirmations import confirmed
 from practicus_assets.planning.lineage import Graph, Input, PartitionMap, descendants, in_order, inputs_of
 from practicus_assets.planning.plan import Group, Plan, Reason, Stale, TablePlan
@@ -47,10 +48,15 @@ class Surroundings:
     instance: dg.DagsterInstance | None
 
 
-def plan(request: PlanRequest, around: Surroundings) -> Plan:
+def plan(request: PlanRequest, around: Surroundings, progress: Progress = unseen) -> Plan:
     """Return what a run of some tables would compute, and why.
 
     What it says is of one state of the lake: if a commit lands meanwhile, it begins anew, a few times.
+
+    Args:
+        request: the tables and partitions.
+        around: what the plan is made of.
+        progress: the callback that gets how many tables are planned, of how many.
 
     Raises:
         DeclarationError: if the request names what is not there.
@@ -59,7 +65,7 @@ def plan(request: PlanRequest, around: Surroundings) -> Plan:
     """
     for _ in range(_ROUNDS):
         planner = Planner(request, around)
-        made = planner.plan()
+        made = planner.plan(progress)
         if not planner.has_moved():
             break
     return made
@@ -87,7 +93,7 @@ class Planner:
         self.known: dict[dg.AssetKey, Known] = {}
         self._planned: dict[dg.AssetKey, set[str]] = {}
 
-    def plan(self) -> Plan:
+    def plan(self, progress: Progress = unseen) -> Plan:
         """Return the plan; raises as the function `plan` does."""
         selected = self._request.keys(self._graph)
         made = {key for key in selected if self._graph.get(key).is_materializable}
@@ -97,7 +103,11 @@ class Planner:
         if self._request.is_narrowed:
             parted = [key for key in tables if self._entries[key].partitions_def is not None]
             self._request.refuse_unknown({self._entries[k].name: self._state(k).keys for k in parted})
-        plans = [found for key in tables if (found := self._of_table(key)) is not None]
+        plans = []
+        for done, key in enumerate(tables):
+            progress(done, len(tables))
+            found = self._of_table(key)
+            plans += [found] if found is not None else []
         left_out = sorted(key.to_user_string() for key in made - {*tables})
         return Plan(
             tuple(plans),

@@ -44,8 +44,9 @@ def show_plan(
         form: how it is printed.
 
     """
-    with surroundings(location) as around:
-        made = plan(PlanRequest(select, tuple(keys), tuple(ranges)), around)
+    request = PlanRequest(select, tuple(keys), tuple(ranges))
+    with surroundings(location) as around, output.progress("tables", hidden=form != "text") as progress:
+        made = plan(request, around, progress)
     if form == "json":
         output.print_json(_plain(made))
     elif form == "markdown":

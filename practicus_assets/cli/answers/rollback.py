@@ -40,7 +40,8 @@ def roll_table_back(
     [entry] = locations.tables(code_locations, [config.table])
     with naming_in_json(entry, as_json=as_json), dagster_instance() as instance:
         provenance = Provenance(step="rollback", asset_key=entry.name)
-        done = roll_back(entry, instance, config, provenance)
+        with output.progress(entry.label, hidden=as_json):  # one transaction: nobody knows how far it is
+            done = roll_back(entry, instance, config, provenance)
         for event in done.events:
             instance.report_runless_asset_event(event)
     if as_json:

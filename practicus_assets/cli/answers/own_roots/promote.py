@@ -37,8 +37,8 @@ def promote_to_base(
     """
     location = locations.here(code_locations)
     entries = [entry for entry in locations.tables([location], tables) if tables or entry.is_written]
-    with instance_or_none() as instance:
-        promotions = promote_tables(entries, instance, apply=apply)
+    with instance_or_none() as instance, output.progress("tables", hidden=as_json) as progress:
+        promotions = promote_tables(entries, instance, apply=apply, progress=progress)
     if as_json:
         output.print_json([_plain(promotion) for promotion in promotions])
     else:

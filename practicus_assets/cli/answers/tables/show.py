@@ -88,7 +88,8 @@ def show_table(wanted: Shown, code_locations: Sequence[CodeLocation], *, as_json
 
 
 def _print_contract(snapshot: Snapshot, *, as_json: bool) -> None:
-    found = inferred(snapshot)
+    with output.progress("rows", hidden=as_json) as progress:
+        found = inferred(snapshot, lambda done: progress(done, max(done, snapshot.row_count or done)))
     source = contract_source(Contract(found.columns), found.keys)
     if as_json:
         output.print_json({"source": source, "rows": found.rows, "possible_keys": found.keys})

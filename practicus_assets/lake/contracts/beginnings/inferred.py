@@ -1,5 +1,6 @@
 """Inferred contracts: what rows happen to keep, as a contract to begin with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,11 +31,12 @@ class Inferred:
     rows: int
 
 
-def inferred(rows: Any) -> Inferred:
+def inferred(rows: Any, seen: Callable[[int], None] = lambda _: None) -> Inferred:
     """Read rows once, and return what they keep.
 
     Args:
         rows: the rows, as any value that a table asset may return; a `Snapshot` is one.
+        seen: a function that is called with the number of rows that were read.
 
     Raises:
         SchemaMismatch: if the rows are no table, or a column is of a type that Delta Lake cannot hold.
@@ -46,6 +48,7 @@ def inferred(rows: Any) -> Inferred:
     count = 0
     for batch in reader:
         count += batch.num_rows
+        seen(count)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             nulls[name] += column.null_count
             if name in keys and not keys[name].take(column):
