@@ -133,8 +133,8 @@ def test_plans_beside_runs_are_each_of_one_state_in_a_folder(folder: Place, home
     plans_beside_runs(Site(home, root, "", options), FEW)
 
 
-def test_of_promotions_of_one_scope_at_once_one_lands_and_the_others_are_told(folder: Place) -> None:
-    promotions_at_once(folder, FEW)
+def test_of_promotions_of_one_scope_at_once_one_lands_and_the_others_are_told(s3: Place) -> None:
+    promotions_at_once(s3, FEW)
 
 
 @pytest.mark.long

@@ -294,7 +294,7 @@ def test_nothing_in_a_lake_over_a_folder_changes_one_byte_of_it(
     attack(Place(tmp_path, str(tmp_path)), home, monkeypatch, COMMANDS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_in_a_lake_over_s3_changes_one_byte_of_it(
     tmp_path: Path, home: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, seaweedfs: SeaweedFS
 ) -> None:

@@ -1,7 +1,5 @@
 """A lake of one's own over production: runs, commands and promotions, and that the base is never touched."""
 
-import multiprocessing
-import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -21,7 +19,6 @@ from practicus_assets.errors import (
     AuditFailed,
     CommitConflict,
     DeclarationError,
-    PracticusAssetsError,
     PromotionRefused,
     ReleaseRefused,
     RollbackRefused,
@@ -424,28 +421,3 @@ def test_roots_that_lie_in_each_other_are_refused(tmp_path: Path) -> None:
         DeltaIOManager(root_uri=str(tmp_path), base_uri="s3x://b/lake")
     with pytest.raises(DeclarationError, match="base_storage_options is no mapping"):
         DeltaIOManager(root_uri=str(tmp_path), base_storage_options="region")  # type: ignore[arg-type]
-
-
-def _promote(root: str, options: Options, number: int) -> str:
-    with dg.DagsterInstance.ephemeral() as instance:
-        lakes = Lakes(root, instance, instance, options, options)
-        try:
-            [done] = lakes.promote("orders")
-        except PracticusAssetsError as error:
-            return type(error).__name__
-        return "landed" if done.commit is not None else "nothing"
-
-
-@pytest.mark.slow
-def test_of_sixteen_promotions_at_once_one_lands_on_s3(on_s3: Lakes) -> None:
-    lakes = on_s3
-    lakes.ran(lakes.own, assets_of(7), "orders", KEYS[1], KEYS[3])
-    table = lakes.entries(lakes.production)["orders"].table
-    version = table.open().version
-    with multiprocessing.get_context("spawn").Pool(16) as pool:
-        ended = pool.starmap(_promote, [(lakes.root, dict(lakes.options), n) for n in range(16)])
-    assert ended.count("landed") == 1, ended
-    assert {*ended} <= {"landed", "nothing", "CommitConflict"}
-    assert table.open().version == version + 1
-    assert lakes.read("orders", lakes.production) == lakes.read("orders")
-    assert os.environ.get("AWS_ACCESS_KEY_ID") is None
