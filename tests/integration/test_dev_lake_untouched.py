@@ -50,6 +50,12 @@ def line(*arguments: str, codes: set[int] | int = 0, says: str = "") -> Line:
 
 COMMANDS: dict[str, list[Line]] = {
     "plan": [line(codes=6), line("--json", codes=6), line("--markdown", codes=6)],
+    "status": [line(codes=ANY)],
+    "show": [line("orders"), line("total", "--contract", codes=ANY), line("plain", codes=ANY)],
+    "list": [line()],
+    "check": [line(codes=ANY)],
+    "contract diff": [line("orders", "orders", "--markdown", codes=ANY)],
+    "contract export": [line("orders", codes=ANY), line("orders", "-o", "orders.yaml", codes=ANY)],
     "history": [line("orders"), line("plain", codes=1, says=NONE_HERE)],
     "diff": [
         line("orders", "0", "2"),
@@ -80,6 +86,8 @@ COMMANDS: dict[str, list[Line]] = {
     ],
     "release list": [line()],
     "promote": [line("--all"), line("orders", "total")],
+    "new project": [line("mine")],
+    "new table": [line("other", codes=ANY)],
     "new workflow": [line("flow", "--flow", "one >> two")],
     "run-task": [line("load.py", codes=ANY)],
     "test-tasks": [line("--tasks", "task_rows", "--apply")],
@@ -265,7 +273,7 @@ def attack(
     for name in names:
         for arguments, codes, says in COMMANDS[name]:
             words = [*name.split(), *arguments]
-            takes_location = name not in {"new workflow", "run-task"}
+            takes_location = name != "run-task" and not name.startswith("new ")
             done = CliRunner().invoke(main, [*words, *(["-f", "shop.py"] if takes_location else [])])
             wrong = [
                 done.exception is not None and not isinstance(done.exception, SystemExit),
