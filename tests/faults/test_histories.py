@@ -15,7 +15,7 @@ from practicus_assets.lake.transactions.transaction import Transaction
 from tests.faults.kills import kill_at_each_request, kill_at_each_syscall
 from tests.faults.proxy import FaultProxy
 from tests.faults.tally import ROUNDS, Tally
-from tests.faults.work import Place, attempt, until_landed
+from tests.faults.work import Place, attempt, wrong_after_retry
 from tests.faults.writer import race
 from tests.kit import partitions, read
 
@@ -97,13 +97,10 @@ def prepared(make: MakePlace) -> tuple[HistoryPlace, HistoryWork]:
 
 def survived(work: HistoryWork, place: HistoryPlace, before: object) -> str | None:
     """Look at the table after a kill, retry, and return what is wrong."""
-    now = place.state()
-    if now not in (before, work.after(before)):
+    now, after = place.state(), work.after(before)
+    if now not in (before, after):
         return f"a mix: {now}"
-    later = until_landed(work, place)  # type: ignore[arg-type] # it is tried again in the same way
-    if len(later) > 1 or later[0].kind != "landed":
-        return f"the retry did not land at once: {later}"
-    return None if place.state() == work.after(before) else f"after the retry: {place.state()}"
+    return wrong_after_retry(work, place, after)  # type: ignore[arg-type] # it is tried again in the same way
 
 
 def test_a_history_is_as_before_or_has_the_late_day_wherever_its_writer_is_killed(

@@ -11,7 +11,16 @@ import pytest
 from tests.faults.kills import kill_at_each_request, kill_at_each_syscall, killed_at_syscall
 from tests.faults.proxy import FaultProxy
 from tests.faults.tally import ROUNDS, Tally
-from tests.faults.work import CASES, OLD, SPELLINGS, Place, Work, attempt, rows, until_landed
+from tests.faults.work import (
+    CASES,
+    OLD,
+    SPELLINGS,
+    Place,
+    Work,
+    attempt,
+    rows,
+    wrong_after_retry,
+)
 from tests.faults.writer import Writer
 
 KILL_CASES = {
@@ -36,12 +45,7 @@ def survived(work: Work, place: Place, before: object) -> str | None:
     now = place.state()
     if now not in (before, after):
         return f"a mix: {now}"
-    later = until_landed(work, place)
-    if len(later) > 1 or later[0].kind != "landed":
-        return f"the retry did not land at once: {later}"
-    if place.state() != after:
-        return f"after the retry: {place.state()}"
-    return None
+    return wrong_after_retry(work, place, after)
 
 
 @pytest.mark.parametrize("case", KILL_CASES if ROUNDS > 1 else ["create", "merge", *SHORT])

@@ -13,7 +13,7 @@ from practicus_assets.lake.transactions.transaction import Transaction
 from tests.faults.kills import kill_at_each_request, kill_at_each_syscall
 from tests.faults.proxy import FaultProxy
 from tests.faults.tally import ROUNDS, Tally
-from tests.faults.work import Place, Row, Work, attempt, rows, until_landed
+from tests.faults.work import Place, Row, Work, attempt, rows, wrong_after_retry
 from tests.faults.writer import Writer, race
 from tests.kit import partitions
 
@@ -73,12 +73,7 @@ def survived(work: Quarantined, place: TwoTables, before: Both) -> str | None:
         return f"a mix: {published}"
     if not rejected >= (before if published == before[0] else after)[1]:
         return f"a row in neither table: {published}, {rejected}"
-    later = until_landed(work, place)
-    if len(later) > 1 or later[0].kind != "landed":
-        return f"the retry did not land at once: {later}"
-    if place.state() != after:
-        return f"after the retry: {place.state()}"
-    return None
+    return wrong_after_retry(work, place, after)
 
 
 def test_a_run_that_rejects_rows_killed_at_any_system_call(folder: Callable[[], Place], tally: Tally) -> None:

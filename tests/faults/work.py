@@ -219,3 +219,18 @@ def until_landed(work: Work, place: Place, attempts: int = 4) -> list[Outcome]:
         if ended[-1].kind == "landed":
             break
     return ended
+
+
+def wrong_after_retry(work: Work, place: Place, after: object) -> str | None:
+    """Try again after a kill, and return what is wrong: the first attempt has to land, and be right.
+
+    Args:
+        work: what the killed process did.
+        place: where.
+        after: what is to be there then.
+
+    """
+    later = until_landed(work, place)
+    if len(later) > 1 or later[0].kind != "landed":
+        return f"the retry did not land at once: {later}"
+    return None if place.state() == after else f"after the retry: {place.state()}"
