@@ -1,7 +1,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,14 +13,10 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from tests.servers.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 DAYS = "2013-07-04...2013-07-05"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def dagster(home: Path, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:

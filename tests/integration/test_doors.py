@@ -1,7 +1,6 @@
 """Operations, commands and runs whose store fails, or whose table is damaged: each says what to do."""
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.delta.conditional_puts import _proven
 from tests.faults.proxy import Fault, FaultProxy
 from tests.operations import OPERATIONS, Lake, failing, fill
+from tests.servers.ports import free_port
 from tests.servers.seaweedfs import SeaweedFS
 
 PATIENCE = {"timeout": "5s", "max_retries": "0", "AWS_MAX_RETRIES": "0"}
@@ -79,12 +79,6 @@ def proxy(seaweedfs: SeaweedFS) -> Iterator[FaultProxy]:
         yield running
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.mark.parametrize("refusal", ["wrong key", "unknown key", "nobody listens", "no such bucket"])
 def test_every_operation_on_a_store_that_refuses_says_what_to_do(refusal: str, stored: Lake) -> None:
     options, root = dict(stored.options), stored.root_uri
@@ -93,7 +87,7 @@ def test_every_operation_on_a_store_that_refuses_says_what_to_do(refusal: str, s
     elif refusal == "unknown key":
         options["AWS_ACCESS_KEY_ID"] = "unknown-access-key"
     elif refusal == "nobody listens":
-        options["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{closed_port()}"
+        options["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{free_port()}"
     else:
         root = "s3://no-such-bucket/lake"
     ends = {name: failing(name, Lake(root, options)) for name in OPERATIONS}

@@ -21,6 +21,7 @@ import pytest
 from practicus_assets import DeclarationError, DeltaIOManager, table_asset
 from practicus_assets.testing import run_table
 from tests.integration.bench import Bench, errors
+from tests.servers.ports import free_port
 from tests.servers.server import HANGS_S
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
@@ -502,15 +503,9 @@ QUERIES = {
 }
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @contextmanager
 def webserver(folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     command = ["dagster_webserver", "-f", "definitions.py", "-h", "127.0.0.1", "-p", str(port)]
     with (folder / "webserver.log").open("w") as log:
         process = subprocess.Popen(

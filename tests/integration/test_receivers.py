@@ -18,6 +18,7 @@ from practicus_assets.notifications.notice import Notice
 from tests.integration.alerts import Alerts
 from tests.servers.hook import Hook
 from tests.servers.mailbox import Mailbox
+from tests.servers.ports import free_port
 
 PASSWORD = "hunter2-of-smtp"  # noqa: S105 nobody's
 LOG = logging.getLogger("receivers")
@@ -46,9 +47,7 @@ def hook() -> Iterator[Hook]:
 @pytest.fixture
 def dead() -> str:
     """Return the address of a port at which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}/hunter2"
+    return f"http://127.0.0.1:{free_port()}/hunter2"
 
 
 def fail(instance: dg.DagsterInstance) -> None:

@@ -1,6 +1,5 @@
 """An SMTP server in a thread, which keeps the letters that it takes."""
 
-import socket
 import ssl
 import subprocess
 from email import message_from_bytes, policy
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
+
+from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -41,9 +42,7 @@ class Mailbox:
         self._encryption, self._login = encryption, login
         self.certificate = folder / "certificate.pem" if folder is not None else Path()
         self._key = folder / "key.pem" if folder is not None else Path()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
 
     def __enter__(self) -> Self:
         options: dict[str, Any] = {}

@@ -4,7 +4,6 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 import pymysql
 
+from tests.servers.ports import free_port
 from tests.servers.server import Server
 
 _USER = "tests"
@@ -60,9 +60,7 @@ class MariaDB(Server):
         initialize: list[str | Path] = [_program("mariadb-install-db"), "--no-defaults"]
         initialize += [f"--datadir={self._data}", "--skip-test-db", "--skip-name-resolve"]
         subprocess.run(initialize, user=owner, cwd=self._folder, check=True, capture_output=True)
-        with socket.socket() as probe:
-            probe.bind((self.address, 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port(self.address)
         self._launch(f"--init-file={users}")
 
     def restart(self) -> None:

@@ -5,7 +5,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import psycopg2
 
+from tests.servers.ports import free_port
 from tests.servers.server import Server
 
 _PROGRAMS = Path("/usr/lib/postgresql")  # where Debian puts them, by major version
@@ -53,9 +53,7 @@ class PostgreSQL(Server):
         subprocess.run(initialize, user=owner, cwd=self._folder, check=True, capture_output=True)
         with (data / "pg_hba.conf").open("a") as access:
             access.write("host all all all scram-sha-256\n")
-        with socket.socket() as probe:
-            probe.bind((self.address, 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port(self.address)
         self._launch()
 
     def restart(self) -> None:

@@ -1,9 +1,7 @@
 """SeaweedFS: an S3 server that honours conditional puts."""
 
-import contextlib
 import json
 import secrets
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +11,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake.fs import DeltaStorageHandler
 
+from tests.servers.ports import free_ports
 from tests.servers.server import Server
 
 _STOP_S = 2
@@ -71,7 +70,7 @@ class SeaweedFS(Server):
         """Start the server, make its bucket, and return once it takes objects."""
         self._folder.mkdir(parents=True, exist_ok=True)
         names = ["master.port", "volume.port", "filer.port", "s3.port"]
-        ports = _free_ports(2 * len(names))
+        ports = free_ports(2 * len(names))
         flags = dict(zip([*names, *(f"{name}.grpc" for name in names)], ports, strict=True))
         self.port = flags["s3.port"]
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
@@ -124,14 +123,3 @@ class SeaweedFS(Server):
         options = {**self.storage_options(), "AWS_MAX_RETRIES": "0"}
         bucket = pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.root_uri, options))
         pq.write_table(pa.table({"ready": [True]}), "ready", filesystem=bucket)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on; all are held until all are known."""
-    with contextlib.ExitStack() as held:
-        found = []
-        for _ in range(count):
-            listener = held.enter_context(socket.socket())
-            listener.bind(("127.0.0.1", 0))
-            found.append(int(listener.getsockname()[1]))
-        return found
