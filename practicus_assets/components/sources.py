@@ -3,29 +3,46 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import dagster as dg
+from pydantic import BaseModel, Field
 
 from practicus_assets.components.environment import described, late, login
 from practicus_assets.components.partitions import Partitions
 from practicus_assets.components.scaffolding import write_new
 from practicus_assets.errors import DeclarationError
+from practicus_assets.starters.system import COLUMNS, ROWS, SYSTEMS
 
 if TYPE_CHECKING:
     from practicus_assets.sources.relation import Relation
 
-_ROWS = "id,name\n1,first\n2,second\n"
+
+class SourcesToBegin(BaseModel):
+    """What `dg scaffold defs` asks for."""
+
+    system: Literal["files", "mysql", "postgresql"] = Field("files", description="what the sources are in")
 
 
-class SourcesScaffolder(dg.Scaffolder[Any]):
-    """What `dg scaffold defs` writes: one table of CSV files, and such a file."""
+class SourcesScaffolder(dg.Scaffolder[SourcesToBegin]):
+    """What `dg scaffold defs` writes: one table of a database; or of CSV files, and such a file."""
 
-    def scaffold(self, request: dg.ScaffoldRequest[Any]) -> None:
-        """Write the component's file, and a file for it to read."""
+    @classmethod
+    def get_scaffold_params(cls) -> type[SourcesToBegin]:
+        """Return what it asks for."""
+        return SourcesToBegin
+
+    def scaffold(self, request: dg.ScaffoldRequest[SourcesToBegin]) -> None:
+        """Write the component's file, and a file for it to read where it is of files."""
         name = request.target_path.name
-        table = {"relation": "*.csv", "columns": {"id": "int64", "name": "string"}}
-        write_new(request.target_path / "data" / "rows.csv", _ROWS)
+        system = SYSTEMS[request.params.system]
+        login = {field: value.as_yaml for field, value in system.login(name).items()}
+        if login:
+            tables = {name: {"relation": system.relation(name)}}
+            dg.scaffold_component(request, {request.params.system: login, "tables": tables})
+            return
+        write_new(request.target_path / "data" / name / "rows.csv", ROWS)
+        table = {"relation": system.relation(name), "columns": dict(COLUMNS)}
         dg.scaffold_component(request, {"files": "data", "tables": {name: table}})
 
 

@@ -1,10 +1,11 @@
 """Names of what is begun: they are those of modules, files, assets and jobs at the same time."""
 
+import ast
 import importlib.metadata
 import keyword
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 
 from practicus_assets.errors import DeclarationError
@@ -47,6 +48,32 @@ def refuse_identifier(what: str, name: str) -> None:
             f"{name!r} is no name of a {what}.",
             "Take letters, digits and _, a letter first, and no word of Python.",
         )
+
+
+def refuse_used(what: str, name: str, texts: Iterable[str]) -> None:
+    """Refuse a name that means something else in the Python files that are written.
+
+    Args:
+        what: what has the name, such as "table".
+        name: the name.
+        texts: the Python files, with another name in its place.
+
+    Raises:
+        DeclarationError: if so.
+
+    """
+    if any(name in _meanings(text) for text in texts):
+        raise DeclarationError(
+            f"a {what} that is called {name!r} would hide what its own files mean by that name.",
+            "Take another name.",
+        )
+
+
+def _meanings(text: str) -> set[str]:
+    """Return the names that a Python file uses or gives; attributes and arguments are none of them."""
+    nodes = [*ast.walk(ast.parse(text))]
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return used | {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
 
 
 @cache

@@ -58,6 +58,7 @@ function return `raw_orders.assign(country=raw_orders["country"].str.upper())`, 
 
 ```
 practicus-assets new table customers  # a table in src/NAME/defs, and its test
+practicus-assets new source sales --system postgresql   # or mysql, or files
 practicus-assets history orders       # what each commit did
 practicus-assets plan                 # what a run would compute, and why
 dg list components                    # workflows, sources, tasks and lakes as YAML

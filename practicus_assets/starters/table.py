@@ -2,7 +2,7 @@
 
 from practicus_assets.starters.addition import Addition
 from practicus_assets.starters.here import Project
-from practicus_assets.starters.names import refuse_identifier
+from practicus_assets.starters.names import refuse_identifier, refuse_used
 
 
 def table_addition(name: str, project: Project) -> Addition:
@@ -17,6 +17,7 @@ def table_addition(name: str, project: Project) -> Addition:
 
     """
     refuse_identifier("table", name)
+    refuse_used("table", name, (_TABLE, _TEST))
     files = {project.module(name): _TABLE, f"tests/test_{name}.py": _TEST}
     return Addition(
         {path: text.replace("DEFS", project.defs).replace("NAME", name) for path, text in files.items()}

@@ -69,12 +69,15 @@ def test_dg_lists_scaffolds_and_checks_components_and_what_it_scaffolds_runs(pro
         )
         assert made.exit_code == 0, made.output
         assert f"practicus_assets.components.{name} " in listed.output
+    for system in ("mysql", "postgresql"):
+        words = ["practicus_assets.components.Sources", f"of_{system}", "--system", system]
+        assert runner.invoke(commands, ["scaffold", "defs", *words]).exit_code == 0
     checked = runner.invoke(commands, ["check", "yaml"])
     assert checked.exit_code == 0, checked.output
 
     definitions = definitions_of(project)
     keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
-    assert keys == {"first", "second", "my_Task", "my_Sources"}
+    assert keys == {"first", "second", "my_Task", "my_Sources", "of_mysql", "of_postgresql"}
     lake = definitions.resources["io_manager"]  # type: ignore[index]
     assert isinstance(lake, DeltaIOManager)
     assert lake.root_uri == str(project.parent / "lake")

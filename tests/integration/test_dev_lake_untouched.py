@@ -88,6 +88,7 @@ COMMANDS: dict[str, list[Line]] = {
     "promote": [line("--all"), line("orders", "total")],
     "new project": [line("mine")],
     "new table": [line("other", codes=ANY)],
+    "new source": [line("another", "--system", "files", codes=ANY)],
     "new workflow": [line("flow", "--flow", "one >> two")],
     "run-task": [line("load.py", codes=ANY)],
     "test-tasks": [line("--tasks", "task_rows", "--apply")],

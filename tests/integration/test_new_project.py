@@ -12,6 +12,8 @@ import pytest
 from practicus_assets import Snapshot
 from practicus_assets.starters.here import Project
 from practicus_assets.starters.project import project_starter
+from practicus_assets.starters.source import source_addition
+from practicus_assets.starters.system import SYSTEMS
 from practicus_assets.starters.table import table_addition
 
 DG = Path(sys.executable).with_name("dg")
@@ -59,14 +61,16 @@ def test_the_days_of_a_new_project_are_one_commit_a_table_and_one_check_warns(
 
 @pytest.mark.process
 @pytest.mark.slow
-def test_a_new_project_and_a_new_table_pass_their_tests_and_the_checks_of_dg(tmp_path: Path) -> None:
+def test_a_new_project_table_and_sources_pass_their_tests_and_the_checks_of_dg(tmp_path: Path) -> None:
     project = project_starter("shop").write(tmp_path)
     table_addition("customers", Project.around(project)).write(project)
+    for kind, system in SYSTEMS.items():
+        source_addition(f"of_{kind}", system, Project.around(project)).write(project)
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
     python_path = filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])
     environment["PYTHONPATH"] = os.pathsep.join(python_path)
     for command, said in (
-        ([sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider"], "4 passed"),
+        ([sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider"], "7 passed, 2 skipped"),
         ([str(DG), "check", "defs"], "All definitions loaded successfully"),
     ):
         done = subprocess.run(

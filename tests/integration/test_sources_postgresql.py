@@ -1,6 +1,8 @@
 """Sources on a real PostgreSQL server: one state a run, a server that breaks off, and no secret anywhere."""
 
 import datetime as dt
+import runpy
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +15,11 @@ import pytest
 from deltalake import DeltaTable
 
 from practicus_assets import PostgreSQL, Source, table_asset
+from practicus_assets.components import Sources
+from practicus_assets.starters.here import Project
+from practicus_assets.starters.project import project_starter
+from practicus_assets.starters.source import source_addition
+from practicus_assets.starters.system import SYSTEMS
 from tests.integration import postgresql_jobs
 from tests.integration.bench import Bench, errors
 from tests.servers.postgresql import PostgreSQL as Server
@@ -194,3 +201,39 @@ def test_a_table_that_changes_while_a_run_reads_it_is_read_in_one_state(
     assert server.execute("SELECT count(*) FROM orders", database) == [(0,)]
     rows = DeltaTable(str(tmp_path / "lake" / "late")).to_pyarrow_table().to_pydict()
     assert (sorted(rows["id"]), rows["doubled"]) == ([1, 2, 3], [3, 3, 3])
+
+
+@pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated")  # of resolve_from_dict, which Dagster has
+def test_a_new_source_and_its_component_read_where_their_variables_lead(
+    server: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = SYSTEMS["postgresql"]
+    login = {"host": server.host, "port": server.port, "database": database}
+    login |= {"user": server.user, "password": server.password}
+    for field, variable in system.login("orders").items():
+        monkeypatch.setenv(variable.name, str(login[field]))
+    project = project_starter("shop_of_sources").write(tmp_path)
+    (project / "src/shop_of_sources/defs/orders.py").unlink()
+    source_addition("orders", system, Project.around(project)).write(project)
+    monkeypatch.syspath_prepend(str(project / "src"))
+    try:
+        test = runpy.run_path(str(project / "tests/test_orders.py"))
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "shop_of_sources"]:
+            del sys.modules[name]
+    assert test["reachable"]
+    test["test_its_password_is_that_of_the_environment"]()
+    test["test_its_first_rows_can_be_read"]()
+
+    fields = {field: variable.as_yaml for field, variable in system.login("orders").items()}
+    tables = {"orders": {"relation": system.relation("orders")}}
+    component = Sources.resolve_from_dict({"postgresql": fields, "tables": tables})
+    [source] = component.build_defs(dg.ComponentTree.for_test().load_context).assets or ()
+    rows = []
+
+    @dg.asset
+    def read(orders: pd.DataFrame) -> None:
+        rows.extend(orders["id"])
+
+    assert dg.materialize([source, read]).success  # type: ignore[list-item]
+    assert sorted(rows) == [1, 2, 3]

@@ -14,7 +14,9 @@ from practicus_assets.cli import main
 from practicus_assets.errors import DeclarationError
 from practicus_assets.starters.here import Project
 from practicus_assets.starters.project import project_starter
+from practicus_assets.starters.source import source_addition
 from practicus_assets.starters.starter import Starter
+from practicus_assets.starters.system import SYSTEMS
 from practicus_assets.starters.table import table_addition
 from practicus_assets.starters.workflow import workflow_starter
 
@@ -110,16 +112,18 @@ def test_the_command_says_what_it_wrote_and_what_is_next(
     assert (tmp_path / "shop").stat().st_mode & 0o777 == (tmp_path / "shop/tasks").stat().st_mode & 0o777
 
 
-def test_a_new_project_and_a_table_are_written_as_ruff_would_format_them(tmp_path: Path) -> None:
+def test_a_new_project_a_table_and_sources_are_written_as_ruff_would_format_them(tmp_path: Path) -> None:
     project = project_starter("shop").write(tmp_path)
     table_addition("customers", Project.around(project)).write(project)
+    for kind, system in SYSTEMS.items():
+        source_addition(f"of_{kind}", system, Project.around(project)).write(project)
     ruff = Path(sys.executable).with_name("ruff")
     done = subprocess.run(
         [ruff, "format", "--isolated", "--diff", project], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
     assert not any("NAME" in path.read_text() for path in project.rglob("*.*") if path.is_file())
-    assert sum(path.stat().st_size for path in project.rglob("*") if path.is_file()) < 16_000
+    assert sum(path.stat().st_size for path in project.rglob("*") if path.is_file()) < 20_000
 
 
 def test_the_command_says_what_a_new_project_has_and_what_is_next(
@@ -136,15 +140,24 @@ def test_the_command_says_what_a_new_project_has_and_what_is_next(
     assert "Nothing was written." in again.stderr
 
 
-@pytest.mark.parametrize("there", ["src/shop/defs/customers.py", "tests/test_customers.py"])
-def test_a_table_whose_module_or_test_is_there_is_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+@pytest.mark.parametrize(
+    ("command", "there"),
+    [
+        (["table"], "src/shop/defs/customers.py"),
+        (["table"], "tests/test_customers.py"),
+        (["source", "--system", "postgresql"], "tests/test_customers.py"),
+        (["source", "--system", "files"], "src/shop/data/customers/rows.csv"),
+    ],
+)
+def test_a_table_or_source_of_which_a_file_is_there_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], there: str
 ) -> None:
     project = project_starter("shop").write(tmp_path)
+    (project / there).parent.mkdir(exist_ok=True)
     (project / there).write_text("mine")
     before = sorted(project.rglob("*"))
     monkeypatch.chdir(project / "src" / "shop")
-    refused = CliRunner().invoke(main, ["new", "table", "customers"])
+    refused = CliRunner().invoke(main, ["new", command[0], "customers", *command[1:]])
     assert refused.exit_code == 1
     assert f"{there} already. Nothing was written." in refused.stderr
     assert (project / there).read_text() == "mine"
@@ -170,3 +183,39 @@ def test_a_table_comes_into_the_project_around_wherever_its_modules_are(
         assert "is no name of a table" in CliRunner().invoke(main, ["new", "table", name]).stderr
     (tmp_path / "pyproject.toml").write_text("[tool")
     assert "cannot be read" in CliRunner().invoke(main, ["new", "table", "t"]).stderr
+
+
+@pytest.mark.parametrize("name", ["os", "dg", "pytest", "database", "MySQL", "first_rows", "columns", "int"])
+def test_a_source_whose_name_means_something_else_in_its_files_is_refused(tmp_path: Path, name: str) -> None:
+    project = Project.around(project_starter("shop").write(tmp_path))
+    with pytest.raises(DeclarationError, match="would hide"):
+        source_addition(name, SYSTEMS["mysql"], project)
+
+
+def test_a_table_whose_name_means_something_else_in_its_files_is_refused(tmp_path: Path) -> None:
+    project = Project.around(project_starter("shop").write(tmp_path))
+    for name in ("pd", "run", "run_table", "Column", "len"):
+        with pytest.raises(DeclarationError, match="would hide"):
+            table_addition(name, project)
+    assert len([table_addition(name, project) for name in ("rows", "unique", "filter")]) == 3
+
+
+def test_the_login_of_a_new_source_comes_from_variables_that_the_command_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = project_starter("shop").write(tmp_path)
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("ORDERS2_PASSWORD", "s3cret")
+    shown = CliRunner().invoke(main, ["new", "source", "orders2", "--system", "postgresql"]).stdout
+    module = (project / "src/shop/defs/orders2.py").read_text()
+    assert "pip install 'practicus-assets[postgresql]'" in shown
+    for field in ("HOST", "PORT", "DATABASE", "USER", "PASSWORD"):
+        assert f"  export ORDERS2_{field}=…\n" in shown
+        assert f'"ORDERS2_{field}"' in module
+    assert 'password=dg.EnvVar("ORDERS2_PASSWORD")' in module
+    assert "s3cret" not in shown + module
+    assert max(map(len, shown.splitlines())) <= 80
+    unknown = CliRunner().invoke(main, ["new", "source", "o", "--system", "oracle"])
+    assert unknown.exit_code == 2
+    assert "files" in unknown.stderr

@@ -6,7 +6,7 @@ from practicus_assets.cli.group import CommandGroup
 from practicus_assets.cli.options import json_option
 
 
-@click.group(cls=CommandGroup, short_help="Begin a project, a table or a workflow.")
+@click.group(cls=CommandGroup, short_help="Begin a project, a table, a source or a workflow.")
 def new() -> None:
     """Write files to begin with: all of them or none. Nothing that is there is written over."""
 
@@ -44,6 +44,28 @@ def table(name: str, *, as_json: bool) -> None:
     from practicus_assets.cli.answers.new.table import write_table
 
     write_table(name, as_json=as_json)
+
+
+@new.command(short_help="A source of a database or of files, and its test.")
+@click.argument("name")
+@click.option(
+    "--system",
+    required=True,
+    type=click.Choice(["files", "mysql", "postgresql"]),
+    help="What it is in; mysql is MariaDB, too.",
+)
+@json_option
+def source(name: str, system: str, *, as_json: bool) -> None:
+    """Write the source NAME into the project that the working directory is in: a module and a test.
+
+    The module is NAME.py in the folder defs of the project, which dg and dagster load. Where a database is,
+    and who reads it, comes from environment variables such as NAME_HOST and NAME_PASSWORD; the password is in
+    no file. The test reads the first rows where NAME_PASSWORD is set. Of files, two rows lie in the project,
+    and NAME_URI leads elsewhere.
+    """
+    from practicus_assets.cli.answers.new.source import write_source
+
+    write_source(name, system, as_json=as_json)
 
 
 @new.command(short_help="A workflow: tasks, worker files, definitions, a test.")
