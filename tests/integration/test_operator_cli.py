@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from practicus_assets.definitions import definitions
 from practicus_assets.errors import CommitConflict, CommitStateUnknown, DeclarationError
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
+from tests.integration.copies import entered, with_home
 
 DEFINITIONS = """
 import dagster as dg
@@ -51,20 +53,25 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    (tmp_path / "shop_definitions.py").write_text(DEFINITIONS)
-    (tmp_path / "workspace.yaml").write_text("load_from: [{python_file: shop_definitions.py}]\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("LAKE", str(tmp_path / "lake"))
-    return tmp_path
+    return entered(begun(tmp_path), monkeypatch, "LAKE")
 
 
-@pytest.fixture
-def run(folder: Path) -> Run:
-    """Return a function that runs a command in a folder whose tables were materialized once."""
-    with dg.DagsterInstance.get() as instance:
+def begun(folder: Path) -> Path:
+    """Write the definitions and an instance into a folder."""
+    (folder / "shop_definitions.py").write_text(DEFINITIONS)
+    (folder / "workspace.yaml").write_text("load_from: [{python_file: shop_definitions.py}]\n")
+    return with_home(folder)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose tables were materialized once."""
+    folder = begun(tmp_path_factory.mktemp("shop"))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        dg.DagsterInstance.from_config(str(folder / "home")) as instance,
+    ):
+        entered(folder, patch, "LAKE")
         loaded = definitions()
         options: dict[str, Any] = {"instance": instance, "resources": loaded.resources}
         assets = loaded.resolve_asset_graph().assets_defs
@@ -77,6 +84,14 @@ def run(folder: Path) -> Run:
             assets, selection="key:shop/orders", tags=tags, run_config=quiet, **options
         ).success
         assert dg.materialize(assets, selection="total", run_config=quiet, **options).success
+    return folder
+
+
+@pytest.fixture
+def run(made: Path, folder: Path) -> Run:
+    """Return a function that runs a command in a copy of that folder."""
+    for name in ("home", "lake"):
+        shutil.copytree(made / name, folder / name, dirs_exist_ok=True)
 
     def command(*arguments: str, code: int = 0) -> Result:
         result = CliRunner().invoke(main, arguments)

@@ -15,6 +15,7 @@ from practicus_assets.cli import main
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.definitions import definitions_of
 from tests.integration.bench import errors
+from tests.integration.copies import copied, entered, with_home
 
 SHOP = """
 import datetime as dt
@@ -115,9 +116,7 @@ defs = dg.Definitions(
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a home and a lake: two of three days computed, and a third that its contract refused."""
-    folder = tmp_path_factory.mktemp("overview")
-    (folder / "home").mkdir()
-    (folder / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+    folder = with_home(tmp_path_factory.mktemp("overview"))
     (folder / "shop.py").write_text(SHOP)
     (folder / "wrong.py").write_text(WRONG)
     with (
@@ -148,13 +147,9 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of that folder, to which commands are pointed."""
-    copy = shutil.copytree(once, tmp_path / "copy")
-    monkeypatch.chdir(copy)
-    monkeypatch.setenv("DAGSTER_HOME", str(copy / "home"))
-    monkeypatch.setenv("SHOP_LAKE", str(copy / "lake"))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("SHOP_FAILS", raising=False)
-    return Path(copy)
+    return entered(copied(once, tmp_path / "copy"), monkeypatch, "SHOP_LAKE")
 
 
 def run(*arguments: str, code: int = 0, file: str = "shop.py") -> Result:

