@@ -32,7 +32,7 @@ Kind = Literal["postgresql", "mariadb"]
 OLD: Rows = [("a", 1), ("a", 2), ("b", 3)]
 NEW: Rows = [("a", 7), ("a", 8), ("a", 9), ("b", 3)]
 VERSION = 2
-STRIDE = 9 if ROUNDS == 1 else 1  # messages between two points
+STRIDE = 13 if ROUNDS == 1 else 1  # messages between two points
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def on_folder(tmp_path: Path) -> Callable[[], Place]:
 
 @pytest.mark.parametrize("over", ["a table", "none"] if ROUNDS > 1 else ["a table"])
 def test_a_promotion_killed_at_any_system_call_on_a_folder(over: str, tmp_path: Path, tally: Tally) -> None:
-    stride = 1 if ROUNDS > 1 else 8
+    stride = 1 if ROUNDS > 1 else 15
     kill_at_each_syscall(
         tally,
         "promotion",
@@ -122,7 +122,7 @@ def test_a_promotion_killed_at_any_system_call_on_a_folder(over: str, tmp_path: 
 def test_a_promotion_killed_at_any_request_to_s3(
     s3: Callable[[], Place], proxy: FaultProxy, tally: Tally
 ) -> None:
-    stride = 1 if ROUNDS > 1 else 12
+    stride = 1 if ROUNDS > 1 else 17
     kill_at_each_request(tally, "promotion", lambda: prepared(s3), survived, proxy, stride=stride)
     tally.settle()
 

@@ -87,7 +87,8 @@ CHORES = [
     Chore(name)
     for name in ("compact", "z-order", "roll a partition back", "vacuum", "checkpoint", "expire the log")
 ]
-STRIDE = 1 if ROUNDS > 1 else 4  # of the calls that mostly read or wake threads, in a short run
+OF_CALLS = 1 if ROUNDS > 1 else 9  # the stride of those that mostly read or wake threads
+OF_REQUESTS = 1 if ROUNDS > 1 else 13
 SHORT = [Chore("compact"), Chore("vacuum"), Chore("expire the log")]  # of S3
 
 
@@ -141,7 +142,7 @@ def test_upkeep_that_is_killed_at_any_system_call_on_a_folder(
         chore.name,
         lambda: (prepared(chore, folder), chore),
         survived,
-        stride=lambda syscall: STRIDE if syscall in {"openat", "write"} else 1,
+        stride=lambda syscall: OF_CALLS if syscall in {"openat", "write"} else 1,
     )
     tally.settle()
 
@@ -151,6 +152,6 @@ def test_upkeep_that_is_killed_at_any_request_to_s3(
     chore: Chore, s3: Callable[[], Place], proxy: FaultProxy, tally: Tally
 ) -> None:
     kill_at_each_request(
-        tally, chore.name, lambda: (prepared(chore, s3), chore), survived, proxy, stride=STRIDE
+        tally, chore.name, lambda: (prepared(chore, s3), chore), survived, proxy, stride=OF_REQUESTS
     )
     tally.settle()
