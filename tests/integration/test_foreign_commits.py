@@ -11,13 +11,13 @@ import pytest
 
 from practicus_assets import (
     DeclarationError,
-    DeltaIOManager,
     StoreFailed,
     build_foreign_commits_sensor,
     table_asset,
     when_inputs_ready,
 )
 from tests.integration.bench import Bench
+from tests.integration.ticks import LakeTicks
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-05")
 KEYS = DAYS.get_partition_keys()
@@ -49,29 +49,18 @@ def rows(*days: str, n: int = 1) -> pd.DataFrame:
     return pd.DataFrame({"day": days, "n": [n] * len(days)})
 
 
-class Sensor:
-    """The sensor as a daemon drives it, by a process of which each tick may be the first."""
+class Sensor(LakeTicks):
+    """The sensor of foreign commits, and the condition that reads what it reports."""
 
     def __init__(self, bench: Bench, tables: Sequence[Any] = (orders, rates), **options: Any) -> None:
-        self.bench, self.tables, self.options = bench, tables, options
-        self.cursor: str | None = None
-        self.message: str | None = None
+        super().__init__(bench)
+        self.tables, self.options = tables, options
         self.conditions: Any = None
 
     def tick(self, *, crash: bool = False) -> dict[str, str]:
         """Return the data versions that a tick reports, by partition; one that crashes keeps no cursor."""
         sensor = build_foreign_commits_sensor(list(self.tables), **self.options)
-        resources = {"io_manager": DeltaIOManager(root_uri=self.bench.root)}
-        defs = dg.Definitions(assets=[orders, sums, rates], sensors=[sensor], resources=resources)
-        with dg.build_sensor_context(
-            self.bench.instance,
-            cursor=self.cursor,
-            repository_def=defs.get_repository_def(),
-            resources=resources,
-        ) as context:
-            data = sensor.evaluate_tick(context)
-        if not crash:
-            self.cursor, self.message = data.cursor, data.skip_message
+        data = self.evaluate(sensor, [orders, sums, rates], crash=crash)
         events = [event for event in data.asset_events if isinstance(event, dg.AssetMaterialization)]
         assert len(events) == len(data.asset_events)
         for event in events:

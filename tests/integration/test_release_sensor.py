@@ -8,7 +8,6 @@ import pytest
 
 from practicus_assets import (
     DeclarationError,
-    DeltaIOManager,
     Release,
     build_release_asset,
     build_release_sensor,
@@ -16,6 +15,7 @@ from practicus_assets import (
 )
 from practicus_assets.lake.upkeep.releases import publish
 from tests.integration.bench import Bench
+from tests.integration.ticks import LakeTicks
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-01-04")
 
@@ -30,29 +30,18 @@ def report(context: dg.AssetExecutionContext) -> None:
     """Reads a release, as the run's tag names it."""
 
 
-class Sensor:
-    """A sensor of releases, evaluated as a daemon does, by a process of which each tick may be the first."""
+class Sensor(LakeTicks):
+    """A sensor of releases."""
 
     def __init__(self, bench: Bench, target: Any = "report", **options: Any) -> None:
-        self.bench, self.target, self.options = bench, target, options
-        self.cursor: str | None = None
-        self.message: str | None = None
+        super().__init__(bench)
+        self.target, self.options = target, options
 
     def tick(self, *, crash: bool = False) -> list[tuple[str | None, str]]:
         """Return the run keys that a tick requests, with the releases; one that crashes keeps no cursor."""
         sensor = build_release_sensor(dg.AssetSelection.assets(self.target), **self.options)
         daily = dg.asset(name="daily", partitions_def=DAYS)(lambda: None)
-        resources = {"io_manager": DeltaIOManager(root_uri=self.bench.root)}
-        definitions = dg.Definitions(assets=[orders, report, daily], sensors=[sensor], resources=resources)
-        with dg.build_sensor_context(
-            self.bench.instance,
-            cursor=self.cursor,
-            repository_def=definitions.get_repository_def(),
-            resources=resources,
-        ) as context:
-            data = sensor.evaluate_tick(context)
-        if not crash:
-            self.cursor, self.message = data.cursor, data.skip_message
+        data = self.evaluate(sensor, [orders, report, daily], crash=crash)
         return [(request.run_key, request.tags["practicus/release"]) for request in data.run_requests or []]
 
 

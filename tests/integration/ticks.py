@@ -1,10 +1,12 @@
-"""Ticks of a sensor of sources, as Dagster's daemon drives them."""
+"""Ticks of sensors of sources and of lakes, as Dagster's daemon drives them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
-from practicus_assets import Source, build_source_sensor
+from practicus_assets import DeltaIOManager, Source, build_source_sensor
+from tests.integration.bench import Bench
 
 
 class Ticks:
@@ -43,3 +45,25 @@ class Ticks:
 
     def requested(self) -> list[str | None]:
         return sorted(request.partition_key or "" for request in self.requests)
+
+
+class LakeTicks:
+    """A sensor of a bench's lake, as processes drive it of which each tick may be the first."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.cursor: str | None = None
+        self.message: str | None = None
+
+    def evaluate(self, sensor: dg.SensorDefinition, assets: Sequence[Any], *, crash: bool) -> Any:
+        """Return what a tick gives; one that crashes keeps no cursor."""
+        resources = {"io_manager": DeltaIOManager(root_uri=self.bench.root)}
+        defs = dg.Definitions(assets=assets, sensors=[sensor], resources=resources)
+        repository = defs.get_repository_def()
+        with dg.build_sensor_context(
+            self.bench.instance, cursor=self.cursor, repository_def=repository, resources=resources
+        ) as context:
+            data = sensor.evaluate_tick(context)
+        if not crash:
+            self.cursor, self.message = data.cursor, data.skip_message
+        return data
