@@ -1,13 +1,11 @@
 """Staged files: Parquet beside the table's own, seen by nobody until a commit names them."""
 
-import datetime as dt
 import uuid
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import folder
@@ -16,6 +14,7 @@ from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint
 from practicus_assets.lake.rows.fingerprints.hashes import Hashes
 from practicus_assets.lake.transactions.stage.parquet_sink import FolderWriter, ParquetSink
 from practicus_assets.lake.transactions.stage.staged import StagedFile, Values, delete_files
+from practicus_assets.lake.transactions.stage.statistics import Statistics
 from practicus_assets.lake.transactions.stage.writer_thread import WriterThread
 
 _BUFFERED_BYTES = 256 << 20  # over all partitions, before the largest buffer is written
@@ -24,9 +23,7 @@ _ROW_GROUP_ROWS = 1 << 17
 _ROW_GROUP_BYTES = 64 << 20
 _FILE_BYTES = 256 << 20  # a file that reached this is closed and another begun
 _OPEN_FILES = 64
-_INDEXED_COLUMNS = 32  # the default of delta.dataSkippingNumIndexedCols
 _BATCH_BYTES = 1024  # what a column of a waiting batch takes besides its values
-_LONGEST_BOUND = 64  # characters; longer minima and maxima would bloat the log
 
 
 class Staging:
@@ -142,7 +139,7 @@ class _File:
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         self._rows = 0
-        self._statistics = _Statistics(schema)
+        self._statistics = Statistics(schema)
 
     def add(self, batch: pa.RecordBatch, size: int) -> None:
         self._statistics.add(batch)
@@ -175,66 +172,3 @@ class _File:
     def abandon(self) -> None:
         if self._sink is not None:
             self._sink.abandon()
-
-
-class _Statistics:
-    """Per-file statistics (Delta protocol, "Per-file Statistics"): counts of nulls, minima and maxima.
-
-    Left out are types whose bounds would not survive JSON, columns with a NaN, and long text.
-    """
-
-    def __init__(self, schema: pa.Schema) -> None:
-        flat = [f for f in schema if not pa.types.is_nested(f.type)][:_INDEXED_COLUMNS]
-        self._nulls = {f.name: 0 for f in flat}
-        self._bounds: dict[str, tuple[Any, Any] | None] = {}
-        self._bounded = {f.name for f in flat if _has_bounds(f.type)}
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        for name in self._nulls:
-            column = batch.column(name)
-            self._nulls[name] += column.null_count
-            if name not in self._bounded or column.null_count == len(column):
-                continue
-            if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py():
-                self._bounded.discard(name)
-                continue
-            low, high = pc.min_max(column).values()
-            try:
-                low, high = low.as_py(), high.as_py()
-            except (ValueError, OverflowError):  # a time that Python does not know, such as the year 10000
-                self._bounded.discard(name)
-                continue
-            known = self._bounds.get(name)
-            self._bounds[name] = (min(known[0], low), max(known[1], high)) if known else (low, high)
-
-    def result(self, rows: int) -> dict[str, Any]:
-        low: dict[str, Any] = {}
-        high: dict[str, Any] = {}
-        for name, bounds in self._bounds.items():
-            if name in self._bounded and bounds is not None:
-                texts = _bound(bounds[0], -0.0), _bound(bounds[1], 0.0)
-                if not any(isinstance(text, str) and len(text) > _LONGEST_BOUND for text in texts):
-                    low[name], high[name] = texts
-        return {"numRecords": rows, "minValues": low, "maxValues": high, "nullCount": self._nulls}
-
-
-def _has_bounds(type_: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_integer(type_)
-        or pa.types.is_floating(type_)
-        or pa.types.is_date(type_)
-        or pa.types.is_timestamp(type_)
-        or pa.types.is_string(type_)
-    )
-
-
-def _bound(value: Any, zero: float) -> Any:
-    """Return a bound as JSON; of the two zeros the outer one, for some readers order them."""
-    if isinstance(value, dt.datetime):
-        text = value.replace(tzinfo=None).isoformat(timespec="microseconds")
-        return text + "Z" if value.tzinfo else text
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    if isinstance(value, float) and value == 0:
-        return zero
-    return value
