@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from practicus_assets.lake.contracts.rule import RowRule, TableRule
     from practicus_assets.lake.delta.snapshot import Snapshot
     from practicus_assets.lake.layers.open_table import open_table
+    from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
     from practicus_assets.lake.upkeep.releases import Release
     from practicus_assets.notifications.mail import Email
     from practicus_assets.notifications.notification_sensor import build_notification_sensor
@@ -143,6 +144,7 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.lake.contracts.rule": ("RowRule", "TableRule"),
     "practicus_assets.lake.delta.snapshot": ("Snapshot",),
     "practicus_assets.lake.layers.open_table": ("open_table",),
+    "practicus_assets.lake.transactions.engine_files.staged_parquet": ("StagedParquet",),
     "practicus_assets.lake.upkeep.releases": ("Release",),
     "practicus_assets.notifications.mail": ("Email",),
     "practicus_assets.notifications.notification_sensor": ("build_notification_sensor",),
@@ -212,6 +214,7 @@ __all__ = [
     "Source",
     "SourceChanged",
     "SourceFailed",
+    "StagedParquet",
     "StoreFailed",
     "TableNotFound",
     "TableRule",

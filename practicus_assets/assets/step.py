@@ -15,6 +15,7 @@ from practicus_assets.assets.writes.table_write import TableWrite
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import DeclarationError, naming
 from practicus_assets.lake.rows.annotations import hints
+from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 
 _CONTEXT_NAMES = {"context", "_context", "context_", "_"}  # those that Dagster knows
 
@@ -45,6 +46,7 @@ class Step:
     ) -> None:
         self._function = function
         self._parameters = _parameters(function)
+        self._places = [p.name for p in self._parameters if p.annotation is StagedParquet]
         self._takes_context = bool(self._parameters) and self._parameters[0].name in _CONTEXT_NAMES
         self._terms = terms
         self._partitions_def = partitions_def
@@ -54,13 +56,14 @@ class Step:
         """Return the function of the asset's op, with the parameters of the author's."""
         own = Parameter("context", Parameter.POSITIONAL_OR_KEYWORD)
         inputs = self._parameters[1:] if self._takes_context else self._parameters
+        inputs = [parameter for parameter in inputs if parameter.name not in self._places]
         context = self._parameters[0] if self._takes_context else own
 
         def compute(context: Any, **values: Any) -> Iterator[Any]:
-            call = partial(self._call, (context,) if self._takes_context else (), values)
+            given = (context,) if self._takes_context else ()
             own = _asset_context(context)
             with until_end(own):
-                yield from self._materialize(own, call)
+                yield from self._materialize(own, partial(self._call, given), values)
 
         return self._alike(compute, [context.replace(name="context"), *inputs])
 
@@ -82,7 +85,7 @@ class Step:
     def _call(self, context: Sequence[Any], values: Mapping[str, Any]) -> Any:
         """Call the author's function, by position where it takes a value in no other way."""
         kinds = {name: parameter.kind for name, parameter in signature(self._function).parameters.items()}
-        by_position = [n for n in values if kinds.get(n) is Parameter.POSITIONAL_ONLY]
+        by_position = [n for n, kind in kinds.items() if kind is Parameter.POSITIONAL_ONLY and n in values]
         by_name = {name: value for name, value in values.items() if name not in by_position}
         return self._function(*context, *(values[name] for name in by_position), **by_name)
 
@@ -95,13 +98,19 @@ class Step:
         function.__annotations__ = {p.name: p.annotation for p in parameters if p.annotation is not p.empty}
         return function
 
-    def _materialize(self, context: dg.AssetExecutionContext, call: Callable[[], Any]) -> Iterator[Any]:
+    def _materialize(
+        self,
+        context: dg.AssetExecutionContext,
+        call: Callable[[Mapping[str, Any]], Any],
+        inputs: Mapping[str, Any],
+    ) -> Iterator[Any]:
         with naming(context.asset_key.to_user_string(), nothing_written=True):
             lake = lake_of(context, self._io_manager_key)
         write = TableWrite(context, context.asset_key, lake, self._terms)
         if not write.is_landed:
             try:
-                if not write.prepare(call):
+                places = {name: write.staging() for name in self._places}
+                if not write.prepare(partial(call, {**inputs, **places})):
                     yield from write.news()
                     return
                 write.land()

@@ -38,7 +38,8 @@ from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.declared import as_contract
-from practicus_assets.lake.rows.annotations import hints
+from practicus_assets.lake.rows.annotations import hints, without_none
+from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet, refuse_unfit
 from practicus_assets.lake.transactions.options import (
     MergeKind,
     Mode,
@@ -190,7 +191,7 @@ def table_asset(
 
     def decorate(function: Function) -> dg.AssetsDefinition:
         refuse_other_than_function(function)
-        _refuse(function, settings, asset_options)
+        _refuse(function, settings, promised, asset_options)
         with as_declaration_error(asset_options.get("name") or function.__name__):
             refuse_place(_key(function, asset_options))
         options: dict[str, Any] = {"io_manager_key": "io_manager", **asset_options}
@@ -283,7 +284,9 @@ def _checks_op(
     return checks.op
 
 
-def _refuse(function: Function, settings: TableSettings, options: Mapping[str, Any]) -> None:
+def _refuse(
+    function: Function, settings: TableSettings, contract: Contract | None, options: Mapping[str, Any]
+) -> None:
     """Raise DeclarationError for what a table asset cannot be made of."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise DeclarationError(
@@ -296,6 +299,8 @@ def _refuse(function: Function, settings: TableSettings, options: Mapping[str, A
                 f'{function.__qualname__} has partitions, and on_schema_change is "replace".',
                 "Only a table that each run replaces as a whole can change so.",
             )
+    if StagedParquet in map(without_none, hints(function).values()):
+        refuse_unfit(settings.options, contract)
     Statistics.from_metadata(options.get("metadata") or {})
     if not settings.agree_with(options.get("metadata") or {}):
         raise DeclarationError(

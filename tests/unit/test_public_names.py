@@ -51,6 +51,7 @@ NAMES = [
     "Source",
     "SourceChanged",
     "SourceFailed",
+    "StagedParquet",
     "StoreFailed",
     "TableNotFound",
     "TableRule",

@@ -28,6 +28,7 @@ from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from practicus_assets.lake.transactions.quarantine.rejected_table import SUFFIX
 from practicus_assets.lake.transactions.stage.staged import Staged
 from practicus_assets.lake.transactions.transaction import Transaction
@@ -115,6 +116,10 @@ class TableWrite:
                 scope_of=settings.scope,
             )
 
+    def staging(self) -> StagedParquet:
+        """Return a new place where an engine may write the rows; raises as `Transaction.staging` does."""
+        return self._transaction.staging()
+
     def prepare(self, call: Callable[[], Any]) -> bool:
         """Stage and audit rows; return False if there are none, so that the table stays as it is.
 
@@ -123,9 +128,10 @@ class TableWrite:
 
         """
         name, scope = self.table.name, self._scope
-        with naming(name, str(scope), nothing_written=True):
+        with naming(name, str(scope), nothing_written=True), _discarding(self._transaction):
             rows = self._output.rows_of(call())
         if rows is NOTHING:
+            self._transaction.discard()
             self._context.log.info(outcome.nothing_new(name, scope))
             return False
         self._has_rows = True
@@ -265,12 +271,12 @@ def _rejecting(contract: Contract | None) -> set[str]:
 
 
 @contextmanager
-def _discarding(transaction: Transaction, staged: Staged) -> Iterator[None]:
-    """Delete staged files that an error keeps from being committed."""
+def _discarding(transaction: Transaction, *staged: Staged) -> Iterator[None]:
+    """Delete staged files that an error keeps from being committed, and what engines wrote."""
     try:
         yield
     except BaseException:
-        transaction.discard(staged)
+        transaction.discard(*staged)
         raise
 
 

@@ -10,12 +10,14 @@ from practicus_assets.lake.delta.log_files import LOG
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.rows.casts import exact_cast
 
+STAGED = "staged-"  # what the folders begin with below which engines write the files of an attempt
+
 
 def listed(table: Table) -> dict[str, pyarrow.fs.FileInfo]:
     """Return every Parquet file in a table's folder by its path, but for the log and tables inside of it.
 
     Folders and files whose names begin with `_` or `.` are hidden, as Delta readers have it, unless they are
-    those of a partition column.
+    those of a partition column. Where an engine wrote the files of an attempt, all that it left counts.
     """
     paths = {info.path.strip("/"): info for info in table.files_in(recursive=True)}
     inner = {
@@ -26,10 +28,14 @@ def listed(table: Table) -> dict[str, pyarrow.fs.FileInfo]:
     return {
         path: info
         for path, info in paths.items()
-        if path.endswith(".parquet")
-        and not any(part.startswith(("_", ".")) and "=" not in part for part in path.split("/"))
-        and not path.startswith(tuple(inner))
+        if (path.startswith(STAGED) and "=" not in path.partition("/")[0])
+        or (path.endswith(".parquet") and not is_hidden(path) and not path.startswith(tuple(inner)))
     }
+
+
+def is_hidden(path: str) -> bool:
+    """Return whether readers of Delta tables, and of Parquet in folders, pass over a file."""
+    return any(part.startswith(("_", ".")) and "=" not in part for part in path.split("/"))
 
 
 def read_file(

@@ -1,11 +1,13 @@
 """Commit windows: the newest version of a table, and every commit since an attempt began."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from practicus_assets.errors import CommitConflict, CommitStateUnknown
+from practicus_assets.errors import CommitConflict, CommitStateUnknown, PracticusAssetsError
 from practicus_assets.lake.delta.data_file import stored_path
 from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.table import Table, TableVersion
+from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 
 
 @dataclass
@@ -60,6 +62,15 @@ class CommitWindow:
                 "where this attempt began.",
                 "Run again on fresh inputs.",
             )
+
+
+def delete_unnamed(window: CommitWindow, parts: Sequence[Staged]) -> None:
+    """Delete the files of parts that the contract refuses, but for those that a commit has named."""
+    try:
+        window.look(in_doubt=False)
+    except PracticusAssetsError:
+        return  # maintenance deletes them
+    delete_files(window.table, [f.path for part in parts for f in part.files if f.path not in window.added])
 
 
 def _is_same(one: TableVersion | None, other: TableVersion | None) -> bool:

@@ -15,6 +15,7 @@ from practicus_assets.lake.layers.claims import Claims
 from practicus_assets.lake.partitions.recorded import RecordedScope
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit_window import CommitWindow
+from practicus_assets.lake.transactions.engine_files.found_files import refuse_changed
 from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 from practicus_assets.lake.transactions.swap import Swap
@@ -64,6 +65,7 @@ class Landing:
             CommitConflict: if the scope was committed by somebody else since the attempt began.
             CommitStateUnknown: if the store does not say whether the commit landed.
             StoreFailed: if the store fails before the commit.
+            DataRefused: if a file that an engine wrote has changed since it was read.
             OutOfScope: if the commit would remove a file outside the scope.
             Overtaken: if the table's rows have to be computed again, with those of others.
             UnsupportedTable: if the table became one that this attempt must not commit to.
@@ -97,6 +99,8 @@ class Landing:
                     # a run beside it whose rejected rows are superseded; of a dev lake, one that says on
                     # which version of the base the rows are right; and of rows that later runs may use again,
                     # one that says from what they are right
+                if tried < 0:
+                    refuse_changed(self._table, self._staged.files)
                 prove(self._table, current)
                 tried, in_doubt = window.newest + 1, True
                 try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from practicus_assets.errors import DataRefused, DeclarationError, PracticusAssetsError, naming
+from practicus_assets.errors import DataRefused, DeclarationError, naming
 from practicus_assets.lake.contracts.audit import Audit, AuditResult
 from practicus_assets.lake.contracts.breaches import AuditedPartitions
 from practicus_assets.lake.contracts.contract import Contract
@@ -21,7 +21,10 @@ from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import Commit, earlier_commit
-from practicus_assets.lake.transactions.commit_window import CommitWindow
+from practicus_assets.lake.transactions.commit_window import CommitWindow, delete_unnamed
+from practicus_assets.lake.transactions.engine_files.engine_files import staged_files
+from practicus_assets.lake.transactions.engine_files.found_files import delete_found
+from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet, begun_below, path_of
 from practicus_assets.lake.transactions.history.given import given_part, with_history
 from practicus_assets.lake.transactions.incoming import IncomingRows, closing
 from practicus_assets.lake.transactions.landing import Landing, Overtaken
@@ -81,6 +84,7 @@ class Transaction:
         self.landed: Commit | None = None
         self.property_differences: Sequence[str] = ()
         self._committed: set[str] = set()  # parts that were given to `commit`
+        self._places: list[StagedParquet] = []  # where engines may write
         self._is_shared = False  # whether it was pickled, so that another process may commit its parts
         with naming(table.name, str(scope), nothing_written=True):
             if not set(scope.columns) <= set(options.partition_by):
@@ -130,11 +134,23 @@ class Transaction:
         self.settle()
         return self.landed
 
+    def staging(self) -> StagedParquet:
+        """Return a new place below the table's folder, where an engine may write Parquet for `stage`.
+
+        Raises:
+            DeclarationError: if the table's rows cannot be such files as they are.
+            StoreFailed: if the disk is full or failing.
+
+        """
+        with self._refusing():
+            self._places.append(begun_below(self._attempt))
+        return self._places[-1]
+
     def stage(self, data: Any, part: str | None = None) -> Staged:
         """Write rows to files that nobody sees before the commit, while the contract's rules run.
 
         Args:
-            data: as for `write`.
+            data: as for `write`, or a `StagedParquet`, whose files are staged as they are.
             part: the part's name; of two with one name, such as those of a task that was tried twice, only
                 one can be committed. By default no two parts have the same.
 
@@ -143,6 +159,9 @@ class Transaction:
             StoreFailed: if the store failed. Nothing was written.
 
         """
+        if isinstance(data, StagedParquet):
+            with self._refusing():
+                return staged_files(self._attempt, data, part)
         attempt = self._attempt
         with self._refusing(), closing(data):
             incoming = IncomingRows(attempt, data)
@@ -206,7 +225,8 @@ class Transaction:
             except BaseException as error:
                 self.discard(*(part for part in parts if not part.is_shared))
                 if isinstance(error, DataRefused):  # whoever commits these parts is refused
-                    self._discard_refused([part for part in parts if part.is_shared])
+                    shared = [part for part in parts if part.is_shared]
+                    delete_unnamed(CommitWindow(self._table, self._attempt.began), shared)
                     error.nothing_written = True
                 raise
         seconds = round(audited.staged.seconds + time.monotonic() - started, 3)
@@ -291,25 +311,16 @@ class Transaction:
         return kind(attempt, staged, record).land()
 
     def discard(self, *parts: Staged) -> None:
-        """Delete the files of parts that are not going to be committed."""
+        """Delete the files of parts that are not going to be committed, and what engines left."""
         delete_files(self._table, [file.path for staged in parts for file in staged.files])
+        for place in () if self._is_shared else self._places:
+            delete_found(self._table, path_of(place, self._attempt))
         if self._rejected is not None:
             self._rejected.discard(*parts)
 
-    def _discard_refused(self, parts: Sequence[Staged]) -> None:
-        """Delete the files of parts that the contract refuses, but for those that a commit has named."""
-        window = CommitWindow(self._table, self._attempt.began)
-        try:
-            window.look(in_doubt=False)
-        except PracticusAssetsError:
-            return  # maintenance deletes them
-        delete_files(
-            self._table, [f.path for part in parts for f in part.files if f.path not in window.added]
-        )
-
     def __getstate__(self) -> dict[str, Any]:
         self._is_shared = True
-        return dict(self.__dict__)
+        return {**self.__dict__, "_places": []}
 
     @contextmanager
     def _refusing(self, *, nothing_written: bool = True) -> Iterator[None]:

@@ -33,6 +33,7 @@ class StagedFile:
         rows: how many rows it has.
         values: the values of the table's partition columns.
         statistics: its statistics, as the Delta protocol names them ("Per-file Statistics").
+        listed_as: what the store said of a file that an engine wrote, before it was read; empty for others.
 
     """
 
@@ -41,6 +42,7 @@ class StagedFile:
     rows: int
     values: Values
     statistics: Mapping[str, Any]
+    listed_as: str = ""
 
     def action(self, partition_by: Sequence[str], *, new_rows: bool = True) -> AddAction:
         """Return the Delta action that makes the file part of the table.

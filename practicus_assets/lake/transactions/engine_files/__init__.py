@@ -1,0 +1,1 @@
+"""Files that an engine wrote: listed, held against the table, audited and staged where they are."""

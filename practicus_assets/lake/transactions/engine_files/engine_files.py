@@ -1,0 +1,117 @@
+"""Engine files: what an engine wrote for an attempt, as its staged rows."""
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import replace
+from threading import Lock
+
+import pyarrow as pa
+
+from practicus_assets.errors import DataRefused
+from practicus_assets.lake.contracts.audit import Observations
+from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.engine_files.file_columns import output_columns, refuse_lacking
+from practicus_assets.lake.transactions.engine_files.file_rows import FileRows
+from practicus_assets.lake.transactions.engine_files.found_files import (
+    FoundFile,
+    FoundFiles,
+    delete_found,
+    found,
+    remove_empty_folders,
+)
+from practicus_assets.lake.transactions.engine_files.staged_parquet import (
+    StagedParquet,
+    path_of,
+    refuse_unfit,
+)
+from practicus_assets.lake.transactions.incoming import IncomingRows
+from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
+
+_MOST_THREADS = 8
+
+
+def staged_files(attempt: Attempt, data: StagedParquet, part: str | None) -> Staged:
+    """Return an engine's files as staged rows of an attempt; on an error, delete what the engine left.
+
+    Each file is read once, several at a time, for the contract's rules, the fingerprint and the statistics.
+
+    Args:
+        attempt: the attempt.
+        data: where the files are.
+        part: the part's name; by default one that no other part has.
+
+    Raises:
+        DeclarationError: if the table's rows cannot be its files as they are.
+        DataRefused: if the files do not fit the table or the scope, or there is none.
+        StoreFailed: if the store fails.
+
+    """
+    started = time.monotonic()
+    path = path_of(data, attempt)
+    try:
+        refuse_unfit(attempt.options, attempt.contract)
+        files = found(attempt.table, path, attempt.options.partition_by)
+        _refuse_none(files, data)
+        staged = _read(attempt, files)
+    except BaseException:
+        delete_found(attempt.table, path)
+        raise
+    named = {file.path for file in staged.files}
+    delete_files(attempt.table, [*files.others, *(f.path for f in files.files if f.path not in named)])
+    if attempt.table.local_path is not None:
+        remove_empty_folders(attempt.table, path)
+    name = part if part is not None else str(uuid.uuid4())
+    return replace(staged, parts=(name,), seconds=time.monotonic() - started)
+
+
+def _read(attempt: Attempt, files: FoundFiles) -> Staged:
+    """Read the files, and return them as one part."""
+    incoming = IncomingRows(attempt, pa.RecordBatchReader.from_batches(_columns(attempt, files), []))
+    rows = FileRows(attempt, incoming.schema, incoming.bounds, Lock())
+    nothing = Staged(attempt.id, ("",), incoming.schema, (), {}, Observations())
+    return Staged.merged([nothing, *_each(rows, files.files)])
+
+
+def _columns(attempt: Attempt, files: FoundFiles) -> pa.Schema:
+    """Return the columns of the rows: those of the first file that has any, or of the first one of all."""
+    first: tuple[FoundFile, pa.Schema] | None = None
+    for file in files.files:
+        with FileRows.opened(attempt, file) as parquet:
+            first = first or (file, parquet.schema_arrow)
+            if parquet.metadata.num_rows:
+                first = (file, parquet.schema_arrow)
+                break
+    if first is None:
+        return pa.schema([])
+    file, inside = first
+    refuse_lacking(file.name, attempt.options.partition_by, inside, file.texts)
+    known = [attempt.schema, attempt.contract.schema]
+    return output_columns(inside, [*file.texts], attempt.scope, known)
+
+
+def _each(rows: FileRows, files: tuple[FoundFile, ...]) -> Iterator[Staged]:
+    """Yield the files that have rows, as parts, in their order; several are read at a time."""
+    threads = max(1, min(_MOST_THREADS, 2 * (os.cpu_count() or 1), len(files)))
+    pool = ThreadPoolExecutor(threads, "practicus-assets-reader")
+    try:
+        reads = [pool.submit(copy_context().run, rows.staged, file) for file in files]
+        for read in reads:
+            part = read.result()
+            if part is not None:
+                yield part
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _refuse_none(files: FoundFiles, data: StagedParquet) -> None:
+    """Raise DataRefused if the engine wrote nothing, which need not mean that there are no rows."""
+    if not files.files and not files.is_complete:
+        raise DataRefused(
+            f"the engine wrote no Parquet file below {data.uri}.",
+            "Write below the uri of StagedParquet. If there are no rows, return [] instead, or let the "
+            "engine write a file without rows.",
+        )
