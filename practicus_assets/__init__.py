@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from practicus_assets.automation.foreign_commits_sensor import build_foreign_commits_sensor
     from practicus_assets.automation.partition_freshness import build_partition_freshness_checks
     from practicus_assets.automation.release_sensor import build_release_sensor
+    from practicus_assets.engines.splits import Split, Splits
     from practicus_assets.errors import (
         AuditFailed,
         CommitConflict,
@@ -97,6 +98,7 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.automation.catch_up_schedule": ("build_catch_up_schedule",),
     "practicus_assets.automation.condition_sensor": ("build_condition_sensor",),
     "practicus_assets.automation.conditions": ("on_missing", "on_new_code", "when_inputs_ready"),
+    "practicus_assets.engines.splits": ("Split", "Splits"),
     "practicus_assets.errors": (
         "AuditFailed",
         "CommitConflict",
@@ -214,6 +216,8 @@ __all__ = [
     "Source",
     "SourceChanged",
     "SourceFailed",
+    "Split",
+    "Splits",
     "StagedParquet",
     "StoreFailed",
     "TableNotFound",

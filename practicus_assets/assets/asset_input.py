@@ -10,6 +10,7 @@ import dagster as dg
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.report.names import IO_MANAGER_KEY
 from practicus_assets.assets.runs import step_of
+from practicus_assets.assets.splits.inputs import ReadBySplits, SplitInput, asked
 from practicus_assets.errors import TableNotFound
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
@@ -28,6 +29,7 @@ class AssetInput:
         partitions_def: the asset's partitions; None if it has none.
         partition_keys: the keys of those that map to the run's.
         annotation: the annotation of the parameter; None if there is none.
+        is_for_splits: whether splits read it, and not the step.
 
     """
 
@@ -37,6 +39,13 @@ class AssetInput:
     partitions_def: dg.PartitionsDefinition[Any] | None
     partition_keys: Sequence[str]
     annotation: Any
+    is_for_splits: bool = False
+
+    def read(self, snapshot: Snapshot | None, settings: InputSettings, annotation: Any) -> Any:
+        """Return what the step gets of a snapshot: what the parameter asks for, or what its splits read."""
+        if self.is_for_splits:
+            return SplitInput(snapshot, settings)
+        return settings.given(snapshot, annotation)
 
     def may_do_without_table(self, settings: InputSettings) -> bool:
         """Return whether the input may be read where there is no table yet."""
@@ -84,6 +93,7 @@ class AssetInput:
             source.asset_partitions_def if partitioned else None,
             source.asset_partition_keys if partitioned else (),
             annotation_of(context),
+            isinstance(_typing_type(context), ReadBySplits),
         )
 
     @contextmanager
@@ -131,6 +141,10 @@ class AssetInput:
 
 def annotation_of(context: dg.InputContext | dg.OutputContext) -> Any:
     """Return the annotation of an input's parameter, or of an output; None if there is none."""
+    return asked(_typing_type(context))
+
+
+def _typing_type(context: dg.InputContext | dg.OutputContext) -> Any:
     try:
         return context.dagster_type.typing_type
     except dg.DagsterInvariantViolationError:

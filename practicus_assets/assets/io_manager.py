@@ -187,10 +187,10 @@ class DeltaIOManager(Lake):
             if source.is_none(snapshot):
                 return None
             if kind is None:
-                return settings.given(snapshot, annotation)
+                return source.read(snapshot, settings, annotation)
             with_rows = settings.allow_missing_partitions or is_optional(kind)
             parts = snapshot.by_partition(with_rows=with_rows) if snapshot is not None else {}
-            return {key: settings.given(part, kind) for key, part in parts.items()}
+            return {key: source.read(part, settings, kind) for key, part in parts.items()}
 
     def _snapshot(self, source: AssetInput, table: LayeredTable, settings: InputSettings) -> Snapshot | None:
         """Return the snapshot to read; None if there is no table yet, and the input may do without."""

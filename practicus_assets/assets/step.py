@@ -1,6 +1,7 @@
 """One step of a table asset: its function's rows through a transaction, or its checks on what is there."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from inspect import Parameter, Signature, signature
 from typing import Any
@@ -10,9 +11,13 @@ import dagster as dg
 from practicus_assets.assets.io_manager import lake_of
 from practicus_assets.assets.report.outcome import cut_own_frames
 from practicus_assets.assets.runs import until_end
+from practicus_assets.assets.splits.declared import DeclaredSplits, refuse_undividable, split_parameter
+from practicus_assets.assets.splits.inputs import input_type
+from practicus_assets.assets.splits.staging import staged
 from practicus_assets.assets.writes.checks_alone import evaluation
 from practicus_assets.assets.writes.table_write import TableWrite
 from practicus_assets.assets.writes.terms import TableTerms
+from practicus_assets.engines.splits import Split, Splits
 from practicus_assets.errors import DeclarationError, naming
 from practicus_assets.lake.rows.annotations import hints
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
@@ -31,6 +36,9 @@ class Step:
         partitions_def: the asset's partitions; None if it has none.
         io_manager_key: the resource key of its lake.
 
+    Attributes:
+        terms: as above.
+
     Raises:
         DeclarationError: for a parameter that Dagster could not give a value.
 
@@ -45,12 +53,43 @@ class Step:
         io_manager_key: str,
     ) -> None:
         self._function = function
-        self._parameters = _parameters(function)
+        self._split = split_parameter(function)
+        self._parameters = [p for p in _parameters(function) if p.name != self._split]
         self._places = [p.name for p in self._parameters if p.annotation is StagedParquet]
         self._takes_context = bool(self._parameters) and self._parameters[0].name in _CONTEXT_NAMES
-        self._terms = terms
+        self.terms = terms
         self._partitions_def = partitions_def
         self._io_manager_key = io_manager_key
+
+    def divided(self, splits: Splits | None, inputs: Collection[str]) -> "Step":
+        """Return the step with splits.
+
+        Args:
+            splits: what the author wrote.
+            inputs: the names of the inputs that Dagster sees.
+
+        Raises:
+            DeclarationError: if its function cannot be divided so.
+
+        """
+        terms = self.terms
+        if splits is None:
+            raise DeclarationError(
+                f"{self._function.__qualname__} takes {self._split}: Split, and has no splits.",
+                "Write @table_asset(splits=16).",
+            )
+        refuse_undividable(
+            self._function,
+            self._parameters,
+            terms.settings.options,
+            takes_context=self._takes_context,
+            has_checks=bool(terms.author_specs),
+            may_be_none=not terms.output_required,
+            takes_staged=bool(self._places),
+        )
+        own = [parameter.name for parameter in self._parameters if parameter.name in inputs]
+        terms = replace(terms, splits=DeclaredSplits.declared(splits, self._function, own))
+        return Step(self._function, terms, self._partitions_def, io_manager_key=self._io_manager_key)
 
     def compute(self) -> Function:
         """Return the function of the asset's op, with the parameters of the author's."""
@@ -65,7 +104,7 @@ class Step:
             with until_end(own):
                 yield from self._materialize(own, partial(self._call, given), values)
 
-        return self._alike(compute, [context.replace(name="context"), *inputs])
+        return self._alike(compute, [context.replace(name="context"), *map(self._read_by_splits, inputs)])
 
     def invoke(self) -> Function:
         """Return the function of the op that a direct call of the asset runs.
@@ -80,13 +119,15 @@ class Step:
 
     def evaluate(self) -> Function:
         """Return the function of the op that evaluates the asset's checks alone."""
-        return evaluation(lambda _: self._terms, self._partitions_def, self._io_manager_key)
+        return evaluation(lambda _: self.terms, self._partitions_def, self._io_manager_key)
 
     def _call(self, context: Sequence[Any], values: Mapping[str, Any]) -> Any:
         """Call the author's function, by position where it takes a value in no other way."""
         kinds = {name: parameter.kind for name, parameter in signature(self._function).parameters.items()}
         by_position = [n for n, kind in kinds.items() if kind is Parameter.POSITIONAL_ONLY and n in values]
         by_name = {name: value for name, value in values.items() if name not in by_position}
+        if self._split is not None:  # a direct call is the one split that there is
+            by_name[self._split] = Split(partition_keys=_partition_keys())
         return self._function(*context, *(values[name] for name in by_position), **by_name)
 
     def _alike(self, function: Function, parameters: Sequence[Parameter]) -> Function:
@@ -98,6 +139,14 @@ class Step:
         function.__annotations__ = {p.name: p.annotation for p in parameters if p.annotation is not p.empty}
         return function
 
+    def _read_by_splits(self, parameter: Parameter) -> Parameter:
+        """Return a parameter as Dagster sees it: inputs that splits read are not read by the step."""
+        splits = self.terms.splits
+        if splits is None or parameter.name not in splits.inputs:
+            return parameter
+        annotation = parameter.annotation if parameter.annotation is not parameter.empty else None
+        return parameter.replace(annotation=input_type(parameter.name, annotation))
+
     def _materialize(
         self,
         context: dg.AssetExecutionContext,
@@ -106,11 +155,13 @@ class Step:
     ) -> Iterator[Any]:
         with naming(context.asset_key.to_user_string(), nothing_written=True):
             lake = lake_of(context, self._io_manager_key)
-        write = TableWrite(context, context.asset_key, lake, self._terms)
+        write = TableWrite(context, context.asset_key, lake, self.terms)
         if not write.is_landed:
             try:
                 places = {name: write.staging() for name in self._places}
-                if not write.prepare(partial(call, {**inputs, **places})):
+                if self.terms.splits is not None:
+                    write.prepare_parts(partial(staged, context, self.terms.splits, inputs))
+                elif not write.prepare(partial(call, {**inputs, **places})):
                     yield from write.news()
                     return
                 write.land()
@@ -151,6 +202,15 @@ def _parameters(function: Function) -> list[Parameter]:
         )
         for p in own
     ]
+
+
+def _partition_keys() -> tuple[str, ...]:
+    """Return the keys of the partitions of a direct call; none if it is of none."""
+    try:
+        context = dg.AssetExecutionContext.get()
+        return tuple(context.partition_keys) if context.has_partition_key else ()
+    except dg.DagsterError:
+        return ()
 
 
 def _asset_context(context: Any) -> dg.AssetExecutionContext:

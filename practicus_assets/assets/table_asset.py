@@ -32,9 +32,11 @@ from practicus_assets.assets.report.names import (
 )
 from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.settings import PartitionBy, TableSettings
+from practicus_assets.assets.splits.declared import split_parameter
 from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.assets.writes.terms import TableTerms
+from practicus_assets.engines.splits import Splits
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.declared import as_contract
@@ -66,6 +68,7 @@ _OWN = (  # what a table asset takes beside the options of dg.asset
     "commit_metadata",
     "protected",
     "reuse",
+    "splits",
     "worker",
 )
 
@@ -91,6 +94,7 @@ def table_asset(
     commit_metadata: Mapping[str, str] | None = ...,
     protected: bool | int = ...,
     reuse: bool = ...,
+    splits: int | Splits | None = ...,
     worker: Worker | WorkerOf | None = ...,
     **asset_options: Unpack[AssetOptions],
 ) -> Callable[[Function], dg.AssetsDefinition]: ...
@@ -113,6 +117,7 @@ def table_asset(
     commit_metadata: Mapping[str, str] | None = None,
     protected: bool | int = False,
     reuse: bool = False,
+    splits: int | Splits | None = None,
     worker: Worker | WorkerOf | None = None,
     **asset_options: Unpack[AssetOptions],
 ) -> dg.AssetsDefinition | Callable[[Function], dg.AssetsDefinition]:
@@ -149,6 +154,8 @@ def table_asset(
             partitions instead of one. The runs of a backfill count together.
         reuse: whether a run ends before the function, and reports the table as it is, if the function's code,
             its config, the contract and the rows of all inputs are those of the last commit.
+        splits: into how many parts a step's work is cut, each of which a process of its own does: a number,
+            which divides the rows of the one input, or `Splits`.
         worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes. `code_version` is by default derived from the function's source,
             `kinds` gets "deltalake", and `io_manager_key` names the `DeltaIOManager`. With
@@ -184,6 +191,7 @@ def table_asset(
             f'reuse is True, and mode is "{mode}": the rows depend on those that were there.',
             "Leave out reuse, or replace the rows of the run's partitions.",
         )
+    cut = Splits.of_value(splits)
     promised = as_contract(contract)
     if promised is not None:
         refuse_unpromised(settings.options, promised.columns, closed=promised.closed)
@@ -211,6 +219,8 @@ def table_asset(
         specs = [*rules, *author_specs]
         terms = TableTerms(settings, promised, author_specs, options.get("output_required", True), reuse)
         step = Step(function, terms, options.get("partitions_def"), io_manager_key=options["io_manager_key"])
+        if cut is not None or split_parameter(function) is not None:
+            step = step.divided(cut, _asset(step.invoke(), options).op.input_dict)
         compute, evaluate = step.compute(), step.evaluate()
         name = function.__name__
         options["op_tags"], _ = (declare(worker, op, options, name) for op in (compute, evaluate))
@@ -218,7 +228,7 @@ def table_asset(
             assets = _asset(compute, {**options, "check_specs": specs})
         refuse_strangers(assets.key.to_user_string(), promised, assets.asset_deps[assets.key])
         checks_op = _checks_op(assets, specs, evaluate, options) if specs else None
-        return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op, terms)
+        return TableDefinition.of(assets, cache(partial(_function_op, step, options)), checks_op, step.terms)
 
     return decorate if compute_fn is None else decorate(compute_fn)
 

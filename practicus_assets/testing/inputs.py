@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.metadata.input_settings import InputSettings
+from practicus_assets.assets.splits.inputs import asked
 from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.rows.annotations import is_optional, kind_by_partition, without_none
@@ -35,7 +36,7 @@ def as_read(name: str, value: Any, table: dg.AssetsDefinition) -> Any:
         every = f"Its inputs are {', '.join(inputs)}." if inputs else "It has none."
         advice = did_you_mean(name, inputs, every)
         raise DeclarationError(f"{table.op.name} has no input {name!r}.", advice)
-    annotation = inputs[name].dagster_type.typing_type
+    annotation = asked(inputs[name].dagster_type.typing_type)
     settings = InputSettings.from_metadata(inputs[name].metadata)
     kind = kind_by_partition(annotation)
     if kind is not None:
@@ -52,7 +53,7 @@ def left_out(table: dg.AssetsDefinition, given: Mapping[str, Any]) -> dict[str, 
         for name, definition in table.op.input_dict.items()
         if name not in given
         and not definition.has_default_value
-        and is_optional(definition.dagster_type.typing_type)
+        and is_optional(asked(definition.dagster_type.typing_type))
     }
 
 

@@ -51,6 +51,8 @@ NAMES = [
     "Source",
     "SourceChanged",
     "SourceFailed",
+    "Split",
+    "Splits",
     "StagedParquet",
     "StoreFailed",
     "TableNotFound",

@@ -23,6 +23,7 @@ from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.runs import added_metadata, provenance_of, refuse_no_partition, step_of
 from practicus_assets.assets.writes.reuse import StepReuse
 from practicus_assets.assets.writes.terms import TableTerms
+from practicus_assets.engines.processes import SplitFailed
 from practicus_assets.errors import AuditFailed, LossyValues, SchemaMismatch, naming
 from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
 from practicus_assets.lake.contracts.contract import Contract
@@ -142,6 +143,24 @@ class TableWrite:
             )
         self._audited = self._transaction.audit(staged, further=audits(self._output.check_results))
         return True
+
+    def prepare_parts(self, stage: Callable[[Transaction], Sequence[Staged]]) -> None:
+        """Audit the rows of several parts as a whole.
+
+        Args:
+            stage: stages the parts of a transaction.
+
+        """
+        try:
+            parts = stage(self._transaction)
+            self._has_rows = True
+        except SplitFailed as failed:
+            self._has_rows = not failed.of_function
+            raise failed.error from failed.error.__cause__
+        except SchemaMismatch:
+            self._has_rows = True
+            raise
+        self._audited = self._transaction.audit(*parts)
 
     def refuse_superseded(self) -> None:
         """Raise CommitConflict if somebody else has committed the scope by now."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from practicus_assets.assets.settings import TableSettings
+from practicus_assets.assets.splits.declared import DeclaredSplits
 from practicus_assets.lake.contracts.contract import Contract
 
 
@@ -19,6 +20,7 @@ class TableTerms:
         author_specs: the checks that the author gives results of, beside those of the contract.
         output_required: whether each run must materialize the asset.
         reuse: whether a run ends before the function if its rows are there already.
+        splits: the splits of its steps; None if each step calls the function once.
 
     """
 
@@ -27,3 +29,4 @@ class TableTerms:
     author_specs: Sequence[dg.AssetCheckSpec] = ()
     output_required: bool = True
     reuse: bool = False
+    splits: DeclaredSplits | None = None

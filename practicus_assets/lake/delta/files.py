@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.fs
+import pyarrow.parquet as pq
 
 from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.log_files import LOG
@@ -39,7 +40,12 @@ def is_hidden(path: str) -> bool:
 
 
 def read_file(
-    table: Table, file: DataFile, schema: pa.Schema, columns: Sequence[str] | None = None
+    table: Table,
+    file: DataFile,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    *,
+    rows: tuple[int, int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Stream the rows of one file as the table has them; columns that the file lacks are null.
 
@@ -48,6 +54,7 @@ def read_file(
         file: one of its files.
         schema: the table's columns.
         columns: those to read; by default all.
+        rows: the first of its rows to read, and the one behind the last; by default all are read.
 
     Raises:
         VersionGone: if the file is not there.
@@ -59,7 +66,7 @@ def read_file(
         stored = [
             f.name for f in wanted if f.name in parquet.schema_arrow.names and f.name not in file.values
         ]
-        for batch in parquet.iter_batches(columns=stored, use_threads=False):
+        for batch in _batches(parquet, stored, rows):
             arrays = [
                 exact_cast(batch.column(f.name), f.type, f.name)
                 if f.name in stored
@@ -67,3 +74,25 @@ def read_file(
                 for f in wanted
             ]
             yield pa.record_batch(arrays, schema=wanted)
+
+
+def _batches(
+    parquet: pq.ParquetFile, columns: Sequence[str], rows: tuple[int, int] | None
+) -> Iterator[pa.RecordBatch]:
+    """Stream a file's rows, or some of them; row groups that have none of these are not opened."""
+    if rows is None:
+        yield from parquet.iter_batches(columns=columns, use_threads=False)
+        return
+    counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+    begin = 0
+    for group, count in enumerate(counts):
+        first, last = max(rows[0] - begin, 0), min(rows[1] - begin, count)
+        begin += count
+        if first >= last:
+            continue
+        at = 0
+        for batch in parquet.iter_batches(row_groups=[group], columns=columns, use_threads=False):
+            start, end = max(first - at, 0), min(last - at, batch.num_rows)
+            at += batch.num_rows
+            if start < end:
+                yield batch.slice(start, end - start)

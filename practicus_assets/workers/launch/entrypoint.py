@@ -57,7 +57,7 @@ def main() -> None:
 
 def run_child(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     """Run a command of Dagster's CLI in a child process that ends with the one that started it."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     os.environ.update(environment)
     _dagster(arguments)
 
@@ -77,7 +77,8 @@ def _tell_peak_memory() -> None:
             return
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait until the process that started this one has ended, and end it then."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -26,6 +26,14 @@ _GRACE_S = 15
 _SIGKILL = 9
 
 
+def process_context() -> Any:
+    """Return the context of `multiprocessing` whose processes begin with the libraries loaded."""
+    # elsewhere than on Linux, system libraries do not survive a fork either
+    context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+    context.set_forkserver_preload(_PRELOADED)
+    return context
+
+
 class ProcessHandler(WorkerHandler):
     """Runs each step in a process of its own, with the `env`, logs and time limit of its worker."""
 
@@ -33,9 +41,7 @@ class ProcessHandler(WorkerHandler):
         super().__init__(configuration)
         self._processes: dict[str, multiprocessing.process.BaseProcess] = {}
         self._limits: dict[str, tuple[float, int]] = {}  # a moment of the monotonic clock, and its seconds
-        # elsewhere than on Linux, system libraries do not survive a fork either
-        self._context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-        self._context.set_forkserver_preload(_PRELOADED)
+        self._context = process_context()
 
     @property
     def name(self) -> str:

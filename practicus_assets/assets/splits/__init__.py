@@ -1,0 +1,1 @@
+"""Splits of a step: its inputs in parts, and its function on each of them in a process of its own."""

@@ -1,0 +1,1 @@
+"""Engines: one transaction whose rows many processes stage."""

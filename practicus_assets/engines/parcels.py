@@ -1,0 +1,69 @@
+"""Parcels: values on their way to a process of this machine that has loaded the same code."""
+
+import io
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+from practicus_assets.errors import CommitConflict
+from practicus_assets.lake.delta.table import Table, TableVersion
+
+
+def packed(value: Any, references: Mapping[str, object]) -> bytes:
+    """Return a value as bytes for another process.
+
+    Args:
+        value: the value; a version of a table in it is opened there anew.
+        references: what is not sent, but named: the other process has an object of its own.
+
+    Raises:
+        TypeError, AttributeError, pickle.PicklingError: if a part of it belongs to this process alone.
+
+    """
+    file = io.BytesIO()
+    _Packer(file, references).dump(value)
+    return file.getvalue()
+
+
+def unpacked(content: bytes, references: Mapping[str, object]) -> Any:
+    """Return what `packed` was given, with the objects of this process that have its names.
+
+    Raises:
+        CommitConflict: if another table is in the place of one whose version is in it.
+        TableNotFound, VersionGone, StoreFailed: if that cannot be opened.
+
+    """
+    return _Unpacker(io.BytesIO(content), references).load()
+
+
+class _Packer(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, references: Mapping[str, object]) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._names = {id(value): name for name, value in references.items()}
+
+    def persistent_id(self, obj: Any) -> str | None:
+        return self._names.get(id(obj))
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, TableVersion):  # its handle belongs to this process
+            return _opened, (obj.table, obj.version, obj.id)
+        return NotImplemented
+
+
+class _Unpacker(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, references: Mapping[str, object]) -> None:
+        super().__init__(file)
+        self._references = references
+
+    def persistent_load(self, pid: Any) -> Any:
+        return self._references[pid]
+
+
+def _opened(table: Table, version: int, table_id: str) -> TableVersion:
+    at = table.open(version)
+    if at.id != table_id:
+        raise CommitConflict(
+            f"{table.name}: another table was put in the place of the one that was read.",
+            "Run again on fresh inputs.",
+        )
+    return at
