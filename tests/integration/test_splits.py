@@ -172,7 +172,7 @@ def test_rules_count_the_rows_of_all_splits(bench: Bench) -> None:
     assert checks(result)["row_count"].passed
     broken = [check for name, check in checks(result).items() if not check.passed]
     assert len(broken) == 1
-    assert "399 bad rows" in str(broken[0].description)
+    assert "199 bad rows" in str(broken[0].description)
 
     rejecting = Contract(rules=contract.rules)
     bench.run([orders, table(twice, 4, name="kept", contract=rejecting)])
