@@ -8,8 +8,8 @@ DEMO_EXTRAS := build deploy dg kubernetes mysql pandera pipelines polars postgre
 .PHONY: demo demo-servers help ui test quick long faults check acceptance cluster bench bench-full lock wheel docs docs-build clean
 .DEFAULT_GOAL := demo
 
-demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables
-	@$(BIN)/python -W ignore -m pipelines.demo
+demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables; DAYS=2013-01-01...2013-01-07 for a week
+	@$(BIN)/python -W ignore -m pipelines.demo $(DAYS)
 
 demo-servers: .venv/dev.ready  ## the same on PostgreSQL, MariaDB and S3 servers that it starts, beside that on files
 	@$(BIN)/python -W ignore -m tests.servers.demo

@@ -5,8 +5,8 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,19 @@ YEAR = "2013-01-01...2013-12-31"
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
-def main() -> int:
-    """Run the pipeline in `.demo/`, and return the exit code."""
+def main(partitions: str = YEAR) -> int:
+    """Run the pipeline in `.demo/`, and return the exit code.
+
+    Args:
+        partitions: the first and the last day.
+
+    """
     console = Console(highlight=False)
     home = Path(".demo").resolve()
     lake = home / "lake"
-    console.print(
-        f"[bold]practicus_assets[/bold]: a year of flights, {YEAR}, one run and one commit per table\n"
-    )
+    console.print(f"[bold]practicus_assets[/bold]: flights of {partitions}, one commit per table\n")
     started = time.time()
-    metadata = materialize(console, home, {"PRACTICUS_LAKE": str(lake)})
+    metadata = materialize(console, home, {"PRACTICUS_LAKE": str(lake)}, partitions)
     if metadata is None:
         return 1
     if all(entries["delta/outcome"] == "unchanged" for entries in metadata.values()):
@@ -73,9 +76,8 @@ def materialize(
     (home / "dagster").mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home / "dagster")
     (home / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
-    started = time.time()
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", "asset", "materialize"]
-    command += ["--select", "*", "-m", "pipelines", "--partition-range", partitions]
+    run_id = str(uuid.uuid4())
+    command = [sys.executable, "-W", "ignore", "-m", "pipelines.run", run_id, partitions]
     log = home / "run.log"
     with log.open("w") as output:
         run = subprocess.Popen(  # noqa: S603 our own command
@@ -83,7 +85,7 @@ def materialize(
         )
         try:
             with Live(console=console, refresh_per_second=8, transient=True) as live:
-                for frame in _frames(run, started, ended):
+                for frame in _frames(run, run_id, ended):
                     live.update(frame)
         finally:
             run.terminate()  # when the demo itself is ended
@@ -102,17 +104,15 @@ def materialize(
             if event is not None and event.asset_materialization is not None
         }
         console.print(_tables(metadata))
-        console.print(_checks(instance, _run_id(instance, started) or ""))
+        console.print(_checks(instance, run_id))
     return metadata
 
 
-def _frames(run: subprocess.Popen[bytes], started: float, ended: threading.Event) -> Iterator[Table]:
+def _frames(run: subprocess.Popen[bytes], run_id: str, ended: threading.Event) -> Iterator[Table]:
     """Yield a picture of the steps' progress until the run ends, or is to be ended."""
     with dg.DagsterInstance.get() as instance:
         while run.poll() is None and not ended.is_set():
-            run_id = _run_id(instance, started)
-            stats = instance.get_run_step_stats(run_id) if run_id else []
-            by_step = {s.step_key: s for s in stats}
+            by_step = {stats.step_key: stats for stats in instance.get_run_step_stats(run_id)}
             frame = Table.grid(padding=(0, 2))
             for name in TABLES:
                 step = by_step.get(name)
@@ -140,19 +140,13 @@ def _tables(metadata: dict[str, dict[str, Any]]) -> Table:
             name,
             str(entries["delta/version"]),
             f"{entries['dagster/row_count']:,}",
-            str(entries["delta/run_files"]),
-            f"{entries['delta/run_size_mb']:.1f} MB",
+            str(
+                entries.get("delta/run_files", entries["delta/files"])
+            ),  # of a run of one day they are the day's
+            f"{entries.get('delta/run_size_mb', entries['delta/size_mb']):.1f} MB",
             f"[{'yellow' if outcome == 'unchanged' else 'green'}]{outcome}[/]",
         )
     return table
-
-
-def _run_id(instance: dg.DagsterInstance, started: float) -> str | None:
-    """Return the run that the demo's command made: the first one since it started."""
-    runs = instance.get_run_records(
-        dg.RunsFilter(created_after=datetime.fromtimestamp(started, UTC)), limit=1, ascending=True
-    )
-    return runs[0].dagster_run.run_id if runs else None
 
 
 def _checks(instance: dg.DagsterInstance, run_id: str) -> Table:
@@ -185,4 +179,4 @@ def _failure(log: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -244,7 +244,9 @@ def _target(target: Any, name: str | None) -> tuple[Any, dg.PartitionsDefinition
     [partitions_def] = found
     keys = sorted(key for table in tables for key in table.keys)
     job_name = f"{name or '__'.join('_'.join(key.path) for key in keys)}_job"
-    return dg.define_asset_job(job_name, keys), partitions_def
+    schedule = f"schedule {name}" if name else "catch-up schedule"
+    description = f"Makes the partitions that the {schedule} asks for."
+    return dg.define_asset_job(job_name, keys, description=description), partitions_def
 
 
 def _listed(keys: set[str]) -> str:

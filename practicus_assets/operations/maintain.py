@@ -289,6 +289,7 @@ def build_maintain_schedule(
     own = ("job", "cron_schedule", *inspect.signature(dg.ScheduleDefinition.__init__).parameters)
     refuse_unknown("build_maintain_schedule", options, [name for name in own if name != "self"])
     options.setdefault("run_config", {"ops": {_OP: {"config": {"apply": True}}}})
+    options.setdefault("description", f"Launches {job.name}, which applies what it finds.")
     return dg.ScheduleDefinition(name=f"{job.name}_schedule", job=job, cron_schedule=cron_schedule, **options)
 
 
