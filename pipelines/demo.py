@@ -16,6 +16,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from practicus_assets.wording import bytes_of
+
 TABLES = ("table1_new", "table2_new", "final_table")
 YEAR = "2013-01-01...2013-12-31"
 
@@ -143,7 +145,7 @@ def _tables(metadata: dict[str, dict[str, Any]]) -> Table:
             str(
                 entries.get("delta/run_files", entries["delta/files"])
             ),  # of a run of one day they are the day's
-            f"{entries.get('delta/run_size_mb', entries['delta/size_mb']):.1f} MB",
+            bytes_of(entries.get("delta/run_size_mb", entries["delta/size_mb"]) * 1e6),
             f"[{'yellow' if outcome == 'unchanged' else 'green'}]{outcome}[/]",
         )
     return table
