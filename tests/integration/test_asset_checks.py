@@ -1,7 +1,7 @@
 """The checks of a contract run with the asset, without it, or not at all."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 import pandas as pd
@@ -404,6 +404,20 @@ def test_a_run_of_many_days_records_each_rule_of_each_day(bench: Bench) -> None:
     assert checks(result)["n_minimum"].metadata["failed_partitions"].value == "2024-01-02"
 
 
+@pytest.mark.parametrize("severity", ["ERROR", "WARN"])
+def test_a_range_of_one_day_records_each_rule_of_that_day(
+    bench: Bench, severity: Literal["ERROR", "WARN"]
+) -> None:
+    refused = severity == "ERROR"
+    columns = {"n": Column("int64", minimum=1, severity=severity), "day": Column("string", nullable=False)}
+    day = "2024-01-01"
+    orders = varied({day: [0, 1]}, Contract(columns))
+    result = bench.run([orders], between=(day, day), fails=refused)
+    assert evaluations(result, "n_minimum") == {day: False, None: False}
+    assert statuses(bench, [orders], "n_minimum") == {"FAILED": {day}}
+    assert statuses(bench, [orders], "day_not_null") == {"SUCCEEDED": {day}}
+
+
 def test_a_run_that_is_refused_records_which_days_are_bad(bench: Bench) -> None:
     columns = {"n": Column("int64", minimum=1), "day": Column("string")}
     unique = Contract(columns, unique=[["day", "n"]], rows=(1, 2))
@@ -485,6 +499,8 @@ def test_checks_alone_are_recorded_for_the_partitions_of_their_run(bench: Bench)
     bench.write("orders", rows(("2024-01-01", 1), ("2024-01-02", 0), ("2024-01-03", 3)), partition_by=["day"])
     one = bench.run([daily(), upstream], select=ALONE, tags={"dagster/partition": "2024-01-02"}, fails=True)
     assert evaluations(one, "n_minimum") == {"2024-01-02": False}
+    of_one = bench.run([daily(), upstream], select=ALONE, between=("2024-01-02", "2024-01-02"), fails=True)
+    assert evaluations(of_one, "n_minimum") == {"2024-01-02": False, None: False}
     several = bench.run([daily(), upstream], select=ALONE, between=("2024-01-01", "2024-01-02"), fails=True)
     assert evaluations(several, "n_minimum") == {"2024-01-01": True, "2024-01-02": False, None: False}
     everything = bench.run([daily(), upstream], select=ALONE, fails=True)

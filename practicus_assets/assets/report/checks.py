@@ -123,7 +123,7 @@ def partition_evaluations(
     selected: Iterable[dg.AssetCheckKey],
     instance: dg.DagsterInstance,
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """Yield the evaluation of each rule on each partition of a run of several, where the audit knows it.
+    """Yield the evaluation of each rule on each partition of a run of a range, where the audit knows it.
 
     There are 200 at most, those that failed first. If all would be more, only those that failed are yielded:
     `check_results` says of a rule on the whole run what holds for the other partitions.
@@ -136,22 +136,27 @@ def partition_evaluations(
         instance: the Dagster instance, which knows the materialization that an evaluation is about.
 
     """
-    known = [audit for audit in _selected(audits, selected) if audit.passed or audit.breaches is not None]
-    failed = [(audit, partition) for audit in known for partition in audit.breaches or ()]
-    evaluated = failed[:_EVALUATIONS]
+    known = [(a, broken) for a in _selected(audits, selected) if (broken := _breaches(a, keys)) is not None]
+    passed = Breach()
+    evaluated = [
+        (audit, partition, breach) for audit, broken in known for partition, breach in broken.items()
+    ]
+    evaluated = evaluated[:_EVALUATIONS]
     if len(known) * len(keys) <= _EVALUATIONS:
         evaluated += [
-            (a, partition) for a in known for partition in keys if partition not in (a.breaches or ())
+            (audit, partition, passed)
+            for audit, broken in known
+            for partition in keys
+            if partition not in broken
         ]
-    targets = latest_records(instance, key, list(dict.fromkeys(partition for _, partition in evaluated)))
-    for audit, partition in evaluated:
-        breach = (audit.breaches or {}).get(partition, Breach())
+    targets = latest_records(instance, key, list(dict.fromkeys(partition for _, partition, _ in evaluated)))
+    for audit, partition, breach in evaluated:
         target = targets.get(partition)
         found = f": {number_of(breach.rows, audit.noun)}" if breach.rows else ""
         yield dg.AssetCheckEvaluation(
             asset_key=key,
             check_name=audit.name,
-            passed=not breach.rows,
+            passed=breach is passed,
             metadata={**({audit.counted: breach.rows} if audit.counted else {}), **_sample(breach.sample)},
             target_materialization_data=target
             and AssetCheckEvaluationTargetMaterializationData(
@@ -161,6 +166,13 @@ def partition_evaluations(
             description=f"{audit.description}{found}",
             partition=partition,
         )
+
+
+def _breaches(audit: AuditResult, keys: Sequence[str]) -> Mapping[str, Breach] | None:
+    """Return what breaks a rule in each partition, if that is known; a single one has all of it."""
+    if audit.passed:
+        return {}
+    return {keys[0]: Breach(audit.bad_rows, audit.sample)} if len(keys) == 1 else audit.breaches
 
 
 def _severity(audit: AuditResult) -> dg.AssetCheckSeverity:

@@ -15,6 +15,7 @@ from practicus_assets.assets.report.checks import (
 from practicus_assets.assets.runs import metadata_of, partition_keys
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import DeclarationError, naming
+from practicus_assets.instance.run_tags import PARTITION_TAG
 from practicus_assets.lake.partitions.scope import Scope
 
 Evaluations = Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation | dg.Output[None]]
@@ -73,7 +74,7 @@ def _evaluated(  # noqa: PLR0917 what one table's evaluation needs
             keys = list(partitions_def.get_partition_keys(dynamic_partitions_store=context.instance))
             scope, every = Scope(), terms.settings.scope(partitions_def, keys) if keys else Scope()
             results = audit_snapshot(terms.contract, table.pinned(Scope())[0], every)
-    if len(every.keys) > 1:
+    if every.keys and PARTITION_TAG not in context.run.tags:  # else Dagster knows the partition
         materialized = context.instance.get_materialized_partitions(key) if not scope.keys else set()
         evaluated = scope.keys or [name for name in every.keys if name in materialized]
         yield from partition_evaluations(results, key, evaluated, selected, context.instance)

@@ -276,8 +276,8 @@ class TableWrite:
         return ()
 
     def _by_partition(self, results: Sequence[AuditResult]) -> Iterator[dg.AssetCheckEvaluation]:
-        """Yield what a run of several partitions found in each; a run of one has no result but that."""
-        if len(self._scope.keys) > 1:
+        """Yield what a run of a range found in each partition; of a run of one Dagster knows it."""
+        if self._scope.keys and not self._context.has_partition_key:
             yield from partition_evaluations(
                 results, self.key, self._scope.keys, self._of_contract, self._context.instance
             )
