@@ -136,7 +136,10 @@ class TableWrite:
             self._context.log.info(outcome.nothing_new(name, scope))
             return False
         self._has_rows = True
-        staged = self._transaction.stage(rows)
+        with _discarding(self._transaction):
+            staged = self._transaction.stage(rows)
+        if not isinstance(rows, StagedParquet):
+            self._transaction.discard()  # what an engine may have written and is no output
         with naming(name, str(scope), nothing_written=True), _discarding(self._transaction, staged):
             self._terms.settings.refuse_decided(
                 {**added_metadata(self._context, self.key), **self._output.metadata}

@@ -1,6 +1,6 @@
 """Files of a table's folder: which data files lie there, and the rows of one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.fs
@@ -20,7 +20,7 @@ def listed(table: Table) -> dict[str, pyarrow.fs.FileInfo]:
     Folders and files whose names begin with `_` or `.` are hidden, as Delta readers have it, unless they are
     those of a partition column. Where an engine wrote the files of an attempt, all that it left counts.
     """
-    paths = {info.path.strip("/"): info for info in table.files_in(recursive=True)}
+    paths = without_markers(table.files_in(recursive=True))
     inner = {
         folder
         for path in paths
@@ -32,6 +32,13 @@ def listed(table: Table) -> dict[str, pyarrow.fs.FileInfo]:
         if (path.startswith(STAGED) and "=" not in path.partition("/")[0])
         or (path.endswith(".parquet") and not is_hidden(path) and not path.startswith(tuple(inner)))
     }
+
+
+def without_markers(infos: Iterable[pyarrow.fs.FileInfo]) -> dict[str, pyarrow.fs.FileInfo]:
+    """Return files by their paths, without the empty objects by which some programs mark folders."""
+    paths = {info.path.strip("/"): info for info in infos}
+    folders = {path[:end] for path in paths for end, character in enumerate(path) if character == "/"}
+    return {path: info for path, info in paths.items() if path not in folders}
 
 
 def is_hidden(path: str) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pyarrow.fs
 
 from practicus_assets.errors import DataRefused, OutOfScope, SchemaMismatch, did_you_mean
-from practicus_assets.lake.delta.files import is_hidden
+from practicus_assets.lake.delta.files import is_hidden, without_markers
 from practicus_assets.lake.delta.log_files import LOG
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import is_null
@@ -69,10 +69,8 @@ def found(table: Table, path: str, partition_by: Sequence[str]) -> FoundFiles:
         StoreFailed: if the files cannot be listed.
 
     """
-    infos = sorted(table.files_in(path, recursive=True), key=lambda info: info.path)
     files, others = [], []
-    for info in infos:
-        own = info.path.strip("/")
+    for own, info in sorted(without_markers(table.files_in(path, recursive=True)).items()):
         name = own.removeprefix(f"{path}/")
         if LOG in name.split("/"):
             raise DataRefused(
@@ -81,6 +79,8 @@ def found(table: Table, path: str, partition_by: Sequence[str]) -> FoundFiles:
             )
         if is_hidden(name) or name.endswith(".crc"):
             others.append(own)
+        elif not info.size and "." not in name.rpartition("/")[2].partition("=")[0]:
+            continue  # a folder in which there is nothing, as some programs mark it in a store
         elif name.endswith((".parquet", ".parq")):
             files.append(FoundFile(own, name, info.size, _state(info), _folders(name, partition_by)))
         else:
@@ -94,7 +94,7 @@ def found(table: Table, path: str, partition_by: Sequence[str]) -> FoundFiles:
 def delete_found(table: Table, path: str) -> None:
     """Delete all that lies below a place, as far as the store lets it; maintenance deletes the rest."""
     with suppress(Exception):
-        delete_files(table, [info.path.strip("/") for info in table.files_in(path, recursive=True)])
+        delete_files(table, without_markers(table.files_in(path, recursive=True)))
     if table.local_path is not None:
         remove_empty_folders(table, path)
 
@@ -125,11 +125,8 @@ def refuse_changed(table: Table, files: Iterable[StagedFile]) -> None:
     """
     listed = {file.path: file.listed_as for file in files if file.listed_as}
     places = {"/".join(path.split("/")[:2]) for path in listed}
-    now = {
-        info.path.strip("/"): _state(info)
-        for place in sorted(places)
-        for info in table.files_in(place, recursive=True)
-    }
+    infos = [info for place in sorted(places) for info in table.files_in(place, recursive=True)]
+    now = {path: _state(info) for path, info in without_markers(infos).items()}
     for path, state in listed.items():
         if now.get(path) != state:
             raise DataRefused(

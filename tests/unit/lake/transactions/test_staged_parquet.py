@@ -1,18 +1,36 @@
 """Files that an engine wrote, as the rows of a table: DuckDB and polars write, the transaction commits."""
 
+import os
+import pickle
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
+from practicus_assets.errors import (
+    AuditFailed,
+    CommitConflict,
+    DataRefused,
+    DeclarationError,
+    OutOfScope,
+    SchemaMismatch,
+)
+from practicus_assets.lake.contracts.column import Column
+from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.values import folder
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
-from tests.kit import parquet_files, partitions, read
+from practicus_assets.lake.upkeep.retention import remove, unneeded_files
+from tests.kit import log, parquet_files, partitions, read, table_of, write
 
 Engine = Callable[[str, str], None]  # writes the rows of a query below a place
 
@@ -65,3 +83,376 @@ def test_a_place_of_an_engine_is_an_empty_folder_whose_options_are_not_shown(tab
     assert "hidden" not in repr(staged)
     assert staged == StagedParquet(staged.uri)
     assert parquet_files(table) == set()
+
+
+# --- What the files are -------------------------------------------------------------------------------------
+
+
+def put(staged: StagedParquet, name: str, rows: pa.Table) -> Path:
+    """Write one file as an engine does."""
+    path = Path(staged.uri) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows, path)
+    return path
+
+
+def numbers(*values: int) -> pa.Table:
+    return pa.table({"n": pa.array(values, pa.int64())})
+
+
+def test_other_readers_read_the_files_of_an_engine(table: Table) -> None:
+    transaction = begin(table)
+    staged = transaction.staging()
+    by_polars(ROWS, staged.uri)  # which keeps partition columns inside of the files
+    put(staged, "p=x%20y/more.parquet", rows(ROWS).to_arrow().drop_columns("p").slice(0, 1))
+    assert transaction.write(staged).rows == 4
+    expected = sorted([*rows(ROWS)["p"], "x y"])
+    assert sorted(pl.read_delta(table.uri)["p"]) == expected
+    assert sorted(row["p"] for row in read(table)) == expected
+    assert sorted(DeltaTable(table.uri).to_pyarrow_table()["p"].to_pylist()) == expected
+    files = [path.removeprefix("file://") for path in DeltaTable(table.uri).file_uris()]
+    with duckdb.connect() as connection:
+        query = f"SELECT p FROM read_parquet({files}, hive_partitioning = true)"
+        assert sorted(p for (p,) in connection.execute(query).fetchall()) == expected
+
+
+def test_statistics_are_those_that_rows_in_memory_get(table: Table) -> None:
+    other = Table(table.name, table.uri + "-2")
+    given = pa.table(
+        {
+            "n": pa.array([3, None, -1], pa.int64()),
+            "x": [0.0, float("nan"), 1.0],
+            "y": [-0.0, 2.5, None],
+            "text": ["b", "a", "ü" * 70],
+            "moment": pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * 3, pa.timestamp("us", "UTC")),
+        }
+    )
+    Transaction(other).write(given)
+    transaction = Transaction(table)
+    staged = transaction.staging()
+    put(staged, "a.parquet", given)
+    transaction.write(staged)
+    [ours], [theirs] = (
+        [action["add"]["stats"] for action in log(place, 0) if "add" in action] for place in (table, other)
+    )
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["a"], pa.large_string()),
+        pa.array(["a"]).dictionary_encode(),
+        pa.array(["a"], pa.string_view()),
+        pa.array([["a"]], pa.large_list(pa.large_string())),
+        pa.array([{"x": 1, "y": 2}]),
+        pa.array([0], pa.timestamp("us", "Europe/Istanbul")),
+    ],
+    ids=["large", "categories", "view", "list", "struct", "zone"],
+)
+def test_ways_to_hold_values_that_are_alike_in_parquet_are_taken(table: Table, column: pa.Array) -> None:
+    transaction = Transaction(table)
+    staged = transaction.staging()
+    put(staged, "a.parquet", pa.table({"c": column}))
+    transaction.write(staged)
+    [row] = read(table)
+    assert row["c"] == column.to_pylist()[0]
+    assert pl.read_delta(table.uri)["c"].to_list() == column.to_pylist()
+
+
+def test_columns_that_an_engine_marks_not_null_are_nullable_in_the_table(table: Table) -> None:
+    write(table, "a", 1)
+    transaction = begin(table, "b")
+    staged = transaction.staging()
+    strict = pa.schema([pa.field("n", pa.int64(), nullable=False)])
+    put(staged, "p=b/a.parquet", numbers(2).cast(strict))
+    transaction.write(staged)
+    assert table.open().schema.field("n").nullable
+    assert read(table) == [{"p": "a", "n": 1}, {"p": "b", "n": 2}]
+
+
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_files_are_added_and_merged(table: Table, mode: Mode) -> None:
+    write(table, "a", 1, 2)
+    transaction = begin(table, "a", mode=mode)
+    staged = transaction.staging()
+    put(staged, "p=a/x.parquet", numbers(2, 3))
+    transaction.write(staged)
+    expected = [1, 2, 2, 3] if mode == "append" else [1, 2, 3]
+    assert [row["n"] for row in read(table)] == expected
+
+
+def test_equal_rows_are_not_committed_again(table: Table) -> None:
+    write(table, "a", 1, 2)
+    before = parquet_files(table)
+    transaction = begin(table, "a")
+    staged = transaction.staging()
+    put(staged, "p=a/x.parquet", numbers(2))
+    put(staged, "p=a/y.parquet", numbers(1))
+    commit = transaction.write(staged)
+    assert (commit.changed, commit.version) == (False, 0)
+    assert parquet_files(table) == before
+    assert not Path(staged.uri).exists()
+
+
+def test_markers_checksums_hidden_and_empty_files_are_passed_over_and_removed(table: Table) -> None:
+    transaction = begin(table, "a")
+    staged = transaction.staging()
+    put(staged, "p=a/x.parquet", numbers(1))
+    put(staged, "p=b/none.parquet", numbers())
+    put(staged, "_temporary/0/p=a/half.parquet", numbers(7))
+    put(staged, "p=a/.hidden.parquet", numbers(8))
+    for name in ("_SUCCESS", "p=a/.x.parquet.crc", "p=a/x.parquet.crc"):
+        (Path(staged.uri) / name).write_text("no Parquet")
+    assert transaction.write(staged).rows == 1
+    left = [path for path in Path(staged.uri).rglob("*") if path.is_file()]
+    assert [path.name for path in left] == ["x.parquet"]
+    assert not (Path(staged.uri) / "_temporary").exists()
+
+
+def test_a_partition_column_inside_of_a_file_needs_no_folder(table: Table) -> None:
+    transaction = begin(table, "a", "b")
+    staged = transaction.staging()
+    put(staged, "x.parquet", table_of("a", 1, 2))
+    put(staged, "y.parquet", table_of("b", 3))
+    transaction.write(staged)
+    assert pl.read_delta(table.uri).sort("n").to_dicts() == [
+        {"p": "a", "n": 1},
+        {"p": "a", "n": 2},
+        {"p": "b", "n": 3},
+    ]
+
+
+def test_values_of_folders_have_the_type_of_their_column(table: Table) -> None:
+    options = WriteOptions(partition_by=["day", "n"])
+    contract = Contract({"day": Column("date32"), "n": Column("int32")})
+    transaction = Transaction(table, None, options, contract=contract)
+    staged = transaction.staging()
+    put(staged, "n=7/day=2026-01-02/x.parquet", pa.table({"v": ["a"]}))
+    transaction.write(staged)
+    assert table.open().schema.field("day").type == pa.date32()
+    assert [(row["day"].isoformat(), row["n"]) for row in read(table)] == [("2026-01-02", 7)]
+
+
+# --- What is refused ----------------------------------------------------------------------------------------
+
+
+def refused(table: Table, kind: type[DataRefused], *keys: str, **files: pa.Table) -> str:
+    """Let files be refused, by their names with `/` for `__`; return the error's text."""
+    before = (read(table), parquet_files(table))
+    transaction = begin(table, *keys)
+    staged = transaction.staging()
+    for name, content in files.items():
+        put(staged, f"{name.replace('__', '/').replace('_is_', '=')}.parquet", content)
+    with pytest.raises(kind) as error:
+        transaction.write(staged)
+    assert error.value.nothing_written
+    assert (read(table), parquet_files(table)) == before
+    assert not Path(staged.uri).exists()
+    return str(error.value)
+
+
+def test_files_with_other_columns_are_refused(table: Table) -> None:
+    write(table, "a", 1)
+    more = numbers(2).append_column("m", pa.array([1]))
+    text = refused(table, SchemaMismatch, "b", p_is_b__x=numbers(1), p_is_b__y=more)
+    assert text == (
+        "t [b]: the file p=b/y.parquet has the further column 'm'; the table has ['p', 'n']. "
+        "Let the engine write the same columns into each file. Nothing was written."
+    )
+    text = refused(table, SchemaMismatch, "b", p_is_b__x=more.drop_columns("n"))
+    assert "the output lacks the column 'n'" in text
+
+
+@pytest.mark.parametrize(
+    ("type_", "word"),
+    [
+        (pa.int32(), "as int32, and the table as int64. CAST it to BIGINT"),
+        (pa.uint64(), "as uint64"),
+        (pa.null(), "as null, which holds only nulls"),
+    ],
+)
+def test_files_with_other_types_are_refused(table: Table, type_: pa.DataType, word: str) -> None:
+    write(table, "a", 1)
+    odd = pa.table({"n": pa.array([None], type_)})
+    text = refused(table, SchemaMismatch, "b", p_is_b__x=numbers(1), p_is_b__y=odd)
+    assert f"the file p=b/y.parquet has the column 'n' {word}" in text
+
+
+def test_nanoseconds_are_refused_for_readers_round_them(table: Table) -> None:
+    transaction = Transaction(table)
+    staged = transaction.staging()
+    put(staged, "x.parquet", pa.table({"at": pa.array([1], pa.timestamp("ns"))}))
+    with pytest.raises(SchemaMismatch, match=r"as timestamp\[ns\], and the table as timestamp\[us\]"):
+        transaction.write(staged)
+
+
+def test_rows_of_other_partitions_are_refused(table: Table) -> None:
+    write(table, "a", 1)
+    text = refused(table, OutOfScope, "a", p_is_a__x=numbers(2), p_is_b__x=numbers(1, 2))
+    assert "the file p=b/x.parquet: its 2 rows of p=b are outside the scope" in text
+    text = refused(table, OutOfScope, "a", x=pa.concat_tables([table_of("a", 1), table_of("b", 7)]))
+    assert "the file x.parquet: it begins with rows of p=a, and has rows of another partition" in text
+    text = refused(table, OutOfScope, "a", "b", p_is_a__x=table_of("b", 7))
+    assert "of p=b" in text or "lies in the folder of p=a, and has rows of another partition" in text
+
+
+@pytest.mark.parametrize("engine", [by_duckdb, by_polars])
+@pytest.mark.parametrize("null", ["NULL", "''"])
+def test_partitions_of_null_are_refused(table: Table, engine: Engine, null: str) -> None:
+    transaction = begin(table)
+    staged = transaction.staging()
+    engine(f"SELECT * FROM (VALUES ('a', 1), ({null}, 2)) t(p, n)", staged.uri)
+    with pytest.raises(OutOfScope, match=r"partition column 'p' .*null.* Nothing was written"):
+        transaction.write(staged)
+    assert not Path(table.uri).exists()
+
+
+def test_rows_whose_partition_neither_folder_nor_file_says_are_refused(table: Table) -> None:
+    write(table, "a", 1)
+    text = refused(table, SchemaMismatch, "a", x=numbers(1))
+    assert "has the partition column 'p' neither inside nor as folder" in text
+    text = refused(table, OutOfScope, "a", x=table_of(None, 1))
+    assert "the file x.parquet: its partition column 'p' has rows that are read as null" in text
+    text = refused(table, SchemaMismatch, "a", q_is_1__p_is_a__x=numbers(1))
+    assert "lies in a folder of the column 'q', and the table is partitioned by ['p']" in text
+
+
+def test_a_place_without_files_is_refused_unless_the_engine_said_that_it_is_done(table: Table) -> None:
+    write(table, "a", 1)
+    assert "the engine wrote no Parquet file below" in refused(table, DataRefused, "a")
+    transaction = begin(table, "a")
+    staged = transaction.staging()
+    (Path(staged.uri) / "_SUCCESS").touch()
+    assert transaction.write(staged).rows == 0
+    assert read(table) == []
+
+
+def test_files_without_rows_empty_the_scope(table: Table) -> None:
+    write(table, "a", 1)
+    write(table, "b", 2)
+    transaction = begin(table, "a")
+    staged = transaction.staging()
+    put(staged, "p=a/x.parquet", numbers())
+    transaction.write(staged)
+    assert read(table) == [{"p": "b", "n": 2}]
+
+
+def test_what_is_no_parquet_is_refused(table: Table) -> None:
+    transaction = begin(table)
+    staged = transaction.staging()
+    put(staged, "p=a/a.parquet", numbers(1))
+    (Path(staged.uri) / "p=a" / "b.parquet").write_bytes(b"PAR1 torn")
+    with pytest.raises(DataRefused, match=r"the file p=a/b\.parquet cannot be read as Parquet"):
+        transaction.write(staged)
+    staged = transaction.staging()
+    put(staged, "x.csv", numbers(1))
+    with pytest.raises(DataRefused, match=r"left x\.csv, which is no Parquet"):
+        transaction.write(staged)
+    staged = transaction.staging()
+    (Path(staged.uri) / "t" / "_delta_log").mkdir(parents=True)
+    (Path(staged.uri) / "t" / "_delta_log" / "0.json").touch()
+    with pytest.raises(DataRefused, match="the engine wrote a Delta table of its own"):
+        transaction.write(staged)
+    assert not Path(table.uri).exists()
+
+
+def test_rules_of_the_contract_run_on_the_files(table: Table) -> None:
+    contract = Contract({"n": Column("int64", maximum=5)}, unique=[["n"]])
+    transaction = begin(table, contract=contract)
+    staged = transaction.staging()
+    put(staged, "p=a/x.parquet", numbers(1, 9))
+    put(staged, "p=b/x.parquet", numbers(1))
+    with pytest.raises(AuditFailed) as error:
+        transaction.write(staged)
+    assert {result.name: result.bad_rows for result in error.value.results if not result.passed} == {
+        "n_maximum": 1,
+        "n_unique": 1,
+    }
+    assert not Path(table.uri).exists()
+
+
+@pytest.mark.parametrize("change", ["other bytes", "touched", "gone"])
+def test_a_file_that_changes_before_the_commit_is_refused(table: Table, change: str) -> None:
+    write(table, "a", 1)
+    transaction = begin(table, "a")
+    staged = transaction.staging()
+    path = put(staged, "p=a/x.parquet", numbers(2))
+    audited = transaction.audit(transaction.stage(staged))
+    if change == "gone":
+        path.unlink()
+    elif change == "touched":
+        os.utime(path, ns=(0, 0))
+    else:
+        put(staged, "p=a/x.parquet", numbers(3, 4))
+    with pytest.raises(
+        DataRefused, match=r"the staged file .*p=a/x\.parquet had .* when it was read"
+    ) as error:
+        transaction.land(audited)
+    assert error.value.nothing_written
+    assert read(table) == [{"p": "a", "n": 1}]
+
+
+def test_a_place_of_another_attempt_is_refused(table: Table) -> None:
+    earlier = begin(table, "a").staging()
+    put(earlier, "p=a/x.parquet", numbers(1))
+    for uri in (earlier.uri, f"{begin(table).staging().uri}/../..", table.uri, "s3://elsewhere/x"):
+        with pytest.raises(DataRefused, match="is no place of this attempt"):
+            begin(table, "a").write(StagedParquet(uri))
+    assert (Path(earlier.uri) / "p=a" / "x.parquet").exists()
+
+
+def test_of_two_attempts_at_one_scope_the_first_commits(table: Table) -> None:
+    first, second = begin(table, "a"), begin(table, "a")
+    parts = []
+    for number, transaction in enumerate((first, second)):
+        staged = transaction.staging()
+        put(staged, "p=a/x.parquet", numbers(number))
+        parts.append(transaction.stage(staged))
+    second.commit(parts[1])
+    with pytest.raises(CommitConflict):
+        first.commit(parts[0])
+    assert read(table) == [{"n": 1, "p": "a"}]
+    assert len(parquet_files(table)) == 1
+
+
+def test_parts_of_several_processes_have_places_of_their_own(table: Table) -> None:
+    transaction = begin(table)
+    parts = []
+    for number in range(2):
+        worker = pickle.loads(pickle.dumps(transaction))  # noqa: S301 our own
+        staged = worker.staging()
+        put(staged, "p=a/x.parquet", numbers(number))
+        parts.append(pickle.loads(pickle.dumps(worker.stage(staged, f"split {number}"))))  # noqa: S301
+    assert transaction.commit(*parts).rows == 2
+    assert [row["n"] for row in read(table)] == [0, 1]
+
+
+def test_modes_that_do_not_keep_the_files_as_they_are_are_refused(table: Table) -> None:
+    history = WriteOptions(mode="history", history_keys=["n"], sequence_by="at")
+    insert = WriteOptions(mode="merge", merge_keys=["n"], merge_kind="insert")
+    rejecting = Contract({"n": Column("int64", minimum=0, severity="QUARANTINE")})
+    for options, contract in ((history, None), (insert, None), (WriteOptions(), rejecting)):
+        with pytest.raises(DeclarationError, match="the function takes StagedParquet, and"):
+            Transaction(table, None, options, contract=contract).staging()
+
+
+def test_maintenance_removes_what_dead_attempts_left_and_nothing_of_live_ones(table: Table) -> None:
+    write(table, "a", 1)
+    committed = begin(table, "b")
+    staged = committed.staging()
+    put(staged, f"{folder('p', 'b')}/x.parquet", numbers(2))
+    committed.write(staged)
+    dead, live = begin(table).staging(), begin(table).staging()
+    for place in (dead, live):
+        put(place, "_temporary/x.parquet", numbers(1))
+        put(place, "p=c/x.parquet", numbers(1))
+        (Path(place.uri) / "_SUCCESS").touch()
+    long_ago = (datetime.now(UTC) - timedelta(days=3)).timestamp()
+    for path in (*Path(dead.uri).rglob("*"), *Path(staged.uri).rglob("*")):
+        os.utime(path, (long_ago, long_ago))
+    removable = unneeded_files(table, datetime.now(UTC))
+    assert {path.rpartition("/")[2] for path in removable.paths} == {"x.parquet", "_SUCCESS"}
+    assert all(f"/{Path(dead.uri).name}/" in path for path in removable.paths)
+    assert remove(table, removable) == 3
+    assert len(read(table)) == 2
