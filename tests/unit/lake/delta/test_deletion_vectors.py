@@ -13,6 +13,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from practicus_assets.engines.shares import SnapshotShare
+from practicus_assets.engines.splits import Split
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.upkeep.history import read_history
@@ -100,3 +102,8 @@ def test_the_history_tells_how_many_rows_a_vector_took(deleted: Table) -> None:
 
 def test_delta_rs_counts_the_rows_of_files_whatever_vectors_delete(deleted: Table) -> None:
     assert DeltaTable(deleted.uri).count() == 5
+
+
+def test_no_split_reads_rows_that_a_vector_took(deleted: Table) -> None:
+    parts = [SnapshotShare(Snapshot(deleted.open()), Split(index, 3)) for index in range(3)]
+    assert sorted(n for part in parts for n in part.to_arrow()["n"].to_pylist()) == [1, 3, 5]
