@@ -1,10 +1,11 @@
 """Measures our ways to write and read a table against delta-rs alone, by hand, and what others publish.
 
-python benchmarks/bench.py [--full] [--only WORK …] [--ways WAY …]
+python benchmarks/bench.py [--full] [--only WORK …] [--ways WAY …] [--minutes 14] [--publish]
 
 Each way runs in a process of its own, the peers in environments of their own below `.bench`. Turns are
 interleaved: every way has its first turn before any has its second, so that what else the machine does meets
-all of them. It prints medians, and writes every turn to `.bench/results.json`, from which `plot.py` draws.
+all of them. It prints medians, then a table of them with what the project wants of itself, and writes every
+turn to `.bench/results.json`, from which `plot.py` draws.
 """
 
 import argparse
@@ -19,16 +20,24 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from commands import COMMANDS
+from commands import COMMANDS, Commands
+from data import KEPT
+from published import medians, publish, table_of
 from ways import PEERS, WAYS
 from works import WORKS, Work
 
 HERE = Path(__file__).parent
 FOLDER = HERE.parent / ".bench"
 _PACKAGES = ("deltalake", "dagster", "pyarrow", "pandas")
+
+# what matters most comes first, for what begins too late is left out
+ORDER = (
+    *("small", "rewrite", "same", "help", "import", "days", "days-again"),
+    *("one-of-1", "one-of-100", "one-of-1000", "one-of-5000", "read-of-100", "read-of-5000"),
+    *("year", "seven", "race", "first", "runs", "one-of-10000"),
+)
 
 Turns = dict[str, list[dict[str, float]]]  # what each turn took, by way
 
@@ -84,48 +93,64 @@ def environment(way: str) -> Path:
     return place / "bin/python"
 
 
-def measured(work: str, ways: Sequence[str]) -> Turns:
-    """Prepare a work and take its turns, way after way; a way that fails is left out and said so."""
-    runners = [Runner(way, environment(way)) for way in ways]
-    turns: Turns = {}
-    try:
-        able = [runner for runner in runners if runner.ask(work, None) is not None]
-        for turn in range(WORKS[work].turns + 1):
-            for runner in list(able):
-                answer = runner.ask(work, turn)
+class Runners:
+    """The processes of all ways, each of which does one work after the other."""
+
+    def __init__(self, ways: Sequence[str]) -> None:
+        self._ways = ways
+        self._running: dict[str, Runner] = {}
+
+    def measured(self, name: str, until: float) -> Turns:
+        """Prepare a work and take its turns, way after way; a way that fails is left out and said so.
+
+        Args:
+            name: the work's name.
+            until: when no further turn begins, by `time.monotonic`.
+
+        """
+        turns: Turns = {}
+        for way in self._ways:
+            self._running.setdefault(way, Runner(way, environment(way)))
+        able = [way for way in self._ways if self._ask(way, name, None) is not None]
+        for turn in range(not WORKS[name].warm, WORKS[name].turns + 1):
+            for way in [way for way in able if time.monotonic() < until or turn <= 1]:
+                answer = self._ask(way, name, turn)
                 if answer is None:
-                    able.remove(runner)
-                elif turn:  # the first warms up
-                    turns.setdefault(runner.way, []).append(answer)
-    finally:
-        for runner in runners:
+                    able.remove(way)
+                elif turn:  # one that warms up has no number
+                    turns.setdefault(way, []).append(answer)
+        return turns
+
+    def close(self) -> None:
+        """End all processes."""
+        for runner in self._running.values():
             runner.close()
-    for way in ways:
-        if way not in turns:
-            print(f"    {way} cannot do it: see {FOLDER / way}.log", flush=True)
-    return turns
+
+    def _ask(self, way: str, work: str, turn: int | None) -> dict[str, float] | None:
+        answer = self._running[way].ask(work, turn)
+        if answer is None:
+            print(f"    {way} cannot do {work}: see {FOLDER / way}.log", flush=True)
+            self._running[way].close()
+            self._running[way] = Runner(way, environment(way))
+        return answer
 
 
-def report(work: Work, turns: Turns) -> None:
+def report(work: Work | Commands, turns: Turns) -> None:
     """Print the median of each way, against delta-rs alone."""
     print(f"\n{work.label}" + (f"    wanted: {work.wanted}" if work.wanted else ""))
-    medians = {
-        way: {figure: median(turn[figure] for turn in taken) for figure in taken[0]}
-        for way, taken in turns.items()
-    }
-    floor = medians.get("raw")
-    for way, figures in medians.items():
-        seconds, cpu = figures["seconds"], figures["cpu_seconds"]
+    found = medians(turns)
+    floor = found.get(getattr(work, "beside", "raw"))
+    for way, figures in found.items():
         against = ""
-        if floor is not None and way != "raw":
-            added = (seconds - floor["seconds"]) * 1000
-            ratios = f"{seconds / floor['seconds']:6.2f} x, CPU {cpu / floor['cpu_seconds']:6.2f} x"
-            against = f"{added:+9.0f} ms" if work.against == "added" else ratios
-        print(
-            f"    {way:<26} {seconds:9.3f} s {against:>22}  {figures['peak_mb']:6.0f} MB over the input, "
-            f"{figures['folder_mb']:7.1f} MB of Parquet",
-            flush=True,
-        )
+        if floor is not None and figures is not floor:
+            added = (figures["seconds"] - floor["seconds"]) * 1000
+            ratio = figures["seconds"] / floor["seconds"]
+            cpu = figures["cpu_seconds"] / floor["cpu_seconds"]
+            against = f"{added:+9.0f} ms" if work.against == "added" else f"{ratio:6.2f} x, CPU {cpu:6.2f} x"
+        memory = ""
+        if "peak_mb" in figures:
+            memory = f"{figures['peak_mb']:6.0f} MB over the input, {figures['folder_mb']:7.1f} MB of Parquet"
+        print(f"    {way:<30} {figures['seconds']:9.3f} s {against:>22}  {memory}", flush=True)
 
 
 def machine() -> Mapping[str, Any]:
@@ -145,19 +170,35 @@ def main() -> None:
     arguments.add_argument("--full", action="store_true", help="the long ones, too")
     arguments.add_argument("--only", nargs="+", choices=[*WORKS, *COMMANDS], help="only these works")
     arguments.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="only these")
+    arguments.add_argument("--minutes", type=float, default=14.0, help="what begins later is left out")
+    arguments.add_argument("--publish", action="store_true", help="into docs/performance.md and its plot")
     chosen = arguments.parse_args()
     FOLDER.mkdir(exist_ok=True)
+    until = time.monotonic() + (chosen.minutes * 60 if not chosen.full else float("inf"))
     results: dict[str, Any] = {"machine": machine(), "works": {}}
     print("  ".join(f"{name} {value}" for name, value in results["machine"].items()))
-    for name, work in WORKS.items():
-        if name in (chosen.only or WORKS) and (chosen.full or chosen.only or not work.full):
-            turns = measured(name, chosen.ways)
+    every: dict[str, Work | Commands] = {**WORKS, **COMMANDS}
+    wanted = [name for name, work in every.items() if name in (chosen.only or every)]
+    runners = Runners(chosen.ways)
+    try:
+        for name in (name for name in ORDER if name in wanted):
+            work = every[name]
+            if work.full and not (chosen.full or chosen.only):
+                continue
+            if time.monotonic() > until:
+                print(f"\n{work.label}: left out, for {chosen.minutes:g} minutes are over", flush=True)
+                continue
+            turns = runners.measured(name, until) if isinstance(work, Work) else work.measured(FOLDER)
             report(work, turns)
-            results["works"][name] = {"label": work.label, "wanted": work.wanted, "turns": turns}
-    for name, command in COMMANDS.items():
-        if name in (chosen.only or COMMANDS):
-            command.report(FOLDER)
-    (FOLDER / "results.json").write_text(json.dumps(results, indent=1))
+            entry = {"label": work.label, "wanted": work.wanted, "against": work.against, "turns": turns}
+            results["works"][name] = {**entry, "beside": getattr(work, "beside", "raw")}
+            (FOLDER / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    finally:
+        runners.close()
+        shutil.rmtree(KEPT, ignore_errors=True)
+    print(f"\n{table_of(results)}\nPlots: python benchmarks/plot.py {FOLDER / 'results.json'} FILE.svg")
+    if chosen.publish:
+        publish(results)
 
 
 if __name__ == "__main__":

@@ -1,87 +1,139 @@
-"""Whole commands, timed from outside: the command line's start, imports, and the shipped pipeline's year."""
+"""Whole commands, timed from outside: the command line's start, imports, runs of a pipeline, and a race."""
 
 import os
 import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 _REPOSITORY = Path(__file__).parents[1]
+_HELP = "from practicus_assets.cli import main; main(['--help'])"
+_PLAIN = (sys.executable, "-W", "ignore")
 
 
 @dataclass(frozen=True)
-class Command:
-    """A command beside another one that it is compared with.
+class Commands:
+    """Commands that are compared with each other: they take turns.
 
     Attributes:
-        label: the command, in words.
-        arguments: the command; `{}` stands for an empty folder.
-        beside: the command that it is compared with, if there is one.
+        label: the work, in words.
+        ways: the commands, by what they are called; `{}` stands for an empty folder.
+        beside: the way that the others are compared with; none if it is empty.
         wanted: what the project wants of itself, in words.
         turns: the number of turns, of which the median counts.
+        prints: whether what the commands print is shown.
+        full: whether only the full benchmark has it.
 
     """
 
     label: str
-    arguments: tuple[str, ...]
-    beside: tuple[str, ...] = ()
+    ways: Mapping[str, tuple[str, ...]]
+    beside: str = ""
     wanted: str = ""
     turns: int = 5
+    prints: bool = False
+    full: bool = False
+    against: str = field(default="ratio", init=False)
 
-    def report(self, folder: Path) -> None:
-        """Time it, and print the medians."""
-        ours: list[float] = []
-        theirs: list[float] = []
+    def measured(self, folder: Path) -> dict[str, list[dict[str, float]]]:
+        """Return what each turn took, by way; of a way that fails, nothing."""
+        turns: dict[str, list[dict[str, float]]] = {way: [] for way in self.ways}
         for _ in range(self.turns):
-            ours.append(_seconds(self.arguments, folder / "command"))
-            if self.beside:
-                theirs.append(_seconds(self.beside, folder / "command"))
-        ratio = f"  {median(ours) / median(theirs):.2f} x {' '.join(self.beside[1:])}" if theirs else ""
-        print(f"\n{self.label}    wanted: {self.wanted}\n    {median(ours):.3f} s{ratio}", flush=True)
+            for way, arguments in self.ways.items():
+                try:
+                    turns[way].append(_taken(arguments, folder / "command", prints=self.prints))
+                except subprocess.CalledProcessError as error:
+                    print(f"    {way} cannot do it: {error}", flush=True)
+        return {way: taken for way, taken in turns.items() if taken}
 
 
-def _seconds(arguments: tuple[str, ...], folder: Path) -> float:
+def _taken(arguments: tuple[str, ...], folder: Path, *, prints: bool) -> dict[str, float]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), os.times()
     subprocess.run(
-        arguments,
+        [argument.replace("{}", str(folder)) for argument in arguments],
         check=True,
         cwd=_REPOSITORY,
-        stdout=subprocess.DEVNULL,
+        stdout=None if prints else subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PRACTICUS_LAKE": str(folder / "lake"), "DAGSTER_HOME": str(folder)},
+        env={
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            "PRACTICUS_LAKE": str(folder / "lake"),
+            "DAGSTER_HOME": str(folder),
+        },
     )
-    return time.perf_counter() - began
+    seconds, after = time.perf_counter() - began, os.times()
+    shutil.rmtree(folder, ignore_errors=True)
+    cpu_seconds = after.children_user + after.children_system - cpu.children_user - cpu.children_system
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds}
 
 
 def _importing(module: str) -> tuple[str, ...]:
-    return (sys.executable, "-W", "ignore", "-c", f"import {module}")
+    return (*_PLAIN, "-c", f"import {module}")
+
+
+def _seven(way: str, executor: str) -> tuple[str, ...]:
+    return (*_PLAIN, "benchmarks/seven.py", way, executor, "{}")
 
 
 COMMANDS = {
-    "help": Command(
+    "help": Commands(
         "practicus-assets --help",
-        (str(Path(sys.executable).with_name("practicus-assets")), "--help"),
-        _importing("click"),
-        "< 0.3 s",
+        {
+            "practicus-assets --help": (
+                *_PLAIN,
+                "-c",
+                "from practicus_assets.cli import main; main(['--help'])",
+            ),
+            "import click": _importing("click"),
+            "python": (*_PLAIN, "-c", ""),
+        },
+        wanted="< 0.3 s",
     ),
-    "import": Command(
-        "import of the shipped definitions",
-        _importing("pipelines"),
-        _importing("dagster"),
-        "≤ 1.1 x import dagster",
+    "import": Commands(
+        "imports",
+        {
+            "import dagster": _importing("dagster"),
+            "import practicus_assets": _importing("practicus_assets"),
+            "and dagster, deltalake, pandas": _importing("dagster, deltalake, pandas"),
+            "import pipelines": _importing("pipelines"),
+        },
+        beside="import dagster",
+        wanted="≤ 1.1 x import dagster",
     ),
-    "year": Command(
+    "year": Commands(
         "365 days of the shipped pipeline in one run",
-        (
-            *(sys.executable, "-W", "ignore", "-m", "dagster", "asset", "materialize", "-m", "pipelines"),
-            *("--select", "*", "--partition-range", "2013-01-01...2013-12-31"),
-        ),
+        {
+            "table": (
+                *(*_PLAIN, "-m", "dagster", "asset", "materialize", "-m", "pipelines"),
+                *("--select", "*", "--partition-range", "2013-01-01...2013-12-31"),
+            )
+        },
         wanted="≤ 15 s",
         turns=1,
+    ),
+    "seven": Commands(
+        "seven assets of 1e6 rows",
+        {
+            "hand, in process": _seven("hand", "in_process"),
+            "ours, in process": _seven("ours", "in_process"),
+            "ours, worker_executor": _seven("ours", "worker"),
+            "hand, default executor": _seven("hand", "default"),
+            "ours, default executor": _seven("ours", "default"),
+        },
+        beside="hand, in process",
+        wanted="≤ 10 s",
+        turns=1,
+    ),
+    "race": Commands(
+        "64 writers of 64 partitions of one table at once",
+        {"race": (*_PLAIN, "benchmarks/race.py", "{}")},
+        wanted="all land",
+        turns=1,
+        prints=True,
     ),
 }

@@ -42,6 +42,8 @@ def main() -> None:
         work, turn = WORKS[order["work"]], order["turn"]
         answer = {}
         if turn is None:
+            way.rows = None
+            way.clear()
             work.prepare(way)
         else:
             work.before(way, turn)

@@ -43,6 +43,13 @@ class Way(ABC):
     def write_days(self, days: range) -> None:
         """Replace these days of the table by the rows."""
 
+    def add(self, rows: pa.Table) -> None:
+        """Let delta-rs append rows to the table that the way has written, wherever it lies."""
+        from deltalake import write_deltalake
+
+        [log] = self.root.rglob("_delta_log")
+        write_deltalake(log.parent, rows, mode="append", partition_by=["day"])
+
     @abstractmethod
     def read_day(self, number: int) -> int:
         """Read one day; return how many rows it has."""
