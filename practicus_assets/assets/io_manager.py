@@ -134,7 +134,7 @@ class DeltaIOManager(Lake):
             context.log.error(outcome.failed(table.name, scope, error))  # noqa: TRY400 the run shows it
             raise
         context.log.info(outcome.committed(table.name, scope, commit))
-        snapshot = Snapshot.of(table, commit.version, scope)
+        snapshot = Snapshot(transaction.at(commit), scope)
         statistics.warn_of_missing(snapshot, context.log)
         metadata = commit_metadata(
             table,

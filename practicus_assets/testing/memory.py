@@ -143,6 +143,10 @@ class MemoryVersion(TableVersion):
         rows = json.loads(action.stats)["numRecords"]
         return DataFile(action.path, action.size, rows, 0, values, {}, {}, {})
 
+    def moved_to(self, version: int) -> TableVersion:
+        """Return a later version."""
+        return self.table.open(version)
+
     def transaction_version(self, app_id: str) -> int | None:  # noqa: ARG002 nobody else commits
         """Return None: no attempt at the same work came before."""
         return None

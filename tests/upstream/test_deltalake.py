@@ -5,6 +5,7 @@ The tables are made as we make them: files staged through `DeltaStorageHandler`,
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -563,6 +564,21 @@ def test_transaction_version_returns_what_was_committed_last_and_none_when_absen
     assert table.transaction_version("y") is None
     table.create_checkpoint()
     assert DeltaTable(tmp_path).transaction_version("x") == 5
+
+
+def test_a_handle_brought_up_to_date_takes_a_table_put_in_its_place_for_its_own(tmp_path: Path) -> None:
+    # So a transaction opens the table anew before it commits, though an update would read less.
+    create(tmp_path, "a")
+    handle = DeltaTable(tmp_path)
+    shutil.rmtree(tmp_path)
+    tmp_path.mkdir()
+    create(tmp_path, "a")
+    for _ in range(3):
+        append(DeltaTable(tmp_path))
+    handle.update_incremental()
+    replaced = DeltaTable(tmp_path)
+    assert handle.version() == replaced.version() == 3
+    assert handle.metadata().id != replaced.metadata().id
 
 
 def test_an_empty_commit_lands_and_changes_no_file(tmp_path: Path) -> None:

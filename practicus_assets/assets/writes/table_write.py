@@ -242,7 +242,7 @@ class TableWrite:
         """Return the metadata of a materialization, and add those of single partitions to the context."""
         table, statistics = self.table, self._statistics
         rows = table.sample_rows
-        snapshot = Snapshot.of(table, commit.version, self._scope)
+        snapshot = Snapshot(self._transaction.at(commit), self._scope)
         statistics.warn_of_missing(snapshot, self._context.log)
         if len(snapshot.scope.keys) > 1:
             by_partition = partition_metadata(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+import pyarrow as pa
+
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.values import Value
 
@@ -76,3 +78,17 @@ def by_part(files: Iterable[DataFile], bounds: Bounds) -> dict[int, list[DataFil
 def stored_path(path: str) -> str:
     """Return where the file of an action lies below the table; the log has it URL-encoded."""
     return unquote(path)
+
+
+def taken_out(vectors: pa.Table, table_uri: str) -> dict[str, int]:
+    """Return how many rows a deletion vector takes out of each file that has one, by path.
+
+    Args:
+        vectors: what delta-rs says of them: each file's URI, and which of its rows are kept.
+        table_uri: the URI of the table.
+
+    """
+    return {
+        unquote(uri.removeprefix(table_uri).lstrip("/")): len(kept) - sum(kept)
+        for uri, kept in zip(*(column.to_pylist() for column in vectors.columns), strict=True)
+    }

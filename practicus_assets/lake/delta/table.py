@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import (
@@ -24,7 +23,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from practicus_assets.errors import DeclarationError, StoreFailed, TableNotFound
 from practicus_assets.lake.delta.conditions import ALIAS, queries
-from practicus_assets.lake.delta.data_file import DataFile, described
+from practicus_assets.lake.delta.data_file import DataFile, described, taken_out
 from practicus_assets.lake.delta.failures import is_denied, version_gone
 from practicus_assets.lake.delta.log_files import LOG, LogFolder
 from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
@@ -220,20 +219,11 @@ class TableVersion:
 
     @cached_property
     def _files(self) -> tuple[DataFile, ...]:
+        handle, has_vectors = self._handle, "deletionVectors" in self.features
         with self._reaching_log():
-            actions = pa.table(self._handle.get_add_actions(flatten=True)).to_pylist()
-        return tuple(described(actions, self._deleted()))
-
-    def _deleted(self) -> dict[str, int]:
-        """Return how many rows a deletion vector takes out of each file that has one, by path."""
-        if "deletionVectors" not in self.features:
-            return {}
-        with self._reaching_log():
-            vectors = pa.table(self._handle.deletion_vectors())
-        return {
-            unquote(uri.removeprefix(self._handle.table_uri).lstrip("/")): len(kept) - sum(kept)
-            for uri, kept in zip(*(column.to_pylist() for column in vectors.columns), strict=True)
-        }
+            actions = pa.table(handle.get_add_actions(flatten=True)).to_pylist()
+            gone = taken_out(pa.table(handle.deletion_vectors()), handle.table_uri) if has_vectors else {}
+        return tuple(described(actions, gone))
 
     @property
     def row_count(self) -> int | None:
@@ -275,6 +265,18 @@ class TableVersion:
     def in_engine(self, name: str, engine: QueryBuilder | None = None) -> QueryBuilder:
         """Return an engine of SQL, by default a new one, in which this version has a name."""
         return (engine or QueryBuilder(_IN_ORDER)).register(name, self._handle)
+
+    def moved_to(self, version: int) -> "TableVersion":
+        """Return this version or a later one as `open` does; reads new entries, and uses this one up."""
+        if version == self.version:
+            return self
+        try:
+            with self._reaching_log():
+                self._handle.update_incremental()
+            moved = TableVersion(self.table, self._handle)
+        except StoreFailed:
+            moved = self  # and `open` says what is wrong
+        return moved if (moved.version, moved.id) == (version, self.id) else self.table.open(version)
 
     def commit(
         self,

@@ -55,6 +55,11 @@ class Landing:
         self._swap = Swap(attempt, staged)
         self._window = CommitWindow(attempt.table, attempt.began)
 
+    @property
+    def current(self) -> TableVersion | None:
+        """The newest version at the last look; None if there was no table."""
+        return self._window.current
+
     def land(self) -> tuple[int, TransactionRecord]:  # noqa: C901 one loop, in the order of its steps
         """Commit the staged files; without a commit, delete them.
 

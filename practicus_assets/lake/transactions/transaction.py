@@ -10,13 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 from practicus_assets.errors import DataRefused, DeclarationError, naming
-from practicus_assets.lake.contracts.audit import Audit, AuditResult
-from practicus_assets.lake.contracts.breaches import AuditedPartitions
+from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.conditional_puts import refuse_unsafe_options
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import TransactionRecord
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.transactions.attempt import Attempt
@@ -32,8 +31,8 @@ from practicus_assets.lake.transactions.merge import Merge
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.quarantine.rejected_table import RejectedTable
+from practicus_assets.lake.transactions.quarantine.staged_rows import staged_rows
 from practicus_assets.lake.transactions.stage.audited import Audited, audit_of, fingerprints_of, record_of
-from practicus_assets.lake.transactions.stage.part import Part
 from practicus_assets.lake.transactions.stage.staged import Staged, delete_files, refuse_foreign
 from practicus_assets.lake.transactions.table_properties import differences
 
@@ -85,6 +84,7 @@ class Transaction:
         self.property_differences: Sequence[str] = ()
         self._committed: set[str] = set()  # parts that were given to `commit`
         self._places: list[StagedParquet] = []  # where engines may write
+        self._found: TableVersion | None = None  # what the commit was made on, or found to be equal
         self._is_shared = False  # whether it was pickled, so that another process may commit its parts
         with naming(table.name, str(scope), nothing_written=True):
             if not set(scope.columns) <= set(options.partition_by):
@@ -308,7 +308,17 @@ class Transaction:
         self, attempt: Attempt, staged: Staged, record: TransactionRecord, kind: type[Landing]
     ) -> tuple[int, TransactionRecord]:
         """Commit staged files, and return the version that holds the scope with the commit's record."""
-        return kind(attempt, staged, record).land()
+        landing = kind(attempt, staged, record)
+        landed = landing.land()
+        self._found = landing.current if attempt is self._attempt else self._found  # else of rejected rows
+        return landed
+
+    def at(self, commit: Commit) -> TableVersion:
+        """Return the table as a commit left it, and read little of the log for it; raises as `open`."""
+        known, self._found = self._found or self._attempt.began, None
+        if known is None or known.version > commit.version:
+            return self._table.open(commit.version)
+        return known.moved_to(commit.version)
 
     def discard(self, *parts: Staged) -> None:
         """Delete the files of parts that are not going to be committed, and what engines left."""
@@ -320,7 +330,7 @@ class Transaction:
 
     def __getstate__(self) -> dict[str, Any]:
         self._is_shared = True
-        return {**self.__dict__, "_places": []}
+        return {**self.__dict__, "_places": [], "_found": None}
 
     @contextmanager
     def _refusing(self, *, nothing_written: bool = True) -> Iterator[None]:
@@ -331,23 +341,7 @@ class Transaction:
 
     def _staged(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str | None) -> Staged:
         """Write record batches with the table's columns to staged files; on an error, delete these."""
-        attempt = self._attempt
-        partitions = AuditedPartitions.of(attempt.written, schema)
-        audit = Audit(attempt.contract.checks, self._table.sample_rows, partitions=partitions)
-        rejected = self._rejected.part(schema) if self._rejected is not None else None
-        part = Part(attempt, schema)
-        try:
-            for batch in batches:
-                good = rejected.taken_out(audit, batch) if rejected is not None else batch
-                part.add(good)
-                audit.observe(good)
-            staged = part.finish(name, audit.observations)
-            return replace(staged, rejected=rejected.finish()) if rejected is not None else staged
-        except BaseException:
-            part.discard()
-            if rejected is not None:
-                rejected.discard()
-            raise
+        return staged_rows(self._attempt, batches, schema, name, self._rejected)
 
     def _kept(self, staged: Staged) -> list[Staged]:
         """Stage the old rows that a merge keeps, as one more part."""

@@ -1,0 +1,82 @@
+"""Versions that move: what a run reads of a table after its own commit is what anybody opens."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from practicus_assets.errors import TableNotFound
+from practicus_assets.lake.delta.table import Table, TableVersion
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.transaction import Transaction
+from tests.kit import partitions, read, table_of, write
+
+
+def described(version: TableVersion) -> tuple[object, ...]:
+    files = sorted(version.files(), key=lambda file: file.path)
+    return version.version, version.id, version.schema, version.features, dict(version.configuration), files
+
+
+def add_column(table: Table) -> None:
+    write(table, "a", 1, 2, more=pa.array([1.5, None]))
+
+
+def add_naive_times(table: Table) -> None:
+    write(table, "a", 1, at=pa.array([0], pa.timestamp("us")))
+
+
+def replace_partition(table: Table) -> None:
+    write(table, "b", 7, 8, 9)
+
+
+def checkpoint(table: Table) -> None:
+    write(table, "a", 5)
+    DeltaTable(table.uri).create_checkpoint()
+    write(table, "a", 6)
+
+
+CHANGES = [add_column, add_naive_times, replace_partition, checkpoint]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_version_that_moved_is_what_one_opens(tmp_path: Path, change: Callable[[Table], None]) -> None:
+    table = Table.from_uri(tmp_path / "t")
+    write(table, "a", 1)
+    write(table, "b", 2)
+    before = table.open()
+    before.files()
+    change(table)
+    newest = table.open()
+    assert described(before.moved_to(newest.version)) == described(newest)
+
+
+def test_a_version_moves_to_one_that_others_have_overtaken(tmp_path: Path) -> None:
+    table = Table.from_uri(tmp_path / "t")
+    for number in range(4):
+        write(table, "a", number)
+    assert described(table.open(1).moved_to(2)) == described(table.open(2))
+
+
+def test_a_version_of_a_table_that_is_gone_moves_nowhere(tmp_path: Path) -> None:
+    table = Table.from_uri(tmp_path / "t")
+    write(table, "a", 1)
+    before = table.open()
+    shutil.rmtree(table.uri)
+    with pytest.raises(TableNotFound):
+        before.moved_to(1)
+
+
+@pytest.mark.parametrize("stored", [{}, {"b": 3}, {"a": 1}, {"b": 3, "a": 1}], ids=str)
+def test_a_transaction_knows_the_table_as_its_commit_left_it(tmp_path: Path, stored: dict[str, int]) -> None:
+    table = Table.from_uri(tmp_path / "t")
+    for key, number in stored.items():
+        write(table, key, number)
+    transaction = Transaction(table, partitions("a"), WriteOptions(partition_by=["p"]))
+    commit = transaction.write(table_of("a", 1))
+    write(table, "c", 4)  # somebody else, before the report
+    assert commit.changed is ("a" not in stored)
+    assert described(transaction.at(commit)) == described(table.open(commit.version))
+    assert {row["p"] for row in read(table)} == {*stored, "a", "c"}
