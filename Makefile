@@ -5,7 +5,7 @@ TESTERS ?= auto
 LAKE := $(CURDIR)/.demo/lake
 DEMO_EXTRAS := build deploy dg kubernetes mysql pandera pipelines polars postgresql webserver
 
-.PHONY: demo demo-servers help ui test quick long faults check acceptance cluster bench bench-full lock wheel docs docs-build clean
+.PHONY: demo demo-servers help ui test quick long faults check tutorial acceptance cluster bench bench-full lock wheel docs docs-build clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables; DAYS=2013-01-01...2013-01-07 for a week
@@ -38,6 +38,9 @@ faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tr
 	@command -v strace >/dev/null || { echo "strace is needed: apt-get install strace"; exit 1; }
 	@[ "$$(id -u)" = 0 ] || { echo "root is needed, to mount small disks"; exit 1; }
 	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal tests/faults
+
+tutorial: .venv/dev.ready  ## follow the tutorial from a wheel in an empty environment, with packages from PyPI, and time it
+	@$(BIN)/python -m tests.integration.first_hour
 
 acceptance: .venv/dev.ready  ## run the tests that need Chromium
 	@$(BIN)/python -m pytest tests/acceptance

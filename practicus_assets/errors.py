@@ -45,6 +45,7 @@ from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any
 
+_PAGE = "docs/errors.md"  # of every class, made of their docstrings, in the repository and on the site
 _DATE = re.compile(r"\d{4}-\d\d")  # the beginning of one
 # where texts begin to quote: rows, and foreign errors, which may
 _QUOTATION = re.compile(r"[,;]?\s(?:[Ee]\.g\.|\w+ says:|refused values:)\s.*", re.DOTALL)
@@ -76,6 +77,12 @@ class PracticusAssetsError(Exception):
         sentences = [*self._sentences(), "Nothing was written." if self.nothing_written else ""]
         text = " ".join(sentence for sentence in sentences if sentence)
         return f"{place}: {text}" if place else text
+
+    @property
+    def page(self) -> str:
+        """The place in the docs that says what an error of its class means: `docs/errors.md#auditfailed`."""
+        kind = next(kind for kind in type(self).__mro__ if kind.__module__ == __name__)
+        return f"{_PAGE}#{kind.__name__.lower()}"
 
     def _sentences(self) -> list[str]:
         return [self.problem, self.advice]
@@ -260,6 +267,26 @@ def naming(table: str, partitions: str = "", *, nothing_written: bool = False) -
         error.partitions = error.partitions or partitions
         error.nothing_written = error.nothing_written or nothing_written
         raise
+
+
+@contextmanager
+def naming_page() -> Iterator[None]:
+    """Let an error that passes end with the name of its page, where it leaves this package in a run.
+
+    It is a note, which tracebacks and Dagster's pages show below the text; the text itself stays as it is.
+    """
+    try:
+        yield
+    except PracticusAssetsError as error:
+        note = page_line(error)
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+        raise
+
+
+def page_line(error: PracticusAssetsError) -> str:
+    """Return the line that names the page of an error."""
+    return f"See {error.page}"
 
 
 def without_quotations(text: str) -> str:

@@ -1,6 +1,7 @@
 """Build the site of docs/: the repository's Markdown as it lies, and pages that are made from docstrings.
 
     python docs/site/build.py          writes .site/html, and fails at a link that leads nowhere
+    python docs/site/build.py errors   writes docs/errors.md anew: the repository has it, as errors name it
     python docs/site/build.py serve    writes it again whenever a page changes, and serves it on loopback
 
 Pages are links to the files that they are, laid out as the repository is, so that links between them hold
@@ -20,12 +21,16 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SITE = REPOSITORY / ".site"
 PAGES = SITE / "pages"
 CONFIG = Path(__file__).with_name("zensical.toml")
+COMMITTED = "docs/errors.md"  # made of docstrings too; errors name it, so it is in the repository as well
 GENERATED = {"docs/api.md": python_page, "docs/commands.md": commands_page, "docs/errors.md": errors_page}
 WRITTEN = ["README.md", "CHANGELOG.md", "docs/*.md", "deploy/README.md", "examples/README.md"]
 
 
 def main(verb: str = "build") -> int:
     """Lay the pages out and let Zensical build or serve them; return its exit code."""
+    if verb == "errors":
+        (REPOSITORY / COMMITTED).write_text(errors_page(), encoding="utf-8")
+        return 0
     written = sorted(path for pattern in WRITTEN for path in REPOSITORY.glob(pattern))
     problems = [*_unlisted(written)]
     linked = set()
@@ -52,6 +57,7 @@ def _lay_out(files: set[Path]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(file)
     for name, page in GENERATED.items():
+        (PAGES / name).unlink(missing_ok=True)  # the link to a page that the repository has as well
         (PAGES / name).write_text(page(), encoding="utf-8")
     shutil.copy(CONFIG, SITE)
 

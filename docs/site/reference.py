@@ -35,7 +35,8 @@ _INSIDE = {  # methods that Dagster or this package calls
 }
 _ON_ERRORS = """An error's text names the table and its partitions, says what is wrong and what to do,
 and ends with "Nothing was written." where that is so. Its class says which kind it is. All are imported
-from `practicus_assets`. [When something fails](troubleshooting.md) begins with what you see."""
+from `practicus_assets`. At a terminal and on a run's page its last line names the place here.
+[When something fails](troubleshooting.md) begins with what you see."""
 _WIDTH = 100  # characters, from which on a signature has one parameter per line
 
 

@@ -22,7 +22,7 @@ from practicus_assets.assets.report.materialization import commit_metadata, noth
 from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.runs import added_metadata, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
-from practicus_assets.errors import DeclarationError, TableNotFound, naming
+from practicus_assets.errors import DeclarationError, TableNotFound, naming, naming_page
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
@@ -64,6 +64,7 @@ class DeltaIOManager(Lake):
 
     """
 
+    @naming_page()
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Commit the value of a plain asset: replace its partitions, or do what `delta/mode` says.
 
@@ -149,6 +150,7 @@ class DeltaIOManager(Lake):
         )
         return metadata | run_metadata(snapshot, commit)
 
+    @naming_page()
     def load_input(self, context: dg.InputContext) -> Any:
         """Return the table, or the partitions that map to the run's, as the parameter's annotation asks.
 

@@ -18,7 +18,7 @@ from practicus_assets.assets.writes.checks_alone import evaluation
 from practicus_assets.assets.writes.table_write import TableWrite
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.engines.splits import Split, Splits
-from practicus_assets.errors import DeclarationError, naming
+from practicus_assets.errors import DeclarationError, naming, naming_page
 from practicus_assets.lake.rows.annotations import hints
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 
@@ -101,7 +101,7 @@ class Step:
         def compute(context: Any, **values: Any) -> Iterator[Any]:
             given = (context,) if self._takes_context else ()
             own = _asset_context(context)
-            with until_end(own):
+            with until_end(own), naming_page():
                 yield from self._materialize(own, partial(self._call, given), values)
 
         return self._alike(compute, [context.replace(name="context"), *map(self._read_by_splits, inputs)])

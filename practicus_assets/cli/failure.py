@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from practicus_assets.errors import CommitConflict, CommitStateUnknown, PracticusAssetsError
+from practicus_assets.errors import CommitConflict, CommitStateUnknown, PracticusAssetsError, page_line
 
 _NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())  # its text is the help; new in click 8.2
 
@@ -41,9 +41,12 @@ def report_error(error: PracticusAssetsError, *, as_json: bool) -> int:
             table=error.table,
             partitions=error.partitions,
             nothing_written=error.nothing_written,
+            page=error.page,
         )
     else:
         _print_text(f"{type(error).__name__}:", f" {error}")
+        if sys.stderr.isatty():  # logs and pipes get the one line
+            click.echo(page_line(error), err=True)
     return code
 
 

@@ -16,7 +16,7 @@ from practicus_assets.assets.runs import metadata_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.destinations.destination import Destination
 from practicus_assets.destinations.export import Export, Exported
-from practicus_assets.errors import DeclarationError, naming
+from practicus_assets.errors import DeclarationError, naming, naming_page
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.wording import number_of
 
@@ -80,7 +80,8 @@ class ExportStep:
         """Return the function of the asset's op."""
 
         def export(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-            return self._run(context)
+            with naming_page():
+                return self._run(context)
 
         return export
 

@@ -12,7 +12,7 @@ from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.names import COLUMN_SCHEMA, COLUMNS
 from practicus_assets.assets.runs import record_source, step_of
-from practicus_assets.errors import DeclarationError, SourceChanged, SourceFailed, naming
+from practicus_assets.errors import DeclarationError, SourceChanged, SourceFailed, naming, naming_page
 from practicus_assets.external import names
 from practicus_assets.external.declaration import Declaration
 from practicus_assets.external.kept_state import KeptState
@@ -52,6 +52,7 @@ class SourceReader(dg.IOManager):
             "Give the asset that makes a table another key.",
         )
 
+    @naming_page()
     def load_input(self, context: dg.InputContext) -> Any:
         """Return the rows of the run's partitions, as the parameter's annotation asks.
 

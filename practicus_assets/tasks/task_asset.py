@@ -12,7 +12,7 @@ from practicus_assets.assets.io_manager import lake_of
 from practicus_assets.assets.report.lineage import file_reference
 from practicus_assets.assets.report.names import CODE_REFERENCES
 from practicus_assets.assets.table_asset import table_asset
-from practicus_assets.errors import DeclarationError, TaskFailed
+from practicus_assets.errors import DeclarationError, TaskFailed, naming_page
 from practicus_assets.redaction import is_secret
 from practicus_assets.tasks.artifacts import LIMIT, Artifacts
 from practicus_assets.tasks.execution import Execution, Report
@@ -139,18 +139,21 @@ def _plain(
 
     def compute(context: dg.AssetExecutionContext) -> Iterator[Any]:
         lake = lake_of(context, lake_key) if lake_key else None
-        with workspace(execution.copied) as place:
-            tables = place.beside / "tables"
-            tables.mkdir()
-            report = execution.run(context, place, context.op_execution_context.op_config or {}, lake, tables)
-        if report.failure is None:
-            _refuse_missing(context, report)
-        if report.succeeded:
-            key = context.asset_key
-            yield dg.MaterializeResult(metadata=report.metadata(key), data_version=report.data_version(key))
-        yield from report.check_results
-        if report.failure is not None:
-            raise report.failure
+        with naming_page():
+            with workspace(execution.copied) as place:
+                tables = place.beside / "tables"
+                tables.mkdir()
+                config = context.op_execution_context.op_config or {}
+                report = execution.run(context, place, config, lake, tables)
+            if report.failure is None:
+                _refuse_missing(context, report)
+            if report.succeeded:
+                key = context.asset_key
+                data_version = report.data_version(key)
+                yield dg.MaterializeResult(metadata=report.metadata(key), data_version=data_version)
+            yield from report.check_results
+            if report.failure is not None:
+                raise report.failure
 
     name = options.get("name") or dg.AssetKey.from_coercible(options["key"]).path[-1]
     compute.__name__ = name

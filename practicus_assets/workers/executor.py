@@ -14,7 +14,7 @@ from dagster._core.execution.tags import get_tag_concurrency_limits_config
 from dagster._core.executor.step_delegating import StepDelegatingExecutor
 from dagster_shared.error import SerializableErrorInfo
 
-from practicus_assets.errors import DeclarationError, WorkerLost, WorkerOutOfMemory, WorkerRejected
+from practicus_assets.errors import DeclarationError, WorkerLost, WorkerOutOfMemory, WorkerRejected, page_line
 from practicus_assets.instance.events import STEP_ENDS, retries
 from practicus_assets.workers.launch.attempt import LOST, OUT_OF_MEMORY
 from practicus_assets.workers.launch.backend import backend_of, k8s_launcher, refuse_local_instance
@@ -155,7 +155,9 @@ class WorkerExecutor(StepDelegatingExecutor):
                 "find out why workers of this step get lost, or raise it."
             )
         error = SerializableErrorInfo(
-            message="\n".join([f"{type(failure.error).__name__}: {failure.error}", failure.log]).strip(),
+            message="\n".join(
+                [f"{type(failure.error).__name__}: {failure.error}", page_line(failure.error), failure.log]
+            ).strip(),
             stack=[],
             cls_name=type(failure.error).__name__,
         )

@@ -1,6 +1,7 @@
 """The pages of the site that are made from docstrings, and what the build refuses."""
 
 import importlib
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -29,6 +30,17 @@ def test_every_public_name_error_and_command_is_on_a_page_of_the_reference(site:
         first = (getattr(errors, name).__doc__ or "").splitlines()[0]
         assert first in pages["docs/errors.md"].replace("\\", "")
     assert all(f"\n## {name}\n" in pages["docs/commands.md"] for name in main.commands)
+
+
+def test_each_error_names_a_place_in_a_page_that_the_repository_and_the_site_have(site: ModuleType) -> None:
+    page = (site.REPOSITORY / site.COMMITTED).read_text(encoding="utf-8")
+    assert page == site.GENERATED[site.COMMITTED](), "Write it: python docs/site/build.py errors"
+    places = {
+        f"{site.COMMITTED}#{heading.lower()}" for heading in re.findall(r"^## (\w+)$", page, re.MULTILINE)
+    }
+    kinds = [value for name, value in vars(errors).items() if isinstance(value, type) and name[0].isupper()]
+    named = {kind("x").page for kind in kinds if issubclass(kind, errors.PracticusAssetsError)}
+    assert named == places
 
 
 def test_a_page_that_is_not_in_the_navigation_is_named(site: ModuleType) -> None:

@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 
 import practicus_assets
 from practicus_assets.cli import main
+from practicus_assets.cli.failure import report_error
+from practicus_assets.errors import TableNotFound
 
 COMMANDS = (
     "status",
@@ -158,3 +160,17 @@ def test_an_error_is_in_color_on_a_terminal_that_has_it(
     os.close(mine)
     assert "No such command 'nothing'." in shown
     assert ("\x1b[31m" in shown) is is_colored
+
+
+def test_an_error_names_its_page_at_a_terminal_and_to_programs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error, page = TableNotFound("there is none.", "Make it."), "docs/errors.md#tablenotfound"
+    report_error(error, as_json=False)
+    assert capsys.readouterr().err == "TableNotFound: there is none. Make it.\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    report_error(error, as_json=False)
+    assert capsys.readouterr().err == f"TableNotFound: there is none. Make it.\nSee {page}\n"
+    report_error(error, as_json=True)
+    assert json.loads(capsys.readouterr().out)["error"]["page"] == page

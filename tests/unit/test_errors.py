@@ -2,6 +2,7 @@ import importlib
 import inspect
 import pickle
 import pkgutil
+import traceback
 
 import pytest
 
@@ -70,3 +71,14 @@ def test_a_name_is_answered_with_the_nearest_that_exists(
 def test_several_near_names_are_offered_where_they_are_wanted() -> None:
     question = errors.did_you_mean("table1", ["table1_new", "table2_new", "orders"], most=2)
     assert question == "Did you mean table1_new or table2_new?"
+
+
+def test_an_error_that_leaves_a_run_ends_with_its_page_once_and_keeps_its_text() -> None:
+    class Mine(errors.TableNotFound):
+        """One of an author."""
+
+    with pytest.raises(Mine) as raised, errors.naming_page(), errors.naming_page():
+        raise Mine("it is gone.")
+    assert str(raised.value) == "it is gone."
+    shown = "".join(traceback.format_exception_only(raised.value))
+    assert shown.endswith("it is gone.\nSee docs/errors.md#tablenotfound\n")

@@ -14,7 +14,7 @@ from practicus_assets.assets.report.checks import (
 )
 from practicus_assets.assets.runs import metadata_of, partition_keys
 from practicus_assets.assets.writes.terms import TableTerms
-from practicus_assets.errors import DeclarationError, naming
+from practicus_assets.errors import DeclarationError, naming, naming_page
 from practicus_assets.instance.run_tags import PARTITION_TAG
 from practicus_assets.lake.partitions.scope import Scope
 
@@ -38,9 +38,10 @@ def evaluation(
     def evaluate(context: dg.AssetCheckExecutionContext) -> Evaluations:
         lake = lake_of(context, io_manager_key)
         selected = context.selected_asset_check_keys
-        for key in sorted({check.asset_key for check in selected}):
-            of_table = {check for check in selected if check.asset_key == key}
-            yield from _evaluated(context, lake, key, of_table, terms_of(key), partitions_def)
+        with naming_page():
+            for key in sorted({check.asset_key for check in selected}):
+                of_table = {check for check in selected if check.asset_key == key}
+                yield from _evaluated(context, lake, key, of_table, terms_of(key), partitions_def)
 
     return evaluate
 

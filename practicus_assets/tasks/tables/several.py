@@ -14,7 +14,7 @@ from practicus_assets.assets.table_definition import TableDefinition, TablesDefi
 from practicus_assets.assets.writes.checks_alone import evaluation
 from practicus_assets.assets.writes.table_write import TableWrite
 from practicus_assets.assets.writes.terms import TableTerms
-from practicus_assets.errors import DeclarationError, did_you_mean
+from practicus_assets.errors import DeclarationError, did_you_mean, naming_page
 from practicus_assets.tasks.execution import Execution, Report
 from practicus_assets.tasks.folder import workspace
 from practicus_assets.tasks.tables.commits import Commits
@@ -171,7 +171,7 @@ def several_tables(
     step = _Tables(execution, terms, frozenset(required), io_manager_key)
 
     def compute(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        with until_end(context):
+        with until_end(context), naming_page():
             yield from step.materialize(context)
 
     compute.__name__ = name
