@@ -2,12 +2,14 @@
 
     make tutorial        or python -m tests.integration.first_hour
 
-Packages come from PyPI. It prints what each command took, and the sum with and without what installs; a step
-that does not do what the page says ends it with an error. Nothing outside of a temporary folder is written.
+Packages come from PyPI. It prints what each command took, by the clock and of processors, which is less where
+the machine has other work; and the sums with and without what installs. A step that does not do what the page
+says ends it with an error. Nothing outside of a temporary folder is written.
 """
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -16,7 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -67,53 +69,63 @@ class Shell:
                 return int(code), "".join(printed)
         raise AssertionError(f"The shell ended in {line!r}: {''.join(printed)}")
 
+    def processor(self) -> float:
+        """Return the processor time that its commands have used, in seconds."""
+        minutes_and_seconds = re.findall(r"(\d+)m([\d.]+)s", self.run("times")[1])
+        return sum(60 * int(minutes) + float(seconds) for minutes, seconds in minutes_and_seconds)
+
 
 class Clock:
     """What each step took."""
 
     def __init__(self) -> None:
-        self._taken: list[tuple[float, str, bool]] = []
+        self._sums = {False: [0.0, 0.0], True: [0.0, 0.0]}
 
     @contextmanager
-    def step(self, name: str, *, installs: bool = False) -> Iterator[None]:
-        """Take the time of a step, and print it."""
-        begun = time.monotonic()
+    def step(self, name: str, processor: Callable[[], float], *, installs: bool = False) -> Iterator[None]:
+        """Take the time of a step, and print it.
+
+        Args:
+            name: the step's name.
+            processor: returns the processor time that was used until now, in seconds.
+            installs: whether it installs packages.
+
+        """
+        begun, used = time.monotonic(), processor()
         yield
-        self._taken.append((time.monotonic() - begun, name, installs))
-        print(f"{self._taken[-1][0]:7.1f} s  {name}", flush=True)
+        taken = [time.monotonic() - begun, processor() - used]
+        self._sums[installs] = [one + other for one, other in zip(self._sums[installs], taken, strict=True)]
+        _print_line(taken, name)
 
     def report(self) -> None:
         """Print the sums."""
-        installing = sum(seconds for seconds, _, installs in self._taken if installs)
-        total = sum(seconds for seconds, *_ in self._taken)
-        print(f"{installing:7.1f} s  what installs packages")
-        print(f"{total - installing:7.1f} s  the tutorial's commands")
+        _print_line(self._sums[True], "what installs packages")
+        _print_line(self._sums[False], "the tutorial's commands")
+
+
+def _print_line(taken: Sequence[float], name: str) -> None:
+    print(f"{taken[0]:7.1f} s {taken[1]:7.1f} s of processors   {name}", flush=True)
+
+
+def _own_processor() -> float:
+    children = os.times()
+    return children.children_user + children.children_system
 
 
 def follow(folder: Path, clock: Clock) -> None:
     """Follow the page in a folder."""
     (folder / "home").mkdir()
     environment = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
-    environment |= {"HOME": str(folder / "home"), "TZ": "UTC", "LANG": "C.UTF-8", "COLUMNS": "120"}
+    environment |= {"HOME": str(folder / "home"), "TZ": "UTC", "LANG": "C.UTF-8"}
     environment["PATH"] = f"{folder / 'venv' / 'bin'}:/usr/local/bin:/usr/bin:/bin"
-    with clock.step("the wheel", installs=True):
-        build = (
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--no-build-isolation",
-            "-w",
-            folder,
-            REPOSITORY,
-        )
-        subprocess.run([sys.executable, *build], check=True)
+    with clock.step("the wheel", _own_processor, installs=True):
+        build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+        subprocess.run([*build, "-w", folder, REPOSITORY], check=True)
     [wheel] = folder.glob("*.whl")
-    with clock.step("python3 -m venv", installs=True):
+    with clock.step("python3 -m venv", _own_processor, installs=True):
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     with Shell(folder, environment) as shell:
-        with clock.step("pip install WHEEL", installs=True):
+        with clock.step("pip install WHEEL", shell.processor, installs=True):
             code, printed = shell.run(f"pip install --quiet {shlex.quote(str(wheel))}")
             assert code == 0, printed
         _follow_blocks(folder / "shop", shell, clock)
@@ -133,7 +145,7 @@ def _follow_blocks(project: Path, shell: Shell, clock: Clock) -> None:
             printed = ""
             for line in text.splitlines():
                 words = shlex.split(line)
-                with clock.step(line, installs=words[0] == "pip"):
+                with clock.step(line, shell.processor, installs=words[0] == "pip"):
                     if words == STARTS_A_SERVER:
                         look_at_the_ui(line, shell, project.parent / "dg-dev.log")
                         continue
