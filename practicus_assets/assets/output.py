@@ -9,6 +9,7 @@ from practicus_assets.assets.author_checks import AuthorChecks
 from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG
 from practicus_assets.errors import DataRefused, DeclarationError
 from practicus_assets.lake.rows.annotations import is_optional, without_none, written
+from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from practicus_assets.wording import enumerated
 
 NOTHING = object()
@@ -118,9 +119,9 @@ class Output:
                     "there is nothing new.",
                     "Yield either of them.",
                 )
-            elif _is_result(item):
+            elif _is_result(item) or isinstance(item, StagedParquet):
                 self._rest = items
-                return self._described(item)
+                return self._described(item) if _is_result(item) else item
             else:
                 return self._stream(item, items)
         if self._required:

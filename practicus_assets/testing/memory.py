@@ -64,6 +64,12 @@ class MemoryTable(Table):
     def _filesystem(self) -> pyarrow.fs.FileSystem:
         return pyarrow.fs.PyFileSystem(_Files(self.contents))
 
+    def files_in(self, folder: str = "", *, recursive: bool = False) -> list[pyarrow.fs.FileInfo]:  # noqa: ARG002 no folder is asked for alone
+        """Return the files below a folder."""
+        paths = [path for path in self.contents if path.startswith(f"{folder}/" if folder else "")]
+        kind = pyarrow.fs.FileType.File
+        return [pyarrow.fs.FileInfo(path, kind, size=len(self.contents[path])) for path in paths]
+
     def open(self, version: int | None = None) -> TableVersion:
         """Return the newest version, or the given one."""
         if not self.versions:

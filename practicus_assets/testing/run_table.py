@@ -45,7 +45,8 @@ def run_table(
         assert run.to_pandas()["amount"].tolist() == [1.5]
 
     Inputs that are tables reach the function as its parameters are annotated, as if they had been stored.
-    One that is `X | None` may be left out: then there is no such table, and it is None.
+    One that is `X | None` may be left out: then there is no such table, and it is None. For a parameter
+    `StagedParquet`, give the folder in which the function's engine is to write: `StagedParquet(tmp_path)`.
 
     Args:
         table: a table asset, or a plain asset that returns one table.

@@ -1,5 +1,6 @@
 """Tables whose rows an engine writes: DuckDB and polars, in runs of assets and on S3."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.fs
 import pytest
 from fsspec.implementations.arrow import ArrowFSWrapper
 
+import practicus_assets
 from practicus_assets import (
     Contract,
     DataRefused,
@@ -25,6 +27,7 @@ from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.testing import run_table
 from tests.kit import read
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -94,11 +97,30 @@ def test_a_function_that_fails_or_returns_something_else_leaves_no_file(tmp_path
             Path(staged.uri, "x.parquet").unlink()
         return {"rows": pl.scan_parquet(f"{staged.uri}/*.parquet"), "nothing": None}.get(mode, staged)
 
+    @table_asset
+    def yielding(staged: StagedParquet) -> Iterator[Any]:
+        pl.DataFrame({"n": [1]}).write_parquet(f"{staged.uri}/x.parquet")
+        yield staged
+        yield dg.AssetObservation("elsewhere")
+
     for mode in ("raise", "no file", "nothing", "rows"):
         result = dg.materialize([made], resources={"io_manager": lake(tmp_path)}, raise_on_error=False)
         assert result.success == (mode == "rows")
         assert left(tmp_path) == []
-    assert read(tmp_path / "made") == [{"n": 1}]
+    assert dg.materialize([yielding], resources={"io_manager": lake(tmp_path)}).success
+    assert read(tmp_path / "made") == read(tmp_path / "yielding") == [{"n": 1}]
+
+
+def test_run_table_takes_the_files_of_a_folder(tmp_path: Path) -> None:
+    @table_asset(partition_by="p")
+    def made(staged: StagedParquet) -> StagedParquet:
+        with duckdb.connect() as connection:
+            connection.execute(f"COPY ({QUERY}) TO '{staged.uri}' (FORMAT parquet, PARTITION_BY (p))")
+        return staged
+
+    run = run_table(made, {"staged": StagedParquet(tmp_path)})
+    assert sorted(run.to_pandas()["n"]) == [1, 2, 3]
+    assert (tmp_path / "p=a").exists()
 
 
 def test_a_direct_call_takes_any_place(tmp_path: Path) -> None:
@@ -132,6 +154,23 @@ def test_a_plain_asset_has_no_place_for_an_engine(tmp_path: Path) -> None:
 
     with pytest.raises(DataRefused, match="is no place of this attempt"):
         dg.materialize([made], resources={"io_manager": lake(tmp_path)})
+
+
+def test_the_blocks_of_the_page_run(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+
+    @table_asset(name="orders", partition_by="day")
+    def source() -> pl.DataFrame:
+        return pl.DataFrame({"day": ["a", "a", "b"], "shop": ["x", "y", "x"], "amount": [1.0, 2.0, 4.0]})
+
+    names = {**{name: getattr(practicus_assets, name) for name in practicus_assets.__all__}, "pl": pl}
+    names["duckdb"] = duckdb
+    for code in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        exec(compile(code, "docs/scale.md", "exec"), names)  # noqa: S102 our own page
+    assets = [source, names["sales"], names["shops"]]
+    assert dg.materialize(assets, resources={"io_manager": lake(tmp_path)}).success
+    assert [row["amount"] for row in read(tmp_path / "sales", "day, shop, amount")] == [1.0, 2.0, 4.0]
+    assert {row["shop"] for row in read(tmp_path / "shops")} == {"x", "y"}
 
 
 # --- On S3 --------------------------------------------------------------------------------------------------

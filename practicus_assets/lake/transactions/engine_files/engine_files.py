@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
-from threading import Lock
 
 import pyarrow as pa
 
@@ -71,7 +70,7 @@ def staged_files(attempt: Attempt, data: StagedParquet, part: str | None) -> Sta
 def _read(attempt: Attempt, files: FoundFiles) -> Staged:
     """Read the files, and return them as one part."""
     incoming = IncomingRows(attempt, pa.RecordBatchReader.from_batches(_columns(attempt, files), []))
-    rows = FileRows(attempt, incoming.schema, incoming.bounds, Lock())
+    rows = FileRows(attempt, incoming.schema, incoming.bounds)
     nothing = Staged(attempt.id, ("",), incoming.schema, (), {}, Observations())
     return Staged.merged([nothing, *_each(rows, files.files)])
 

@@ -1,8 +1,9 @@
 """Rows of one file that an engine wrote: read once, audited, fingerprinted and measured."""
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -28,7 +29,7 @@ from practicus_assets.lake.transactions.engine_files.found_files import FoundFil
 from practicus_assets.lake.transactions.merge import Merge
 from practicus_assets.lake.transactions.stage.staged import Staged, StagedFile
 from practicus_assets.lake.transactions.stage.statistics import Statistics
-from practicus_assets.wording import number_of, readable
+from practicus_assets.wording import names_of, number_of, readable
 
 _BATCH_BYTES = 64 << 20
 
@@ -42,13 +43,15 @@ class FileRows:
         schema: the table's columns after the commit.
         bounds: the attempt's scope on these columns.
         lock: held while rules run that are an author's functions, which need not be made for threads.
+        fitting: the columns of folders and inside of files that were found to fit the table.
 
     """
 
     attempt: Attempt
     schema: pa.Schema
     bounds: Bounds
-    lock: Lock
+    lock: Lock = field(default_factory=Lock)
+    fitting: list[tuple[AbstractSet[str], pa.Schema]] = field(default_factory=list)
 
     def staged(self, file: FoundFile) -> Staged | None:
         """Return a file as a part of the attempt's rows; None if it has no row.
@@ -74,8 +77,7 @@ class FileRows:
             if not parquet.metadata.num_rows:
                 return None
             inside = parquet.schema_arrow
-            refuse_lacking(file.name, partition_by, inside, file.texts)
-            refuse_other_columns(file.name, inside, self.schema, file.texts)
+            self._refuse_other_columns(file, inside)
             values = {column: self._typed(column, text) for column, text in file.texts.items()}
             for raw in parquet.iter_batches(_batch_rows(parquet), use_threads=False):
                 batch = self._conformed(file, raw, values, rows)
@@ -102,6 +104,15 @@ class FileRows:
             audit.observations,
             merge_keys=merge.seen if merge is not None else (),
         )
+
+    def _refuse_other_columns(self, file: FoundFile, inside: pa.Schema) -> None:
+        """Raise SchemaMismatch unless a file has the table's columns; most are as one that was looked at."""
+        folders = file.texts.keys()
+        if any(columns == folders and inside.equals(schema) for columns, schema in self.fitting):
+            return
+        refuse_lacking(file.name, self.attempt.options.partition_by, inside, file.texts)
+        refuse_other_columns(file.name, inside, self.schema, file.texts)
+        self.fitting.append((folders, inside))
 
     @staticmethod
     @contextmanager
@@ -138,20 +149,22 @@ class FileRows:
         other = pc.not_equal(typed, pa.scalar(wanted, type_))
         if pc.any(other).as_py():
             odd = typed.filter(other)[0].as_py()
-            inside = "lies in the folder" if column in file.texts else "begins with rows"
+            place = f"lies in the folder of one {column}" if column in file.texts else "begins with one"
             raise OutOfScope(
-                f"it {inside} of {column}={serialized(wanted)}, and has rows of another partition.",
+                f"it {place}, and has rows of another partition, by column {column!r}.",
                 f"Let the engine write each {column} into files of its own, as PARTITION_BY ({column}) does.",
-                f"E.g. {column} = {readable(odd)}.",
+                f"E.g. {column} = {readable(odd)}, after {readable(wanted)}.",
             )
 
     def _refuse_outside(self, values: Mapping[str, Value], rows: int) -> None:
         """Raise OutOfScope for a file of another partition than those of the run."""
         if self.bounds.part_of(values) is None:
-            partition = ", ".join(f"{column}={serialized(values[column])}" for column in self.bounds.columns)
+            partition = ", ".join(f"{column} = {readable(values[column])}" for column in self.bounds.columns)
             raise OutOfScope(
-                f"its {number_of(rows, 'row')} of {partition} are outside the scope.",
+                f"its {number_of(rows, 'row')} are outside the scope, by "
+                f"{names_of('column', self.bounds.columns)}.",
                 "Let the engine write only rows of the partitions that the run materializes.",
+                f"E.g. {partition}.",
             )
 
     def _typed(self, column: str, text: str) -> Value:

@@ -25,7 +25,9 @@ from practicus_assets.errors import (
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Scope, Window
 from practicus_assets.lake.partitions.values import folder
+from practicus_assets.lake.transactions.engine_files import engine_files, found_files
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
@@ -290,11 +292,12 @@ def test_nanoseconds_are_refused_for_readers_round_them(table: Table) -> None:
 def test_rows_of_other_partitions_are_refused(table: Table) -> None:
     write(table, "a", 1)
     text = refused(table, OutOfScope, "a", p_is_a__x=numbers(2), p_is_b__x=numbers(1, 2))
-    assert "the file p=b/x.parquet: its 2 rows of p=b are outside the scope" in text
+    assert "the file p=b/x.parquet: its 2 rows are outside the scope, by column 'p'. E.g. p = 'b'" in text
     text = refused(table, OutOfScope, "a", x=pa.concat_tables([table_of("a", 1), table_of("b", 7)]))
-    assert "the file x.parquet: it begins with rows of p=a, and has rows of another partition" in text
+    assert "the file x.parquet: it begins with one, and has rows of another partition, by column 'p'" in text
+    assert "E.g. p = 'b', after 'a'." in text
     text = refused(table, OutOfScope, "a", "b", p_is_a__x=table_of("b", 7))
-    assert "of p=b" in text or "lies in the folder of p=a, and has rows of another partition" in text
+    assert "the file p=a/x.parquet: it lies in the folder of one p, and has rows of another" in text
 
 
 @pytest.mark.parametrize("engine", [by_duckdb, by_polars])
@@ -370,6 +373,42 @@ def test_rules_of_the_contract_run_on_the_files(table: Table) -> None:
         "n_unique": 1,
     }
     assert not Path(table.uri).exists()
+
+
+def test_a_file_that_goes_away_before_it_is_read_is_refused(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction = begin(table)
+    staged = transaction.staging()
+    put(staged, "p=a/a.parquet", numbers(1))
+    gone = put(staged, "p=a/b.parquet", numbers(2))
+
+    def listed_and_gone(*arguments: Any) -> Any:
+        files = found_files.found(*arguments)
+        gone.unlink()
+        return files
+
+    monkeypatch.setattr(engine_files, "found", listed_and_gone)
+    with pytest.raises(DataRefused, match=r"the file p=a/b\.parquet is not there any more.*Nothing was"):
+        transaction.write(staged)
+    assert not Path(table.uri).exists()
+
+
+def test_days_of_folders_are_dates_where_the_partitions_are_days(table: Table) -> None:
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    scope = Scope(("day",), ((Window("2026-01-01", day, day + timedelta(1), daily=True),),))
+    transaction = Transaction(table, scope, WriteOptions(partition_by=["day"]))
+    staged = transaction.staging()
+    with duckdb.connect() as connection:
+        query = "SELECT DATE '2026-01-01' AS day, 1 AS n"
+        connection.execute(f"COPY ({query}) TO '{staged.uri}' (FORMAT parquet, PARTITION_BY (day))")
+    transaction.write(staged)
+    assert read(table) == [{"n": 1, "day": day.date()}]
+    transaction = Transaction(table, scope, WriteOptions(partition_by=["day"]))
+    staged = transaction.staging()
+    put(staged, "day=20260101/x.parquet", pa.table({"n": pa.array([1], pa.int32())}))
+    with pytest.raises(OutOfScope, match="is no value of the column 'day' of type date32"):
+        transaction.write(staged)
 
 
 @pytest.mark.parametrize("change", ["other bytes", "touched", "gone"])
