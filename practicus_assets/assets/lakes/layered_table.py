@@ -9,6 +9,7 @@ from practicus_assets.lake.delta.snapshot import Snapshot, opened
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.layers.claims import Claims
 from practicus_assets.lake.layers.layered import layers_of
+from practicus_assets.lake.layers.open_table import opened_if_any
 from practicus_assets.lake.partitions.scope import Scope
 
 Version = int | datetime | None
@@ -48,7 +49,7 @@ class LayeredTable:
         if self.base is None:
             at = opened(self.own, own)
             return Snapshot(at, scope), (at,)
-        layers = _opened_if_any(self.own, own), _opened_if_any(self.base, base)
+        layers = opened_if_any(self.own, own), opened_if_any(self.base, base)
         if layers == (None, None):
             raise TableNotFound(
                 f"there is no Delta table at {self.own.uri}, and none in the base, at {self.base.uri}.",
@@ -76,7 +77,7 @@ class LayeredTable:
 
     def base_at(self, version: Version) -> TableVersion | None:
         """Return the base's table at a version; None if there is none, or no base."""
-        return _opened_if_any(self.base, version) if self.base is not None else None
+        return opened_if_any(self.base, version) if self.base is not None else None
 
 
 def refuse_release_of_layers(tables: Iterable[LayeredTable]) -> None:
@@ -96,10 +97,3 @@ def refuse_release_of_layers(tables: Iterable[LayeredTable]) -> None:
                 "have only those of the own root.",
                 "Nothing was written. Promote the tables, and release them in the base's lake.",
             )
-
-
-def _opened_if_any(table: Table, version: Version) -> TableVersion | None:
-    try:
-        return opened(table, version)
-    except TableNotFound:
-        return None

@@ -14,9 +14,10 @@ from practicus_assets.errors import (
 from practicus_assets.lake.delta.log_files import LOG
 from practicus_assets.lake.delta.root import resolved
 from practicus_assets.lake.delta.snapshot import Snapshot, opened
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.delta.table_folder import TableFolder, options_of
-from practicus_assets.lake.partitions.scope import Partition
+from practicus_assets.lake.layers.layered import layers_of
+from practicus_assets.lake.partitions.scope import Partition, Scope
 from practicus_assets.parameters import named_parameters
 from practicus_assets.wording import enumerated
 
@@ -32,6 +33,8 @@ def open_table(
     *,
     partitions: Iterable[Partition] | None = None,
     storage_options: Mapping[str, str] | None = None,
+    base_uri: str | os.PathLike[str] | None = None,
+    base_storage_options: Mapping[str, str] | None = None,
 ) -> Snapshot:
     """Pin a table of a lake at its newest version, or at the given one, by the name of its asset.
 
@@ -46,18 +49,26 @@ def open_table(
         version: the version's number, or a moment with a time zone; see `Snapshot.open`.
         partitions: the partitions to read; see `Snapshot.open`.
         storage_options: delta-rs's own, e.g. `AWS_REGION`.
+        base_uri: the root that the lake lies over, if it lies over one, as `DeltaIOManager` has it. What the
+            lake's own root does not have of the table is read there; a version is then a moment.
+        base_storage_options: those of the base; by default as for the lake.
 
     Raises:
         TableNotFound: if there is no such table; the text names those that are there.
         VersionGone: if the log no longer reaches that version.
         OutOfScope: for partitions that the table cannot have.
-        DeclarationError: for a root, a name, a version or partitions that are none.
+        DeclarationError: for a root, a name, a version or partitions that are none; over a base, for the
+            number of a version.
 
     """
     parts = name.split("/") if isinstance(name, str) else name
     if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
         raise DeclarationError(f"name={name!r} is no name.", 'Write open_table("lake", "shop/orders").')
     table = Table.at(root_uri, list(parts), storage_options)
+    if base_uri is not None:
+        base = Table.at(base_uri, list(parts), base_storage_options or storage_options, read_only=True)
+        with naming(table.name):
+            return _over(base, table, version, partitions)
     with naming(table.name):
         try:
             at = opened(table, version)
@@ -66,6 +77,37 @@ def open_table(
                 raise
             raise _missing(table, resolved(root_uri), storage_options, error) from None
         return Snapshot.of_partitions(at, partitions)
+
+
+def _over(
+    base: Table, own: Table, version: int | datetime | None, partitions: Iterable[Partition] | None
+) -> Snapshot:
+    """Return the snapshot of a table that an own root, its base or both have."""
+    if version is not None and not isinstance(version, datetime):
+        raise DeclarationError(
+            f"version={version!r} is a number, and the own root and the base each have their own.",
+            "Give a moment, a datetime with a time zone.",
+        )
+    above, below = opened_if_any(own, version), opened_if_any(base, version)
+    at = above or below
+    if at is None:
+        raise TableNotFound(
+            f"there is no Delta table at {own.uri}, and none in the base, at {base.uri}.",
+            "Correct the name or the roots, or give a later moment."
+            if version is not None
+            else "Correct the name or the roots.",
+        )
+    scope = Scope() if partitions is None else Scope.of(partitions, at.partition_by)
+    snapshot, _ = layers_of(above, below, scope or Scope())
+    return snapshot.without_rows() if scope is None else snapshot
+
+
+def opened_if_any(table: Table, version: int | datetime | None) -> TableVersion | None:
+    """Open a version of a table, or return None where there is no table at it."""
+    try:
+        return opened(table, version)
+    except TableNotFound:
+        return None
 
 
 def tables_in(root_uri: str, storage_options: Mapping[str, str] | None) -> tuple[list[str], bool]:

@@ -11,7 +11,16 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from practicus_assets.errors import LossyValues, ReadOnlyLake, SchemaMismatch, UnsupportedTable, VersionGone
+from practicus_assets import open_table
+from practicus_assets.errors import (
+    DeclarationError,
+    LossyValues,
+    ReadOnlyLake,
+    SchemaMismatch,
+    TableNotFound,
+    UnsupportedTable,
+    VersionGone,
+)
 from practicus_assets.lake.delta.conditional_puts import prove
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
@@ -315,3 +324,23 @@ def test_sql_reads_both_layers_with_null_for_a_column_that_one_lacks(layers: Lay
     ]
     assert layers.snapshot("b").sql("SELECT n FROM t").to_arrow().to_pylist() == [{"n": 3}]
     assert layers.snapshot().without_rows().sql("SELECT n FROM t").to_arrow().num_rows == 0
+
+
+def test_open_table_reads_an_own_root_over_its_base_by_the_names_of_both(layers: Layers) -> None:
+    before = dt.datetime.now(dt.UTC)
+
+    def numbers(**selection: Any) -> list[int]:
+        at = open_table(layers.folder / "own", "t", base_uri=layers.folder / "base", **selection)
+        return sorted(at.to_pandas()["n"])
+
+    assert numbers() == [1, 2, 3]  # the base alone
+    layers.put("b", 7)
+    assert numbers() == [1, 2, 7]
+    assert (numbers(partitions=["a"]), numbers(partitions=["b"]), numbers(partitions=[])) == ([1, 2], [7], [])
+    assert numbers(version=before) == [1, 2, 3]
+    with pytest.raises(DeclarationError, match="Give a moment"):
+        numbers(version=0)
+    with pytest.raises(TableNotFound, match="none in the base"):
+        numbers(version=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    with pytest.raises(TableNotFound, match="none in the base"):
+        open_table(layers.folder / "own", "tt", base_uri=layers.folder / "base")
