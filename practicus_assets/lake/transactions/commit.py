@@ -10,6 +10,7 @@ from practicus_assets.lake.delta.record import RecordedAudit, TransactionRecord
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, rows_of
+from practicus_assets.lake.transactions.effect import Before, Durations, Matched
 from practicus_assets.lake.transactions.provenance import Provenance
 
 
@@ -62,6 +63,9 @@ class Commit:
         reused: the commit whose rows were used again, and nothing was computed; None for all others.
         rejected: the rows that the contract rejected; None if there are none now, and were none before.
         versions: of a history, how many versions of keys the commit opened, closed and so on; by these words.
+        before: the version that it was made on; None if there was none, or this process did not make it.
+        matched: what the keys of a merge matched; None in other modes, and where nobody knows.
+        durations: where the time went; None if this process did not make it.
 
     """
 
@@ -79,6 +83,9 @@ class Commit:
     reused: Reused | None = None
     rejected: Rejected | None = None
     versions: Mapping[str, int] = field(default_factory=dict)
+    before: Before | None = field(default=None, repr=False, compare=False)
+    matched: Matched | None = None
+    durations: Durations | None = field(default=None, compare=False)
 
     @property
     def partition_rows(self) -> dict[str, int]:

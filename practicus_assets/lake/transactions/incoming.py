@@ -16,6 +16,7 @@ from practicus_assets.lake.rows.python_values import NO_COLUMNS
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.effect import Stopwatch
 from practicus_assets.wording import names_of, number_of, readable, readable_row
 
 _BATCH_BYTES = 64 << 20
@@ -33,6 +34,7 @@ class IncomingRows:
         given: those of them that the rows have; a history computes the others.
         bounds: the attempt's scope on these columns.
         filled: the partition columns of the scope that the output lacks, and that are filled in.
+        waiting: how long the rows themselves took to come.
 
     Raises:
         SchemaMismatch: if the columns fit neither the table nor its contract.
@@ -43,7 +45,9 @@ class IncomingRows:
 
     def __init__(self, attempt: Attempt, data: Any) -> None:
         self._attempt = attempt
-        self._reader = self._with_columns(record_batches(data, self._declared()))
+        self.waiting = Stopwatch()
+        with self.waiting:  # a generator gives its first chunk, which decides the columns
+            self._reader = self._with_columns(record_batches(data, self._declared()))
         self.schema = self._reconciled(self._reader.schema)
         self.given = pa.schema([field for field in self.schema if field.name not in self._computed])
         self.bounds = attempt.scope.on(self.schema)
@@ -71,7 +75,7 @@ class IncomingRows:
             self._attempt.scope.starts(),
         )
         first_row = 0
-        for batch in self._reader:
+        for batch in self.waiting.each(self._reader):
             parts = -(-batch.nbytes // _BATCH_BYTES) or 1
             size = min(BATCH_ROWS, -(-batch.num_rows // parts) or 1)
             for start in range(0, batch.num_rows, size):

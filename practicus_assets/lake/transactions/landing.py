@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from practicus_assets.errors import CommitConflict, CommitStateUnknown, PracticusAssetsError, StoreFailed
 from practicus_assets.lake.delta.conditional_puts import prove
@@ -15,6 +16,7 @@ from practicus_assets.lake.layers.claims import Claims
 from practicus_assets.lake.partitions.recorded import RecordedScope
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit_window import CommitWindow
+from practicus_assets.lake.transactions.effect import Before
 from practicus_assets.lake.transactions.engine_files.found_files import refuse_changed
 from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
@@ -34,6 +36,21 @@ class Overtaken(Exception):
     def __init__(self, current: TableVersion) -> None:
         super().__init__(f"version {current.version} has rows of others")
         self.current = current
+
+
+class Landed(NamedTuple):
+    """What became of staged rows.
+
+    Attributes:
+        version: the version that holds the scope.
+        record: what the commit says about itself.
+        before: the version that it was made on; None if there was none, or nobody knows.
+
+    """
+
+    version: int
+    record: TransactionRecord
+    before: Before | None = None
 
 
 class Landing:
@@ -60,11 +77,8 @@ class Landing:
         """The newest version at the last look; None if there was no table."""
         return self._window.current
 
-    def land(self) -> tuple[int, TransactionRecord]:  # noqa: C901 one loop, in the order of its steps
+    def land(self) -> Landed:  # noqa: C901 one loop, in the order of its steps
         """Commit the staged files; without a commit, delete them.
-
-        Returns:
-            The version that holds the scope, and what the commit says about itself.
 
         Raises:
             CommitConflict: if the scope was committed by somebody else since the attempt began.
@@ -88,7 +102,7 @@ class Landing:
                 current, since = window.current, window.since
                 own = [entry for entry in since if self._is_own(entry)]
                 if own:
-                    return own[0].version, record
+                    return Landed(own[0].version, record)
                 in_doubt, answer = False, None
                 self._refuse_unsupported()
                 self._refuse_superseded(since)
@@ -99,7 +113,7 @@ class Landing:
                     self._discard()
                     record = replace(record, changed=False)
                     if current is None or not self._leaves_mark(current):
-                        return window.newest, record
+                        return Landed(window.newest, record)
                     # an empty commit in this attempt's name: an earlier attempt that wakes up is refused, and
                     # a run beside it whose rejected rows are superseded; of a dev lake, one that says on
                     # which version of the base the rows are right; and of rows that later runs may use again,
@@ -116,7 +130,7 @@ class Landing:
                     in_doubt = False  # raised before the commit
                     raise
                 else:
-                    return tried, record
+                    return Landed(tried, record, self._swap.before)
                 time.sleep(next(waits))
         except BaseException as error:
             refused = not in_doubt or isinstance(error, StoreFailed)  # in doubt, that is CommitStateUnknown

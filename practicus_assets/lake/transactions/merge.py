@@ -1,5 +1,6 @@
 """Merges: an upsert as the rows that replace a scope, its old rows without a successor and the new ones."""
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -11,10 +12,14 @@ from practicus_assets.lake.contracts.audit import Rescan
 from practicus_assets.lake.rows.distinct import counted, positional
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.effect import Matched
 from practicus_assets.lake.transactions.options import MergeKind
+from practicus_assets.lake.transactions.stage.staged import Staged
 from practicus_assets.wording import names_of, number_of, readable_row
 
 _CHUNK_ROWS = 1 << 20
+
+Stage = Callable[[Iterator[pa.RecordBatch], pa.Schema, str], Staged]
 
 
 class Merge:
@@ -40,6 +45,7 @@ class Merge:
         self._seen = list(seen)
         self._kind = kind
         self._old = old
+        self._gone: list[pa.Table] = []  # the keys of old rows that new ones take the place of
 
     @classmethod
     def of(cls, attempt: Attempt, schema: pa.Schema) -> "Merge":
@@ -93,31 +99,87 @@ class Merge:
         if not self._seen:
             yield from old
             return
-        yield from self._joined(old, pa.concat_tables(self._seen).combine_chunks(), "left anti")
+        yield from self._joined(
+            old, pa.concat_tables(self._seen).combine_chunks(), "left anti", self._gone.append
+        )
+
+    def matched(self, rows: int) -> Matched:
+        """Return what the keys matched, once all old rows have been streamed.
+
+        Args:
+            rows: the number of new rows that were taken; no two of them have the same keys.
+
+        """
+        old = sum(keys.num_rows for keys in self._gone)
+        return Matched(rows, counted(pa.concat_tables(self._gone)).num_rows if old else 0, old)
 
     def _joined(
-        self, batches: Iterable[pa.RecordBatch], keys: pa.Table, join: str
+        self,
+        batches: Iterable[pa.RecordBatch],
+        keys: pa.Table,
+        join: str,
+        others: Callable[[pa.Table], object] = len,
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the rows that pyarrow's join with some keys leaves, of many batches at once."""
+        """Yield the rows that pyarrow's join with some keys leaves, of many batches at once.
+
+        Args:
+            batches: the rows.
+            keys: the keys.
+            join: the kind of the join.
+            others: the function that gets the keys of the rows that are not left.
+
+        """
         waiting: list[pa.RecordBatch] = []
         for batch in batches:
             waiting.append(batch)
             if sum(b.num_rows for b in waiting) >= _CHUNK_ROWS:
-                yield from self._left(waiting, keys, join)
+                yield from self._left(waiting, keys, join, others)
                 waiting = []
         if waiting:
-            yield from self._left(waiting, keys, join)
+            yield from self._left(waiting, keys, join, others)
 
-    def _left(self, batches: list[pa.RecordBatch], keys: pa.Table, join: str) -> Iterator[pa.RecordBatch]:
+    def _left(
+        self,
+        batches: list[pa.RecordBatch],
+        keys: pa.Table,
+        join: str,
+        others: Callable[[pa.Table], object],
+    ) -> Iterator[pa.RecordBatch]:
         rows = positional(pa.Table.from_batches(batches).select(self._columns))
         numbered = rows.append_column("row", pa.array(np.arange(rows.num_rows)))
         left = np.zeros(rows.num_rows, dtype=bool)
         joined = numbered.join(positional(keys), rows.column_names, join_type=join)
         left[joined["row"].to_numpy()] = True
+        others(rows.filter(pa.array(~left)))
         first = 0
         for batch in batches:
             yield batch.filter(pa.array(left[first : first + batch.num_rows]))
             first += batch.num_rows
+
+
+def with_kept(attempt: Attempt, new: Staged, stage: Stage) -> tuple[Staged, Matched | None, float]:
+    """Return the rows of a scope after a merge, what its keys matched, and how long rules took over old rows.
+
+    What the keys matched is None where the old rows that they do not match go as well, for none is read then.
+
+    Args:
+        attempt: the attempt.
+        new: the new rows.
+        stage: writes old rows that stay to staged files while the rules run, given their columns and a name.
+
+    Raises:
+        DataRefused: if two new rows have the same keys.
+
+    """
+    merge = Merge(attempt.options.merge_keys, new.merge_keys)
+    merge.refuse_duplicates()
+    if attempt.began is None:
+        return new, merge.matched(new.rows), 0.0
+    if attempt.options.delete_unmatched:
+        return new, None, 0.0
+    old = attempt.old_rows(new.schema)(None)
+    kept = stage(merge.kept(old), new.schema, f"kept {uuid.uuid4()}")
+    return Staged.merged([new, kept]), merge.matched(new.rows), kept.durations.audit
 
 
 def refuse_incomparable(batch: pa.RecordBatch, columns: Sequence[str], noun: str) -> None:

@@ -20,6 +20,7 @@ from practicus_assets.lake.delta.record import RECORD, TransactionRecord
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.values import Value, serialized
 from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.effect import Before
 from practicus_assets.lake.transactions.stage.staged import Staged
 from practicus_assets.lake.transactions.table_properties import APPEND_ONLY, CHANGE_FEED
 from practicus_assets.wording import names_of
@@ -35,9 +36,13 @@ class Swap:
         attempt: the attempt.
         staged: its rows.
 
+    Attributes:
+        before: the version that the last commit was made on; None if there was no table.
+
     """
 
     def __init__(self, attempt: Attempt, staged: Staged) -> None:
+        self.before: Before | None = None
         self._attempt = attempt
         self._table = attempt.table
         self._partition_by = list(attempt.options.partition_by)
@@ -71,10 +76,12 @@ class Swap:
                 properties,
                 description=options.description,
             )
+            self.before = None
             return
         current = handle.schema
         after = self.schema_on(current)
         removes = self.files(handle) if record.changed and not self._attempt.appends else []
+        self.before = Before(handle.version, current, None if self._attempt.appends else removes)
         changes_columns = not after.equals(current)
         if changes_columns:
             self._allow_naive_times(handle, after)

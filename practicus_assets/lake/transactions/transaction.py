@@ -1,7 +1,6 @@
 """Transactions: stage, audit and commit one scope of a table, all of it or nothing."""
 
 import time
-import uuid
 from collections.abc import Iterator, Sequence, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -21,13 +20,14 @@ from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import Commit, earlier_commit
 from practicus_assets.lake.transactions.commit_window import CommitWindow, delete_unnamed
+from practicus_assets.lake.transactions.effect import Durations, Stopwatch
 from practicus_assets.lake.transactions.engine_files.engine_files import staged_files
 from practicus_assets.lake.transactions.engine_files.found_files import delete_found
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet, begun_below, path_of
 from practicus_assets.lake.transactions.history.given import given_part, with_history
 from practicus_assets.lake.transactions.incoming import IncomingRows, closing
-from practicus_assets.lake.transactions.landing import Landing, Overtaken
-from practicus_assets.lake.transactions.merge import Merge
+from practicus_assets.lake.transactions.landing import Landed, Landing, Overtaken
+from practicus_assets.lake.transactions.merge import Merge, with_kept
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.quarantine.rejected_table import RejectedTable
@@ -161,9 +161,10 @@ class Transaction:
         """
         if isinstance(data, StagedParquet):
             with self._refusing():
-                return staged_files(self._attempt, data, part)
-        attempt = self._attempt
-        with self._refusing(), closing(data):
+                staged = staged_files(self._attempt, data, part)
+                return replace(staged, durations=Durations(write=staged.seconds))
+        attempt, whole = self._attempt, Stopwatch()
+        with self._refusing(), closing(data), whole:
             incoming = IncomingRows(attempt, data)
             merge = Merge.of(attempt, incoming.schema) if attempt.options.mode == "merge" else None
             if attempt.options.history is not None:
@@ -173,7 +174,9 @@ class Transaction:
                 staged = self._staged(merge.observed(batches) if merge else batches, incoming.schema, part)
             keys = merge.seen if merge is not None else ()
             is_stream = not isinstance(data, Sized)
-            return replace(staged, merge_keys=keys, filled=incoming.filled, is_stream=is_stream)
+            staged = replace(staged, merge_keys=keys, filled=incoming.filled, is_stream=is_stream)
+        rows, rules = incoming.waiting.seconds if is_stream else 0.0, staged.durations.audit
+        return replace(staged, durations=Durations(rows, rules, whole.seconds - rows - rules))
 
     def commit(self, *parts: Staged, further: Sequence[AuditResult] = ()) -> Commit:
         """Audit what was staged as a whole, and commit it at once.
@@ -234,21 +237,27 @@ class Transaction:
 
     def _judged(self, parts: Staged, further: Sequence[AuditResult]) -> Audited:
         """Return an author's rows with those that stay, judged by all rules; on an error, delete these."""
-        attempt, staged, given = self._attempt, parts, None
+        attempt, staged, given, matched, rules = self._attempt, parts, None, None, 0.0
+        whole, judging = Stopwatch(), Stopwatch()
         try:
-            if attempt.options.mode == "merge":
-                staged = Staged.merged([parts, *self._kept(parts)])
-            elif attempt.options.history is not None:
-                staged, given = with_history(attempt, parts, self._staged)
-                staged = replace(staged, filled=parts.filled, is_stream=parts.is_stream)
-            fingerprints = fingerprints_of(attempt, staged)
-            audits = audit_of(attempt, staged, {key: f.rows for key, f in fingerprints.items()})
+            with whole:
+                if attempt.options.mode == "merge":
+                    staged, matched, rules = with_kept(attempt, parts, self._staged)
+                elif attempt.options.history is not None:
+                    staged, given = with_history(attempt, parts, self._staged)
+                    staged = replace(staged, filled=parts.filled, is_stream=parts.is_stream)
+                    rules = staged.durations.audit
+                fingerprints = fingerprints_of(attempt, staged)
+                with judging:
+                    audits = audit_of(attempt, staged, {key: f.rows for key, f in fingerprints.items()})
         except BaseException:
             own = {file.path for file in parts.files}
             delete_files(self._table, [file.path for file in staged.files if file.path not in own])
             raise
         record = record_of(attempt, staged, fingerprints, [*audits, *further], 0.0, given)
-        return Audited(staged, record, parts, [*audits, *further])
+        rules += judging.seconds
+        spent = parts.durations + Durations(audit=rules, write=whole.seconds - rules)
+        return Audited(staged, record, parts, [*audits, *further], matched, spent)
 
     def land(self, audited: Audited) -> Commit:
         """Commit what was audited: the second half of `commit`. Raises as that does.
@@ -260,16 +269,20 @@ class Transaction:
         beside: AbstractContextManager[TransactionRecord] = nullcontext(audited.record)
         if self._rejected is not None:
             beside = self._rejected.beside(audited.staged, audited.record, self._land)
-        with naming(self._table.name, str(self._scope)), beside as record:
+        with naming(self._table.name, str(self._scope)), Stopwatch() as watch, beside as record:
             while True:
                 try:
-                    version, said = self._land(self._attempt, audited.staged, record, Landing)
+                    landed = self._land(self._attempt, audited.staged, record, Landing)
                     break
                 except Overtaken as others:
                     audited = self._with_rows_of(others, audited)
                     record = audited.record  # noqa: PLW2901 no row of a history is rejected
+        version, said, before = landed
         commit = Commit.from_record(said, version, self._scope.keys, audited.audits, recovered=False)
-        return replace(commit, filled=audited.staged.filled)
+        spent = audited.durations + Durations(commit=watch.seconds)
+        return replace(
+            commit, filled=audited.staged.filled, before=before, matched=audited.matched, durations=spent
+        )
 
     def _with_rows_of(self, others: Overtaken, audited: Audited) -> Audited:
         """Return a history's rows with those that others gave meanwhile, judged again."""
@@ -278,7 +291,8 @@ class Transaction:
         with self._refusing():
             again = self._judged(audited.parts, [a for a in audited.audits if a.name not in own])
         seconds = audited.record.duration_seconds
-        return replace(again, record=replace(again.record, duration_seconds=seconds))
+        record, spent = replace(again.record, duration_seconds=seconds), audited.durations + again.durations
+        return replace(again, record=record, durations=spent)
 
     def refuse_superseded(self, audited: Audited) -> None:
         """Raise what `land` would raise now for commits of others; its files stay, for `discard`.
@@ -306,7 +320,7 @@ class Transaction:
 
     def _land(
         self, attempt: Attempt, staged: Staged, record: TransactionRecord, kind: type[Landing]
-    ) -> tuple[int, TransactionRecord]:
+    ) -> Landed:
         """Commit staged files, and return the version that holds the scope with the commit's record."""
         landing = kind(attempt, staged, record)
         landed = landing.land()
@@ -342,13 +356,3 @@ class Transaction:
     def _staged(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str | None) -> Staged:
         """Write record batches with the table's columns to staged files; on an error, delete these."""
         return staged_rows(self._attempt, batches, schema, name, self._rejected)
-
-    def _kept(self, staged: Staged) -> list[Staged]:
-        """Stage the old rows that a merge keeps, as one more part."""
-        attempt = self._attempt
-        merge = Merge(attempt.options.merge_keys, staged.merge_keys)
-        merge.refuse_duplicates()
-        if attempt.options.delete_unmatched or attempt.began is None:
-            return []
-        old = attempt.old_rows(staged.schema)(None)
-        return [self._staged(merge.kept(old), staged.schema, f"kept {uuid.uuid4()}")]

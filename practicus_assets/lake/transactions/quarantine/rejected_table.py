@@ -33,7 +33,7 @@ from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import Rejected
-from practicus_assets.lake.transactions.landing import Landing
+from practicus_assets.lake.transactions.landing import Landed, Landing
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.quarantine.columns import (
@@ -50,7 +50,7 @@ from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 SUFFIX = "__rejected"  # after the table's name
 _TRIES = 5
 
-Land = Callable[[Attempt, Staged, TransactionRecord, type[Landing]], tuple[int, TransactionRecord]]
+Land = Callable[[Attempt, Staged, TransactionRecord, type[Landing]], Landed]
 
 
 def refuse_unable(options: WriteOptions, contract: Contract) -> None:

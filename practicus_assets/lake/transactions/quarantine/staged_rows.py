@@ -8,6 +8,7 @@ import pyarrow as pa
 from practicus_assets.lake.contracts.audit import Audit
 from practicus_assets.lake.contracts.breaches import AuditedPartitions
 from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.effect import Durations, Stopwatch
 from practicus_assets.lake.transactions.quarantine.rejected_table import RejectedTable
 from practicus_assets.lake.transactions.stage.part import Part
 from practicus_assets.lake.transactions.stage.staged import Staged
@@ -33,14 +34,16 @@ def staged_rows(
     partitions = AuditedPartitions.of(attempt.written, schema)
     audit = Audit(attempt.contract.checks, attempt.table.sample_rows, partitions=partitions)
     rejected = rejected_table.part(schema) if rejected_table is not None else None
-    part = Part(attempt, schema)
+    part, judging = Part(attempt, schema), Stopwatch()
     try:
         for batch in batches:
             good = rejected.taken_out(audit, batch) if rejected is not None else batch
             part.add(good)
-            audit.observe(good)
+            with judging:
+                audit.observe(good)
         staged = part.finish(name, audit.observations)
-        return replace(staged, rejected=rejected.finish()) if rejected is not None else staged
+        kept_out = rejected.finish() if rejected is not None else None
+        return replace(staged, rejected=kept_out, durations=Durations(audit=judging.seconds))
     except BaseException:
         part.discard()
         if rejected is not None:

@@ -12,6 +12,7 @@ from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import recorded
+from practicus_assets.lake.transactions.effect import NO_TIME, Durations, Matched
 from practicus_assets.lake.transactions.stage.staged import Staged
 
 
@@ -24,6 +25,8 @@ class Audited:
         parts: what of them came from the author, before the rows that stay were staged with it.
         record: what the commit is going to say about itself.
         audits: the results of the rules, with their samples.
+        matched: what the keys of a merge matched; None in other modes, and where nobody knows.
+        durations: where the time went until now.
 
     """
 
@@ -31,6 +34,8 @@ class Audited:
     record: TransactionRecord
     parts: Staged
     audits: Sequence[AuditResult]
+    matched: Matched | None = None
+    durations: Durations = NO_TIME
 
 
 def fingerprints_of(attempt: Attempt, staged: Staged, *, given: bool = False) -> dict[str, Fingerprint]:

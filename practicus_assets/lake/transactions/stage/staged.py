@@ -18,6 +18,7 @@ from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import Value, serialized
 from practicus_assets.lake.rows.casts import exact_cast
 from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint
+from practicus_assets.lake.transactions.effect import NO_TIME, Durations
 from practicus_assets.wording import names_of
 
 Values = tuple[Value, ...]
@@ -78,6 +79,7 @@ class Staged:
         is_stream: whether the rows came as a stream, and not as one table in memory.
         is_shared: whether it was pickled, so that another process may commit it too.
         seconds: how long staging took; of several parts, the longest.
+        durations: where that time went.
         rejected: the rows that the contract keeps from the table, staged beside it; None if there are none.
 
     """
@@ -94,6 +96,7 @@ class Staged:
     is_stream: bool = False
     is_shared: bool = False
     seconds: float = 0.0
+    durations: Durations = NO_TIME
     rejected: "Staged | None" = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -149,6 +152,7 @@ class Staged:
             is_stream=any(part.is_stream for part in parts),
             is_shared=any(part.is_shared for part in parts),
             seconds=max(part.seconds for part in parts),
+            durations=max(parts, key=lambda part: part.seconds).durations,
             rejected=cls.merged(rejected) if rejected else None,
         )
 
