@@ -18,9 +18,10 @@ from practicus_assets.assets.metadata.protection import refuse_unnamed
 from practicus_assets.assets.metadata.spellings import refuse_of_no_asset
 from practicus_assets.assets.output import may_be_none, refuse_unvalidated, warn_of_owned
 from practicus_assets.assets.report import outcome
+from practicus_assets.assets.report.account import Account
 from practicus_assets.assets.report.materialization import commit_metadata, nothing_metadata, run_metadata
 from practicus_assets.assets.report.statistics import Statistics
-from practicus_assets.assets.runs import added_metadata, provenance_of, step_of
+from practicus_assets.assets.runs import added_metadata, inputs_read, provenance_of, reading, step_of
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.errors import DeclarationError, TableNotFound, naming, naming_page
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -137,6 +138,7 @@ class DeltaIOManager(Lake):
         context.log.info(outcome.committed(table.name, scope, commit))
         snapshot = Snapshot(transaction.at(commit), scope)
         statistics.warn_of_missing(snapshot, context.log)
+        mode = settings.options.mode
         metadata = commit_metadata(
             table,
             snapshot,
@@ -145,10 +147,13 @@ class DeltaIOManager(Lake):
             provenance.input_versions,
             sources=provenance.sources,
             preview_rows=self.sample_rows,
-            appends=settings.options.mode == "append",
+            appends=mode == "append",
             statistics=statistics,
         )
-        return metadata | run_metadata(snapshot, commit)
+        metadata = run_metadata(snapshot, commit) | metadata
+        read = inputs_read(step, provenance.input_versions)
+        account = Account(table, snapshot, commit, mode, step, read)
+        return account.added_to(metadata)
 
     @naming_page()
     def load_input(self, context: dg.InputContext) -> Any:
@@ -158,6 +163,10 @@ class DeltaIOManager(Lake):
         `dict[str, X | None]` of those that have rows. One that is `X | None` gets None where there is no
         table, or no row of the partitions. What another op handed on, and is no asset, is returned as it was.
         """
+        with reading(context):
+            return self._load(context)
+
+    def _load(self, context: dg.InputContext) -> Any:
         source = AssetInput.of(context)
         if source is None:
             if context.upstream_output is None:

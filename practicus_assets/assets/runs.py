@@ -1,6 +1,7 @@
 """Runs: the partitions of a run, the provenance of its commits, and the versions at which it reads tables."""
 
 import os
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.report.account import InputsRead
 from practicus_assets.assets.report.names import VERSION
 from practicus_assets.errors import DeclarationError
 from practicus_assets.instance.events import CLOCK_SKEW, materializations
@@ -23,6 +25,7 @@ Context = dg.InputContext | dg.OutputContext | dg.AssetExecutionContext
 # by run and step, for inputs may come through other IO managers than the one that takes the output
 _inputs: dict[tuple[str, str], dict[tuple[str, str], InputRead]] = defaultdict(dict)
 _sources: dict[tuple[str, str], dict[str, SourceRead]] = defaultdict(dict)
+_reading: dict[tuple[str, str], float] = defaultdict(float)
 _ends: dict[tuple[str, str], list[Callable[..., None]]] = defaultdict(list)
 
 
@@ -55,6 +58,33 @@ def until_end(context: Context) -> Iterator[None]:
     finally:
         for end in _ends.pop((step.run_id, step.step.key), ()) if step is not None else ():
             end(failed=failed)
+
+
+@contextmanager
+def reading(context: Context) -> Iterator[None]:
+    """Add up how long a step takes to read its inputs."""
+    step, began = step_of(context), time.monotonic()
+    yield
+    if step is not None:
+        _reading[step.run_id, step.step.key] += time.monotonic() - began
+
+
+def inputs_read(step: Any, versions: Mapping[str, int]) -> InputsRead:
+    """Return what a step has read so far: the given versions of tables, their assets, and sources.
+
+    Args:
+        step: the step; None outside of a run.
+        versions: the version of each table that was read, by its name.
+
+    """
+    if step is None:
+        return InputsRead(versions)
+    place = step.run_id, step.step.key
+    assets = step.job_def.asset_layer.get_assets_def_for_node(step.node_handle)
+    by_name = assets.keys_by_input_name if assets is not None else {}
+    tables = [by_name[name] for _, name in _inputs.get(place, ()) if name in by_name]
+    sources = [dg.AssetKey.from_user_string(source) for source in _sources.get(place, ())]
+    return InputsRead(versions, list(dict.fromkeys([*tables, *sources])), _reading.get(place))
 
 
 def record_input(step: Any, place: tuple[str, str], read: InputRead) -> None:

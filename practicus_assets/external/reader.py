@@ -11,7 +11,7 @@ from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.names import COLUMN_SCHEMA, COLUMNS
-from practicus_assets.assets.runs import record_source, step_of
+from practicus_assets.assets.runs import reading, record_source, step_of
 from practicus_assets.errors import DeclarationError, SourceChanged, SourceFailed, naming, naming_page
 from practicus_assets.external import names
 from practicus_assets.external.declaration import Declaration
@@ -61,6 +61,10 @@ class SourceReader(dg.IOManager):
             DataRefused: for values that are not as declared.
 
         """
+        with reading(context):
+            return self._load(context)
+
+    def _load(self, context: dg.InputContext) -> Any:
         name, annotation = context.asset_key.to_user_string(), context.dagster_type.typing_type
         if annotation is Snapshot:
             raise DeclarationError(

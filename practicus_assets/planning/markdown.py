@@ -1,8 +1,8 @@
 """Markdown: a plan as a pull request, or a page of Dagster, shows it."""
 
-import re
 from collections.abc import Iterator
 
+from practicus_assets.assets.report.markdown import escaped
 from practicus_assets.planning.plan import Plan, TablePlan
 from practicus_assets.planning.sentences import (
     because,
@@ -14,7 +14,6 @@ from practicus_assets.planning.sentences import (
 )
 from practicus_assets.wording import printable
 
-_SPECIAL = re.compile(r"([\\`*_\[\]|#~!>])")
 _SHOWN_GROUPS = 20  # of one table
 
 
@@ -59,8 +58,3 @@ def _of_table(table: TablePlan) -> Iterator[str]:
     yield ""
     for word, sentence in details(table):
         yield f"- {'⚠️ ' if word == 'refused' else ''}{word}: {escaped(sentence)}"
-
-
-def escaped(text: str) -> str:
-    """Return a text that Markdown shows as it is."""
-    return _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")

@@ -1,11 +1,15 @@
-"""Markdown: rows as Dagster's pages show them."""
+"""Markdown: rows and texts as Dagster's pages show them, whatever their names and values are."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from practicus_assets.wording import in_short, readable
 
 _LONGEST_CELL = 60
+_SPECIAL = re.compile(r"([\\`*_\[\]|#~!>])")
+# in a value, what would end its cell, or make it a link, a picture, code or an entity; names have `_` inside
+_IN_CELL = re.compile(r"([\\`*\[\]|~]|(?<!\w)_|_(?!\w)|&(?=#?\w+;))")
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -16,7 +20,13 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def escaped(text: str) -> str:
+    """Return a text that Markdown shows as it is."""
+    return _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
+
+
 def _cell(value: Any) -> str:
     text = "" if value is None else value if isinstance(value, str) else readable(value)
     text = text if len(text) <= _LONGEST_CELL else in_short(text, _LONGEST_CELL)
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    text = _IN_CELL.sub(r"\\\1", text).replace("<", "&lt;")
+    return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")

@@ -1,7 +1,7 @@
 """Names: the keys of metadata and tags by which tables are declared to Dagster, and reported.
 
-`delta/…` says something about a Delta table, `dagster/…` is what Dagster's own pages read, `practicus/…` is
-for tags of runs and steps. docs/tables.md has the whole list.
+`delta/…` says something about a Delta table, `worker/…` about where a step ran, `dagster/…` is what Dagster's
+own pages read, `practicus/…` is for tags of runs and steps. docs/tables.md has the whole list.
 """
 
 # of a definition: how a table is stored
@@ -26,6 +26,7 @@ COLUMNS = "delta/columns"
 PREDICATE = "delta/predicate"
 
 # of a materialization: what was committed
+SUMMARY = "delta/summary"
 VERSION = "delta/version"
 TABLE_ID = "delta/table_id"  # of what another writer committed
 OUTCOME = "delta/outcome"
@@ -38,10 +39,20 @@ FILLED = "delta/filled_columns"
 REJECTED_ROWS = "delta/rejected_rows"
 REJECTED = "delta/rejected"  # and of a failed check: the asset of the rejected rows
 ROWS = "delta/rows"
+ROWS_BEFORE = "delta/rows_before"
+ROWS_ADDED = "delta/rows_added"
+ROWS_REMOVED = "delta/rows_removed"
+ROWS_CHANGED = "delta/rows_changed"
 VERSIONS = "delta/versions_"  # of a history, followed by what became of them: opened, closed, …
 FILES = "delta/files"
 SIZE_MB = "delta/size_mb"
 DURATION_S = "delta/duration_s"
+READ_INPUTS_S = "delta/read_inputs_s"
+FUNCTION_S = "delta/function_s"
+AUDIT_S = "delta/audit_s"
+WRITE_S = "delta/write_s"
+COMMIT_S = "delta/commit_s"
+INPUTS = "delta/inputs/"  # followed by an asset that was read
 INPUT_VERSIONS = "delta/input_versions"
 SOURCES = "delta/sources"
 PREVIEW = "delta/preview"
@@ -55,11 +66,22 @@ RUN_FILES = "delta/run_files"
 RUN_SIZE_MB = "delta/run_size_mb"
 RUN_DURATION_S = "delta/run_duration_s"
 
+# of a materialization: what the step's worker asked for, and used
+USED = "worker/used"
+PEAK_MEMORY_MIB = "worker/peak_memory_mib"
+MEMORY_LIMIT_MIB = "worker/memory_limit_mib"
+MEMORY_USED_PERCENT = "worker/memory_used_percent"
+TIME_S = "worker/time_s"
+CPU_USED_CORE_S = "worker/cpu_used_core_s"
+CPU_ASKED_CORE_S = "worker/cpu_asked_core_s"
+MEMORY_ASKED_GIB_S = "worker/memory_asked_gib_s"
+
 # Dagster's own
 COLUMN_SCHEMA = "dagster/column_schema"
 COLUMN_LINEAGE = "dagster/column_lineage"
 CODE_REFERENCES = "dagster/code_references"
 ROW_COUNT = "dagster/row_count"
+SIZE_BYTES = "dagster/size_bytes"
 PARTITION_ROW_COUNT = "dagster/partition_row_count"
 TABLE_NAME = "dagster/table_name"
 STORAGE_KIND = "dagster/storage_kind"

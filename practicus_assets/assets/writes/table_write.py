@@ -15,12 +15,19 @@ from practicus_assets.assets.metadata.places import warn_of_other_asset
 from practicus_assets.assets.metadata.protection import refuse_unnamed
 from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
 from practicus_assets.assets.report import outcome
+from practicus_assets.assets.report.account import Account
 from practicus_assets.assets.report.checks import check_results, partition_evaluations
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.report.rejected import refuse_shared, rejected_events, rejected_metadata
 from practicus_assets.assets.report.statistics import Statistics
-from practicus_assets.assets.runs import added_metadata, provenance_of, refuse_no_partition, step_of
+from practicus_assets.assets.runs import (
+    added_metadata,
+    inputs_read,
+    provenance_of,
+    refuse_no_partition,
+    step_of,
+)
 from practicus_assets.assets.writes.reuse import StepReuse
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.engines.processes import SplitFailed
@@ -29,6 +36,7 @@ from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.effect import Stopwatch
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from practicus_assets.lake.transactions.quarantine.rejected_table import SUFFIX
 from practicus_assets.lake.transactions.stage.staged import Staged
@@ -55,6 +63,7 @@ class TableWrite:
         table: the table.
         is_landed: whether its rows are committed already: by an earlier attempt at the step, or by a run of
             which they are used again.
+        calling: how long the author's function took to give rows.
 
     Raises:
         DeclarationError, UnsupportedTable, StoreFailed: as a transaction does when it begins.
@@ -105,6 +114,7 @@ class TableWrite:
         self._commit = self._transaction.landed or reuse.commit(self._transaction)
         self._audited: Audited | None = None  # what was prepared
         self._has_rows = False
+        self.calling = Stopwatch()
         self.is_landed = self._commit is not None
         if not self.is_landed:
             settings = terms.settings
@@ -129,7 +139,8 @@ class TableWrite:
 
         """
         name, scope = self.table.name, self._scope
-        with naming(name, str(scope), nothing_written=True), _discarding(self._transaction):
+        watching = _discarding(self._transaction)
+        with naming(name, str(scope), nothing_written=True), watching, self.calling:
             rows = self._output.rows_of(call())
         if rows is NOTHING:
             self._transaction.discard()
@@ -240,29 +251,35 @@ class TableWrite:
 
     def _metadata(self, commit: Commit) -> dict[str, Any]:
         """Return the metadata of a materialization, and add those of single partitions to the context."""
-        table, statistics = self.table, self._statistics
+        table, statistics, step = self.table, self._statistics, step_of(self._context)
         rows = table.sample_rows
         snapshot = Snapshot(self._transaction.at(commit), self._scope)
         statistics.warn_of_missing(snapshot, self._context.log)
+        mode, inputs = self._terms.settings.options.mode, self._provenance.input_versions
+        read = inputs_read(step, inputs)
+        account = Account(table, snapshot, commit, mode, step, read, self.calling.seconds)
+        by_partition: dict[str, dict[str, Any]] = {}
         if len(snapshot.scope.keys) > 1:
             by_partition = partition_metadata(
                 table, snapshot, commit, preview_rows=rows, appends=self._appends, statistics=statistics
             )
             for partition, entries in by_partition.items():
-                self._context.add_asset_metadata(entries, self.key, partition)
+                own = account.of_partition(partition) | entries
+                self._context.add_asset_metadata(own, self.key, partition)
         rejected = commit.rejected.rows if commit.rejected is not None else 0
         of_rejected = rejected_metadata(self.key, rejected) if self._rejecting else {}
-        return of_rejected | commit_metadata(
+        metadata = of_rejected | commit_metadata(
             table,
             snapshot,
             commit,
             self._terms.contract,
-            self._provenance.input_versions,
+            inputs,
             sources=self._provenance.sources,
             preview_rows=rows,
             appends=self._appends,
             statistics=statistics,
         )
+        return account.added_to(metadata, next(iter(by_partition.values()), None))
 
     def _rejected_events(self, commit: Commit) -> Iterator[dg.AssetMaterialization]:
         """Yield what Dagster is to record of the table of rejected rows, if the commit changed it."""

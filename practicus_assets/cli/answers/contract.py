@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from practicus_assets.assets.catalog import catalog, chosen
+from practicus_assets.assets.report.markdown import escaped
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.failure import PROBLEMS
 from practicus_assets.code_location import CodeLocation
@@ -24,7 +25,6 @@ from practicus_assets.lake.contracts.rule import TableRule
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.types import stored_type
 from practicus_assets.lake.transactions.options import WriteOptions
-from practicus_assets.planning.markdown import escaped
 from practicus_assets.planning.schema import schema_change
 from practicus_assets.wording import enumerated, number_of, printable
 

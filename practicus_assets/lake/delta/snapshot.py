@@ -186,6 +186,11 @@ class Snapshot(RowSource):
         """How many rows the whole table has, by the log; None if the log does not say it of some file."""
         return self._at.row_count
 
+    @property
+    def table_files(self) -> Sequence[DataFile]:
+        """The data files of the whole table."""
+        return self._at.files()
+
     @cached_property
     def partition_files(self) -> dict[str, list[DataFile]]:
         """The data files of each partition of the scope, by key."""

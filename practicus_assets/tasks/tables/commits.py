@@ -65,6 +65,11 @@ class Commits:
                 yield from write.refused(error)
                 raise
 
+    def took(self, seconds: float) -> None:
+        """Take note of how long the function took that gives the rows of all tables."""
+        for write in self.pending:
+            write.calling.seconds += seconds
+
     def land(self) -> None:
         """Commit what was prepared, one table after the other, up to one that fails."""
         for write in self._ready:

@@ -15,6 +15,7 @@ from practicus_assets.assets.writes.checks_alone import evaluation
 from practicus_assets.assets.writes.table_write import TableWrite
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import DeclarationError, did_you_mean, naming_page
+from practicus_assets.lake.transactions.effect import Stopwatch
 from practicus_assets.tasks.execution import Execution, Report
 from practicus_assets.tasks.folder import workspace
 from practicus_assets.tasks.tables.commits import Commits
@@ -118,7 +119,9 @@ class _Tables:
             }
             config = context.op_execution_context.op_config or {}
             kept_in = lake if self.execution.artifacts.patterns else None
-            report = self.execution.run(context, place, config, kept_in, folder)
+            with Stopwatch() as running:
+                report = self.execution.run(context, place, config, kept_in, folder)
+            commits.took(running.seconds)
             if report.failure is not None:
                 yield from (result for result in report.check_results if _is_selected(result, context))
                 raise report.failure

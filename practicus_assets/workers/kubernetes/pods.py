@@ -27,7 +27,7 @@ from practicus_assets.workers.kubernetes.refusal import (
     refusal,
     refusals,
 )
-from practicus_assets.workers.launch import variables
+from practicus_assets.workers.launch import usage, variables
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
 from practicus_assets.workers.placement.configuration import Configuration
@@ -113,6 +113,9 @@ class PodHandler(WorkerHandler):
             owner=owner,
         )
         container = (command or job)["spec"]["template"]["spec"]["containers"][0]
+        if command is None:  # else the step only starts it, and what it uses says nothing of the work
+            asked = usage.of_container(attempt.run.run_id, attempt.step, container)
+            container["env"] += [{"name": name, "value": value} for name, value in asked.items()]
         yield dg.DagsterEvent.step_worker_starting(
             attempt.step_context,
             f'Executing step "{attempt.step}" in Kubernetes job {step_pod.job}, attempt {attempt.number}.',

@@ -11,19 +11,16 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from practicus_assets.instance.events import STEP_ENDS, has_ended
-from practicus_assets.workers.launch import variables
+from practicus_assets.workers.launch import pod_memory, variables
 
 _TERMINATION_MESSAGE = Path("/dev/termination-log")  # Container.terminationMessagePath, its default
-_PEAKS = (
-    Path("/sys/fs/cgroup/memory.peak"),  # cgroup v2
-    Path("/sys/fs/cgroup/memory/memory.max_usage_in_bytes"),  # v1
-)
 _PAUSE_S = 0.2
 
 
@@ -69,12 +66,10 @@ def _dagster(arguments: Sequence[str]) -> None:
 
 
 def _tell_peak_memory() -> None:
-    source = next((path for path in _PEAKS if path.exists()), None)
-    if source is not None and _TERMINATION_MESSAGE.is_file():
-        try:
-            _TERMINATION_MESSAGE.write_text(f"peak_memory_bytes={int(source.read_text())}")
-        except (OSError, ValueError):
-            return
+    peak = pod_memory.peak() if _TERMINATION_MESSAGE.is_file() else None
+    if peak is not None:
+        with suppress(OSError):
+            _TERMINATION_MESSAGE.write_text(f"peak_memory_bytes={peak}")
 
 
 def end_with_parent() -> None:

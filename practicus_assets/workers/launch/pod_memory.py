@@ -1,4 +1,4 @@
-"""Memory of a pod: whether the kernel killed a process of this container because its memory ran out.
+"""Memory of a pod: its peak, and whether the kernel killed a process of this container when it ran out.
 
 The kernel counts that for a cgroup (`memory.events`, in v1 `memory.oom_control`), and kills one process of
 it, or all: a step may live on whose task was killed.
@@ -15,9 +15,22 @@ _COUNTS = (
     Path("/sys/fs/cgroup/memory.events"),
     Path("/sys/fs/cgroup/memory/memory.oom_control"),  # v1
 )
+_PEAKS = (
+    Path("/sys/fs/cgroup/memory.peak"),
+    Path("/sys/fs/cgroup/memory/memory.max_usage_in_bytes"),  # v1
+)
 _KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _SIGKILL = 9
 _KILLED = 128 + _SIGKILL
+
+
+def peak() -> int | None:
+    """Return the most bytes that this container has used, with cached files; None if nothing says it."""
+    source = next((path for path in _PEAKS if path.exists()), None)
+    try:
+        return int(source.read_text(encoding="utf-8")) if source is not None else None
+    except (OSError, ValueError):
+        return None
 
 
 def kills() -> int:

@@ -10,6 +10,7 @@ IN_POD = "PRACTICUS_IN_POD"  # of a local process: whether that of its run is in
 FOLDER = "PRACTICUS_FOLDER"  # of a local process: the folder in which its run loaded the definitions
 ROOTS = "PRACTICUS_ROOTS"  # where lakes are found in the region, JSON, by the root that the code configures
 HELD = "PRACTICUS_HELD"  # what the run's process holds open for its steps, JSON, see `launch.held`
+ASKED = "PRACTICUS_ASKED"  # what the worker of the step asks for, JSON, see `launch.usage`
 TIME_LIMIT = "PRACTICUS_TIME_LIMIT"  # of a local process: its worker's time limit, in seconds
 COMMAND_JOB = "PRACTICUS_COMMAND_JOB"  # the Job that the step starts for its command, JSON
 

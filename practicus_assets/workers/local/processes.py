@@ -12,7 +12,7 @@ import dagster as dg
 
 from practicus_assets.errors import WorkerCrashed, WorkerTimedOut
 from practicus_assets.instance.events import has_ended
-from practicus_assets.workers.launch import variables
+from practicus_assets.workers.launch import usage, variables
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.launch.entrypoint import run_child
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
@@ -54,6 +54,7 @@ class ProcessHandler(WorkerHandler):
         # the server that forks it may have started before a variable of this process was set
         environment = {**os.environ, **(worker.env or {})}
         environment |= attempt.environment(worker, placement.region.roots)
+        environment |= usage.of_worker(attempt.run.run_id, attempt.step, worker)
         environment[variables.FOLDER] = str(variables.working_folder())
         environment[variables.IN_POD] = "yes" if in_pod() else "no"
         if worker.time_limit_seconds is not None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 _QUANTITY = re.compile(
     r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E)|[eE]([+-]?[0-9]+))?"
 )
+_LARGE = 10  # from which on people read no tenths
 _BINARY = {unit: Decimal(1024) ** power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)}
 _FACTORS = {
     **_BINARY,
@@ -33,6 +34,14 @@ def amount(quantity: str) -> Decimal:
     if exponent is not None:
         return Decimal(number) * Decimal(10) ** int(exponent)
     return Decimal(number) * _FACTORS.get(unit, Decimal(1))
+
+
+def in_words(size: float) -> str:
+    """Return a number of bytes as people read it, in a binary unit and about exactly: `1.1 Gi`, `512 Mi`."""
+    units = [unit for unit, factor in _BINARY.items() if size >= factor]
+    unit = units[-1] if units else "Ki"
+    number = size / float(_BINARY[unit])
+    return f"{number:.{0 if number >= _LARGE else 1}f}".removesuffix(".0") + f" {unit}"
 
 
 def memory(size: Decimal | int) -> str:
