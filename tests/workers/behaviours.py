@@ -24,6 +24,19 @@ class Behaviours:
         assert row["greeting"] == "hello"
         assert row["attempt"] == 1
 
+    def test_a_materialization_says_what_its_worker_asked_for_and_used(self, place: Place) -> None:
+        run = place.run("told")
+        [event] = run.events("ASSET_MATERIALIZATION", "told")
+        said = {
+            key: entry.value
+            for key, entry in event.step_materialization_data.materialization.metadata.items()
+        }
+        assert said["worker/used"].startswith("asked ")
+        assert said["worker/used"] in said["delta/summary"]
+        assert said["worker/peak_memory_mib"] > 20
+        assert said["worker/time_s"] > 0
+        assert said["worker/cpu_used_core_s"] > 0
+
     def test_the_authors_exception_is_retried_as_their_policy_says(self, place: Place) -> None:
         run = place.run("stumbles")
         assert run.succeeded, run.messages()

@@ -1,6 +1,6 @@
 """Accounts: what a materialization says of its commit beside what it holds: changes, time and resources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -69,14 +69,12 @@ class Account:
         """Return what became of the rows of one of several partitions."""
         return self._counts(key)
 
-    def added_to(
-        self, metadata: Mapping[str, Any], further: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def added_to(self, metadata: Mapping[str, Any], further: Iterable[str] = ()) -> dict[str, Any]:
         """Return a materialization's metadata with those of the account.
 
         Args:
             metadata: the metadata.
-            further: those that each partition has beside them, whose keys the summary explains, too.
+            further: the keys of those that single partitions have beside them, which are explained, too.
 
         """
         is_one = len(self.snapshot.scope.keys) <= 1
@@ -84,19 +82,21 @@ class Account:
             f"{names.INPUTS}{key.to_user_string()}": dg.MetadataValue.asset(key)
             for key in self.inputs.assets[:_LINKED]
         }
+        last = {name: metadata[name] for name in (names.FINGERPRINT,) if name in metadata}
         entries = {
+            **{name: entry for name, entry in metadata.items() if name not in last},
+            **links,
             **(self._counts() if is_one else {}),
             **self._times(),
             **usage_metadata(self.step),
-            **links,
-            **metadata,
+            **last,
         }
         text = summary(
             self.commit,
             self._changes,
             self.inputs.versions,
             entries,
-            list(further or ()),
+            list(dict.fromkeys(further)),
             shows_values=bool(self.table.sample_rows) or bool(self.snapshot.scope.keys),
         )
         return {names.SUMMARY: text, **entries}

@@ -133,7 +133,7 @@ def _of_changes(changes: Changes, *, shows_values: bool) -> Iterator[str]:
             (rows.after, "now"),
             (rows.added, "added"),
             (rows.removed, "removed"),
-            (rows.changed, "changed"),
+            (rows.changed, "replaced by key" if changes.mode == "merge" else "changed"),
         )
         if count is not None
     ]
@@ -157,14 +157,19 @@ def _partitions(changes: Changes, *, shows_values: bool) -> str:
     text = f"**Partitions**: {', '.join(f'{n:,} {kind}' for kind, n in Counter(kinds.values()).items())}."
     if not shows_values:
         return text
-    lines = ["| partition | rows before | rows now | |", "| --- | ---: | ---: | --- |"]
-    for name, part in list(partitions.items())[:_LISTED]:
-        after = part.after if part.after is not None else f"+{part.added:,}" if part.added is not None else ""
-        cells = [_text(name), *(f"{n:,}" if isinstance(n, int) else n or "" for n in (part.before, after))]
-        lines.append(f"| {' | '.join([*cells, kinds[name]])} |")
-    if len(partitions) > _LISTED:
-        lines.append(f"| … {len(partitions) - _LISTED:,} more | | | |")
-    return "\n".join([text, "", *lines])
+    lines = [
+        f"- {_text(name)}: {kinds[name]}, {_counts(part)}"
+        for name, part in list(partitions.items())[:_LISTED]
+    ]
+    more = [f"- … {len(partitions) - _LISTED:,} more"] if len(partitions) > _LISTED else []
+    return "\n".join([text, "", *lines, *more])
+
+
+def _counts(part: Rows) -> str:
+    if part.after is None:
+        return f"{number_of(part.added, 'row')} more" if part.added is not None else "rows not counted"
+    before = f", {part.before:,} before" if part.before else ""
+    return f"{number_of(part.after, 'row')}{before}"
 
 
 def _kind(part: Rows, mode: Mode) -> str:
@@ -222,7 +227,7 @@ def _legend(keys: Sequence[str]) -> str:
         if meaning(key)
     }
     rows = [f"| `{key}{'…' * key.endswith(('/', '_'))}` | {MEANINGS[key]} |" for key in lines]
-    return "\n".join(["**What the keys say**", "", "| key | |", "| --- | --- |", *rows]) if rows else ""
+    return "\n".join(["| key | what it says |", "| --- | --- |", *rows]) if rows else ""
 
 
 def _listed(texts: Sequence[str]) -> str:

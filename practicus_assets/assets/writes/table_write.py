@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -263,9 +264,9 @@ class TableWrite:
             by_partition = partition_metadata(
                 table, snapshot, commit, preview_rows=rows, appends=self._appends, statistics=statistics
             )
+            by_partition = {key: account.of_partition(key) | own for key, own in by_partition.items()}
             for partition, entries in by_partition.items():
-                own = account.of_partition(partition) | entries
-                self._context.add_asset_metadata(own, self.key, partition)
+                self._context.add_asset_metadata(entries, self.key, partition)
         rejected = commit.rejected.rows if commit.rejected is not None else 0
         of_rejected = rejected_metadata(self.key, rejected) if self._rejecting else {}
         metadata = of_rejected | commit_metadata(
@@ -279,7 +280,7 @@ class TableWrite:
             appends=self._appends,
             statistics=statistics,
         )
-        return account.added_to(metadata, next(iter(by_partition.values()), None))
+        return account.added_to(metadata, chain.from_iterable(by_partition.values()))
 
     def _rejected_events(self, commit: Commit) -> Iterator[dg.AssetMaterialization]:
         """Yield what Dagster is to record of the table of rejected rows, if the commit changed it."""

@@ -81,7 +81,7 @@ def usage(run_id: str, step: str) -> Usage | None:
             peak_memory=peak,
             cpu_seconds=(_cpu_of_pod() if in_pod else None) or sum(os.times()[:4]),
         )
-    except (OSError, ValueError, LookupError):  # elsewhere than on Linux there is no /proc
+    except (OSError, ValueError, LookupError, AttributeError):  # elsewhere than on Linux there is no /proc
         return None
 
 
