@@ -116,6 +116,7 @@ class TableWrite:
         self._audited: Audited | None = None  # what was prepared
         self._has_rows = False
         self.calling = Stopwatch()
+        self._is_split = False  # then the function runs in processes of its own, and its time is not known
         self.is_landed = self._commit is not None
         if not self.is_landed:
             settings = terms.settings
@@ -166,6 +167,7 @@ class TableWrite:
             stage: stages the parts of a transaction.
 
         """
+        self._is_split = True
         try:
             parts = stage(self._transaction)
             self._has_rows = True
@@ -258,7 +260,8 @@ class TableWrite:
         statistics.warn_of_missing(snapshot, self._context.log)
         mode, inputs = self._terms.settings.options.mode, self._provenance.input_versions
         read = inputs_read(step, inputs)
-        account = Account(table, snapshot, commit, mode, step, read, self.calling.seconds)
+        called = self.calling.seconds if not self._is_split else None
+        account = Account(table, snapshot, commit, mode, step, read, called)
         by_partition: dict[str, dict[str, Any]] = {}
         if len(snapshot.scope.keys) > 1:
             by_partition = partition_metadata(
