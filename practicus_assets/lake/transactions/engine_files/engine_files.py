@@ -1,6 +1,5 @@
 """Engine files: what an engine wrote for an attempt, as its staged rows."""
 
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from practicus_assets.lake.transactions.incoming import IncomingRows
 from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 
 _MOST_THREADS = 8
+_READ_BYTES = 512 << 20  # of files that are read at the same time; a single one may be larger
 
 
 def staged_files(attempt: Attempt, data: StagedParquet, part: str | None) -> Staged:
@@ -94,7 +94,8 @@ def _columns(attempt: Attempt, files: FoundFiles) -> pa.Schema:
 
 def _each(rows: FileRows, files: tuple[FoundFile, ...]) -> Iterator[Staged]:
     """Yield the files that have rows, as parts, in their order; several are read at a time."""
-    threads = max(1, min(_MOST_THREADS, 2 * (os.cpu_count() or 1), len(files)))
+    largest = max((file.size for file in files), default=0) or 1
+    threads = max(1, min(_MOST_THREADS, len(files), _READ_BYTES // largest))
     pool = ThreadPoolExecutor(threads, "practicus-assets-reader")
     try:
         reads = [pool.submit(copy_context().run, rows.staged, file) for file in files]

@@ -30,8 +30,12 @@ from practicus_assets.lake.partitions.values import folder
 from practicus_assets.lake.transactions.engine_files import engine_files, found_files
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
+from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.compaction import compact
 from practicus_assets.lake.upkeep.retention import remove, unneeded_files
+from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
+from practicus_assets.lake.upkeep.verify import verify_files
 from tests.kit import log, parquet_files, partitions, read, table_of, write
 
 Engine = Callable[[str, str], None]  # writes the rows of a query below a place
@@ -474,6 +478,21 @@ def test_modes_that_do_not_keep_the_files_as_they_are_are_refused(table: Table) 
     for options, contract in ((history, None), (insert, None), (WriteOptions(), rejecting)):
         with pytest.raises(DeclarationError, match="the function takes StagedParquet, and"):
             Transaction(table, None, options, contract=contract).staging()
+
+
+def test_verification_compaction_and_rollback_read_the_files_of_an_engine(table: Table) -> None:
+    for engine in (by_duckdb, by_polars, by_polars):
+        transaction = begin(table, mode="append")
+        staged = transaction.staging()
+        engine(ROWS, staged.uri)
+        transaction.write(staged)
+    assert verify_files(table, rows=True).problems == ()
+    before = read(table)
+    assert compact(table).files_before == 6
+    assert read(table) == before
+    carry_out(table, plan_rollback(table, 0, Scope(), whole=True), Provenance(), undo_newer=True)
+    assert len(read(table)) == 3
+    assert verify_files(table, rows=True).problems == ()
 
 
 def test_maintenance_removes_what_dead_attempts_left_and_nothing_of_live_ones(table: Table) -> None:
