@@ -5,11 +5,15 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import dagster as dg
+import pandas as pd
 import pytest
 
 import practicus_assets
-from practicus_assets import errors
+from practicus_assets import Column, Contract, errors, table_asset
 from practicus_assets.cli import main
+from tests.integration.bench import Bench
+from tests.integration.bench import errors as bench_errors
 
 SITE = Path(__file__).parents[2] / "docs" / "site"
 
@@ -41,6 +45,23 @@ def test_each_error_names_a_place_in_a_page_that_the_repository_and_the_site_hav
     kinds = [value for name, value in vars(errors).items() if isinstance(value, type) and name[0].isupper()]
     named = {kind("x").page for kind in kinds if issubclass(kind, errors.PracticusAssetsError)}
     assert named == places
+
+
+def test_a_failed_step_shows_the_page_of_its_error_below_the_text(bench: Bench) -> None:
+    @table_asset(contract=Contract(columns={"id": Column("int64", minimum=2)}))
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"id": [1]})
+
+    @table_asset
+    def totals(orders_of_nobody: pd.DataFrame) -> pd.DataFrame:
+        return orders_of_nobody
+
+    refused = bench_errors(bench.run([orders], fails=True))
+    ends = refused.count("Nothing was written.\nSee docs/errors.md#auditfailed\n")
+    assert ends == refused.count("See ") == refused.count("AuditFailed: ") > 0
+    nobody = dg.AssetSpec("orders_of_nobody")
+    missing = bench_errors(bench.run([nobody, totals], fails=True))
+    assert missing.count("\nSee docs/errors.md#tablenotfound\n") == missing.count("TableNotFound: ") > 0
 
 
 def test_a_page_that_is_not_in_the_navigation_is_named(site: ModuleType) -> None:
