@@ -16,6 +16,7 @@ from practicus_assets.engines.processes import SplitProcesses
 from practicus_assets.engines.splits import Split
 from practicus_assets.lake.transactions.stage.staged import Staged
 from tests.faults.work import Outcome, Place, Work, attempt
+from tests.servers.server import HANGS_S
 
 COUNT = 3
 MOMENTS = (
@@ -28,7 +29,6 @@ MOMENTS = (
     "a split, before it stages",
     "a split, when it has staged",
 )
-_STUCK_S = 120
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,12 @@ class Parent:
     def ended(self) -> Outcome | None:
         """Return how the attempt ended; None if it was killed."""
         try:
-            assert self._answer.poll(_STUCK_S), "the parent hangs"
+            assert self._answer.poll(HANGS_S), "the parent hangs"
             outcome: Outcome = self._answer.recv()
         except (EOFError, ConnectionError):
             return None
         finally:
-            self.process.join(_STUCK_S)
+            self.process.join(HANGS_S)
         return outcome
 
 

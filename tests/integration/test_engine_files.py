@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import pandas as pd
 import polars as pl
 import pyarrow.fs
 import pytest
@@ -164,7 +165,7 @@ def test_the_blocks_of_the_page_run(tmp_path: Path) -> None:
         return pl.DataFrame({"day": ["a", "a", "b"], "shop": ["x", "y", "x"], "amount": [1.0, 2.0, 4.0]})
 
     names = {**{name: getattr(practicus_assets, name) for name in practicus_assets.__all__}, "pl": pl}
-    names["duckdb"] = duckdb
+    names |= {"duckdb": duckdb, "pd": pd, "Iterator": Iterator, "Path": Path}
     for code in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
         exec(compile(code, "docs/scale.md", "exec"), names)  # noqa: S102 our own page
     assets = [source, names["sales"], names["shops"]]

@@ -85,7 +85,7 @@ def test_a_split_that_is_killed_runs_again_alone(place: Splitting) -> None:
 def test_a_split_that_dies_each_time_fails_the_step_and_nothing_is_written(place: Splitting) -> None:
     result = place.run("dies")
     assert not result.success
-    assert "WorkerCrashed: split 2 of 2: its process ended with exit code 3 in the last of 3" in place.error(
+    assert "WorkerCrashed: split 1 of 1: its process ended with exit code 3 in the last of 3" in place.error(
         result
     )
     assert place.files("dies") == []

@@ -1,7 +1,9 @@
 """Splits: one table's step in parts, audited and committed at once."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+import practicus_assets
 from practicus_assets import Column, Contract, DeclarationError, RowRule, Snapshot, Split, Splits, table_asset
 from practicus_assets.testing import run_table
 from tests.integration.bench import Bench, checks, errors
@@ -68,6 +71,7 @@ def test_the_rows_of_splits_have_the_fingerprint_of_those_of_one_call(bench: Ben
     assert bench.rows("twice") == bench.rows("whole")
     assert bench.version("twice") == 0
     assert len(result.asset_materializations_for_node("twice")) == 1
+    assert bench.metadata("twice")["delta/splits"] == (splits if isinstance(splits, int) else splits.count)
 
 
 @pytest.mark.parametrize(
@@ -327,3 +331,25 @@ def test_a_direct_call_and_a_run_in_memory_are_one_split() -> None:
     assert asset(orders=numbers(5, "a")).num_rows == 5
     run = run_table(asset, {"orders": numbers(5, "a")}, partition="a")
     assert run.rows.num_rows == 5
+
+
+def test_the_blocks_of_the_page_run(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+    section = page[page.index("## Splits") :]
+    names: dict[str, Any] = {name: getattr(practicus_assets, name) for name in practicus_assets.__all__}
+    names |= {"pd": pd, "pl": pl, "Iterator": Iterator, "Path": Path}
+    for code in re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE):
+        exec(compile(code, "docs/scale.md", "exec"), names)  # noqa: S102 our own page
+    monkeypatch.chdir(tmp_path)
+    Path("texts").mkdir()
+    for name in "abc":
+        Path("texts", f"{name}.txt").write_text(name, encoding="utf-8")
+
+    @table_asset
+    def visits() -> pa.Table:
+        return numbers(70)
+
+    bench.run([orders, visits, *(names[name] for name in ("labels", "shop_totals", "documents"))])
+    assert len(bench.rows("labels")) == 1000
+    assert {row[0] for row in bench.rows("shop_totals", "visits")} == {10}
+    assert bench.rows("documents") == [(f"{name}.txt", name) for name in "abc"]

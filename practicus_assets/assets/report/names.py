@@ -36,6 +36,7 @@ REUSED_RUN = "delta/reused_run"  # that made it
 UNCHANGED = "unchanged"  # the outcome of a run that computed the rows that were there
 CONTRACT_DIGEST = "delta/contract_digest"  # of such a run, which left nothing in the log
 FILLED = "delta/filled_columns"
+SPLITS = "delta/splits"
 REJECTED_ROWS = "delta/rejected_rows"
 REJECTED = "delta/rejected"  # and of a failed check: the asset of the rejected rows
 ROWS = "delta/rows"

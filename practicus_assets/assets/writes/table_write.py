@@ -20,6 +20,7 @@ from practicus_assets.assets.report.account import Account
 from practicus_assets.assets.report.checks import check_results, partition_evaluations
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
+from practicus_assets.assets.report.names import SPLITS
 from practicus_assets.assets.report.rejected import refuse_shared, rejected_events, rejected_metadata
 from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.runs import (
@@ -271,8 +272,10 @@ class TableWrite:
             for partition, entries in by_partition.items():
                 self._context.add_asset_metadata(entries, self.key, partition)
         rejected = commit.rejected.rows if commit.rejected is not None else 0
-        of_rejected = rejected_metadata(self.key, rejected) if self._rejecting else {}
-        metadata = of_rejected | commit_metadata(
+        beside: dict[str, Any] = rejected_metadata(self.key, rejected) if self._rejecting else {}
+        if self._terms.splits is not None and not self.is_landed:
+            beside[SPLITS] = self._terms.splits.splits.count
+        metadata = beside | commit_metadata(
             table,
             snapshot,
             commit,
