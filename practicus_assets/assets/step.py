@@ -145,7 +145,7 @@ class Step:
         if splits is None or parameter.name not in splits.inputs:
             return parameter
         annotation = parameter.annotation if parameter.annotation is not parameter.empty else None
-        return parameter.replace(annotation=input_type(parameter.name, annotation))
+        return parameter.replace(annotation=input_type(annotation))
 
     def _materialize(
         self,

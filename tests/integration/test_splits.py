@@ -223,6 +223,16 @@ def test_an_error_of_the_function_names_its_split_and_leaves_no_file(bench: Benc
     assert list(tmp_path.rglob("broken/**/*.parquet")) == []
 
 
+def test_no_split_with_a_row_or_a_column_is_refused_as_one_call_is(bench: Bench) -> None:
+    def nothing(split: Split) -> list[dict[str, int]]:
+        return []
+
+    result = bench.run([table(nothing, 3)], fails=True)
+    assert "the output has no columns, and neither the table nor a contract tells them" in errors(result)
+    bench.run([table(nothing, 3, contract=Contract({"file": "int64"}))])
+    assert bench.rows("nothing") == []
+
+
 def test_what_a_split_says_beside_its_rows_is_refused(bench: Bench) -> None:
     def says(orders: pd.DataFrame) -> Any:
         return dg.MaterializeResult(value=orders, metadata={"mine": 1})

@@ -11,8 +11,10 @@ from practicus_assets.engines.shares import SnapshotShare
 from practicus_assets.engines.splits import Split, Splits
 from practicus_assets.errors import SchemaMismatch
 from practicus_assets.lake.delta.snapshot import Snapshot
-from practicus_assets.lake.rows.annotations import kind_by_partition
+from practicus_assets.lake.rows.annotations import kind_by_partition, written
 from practicus_assets.wording import enumerated
+
+_types: dict[str, dg.DagsterType] = {}  # by their names
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,26 @@ def asked(annotation: Any) -> Any:
     return annotation.annotation if isinstance(annotation, ReadBySplits) else annotation
 
 
-def input_type(name: str, annotation: Any) -> dg.DagsterType:
-    """Return the type of an input that splits read.
+def input_type(annotation: Any) -> dg.DagsterType:
+    """Return the type of an input that splits read, one for each annotation: Dagster wants its name once.
 
     Args:
-        name: a name that no other type has.
         annotation: the author's annotation; None if there is none.
 
     """
-    return dg.DagsterType(
-        type_check_fn=_check,
-        name=name,
-        description="A table that each split reads by itself.",
-        typing_type=ReadBySplits(annotation),
-    )
+    name = first = f"{written(annotation)} of splits" if annotation is not None else "table of splits"
+    number = 1
+    while name in _types and _types[name].typing_type != ReadBySplits(annotation):
+        number += 1
+        name = f"{first} {number}"
+    if name not in _types:
+        _types[name] = dg.DagsterType(
+            type_check_fn=_check,
+            name=name,
+            description="A table that each split reads by itself.",
+            typing_type=ReadBySplits(annotation),
+        )
+    return _types[name]
 
 
 def divided_inputs(splits: Splits, of: str | None, values: Mapping[str, Any]) -> set[str]:

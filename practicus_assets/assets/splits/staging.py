@@ -1,12 +1,13 @@
 """Staging by splits: parts of one transaction, each from a call of the function on its part of the inputs."""
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from practicus_assets.assets.author_checks import AuthorChecks
 from practicus_assets.assets.output import Output
@@ -23,6 +24,8 @@ from practicus_assets.lake.rows.annotations import hints
 from practicus_assets.lake.transactions.stage.staged import Staged
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.wording import number_of
+
+_NOTHING = object()
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,13 @@ def staged(
     call = _Call(key, transaction, values, divided)
     every = [Split(index, splits.count, keys) for index in range(splits.count)]
     parts: dict[int, Staged] = {}
+    ended: list[Split] = []
 
-    def done(split: Split, part: Staged) -> None:
+    def done(split: Split, part: Staged | None) -> None:
+        ended.append(split)
+        if part is None:
+            context.log.info("%s: %s has no rows; %d of %d done", name, split, len(ended), split.count)
+            return
         parts[split.index] = part
         context.log.info(
             "%s: %s has %s in %s, after %.1f s; %d of %d done",
@@ -104,7 +112,7 @@ def staged(
             number_of(part.rows, "row"),
             number_of(len(part.files), "file"),
             part.seconds,
-            len(parts),
+            len(ended),
             split.count,
         )
 
@@ -127,7 +135,9 @@ def staged(
             )
             for split in every:
                 done(split, _stage(declared, call, split))
-        return _fitting([parts[split.index] for split in every])
+        if not parts:
+            parts[0] = transaction.stage([])
+        return _fitting([parts[index] for index in sorted(parts)])
     except BaseException:
         transaction.discard(*parts.values())
         raise
@@ -142,7 +152,7 @@ class _Warnings:
         self.context.log.warning("%s: %s", self.name, text)
 
 
-def _stage_in_process(parcel: bytes, split: Split) -> Staged:
+def _stage_in_process(parcel: bytes, split: Split) -> Staged | None:
     """Stage one split in a process of its own, by the code that it loads."""
     what: _Parcel = pickle.loads(parcel)  # noqa: S301 from the step that started this process
     table: Any = what.job.get_repository_definition().assets_defs_by_key[what.key]
@@ -159,8 +169,11 @@ def _stage_in_process(parcel: bytes, split: Split) -> Staged:
         return _stage(table.terms.splits, replace(call, values=values), split)
 
 
-def _stage(declared: DeclaredSplits, call: _Call, split: Split) -> Staged:
-    """Call the function on a split's part of the inputs, and stage the rows that it returns."""
+def _stage(declared: DeclaredSplits, call: _Call, split: Split) -> Staged | None:
+    """Call the function on a split's part of the inputs, and stage the rows that it returns.
+
+    None stands for no rows, of which nobody knows the columns.
+    """
     function, annotations = declared.function, hints(declared.function)
     by = declared.splits.by
     arguments = {
@@ -176,6 +189,11 @@ def _stage(declared: DeclaredSplits, call: _Call, split: Split) -> Staged:
     except Exception as error:
         raise SplitFailed(error, of_function=True) from error
     try:
+        attempt = call.transaction.attempt
+        if attempt.schema is None and attempt.contract.schema is None:
+            rows = _with_first(rows)
+        if rows is None:  # nobody knows its columns, but maybe another split
+            return None
         part = call.transaction.stage(rows, part=str(split))
     except Exception as error:
         raise SplitFailed(error) from error
@@ -186,6 +204,21 @@ def _stage(declared: DeclaredSplits, call: _Call, split: Split) -> Staged:
         call.transaction.discard(part)
         raise SplitFailed(error) from error
     return part
+
+
+def _with_first(rows: Any) -> Any:
+    """Return an author's rows as they are; None for a list or a generator that has none."""
+    if isinstance(rows, list) and not rows:
+        return None
+    if not isinstance(rows, Iterator) or isinstance(rows, pa.RecordBatchReader):  # which has columns
+        return rows
+    first = next(rows, _NOTHING)
+    return None if first is _NOTHING else _after(first, rows)
+
+
+def _after(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
 
 
 def _refuse_said(output: Output) -> None:
