@@ -2,10 +2,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROUNDS ?= 1
 TESTERS ?= auto
+PORT ?= 3000
 LAKE := $(CURDIR)/.demo/lake
 DEMO_EXTRAS := build deploy dg kubernetes mysql pandera pipelines polars postgresql webserver
 
-.PHONY: demo demo-servers help ui test quick long faults check tutorial acceptance cluster bench bench-full lock wheel docs docs-build clean
+.PHONY: demo demo-servers help ui test quick long faults check tutorial acceptance screenshots cluster bench bench-full lock wheel \
+	docs docs-build clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables; DAYS=2013-01-01...2013-01-07 for a week
@@ -17,11 +19,11 @@ demo-servers: .venv/dev.ready  ## the same on PostgreSQL, MariaDB and S3 servers
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-ui: .venv/demo.ready  ## open Dagster on the demo's lake and its runs, at http://localhost:3000; without a lake the demo runs first
+ui: .venv/demo.ready  ## open Dagster on the demo's lake and its runs, at http://localhost:3000 (PORT=3000); without a lake the demo runs first
 	@[ -d $(LAKE) ] || $(MAKE) --no-print-directory demo
-	@echo "Dagster starts: http://localhost:3000/assets has the tables, http://localhost:3000/runs the demo's runs. Ctrl-C ends it."
+	@echo "Dagster starts: http://localhost:$(PORT) has the demo's runs, http://localhost:$(PORT)/assets its tables. Ctrl-C ends it."
 	@VIRTUAL_ENV=$(CURDIR)/.venv PATH="$(CURDIR)/$(BIN):$$PATH" \
-		DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dg dev
+		DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dg dev --port $(PORT)
 
 test: .venv/dev.ready  ## run the tests but for the long ones, the attack, the browser's and the cluster's; TESTERS=1 for one process
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not long and not faults and not browser and not cluster"
@@ -44,6 +46,10 @@ tutorial: .venv/dev.ready  ## follow the tutorial from a wheel in an empty envir
 
 acceptance: .venv/dev.ready  ## run the tests that need Chromium
 	@$(BIN)/python -m pytest tests/acceptance
+
+screenshots: .venv/dev.ready  ## take the pictures of docs/images anew, in Chromium
+	@mkdir -p docs/images
+	@SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/acceptance/test_pictures.py
 
 cluster: .venv/dev.ready  ## run the tests on the cluster of KUBECONFIG, with the images that .ci/run builds and names
 	@$(BIN)/python -m pytest -n 4 --dist loadfile tests/cluster

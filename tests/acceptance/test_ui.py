@@ -1,104 +1,10 @@
-import json
-import os
 import shutil
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from tests.servers.ports import free_port
-
-ROOT = Path(__file__).parents[2]
-DAYS = "2013-07-04...2013-07-05"
-
-
-def dagster(home: Path, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run a command of Dagster in a folder, on the instance of that home."""
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", *arguments]
-    env = environment(home)
-    return subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
-
-
-def environment(home: Path) -> dict[str, str]:
-    places = {"DAGSTER_HOME": str(home), "PRACTICUS_LAKE": str(home / "lake"), "PYTHONPATH": str(ROOT)}
-    return {**os.environ, **places}
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("home")
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
-    return home
-
-
-@pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[str]:
-    """The webserver on an instance in which nothing ran."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-W", "ignore", "-m", "dagster_webserver", "-m", "pipelines"]
-    with (home / "webserver.log").open("w") as log:
-        server = subprocess.Popen(
-            [*command, "-h", "127.0.0.1", "-p", str(port)],
-            cwd=ROOT,
-            env=environment(home),
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            deadline = time.monotonic() + 90
-            while True:
-                try:
-                    urllib.request.urlopen(f"{address}/server_info", timeout=5).read()
-                    break
-                except OSError:
-                    assert time.monotonic() < deadline, (home / "webserver.log").read_text()
-                    time.sleep(0.5)
-            yield address
-        finally:
-            server.terminate()
-            server.wait(30)
-
-
-@pytest.fixture(scope="module")
-def url(server: str, home: Path) -> str:
-    """The webserver on an instance in which two days were materialized."""
-    which = ["--select", "*", "-m", "pipelines", "--partition-range", DAYS]
-    done = dagster(home, "asset", "materialize", *which)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return server
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-            ],
-        )
-        yield browser.new_page(viewport={"width": 1600, "height": 1000})
-        browser.close()
-
-
-def ask(url: str, query: str) -> Any:
-    request = urllib.request.Request(
-        f"{url}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
-    )
-    answer = json.loads(urllib.request.urlopen(request, timeout=60).read())
-    assert "errors" not in answer, answer
-    return answer["data"]
+from tests.acceptance.deployment import ROOT, ask, dagster
 
 
 def test_lineage_leads_from_the_four_sources_to_the_final_table(url: str) -> None:
@@ -124,14 +30,14 @@ def test_the_lineage_page_shows_every_table(page: Page, url: str, tmp_path: Path
     page.goto(f"{url}/assets/final_table?view=lineage&lineageScope=upstream&lineageDepth=5")
     for name in ("table1", "table2", "table3", "table4", "table1_new", "table2_new", "final_table"):
         page.get_by_text(name, exact=True).first.wait_for(timeout=60_000)
-    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/lineage.png")
+    page.screenshot(path=tmp_path / "lineage.png")
 
 
 def test_the_table_page_shows_rows_columns_and_descriptions(page: Page, url: str, tmp_path: Path) -> None:
     page.goto(f"{url}/assets/final_table?view=overview")
     page.get_by_text("name of the carrier").first.wait_for(timeout=60_000)
     page.get_by_text("Row count").first.wait_for(timeout=60_000)
-    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/table.png", full_page=True)
+    page.screenshot(path=tmp_path / "table.png", full_page=True)
 
 
 def test_the_checks_page_shows_each_rule_of_the_contract(page: Page, url: str, tmp_path: Path) -> None:
@@ -139,14 +45,14 @@ def test_the_checks_page_shows_each_rule_of_the_contract(page: Page, url: str, t
     for name in ("day_carrier_flight_origin_unique", "row_count", "tailnum_pattern", "few_cancelled"):
         page.get_by_placeholder("Filter checks").fill(name)
         page.get_by_text(name).first.wait_for(timeout=60_000)
-    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/checks.png")
+    page.screenshot(path=tmp_path / "checks.png")
 
 
 def test_the_materialization_shows_version_size_and_a_preview(page: Page, url: str, tmp_path: Path) -> None:
     page.goto(f"{url}/assets/final_table?view=partitions&partition=2013-07-04")
     page.get_by_text("delta/version").first.wait_for(timeout=60_000)
     page.get_by_text("delta/preview").first.wait_for(timeout=60_000)
-    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/partition.png")
+    page.screenshot(path=tmp_path / "partition.png")
 
 
 def test_the_automation_page_shows_what_may_start_runs_and_that_all_of_it_is_off(
@@ -165,7 +71,7 @@ def test_the_automation_page_shows_what_may_start_runs_and_that_all_of_it_is_off
     page.goto(f"{url}/automation")
     for name in names:
         page.get_by_text(name, exact=True).first.wait_for(timeout=60_000)
-    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/automation.png")
+    page.screenshot(path=tmp_path / "automation.png")
 
 
 def test_the_run_page_shows_what_tasks_print_and_the_last_lines_of_one_that_fails(
@@ -186,7 +92,7 @@ def test_the_run_page_shows_what_tasks_print_and_the_last_lines_of_one_that_fail
         """What the run page shows in that view, once it shows the text that is waited for."""
         page.goto(f"{server}/runs/{run['id']}?{urlencode(view)}")
         page.get_by_text(waited).first.wait_for(timeout=60_000)
-        page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + f"/{name}.png")
+        page.screenshot(path=tmp_path / f"{name}.png")
         return page.locator("body").inner_text()
 
     seen("stdout_python", "INFO orders of 20", selection='name:"load_orders"', logType="stdout")

@@ -81,3 +81,18 @@ def test_links_in_code_are_no_links_and_those_of_prose_are_found_once_without_an
         "[a](b.md#c) `[x](y.md)` [`d`](../e.py) [f](https://example.com/g.md) [h](#i)\n```\n[j](k.md)\n```\n"
     )
     assert list(site._targets(text)) == ["b.md", "../e.py"]
+
+
+def test_each_picture_is_on_a_page_with_words_for_those_who_do_not_see_it_and_is_small(
+    site: ModuleType,
+) -> None:
+    shown: dict[Path, str] = {}
+    for page in (path for pattern in site.WRITTEN for path in site.REPOSITORY.glob(pattern)):
+        for words, target in re.findall(r"!\[(.*?)\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            shown[(page.parent / target).resolve()] = words
+    pictures = sorted((site.REPOSITORY / "docs" / "images").iterdir())
+    assert sorted(shown) == pictures
+    assert all(len(words) > 40 for words in shown.values())
+    assert {
+        picture.name: picture.stat().st_size for picture in pictures if picture.stat().st_size > 150_000
+    } == {}

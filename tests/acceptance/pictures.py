@@ -1,0 +1,90 @@
+"""Pictures of pages for the docs, each with the texts that the docs rely on."""
+
+import contextlib
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import playwright.sync_api
+from playwright.sync_api import Browser, FloatRect, Locator, Page
+
+from tests.acceptance.deployment import ROOT
+
+FOLDER = ROOT / "docs" / "images"
+_TARGET = os.environ.get("SCREENSHOTS", "")  # make screenshots names docs/images
+_KEYWORD = b"Description\0"
+_MARGIN = 70  # pixels around what is cut out
+
+
+class Camera:
+    """A page as the docs show it: as wide as their column can show it, and without the navigation's names.
+
+    Args:
+        browser: the browser.
+        url: the webserver.
+        folder: the folder for pictures, unless they are to be written anew.
+
+    """
+
+    def __init__(self, browser: Browser, url: str, folder: Path) -> None:
+        self.page: Page = browser.new_page(viewport={"width": 1280, "height": 800})
+        self.page.add_init_script("localStorage.setItem('dagster-nav-collapsed', 'true')")
+        self._url, self._folder = url, Path(_TARGET) if _TARGET else folder
+
+    def visit(self, path: str) -> None:
+        """Go to a page."""
+        self.page.goto(f"{self._url}{path}")
+
+    def take(self, name: str, texts: Sequence[str], *, cut: bool = False) -> None:
+        """Take a picture once the page shows the texts, and compare them with those of the docs' picture.
+
+        Args:
+            name: the file's name without its ending.
+            texts: what the docs say that the page shows.
+            cut: whether only what is around the texts is in the picture.
+
+        """
+        shown = [self.page.get_by_text(text).locator("visible=true").last for text in texts]
+        for each in shown:
+            each.wait_for(timeout=60_000)
+        with contextlib.suppress(
+            playwright.sync_api.TimeoutError
+        ):  # a page that asks again and again is never idle
+            self.page.wait_for_load_state("networkidle", timeout=10_000)
+        picture = self.page.screenshot(animations="disabled", clip=_around(shown) if cut else None)
+        (self._folder / f"{name}.png").write_bytes(with_description(picture, "\n".join(texts)))
+        committed = FOLDER / f"{name}.png"
+        assert description(committed.read_bytes()) == "\n".join(texts), f"{committed}: run make screenshots"
+
+
+def with_description(png: bytes, text: str) -> bytes:
+    """Return a PNG file that says in words what it shows, after its header."""
+    chunk = b"tEXt" + _KEYWORD + text.encode("latin-1")
+    end = 8 + 25  # the signature, and the header
+    return (
+        png[:end]
+        + struct.pack(">I", len(chunk) - 4)
+        + chunk
+        + struct.pack(">I", zlib.crc32(chunk))
+        + png[end:]
+    )
+
+
+def description(png: bytes) -> str:
+    """Return what `with_description` wrote into a PNG file."""
+    length, kind = struct.unpack(">I4s", png[33:41])
+    text = png[41 : 41 + length]
+    assert kind == b"tEXt"
+    assert text.startswith(_KEYWORD)
+    return text.removeprefix(_KEYWORD).decode("latin-1")
+
+
+def _around(shown: Sequence[Locator]) -> FloatRect:
+    """Return the smallest rectangle with all of that and a margin."""
+    boxes = [box for each in shown if (box := each.bounding_box()) is not None]
+    left, top = (min(box[side] for box in boxes) - _MARGIN for side in ("x", "y"))
+    right = max(box["x"] + box["width"] for box in boxes) + _MARGIN
+    bottom = max(box["y"] + box["height"] for box in boxes) + _MARGIN
+    return {"x": left, "y": top, "width": right - left, "height": bottom - top}
