@@ -72,7 +72,7 @@ def checked(location: CodeLocation, store: dg.DagsterInstance) -> CheckedTables:
     definitions = definitions_of(location)
     with loading(location):
         complete = _with_io_managers(definitions)
-        search = _Search(complete, definitions.resources or {}, store)
+        search = _Search(complete, {**_own_resources(definitions), **(definitions.resources or {})}, store)
     problems = list(search.problems())
     try:
         with loading(location):
@@ -84,14 +84,22 @@ def checked(location: CodeLocation, store: dg.DagsterInstance) -> CheckedTables:
 
 def _with_io_managers(definitions: dg.Definitions) -> dg.Definitions:
     """Return definitions with an IO manager under each key that assets name; Dagster ends at the first."""
-    assets = [each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition)]
-    named = {each.get_io_manager_key_for_asset_key(key) for each in assets for key in each.keys}
-    missing = named - {*(definitions.resources or {}), _DEFAULT}
+    named = {each.get_io_manager_key_for_asset_key(key) for each in _assets(definitions) for key in each.keys}
+    missing = named - {*(definitions.resources or {}), *_own_resources(definitions), _DEFAULT}
     if not missing:
         return definitions
     return dg.Definitions.merge(
         definitions, dg.Definitions(resources=dict.fromkeys(missing, dg.mem_io_manager))
     )
+
+
+def _own_resources(definitions: dg.Definitions) -> Mapping[str, Any]:
+    """Return the resources that assets bring themselves, as a source does its IO manager."""
+    return {key: each for asset in _assets(definitions) for key, each in asset.resource_defs.items()}
+
+
+def _assets(definitions: dg.Definitions) -> list[dg.AssetsDefinition]:
+    return [each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition)]
 
 
 class _Search:

@@ -1,13 +1,11 @@
 """Pictures of pages for the docs, each with the texts that the docs rely on."""
 
-import contextlib
 import os
 import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import playwright.sync_api
 from playwright.sync_api import Browser, FloatRect, Locator, Page
 
 from tests.acceptance.deployment import ROOT
@@ -15,7 +13,7 @@ from tests.acceptance.deployment import ROOT
 FOLDER = ROOT / "docs" / "images"
 _TARGET = os.environ.get("SCREENSHOTS", "")  # make screenshots names docs/images
 _KEYWORD = b"Description\0"
-_MARGIN = 70  # pixels around what is cut out
+_MARGIN = 95  # pixels around what is cut out
 
 
 class Camera:
@@ -49,14 +47,20 @@ class Camera:
         shown = [self.page.get_by_text(text).locator("visible=true").last for text in texts]
         for each in shown:
             each.wait_for(timeout=60_000)
-        with contextlib.suppress(
-            playwright.sync_api.TimeoutError
-        ):  # a page that asks again and again is never idle
-            self.page.wait_for_load_state("networkidle", timeout=10_000)
-        picture = self.page.screenshot(animations="disabled", clip=_around(shown) if cut else None)
+        picture = self._still(_around(shown) if cut else None)
         (self._folder / f"{name}.png").write_bytes(with_description(picture, "\n".join(texts)))
         committed = FOLDER / f"{name}.png"
         assert description(committed.read_bytes()) == "\n".join(texts), f"{committed}: run make screenshots"
+
+    def _still(self, clip: FloatRect | None) -> bytes:
+        """Return a picture of the page once nothing changes on it: statuses come after the texts."""
+        picture = b""
+        for _ in range(20):
+            former, picture = picture, self.page.screenshot(animations="disabled", clip=clip)
+            if former == picture:
+                break
+            self.page.wait_for_timeout(1_500)
+        return picture
 
 
 def with_description(png: bytes, text: str) -> bytes:

@@ -53,13 +53,14 @@ def test_the_picture_of_a_table_has_its_contract_its_rows_and_what_starts_its_ru
 
 
 def test_the_picture_of_a_materialization_has_its_rows_and_version(camera: Camera) -> None:
-    camera.visit("/assets/final_table?view=partitions&partition=2013-07-04")
-    camera.take("materialization", ("Materialized", "dagster/row_count", "delta/version", "committed"))
+    camera.visit("/assets/final_table?view=events")
+    camera.take("materialization", ("materialized in run", "dagster/row_count", "delta/version", "committed"))
 
 
 def test_the_picture_of_the_automation_has_every_schedule_and_sensor(camera: Camera) -> None:
     camera.visit("/automation")
-    camera.take("automation", ("conditions", "daily", "notifications", "source_changes", "table_maintain"))
+    names = ("conditions", "daily", "notifications", "source_changes", "table_maintain_schedule")
+    camera.take("automation", (*names, "Automation condition sensor", "Standard sensor", "At 12:00 AM"))
 
 
 def test_the_picture_of_a_failed_check_has_its_rule_and_how_many_rows_break_it(

@@ -302,6 +302,16 @@ def test_check_finds_nothing_wrong_with_what_runs(folder: Path) -> None:
     assert run("check").stdout == "3 tables looked at, 2 of them stored: no problems.\n"
 
 
+def test_check_knows_that_sources_bring_their_io_managers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRACTICUS_LAKE", str(tmp_path))
+    done = CliRunner().invoke(main, ["check", "-m", "pipelines"])
+    assert done.exit_code == 0, done.output
+    assert "3 tables looked at" in done.output
+    assert "no problems" in done.output
+
+
 def test_check_lists_all_that_is_wrong_and_what_to_do(folder: Path) -> None:
     found = answer("check", code=1, file="wrong.py")
     texts = {problem["table"]: problem["text"] for problem in found["problems"]}
