@@ -18,7 +18,9 @@ from practicus_assets.cli.options import (
 def contract() -> None:
     """Write a table's contract as a file, and compare two contracts.
 
-    Files are YAML of the Open Data Contract Standard; pip install 'practicus-assets[odcs]'.
+    Files are YAML of the Open Data Contract Standard, which is an extra:
+
+    pip install 'practicus-assets[odcs]'
     """
 
 
