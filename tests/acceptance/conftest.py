@@ -40,7 +40,7 @@ def server(home: Path) -> Iterator[str]:
             stderr=log,
         )
         try:
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + 300  # where the machine is busy
             while True:
                 try:
                     urllib.request.urlopen(f"{address}/server_info", timeout=5).read()
