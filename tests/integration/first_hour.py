@@ -157,7 +157,8 @@ def _follow_blocks(project: Path, shell: Shell, clock: Clock) -> None:
 def look_at_the_ui(line: str, shell: Shell, log: Path) -> None:
     """Start the server at a free port, wait until it shows the assets and their rows, and stop it."""
     [port] = free_ports(1)
-    _, printed = shell.run(f"setsid {line} --port {port} >{log} 2>&1 & echo $!")
+    interruptible = "setsid env --default-signal=INT"  # a shell lets what runs in the background ignore it
+    _, printed = shell.run(f"{interruptible} {line} --port {port} >{log} 2>&1 & echo $!")
     leader = int(printed.split()[-1])
     try:
         begun, seen = time.monotonic(), set[str]()
