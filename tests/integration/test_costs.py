@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from cProfile import Profile
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,14 @@ import pytest
 from deltalake import write_deltalake
 
 from practicus_assets import Contract, DeltaIOManager, table_asset
+from practicus_assets.assets.report.materialization import partition_metadata
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
+from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.stage import part
+from practicus_assets.lake.transactions.transaction import Transaction
 from tests.faults.proxy import FaultProxy
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -130,6 +137,23 @@ def test_each_row_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for _ in range(2):  # the second finds that nothing changes
         assert dg.materialize([orders], partition_key="d1", resources={"io_manager": manager}).success
     assert sum(hashed) == 2 * len(rows("d1"))
+
+
+def test_the_report_of_many_partitions_does_not_cost_more_for_each(tmp_path: Path) -> None:
+    calls = {count: _calls_of_report(Table.from_uri(tmp_path / str(count)), count) for count in (100, 200)}
+    assert calls[200] < 2.2 * calls[100]
+
+
+def _calls_of_report(table: Table, count: int) -> int:
+    """Return how many Python functions the metadata of a commit of so many partitions take."""
+    days = [f"d{number}" for number in range(count)]
+    scope = Scope.of(days, ["day"])
+    transaction = Transaction(table, scope, WriteOptions(partition_by=["day"]))
+    commit = transaction.write(pa.table({"day": days, "x": range(count)}))
+    snapshot = Snapshot(transaction.at(commit), scope)
+    counted = Profile()
+    assert len(counted.runcall(partition_metadata, table, snapshot, commit)) == count
+    return sum(entry.callcount for entry in counted.getstats())
 
 
 @pytest.mark.process

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from practicus_assets.errors import UnsupportedTable, VersionGone
 from practicus_assets.lake.contracts.audit import AuditResult
@@ -87,7 +88,7 @@ class Commit:
     matched: Matched | None = None
     durations: Durations | None = field(default=None, compare=False)
 
-    @property
+    @cached_property
     def partition_rows(self) -> dict[str, int]:
         """Rows of each partition of the scope, by key."""
         return {key: rows_of(fingerprint) for key, fingerprint in self.fingerprints.items()}
