@@ -6,8 +6,8 @@ PORT ?= 3000
 LAKE := $(CURDIR)/.demo/lake
 DEMO_EXTRAS := build deploy dg kubernetes mysql pandera pipelines polars postgresql webserver
 
-.PHONY: demo demo-servers help ui test quick long faults check tutorial acceptance screenshots cluster bench bench-full lock wheel \
-	docs docs-build clean
+.PHONY: demo demo-servers help ui test quick long faults check tutorial acceptance screenshots cluster bench bench-docs bench-full lock \
+	wheel docs docs-build clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.ready  ## materialize the shipped pipeline into .demo/ and show the tables; DAYS=2013-01-01...2013-01-07 for a week
@@ -70,6 +70,9 @@ docs-build: .venv/dev.ready  ## write the site of docs/ into .site/html; a link 
 
 bench: .venv/dev.ready  ## measure against delta-rs alone, by hand, and other IO managers, in about 15 minutes
 	@$(BIN)/python -W ignore benchmarks/bench.py
+
+bench-docs: .venv/dev.ready  ## the same, into docs/performance.md and its plot
+	@$(BIN)/python -W ignore benchmarks/bench.py --publish
 
 bench-full: .venv/dev.ready  ## measure all of it, the long ones too
 	@$(BIN)/python -W ignore benchmarks/bench.py --full

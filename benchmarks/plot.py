@@ -11,7 +11,15 @@ from statistics import median
 from typing import Any
 
 WIDTH, LABELS, BAR, GAP = 860, 230, 14, 26
-COLORS = {"raw": "#9aa0a6", "hand": "#5f6368", "plain": "#8ab4f8", "table": "#1a73e8", "audited": "#174ea6"}
+COLORS = {
+    "raw": "#9aa0a6",
+    "hand": "#5f6368",
+    "transaction": "#8ab4f8",
+    "transaction, audited": "#8ab4f8",
+    "plain": "#8ab4f8",
+    "table": "#1a73e8",
+    "audited": "#174ea6",
+}
 PEER = "#d7b98e"
 
 
@@ -21,6 +29,8 @@ def drawn(results: dict[str, Any]) -> str:
     top = 34
     for work in results["works"].values():
         seconds = {way: median(turn["seconds"] for turn in turns) for way, turns in work["turns"].items()}
+        if not seconds:
+            continue
         scale = (WIDTH - LABELS - 90) / max(seconds.values())
         parts.append(f'<text x="0" y="{top}" font-weight="bold">{escape(work["label"])}</text>')
         top += 8

@@ -8,6 +8,7 @@ from typing import Any
 from plot import drawn
 
 _DOCS = Path(__file__).parents[1] / "docs"
+_PLOT = "![Seconds of each way, one group of bars for each work](performance.svg)\n"
 _BEGIN, _END = "<!-- benchmarks/bench.py --publish -->\n", "<!-- end -->\n"
 _COLUMNS = ("hand", "transaction", "transaction, audited", "table", "audited")
 _PEERS = ("dagster-deltalake-pandas", "dagster-delta", "dagster-polars")
@@ -57,7 +58,9 @@ def publish(results: Mapping[str, Any]) -> None:
     """Put the table into docs/performance.md and the plot beside it."""
     page = _DOCS / "performance.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    page.write_text(f"{before}{_BEGIN}{table_of(results)}{_END}{rest.partition(_END)[2]}", encoding="utf-8")
+    page.write_text(
+        f"{before}{_BEGIN}{table_of(results)}\n{_PLOT}{_END}{rest.partition(_END)[2]}", encoding="utf-8"
+    )
     (_DOCS / "performance.svg").write_text(drawn(results), encoding="utf-8")
 
 
