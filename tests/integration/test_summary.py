@@ -69,8 +69,8 @@ def test_rows_that_were_replaced_are_not_counted_and_the_summary_says_why(bench:
     assert counts(second) == {"before": 3}
     assert second["delta/summary"].startswith("**Version 1**, on version 0.")
     assert said(second, "Rows") == (
-        "**Rows**: 3 before, 4 now. Not counted is how many were added, removed or changed: all of them were "
-        "replaced, and the old ones are not read for it; practicus-assets diff orders 0 1 compares them."
+        "**Rows**: 3 before, 4 now. Not counted is how many were added, removed or changed: old rows were "
+        "replaced as a whole, and are not read for it; practicus-assets diff orders 0 1 compares them."
     )
 
 

@@ -123,8 +123,12 @@ def _replaced(before: int | None, after: int | None, mode: Mode, diff: str) -> R
         return Rows(before, after, 0, before, 0)
     if mode == "history":
         return Rows(before, after, reason="a history counts the versions of its keys instead")
-    how = "what no new row matches is deleted" if mode == "merge" else "all of them were replaced"
-    return Rows(before, after, reason=f"{how}, and the old ones are not read for it; {diff} compares them")
+    how = (
+        "old rows that no new one matches are deleted"
+        if mode == "merge"
+        else "old rows were replaced as a whole"
+    )
+    return Rows(before, after, reason=f"{how}, and are not read for it; {diff} compares them")
 
 
 def _sum(parts: list[Rows]) -> Rows:
