@@ -128,6 +128,10 @@ class Staged:
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise DeclarationError(f"{names_of('part', twice)} staged twice.", "Commit each part once.")
+        files = Counter(file.path for part in parts for file in part.files)
+        doubled = [path for path, count in files.items() if count > 1]
+        if doubled:  # as engines' files may be, which lie where their author stages them from
+            raise DeclarationError(f"{names_of('file', doubled[:1])} staged twice.", "Stage each place once.")
         first = parts[0]
         for part in parts:
             if not part.schema.equals(first.schema):

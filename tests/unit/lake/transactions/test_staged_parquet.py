@@ -471,6 +471,16 @@ def test_parts_of_several_processes_have_places_of_their_own(table: Table) -> No
     assert [row["n"] for row in read(table)] == [0, 1]
 
 
+def test_files_that_are_staged_twice_are_refused(table: Table) -> None:
+    transaction = begin(table)
+    staged = transaction.staging()
+    put(staged, "sub/p=a/x.parquet", numbers(1))
+    parts = [transaction.stage(StagedParquet(f"{staged.uri}/sub")), transaction.stage(staged)]
+    with pytest.raises(DeclarationError, match=r"sub/p=a/x\.parquet' staged twice"):
+        transaction.commit(*parts)
+    assert not Path(table.uri).exists()
+
+
 def test_modes_that_do_not_keep_the_files_as_they_are_are_refused(table: Table) -> None:
     history = WriteOptions(mode="history", history_keys=["n"], sequence_by="at")
     insert = WriteOptions(mode="merge", merge_keys=["n"], merge_kind="insert")
