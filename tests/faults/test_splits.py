@@ -1,5 +1,6 @@
 """Splits that are killed, and the process that starts them: the old table or the new one, and once."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -57,10 +58,14 @@ def test_a_split_of_an_attempt_that_is_over_changes_nothing_when_it_wakes_up(
         after = work.after(before)
         parent = Parent(work, place)
         straggler = until(lambda mark=mark: mark.exists() and mark.read_text("ascii"), "a split to stop")
-        parent.process.kill()
-        assert parent.ended() is None
-        wrong = wrong_after_retry(work, place, after)
-        os.kill(int(straggler), signal.SIGCONT)
-        until(lambda pid=straggler: not Path(f"/proc/{pid}").exists(), "the straggler to end")
+        try:
+            parent.process.kill()
+            assert parent.ended() is None
+            wrong = wrong_after_retry(work, place, after)
+            os.kill(int(straggler), signal.SIGCONT)
+            until(lambda pid=straggler: not Path(f"/proc/{pid}").exists(), "the straggler to end")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(straggler), signal.SIGKILL)
         tally.point(f"number {number}", wrong or (None if place.state() == after else f"{place.state()}"))
     tally.settle()
