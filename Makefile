@@ -25,7 +25,7 @@ ui: .venv/demo.ready  ## open Dagster on the demo's lake and its runs, at http:/
 	@VIRTUAL_ENV=$(CURDIR)/.venv PATH="$(CURDIR)/$(BIN):$$PATH" \
 		DAGSTER_HOME=$(CURDIR)/.demo/dagster PRACTICUS_LAKE=$(LAKE) $(BIN)/dg dev --port $(PORT)
 
-test: .venv/dev.ready  ## run the tests but for the long ones, the attack, the browser's and the cluster's; TESTERS=1 for one process
+test: .venv/dev.ready .venv/openlineage.ready  ## run the tests but for the long ones, the attack, the browser's and the cluster's; TESTERS=1 for one process
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not long and not faults and not browser and not cluster"
 
 quick: .venv/dev.ready  ## run the tests that start no process and no server, and take less than three seconds
@@ -107,4 +107,9 @@ clean:  ## remove the environments, the demo's lake and what benchmarks left
 	@echo "Installing what the tests need (once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# beside the environment: in it, dg would import dagster-openlineage whenever it loads a project
+.venv/openlineage.ready: tests/openlineage.lock | .venv/dev.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/openlineage --require-hashes -r $<
 	@touch $@

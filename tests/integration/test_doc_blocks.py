@@ -35,6 +35,7 @@ IN_TESTS_OF_THEIR_OWN = {
     "docs/destinations.md": "test_destination_docs.py",
     "docs/dev-lakes.md": "test_dev_lake_docs.py",
     "docs/notifications.md": "test_notification_docs.py",
+    "docs/openlineage.md": "test_openlineage.py",
     "docs/performance.md": "test_performance_docs.py",
     "docs/plan.md": "test_plan.py",
     "docs/scale.md": "test_engine_files.py",

@@ -12,13 +12,13 @@ import pytest
 from practicus_assets import Column, Contract, DeltaIOManager, table_asset
 from tests.integration.bench import Bench
 
-pytest.importorskip("dagster_openlineage")  # not in our environment: dg would import it for every project
-
 pytestmark = [  # of the sensor, which asks Dagster in an older way
     pytest.mark.filterwarnings("ignore:Use fetch_.* instead of get_event_records"),
     pytest.mark.filterwarnings("ignore:Function `EventMethods.get_event_records` is deprecated"),
 ]
-PAGE = Path(__file__).parents[2] / "docs" / "openlineage.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "openlineage.md"
+PACKAGES = ROOT / ".venv" / "openlineage"  # beside our environment: dg would import it for every project
 SECRET = "a value of a row"  # noqa: S105 which must not be sent
 
 
@@ -68,6 +68,8 @@ class Receiver:
 
 @pytest.fixture
 def receiver(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Receiver:
+    assert PACKAGES.is_dir(), f"{PACKAGES} is not there: make .venv/openlineage.ready"
+    monkeypatch.syspath_prepend(str(PACKAGES))
     file = tmp_path / "events.json"
     transport = {"type": "file", "log_file_path": str(file), "append": True}
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT", json.dumps(transport))
