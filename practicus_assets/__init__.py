@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from practicus_assets.automation.foreign_commits_sensor import build_foreign_commits_sensor
     from practicus_assets.automation.partition_freshness import build_partition_freshness_checks
     from practicus_assets.automation.release_sensor import build_release_sensor
+    from practicus_assets.engines.spark.spark_connect import SparkConnect
     from practicus_assets.engines.splits import Split, Splits
     from practicus_assets.errors import (
         AuditFailed,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         CommitStateUnknown,
         DataRefused,
         DeclarationError,
+        EngineFailed,
         ExportConflict,
         ExportFailed,
         LossyValues,
@@ -98,6 +100,7 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.automation.catch_up_schedule": ("build_catch_up_schedule",),
     "practicus_assets.automation.condition_sensor": ("build_condition_sensor",),
     "practicus_assets.automation.conditions": ("on_missing", "on_new_code", "when_inputs_ready"),
+    "practicus_assets.engines.spark.spark_connect": ("SparkConnect",),
     "practicus_assets.engines.splits": ("Split", "Splits"),
     "practicus_assets.errors": (
         "AuditFailed",
@@ -108,6 +111,7 @@ _NAMES = {  # public ones, by the module that has them
         "ExportConflict",
         "ExportFailed",
         "LossyValues",
+        "EngineFailed",
         "NotificationFailed",
         "OperationRefused",
         "OutOfScope",
@@ -188,6 +192,7 @@ __all__ = [
     "DeltaIOManager",
     "DiffConfig",
     "Email",
+    "EngineFailed",
     "ExportConflict",
     "ExportFailed",
     "Files",
@@ -216,6 +221,7 @@ __all__ = [
     "Source",
     "SourceChanged",
     "SourceFailed",
+    "SparkConnect",
     "Split",
     "Splits",
     "StagedParquet",

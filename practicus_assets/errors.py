@@ -17,6 +17,7 @@
     │   └── SourceChanged          run again: what was read changed meanwhile
     ├── ExportFailed               repair the system that is written, or the connection, then run again
     │   └── ExportConflict         somebody else exported the same scope first
+    ├── EngineFailed               read what the engine says, then correct the query or run again
     ├── NotificationFailed         repair the receiver, or the connection; it is told again later
     ├── OperationRefused           read the message, then confirm or change what was asked for
     │   ├── RollbackRefused        it would undo more than its caller said
@@ -179,6 +180,10 @@ class ExportFailed(PracticusAssetsError):
 
 class ExportConflict(ExportFailed):
     """Somebody else exported the same scope first."""
+
+
+class EngineFailed(PracticusAssetsError):
+    """The engine of a table did not start, ended, or failed a query."""
 
 
 class NotificationFailed(PracticusAssetsError):

@@ -17,6 +17,8 @@ from practicus_assets.assets.splits.staging import staged
 from practicus_assets.assets.writes.checks_alone import evaluation
 from practicus_assets.assets.writes.table_write import TableWrite
 from practicus_assets.assets.writes.terms import TableTerms
+from practicus_assets.engines.spark.annotations import as_snapshot, is_frame
+from practicus_assets.engines.spark.run import running
 from practicus_assets.engines.splits import Split, Splits
 from practicus_assets.errors import DeclarationError, naming, naming_page
 from practicus_assets.lake.rows.annotations import hints
@@ -56,6 +58,7 @@ class Step:
         self._split = split_parameter(function)
         self._parameters = [p for p in _parameters(function) if p.name != self._split]
         self._places = [p.name for p in self._parameters if p.annotation is StagedParquet]
+        self._frames = [p.name for p in self._parameters if is_frame(p.annotation)] if terms.engine else []
         self._takes_context = bool(self._parameters) and self._parameters[0].name in _CONTEXT_NAMES
         self.terms = terms
         self._partitions_def = partitions_def
@@ -95,7 +98,7 @@ class Step:
         """Return the function of the asset's op, with the parameters of the author's."""
         own = Parameter("context", Parameter.POSITIONAL_OR_KEYWORD)
         inputs = self._parameters[1:] if self._takes_context else self._parameters
-        inputs = [parameter for parameter in inputs if parameter.name not in self._places]
+        inputs = [self._read(parameter) for parameter in inputs if parameter.name not in self._places]
         context = self._parameters[0] if self._takes_context else own
 
         def compute(context: Any, **values: Any) -> Iterator[Any]:
@@ -105,6 +108,12 @@ class Step:
                 yield from self._materialize(own, partial(self._call, given), values)
 
         return self._alike(compute, [context.replace(name="context"), *map(self._read_by_splits, inputs)])
+
+    def _read(self, parameter: Parameter) -> Parameter:
+        """Return a parameter as Dagster sees it: what an engine reads is loaded as a snapshot."""
+        if parameter.name not in self._frames:
+            return parameter
+        return parameter.replace(annotation=as_snapshot(parameter.annotation))
 
     def invoke(self) -> Function:
         """Return the function of the op that a direct call of the asset runs.
@@ -161,7 +170,7 @@ class Step:
                 places = {name: write.staging() for name in self._places}
                 if self.terms.splits is not None:
                     write.prepare_parts(partial(staged, context, self.terms.splits, inputs))
-                elif not write.prepare(partial(call, {**inputs, **places})):
+                elif not self._prepare(write, call, {**inputs, **places}):
                     yield from write.news()
                     return
                 write.land()
@@ -170,6 +179,18 @@ class Step:
                 cut_own_frames(error)
                 raise
         yield from write.report()
+
+    def _prepare(
+        self, write: TableWrite, call: Callable[[Mapping[str, Any]], Any], inputs: Mapping[str, Any]
+    ) -> bool:
+        """Stage and audit the rows that a call returns; return False if there are none."""
+        engine = self.terms.engine
+        if engine is None:
+            return write.prepare(partial(call, inputs))
+        with write.refusing(), running(engine, write.table.storage_options) as run:
+            frames = {name: run.given(inputs[name]) for name in self._frames if name in inputs}
+            stage = partial(run.staged, partition_by=write.partition_by, place=write.staging)
+            return write.prepare(partial(call, {**inputs, **frames}), stage)
 
 
 def _parameters(function: Function) -> list[Parameter]:

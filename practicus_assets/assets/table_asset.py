@@ -36,6 +36,8 @@ from practicus_assets.assets.splits.declared import split_parameter
 from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.assets.writes.terms import TableTerms
+from practicus_assets.engines.spark.annotations import refuse_without_engine
+from practicus_assets.engines.spark.spark_connect import SparkConnect
 from practicus_assets.engines.splits import Splits
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.contract import Contract
@@ -66,6 +68,7 @@ _OWN = (  # what a table asset takes beside the options of dg.asset
     "on_schema_change",
     "table_properties",
     "commit_metadata",
+    "engine",
     "protected",
     "reuse",
     "splits",
@@ -95,6 +98,7 @@ def table_asset(
     protected: bool | int = ...,
     reuse: bool = ...,
     splits: int | Splits | None = ...,
+    engine: SparkConnect | None = ...,
     worker: Worker | WorkerOf | None = ...,
     **asset_options: Unpack[AssetOptions],
 ) -> Callable[[Function], dg.AssetsDefinition]: ...
@@ -118,6 +122,7 @@ def table_asset(
     protected: bool | int = False,
     reuse: bool = False,
     splits: int | Splits | None = None,
+    engine: SparkConnect | None = None,
     worker: Worker | WorkerOf | None = None,
     **asset_options: Unpack[AssetOptions],
 ) -> dg.AssetsDefinition | Callable[[Function], dg.AssetsDefinition]:
@@ -156,6 +161,7 @@ def table_asset(
             its config, the contract and the rows of all inputs are those of the last commit.
         splits: into how many parts a step's work is cut, each of which a process of its own does: a number,
             which divides the rows of the one input, or `Splits`.
+        engine: the engine of the function's queries; then it takes and returns DataFrames of Spark.
         worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes. `code_version` is by default derived from the function's source,
             `kinds` gets "deltalake", and `io_manager_key` names the `DeltaIOManager`. With
@@ -192,6 +198,10 @@ def table_asset(
             "Leave out reuse, or replace the rows of the run's partitions.",
         )
     cut = Splits.of_value(splits)
+    if engine is not None and cut is not None:
+        raise DeclarationError("the asset has splits and an engine.", "Leave out one of them.")
+    if engine is not None and not isinstance(engine, SparkConnect):
+        raise DeclarationError(f"engine is a {type(engine).__qualname__}.", "Write engine=SparkConnect().")
     promised = as_contract(contract)
     if promised is not None:
         refuse_unpromised(settings.options, promised.columns, closed=promised.closed)
@@ -200,6 +210,10 @@ def table_asset(
     def decorate(function: Function) -> dg.AssetsDefinition:
         refuse_other_than_function(function)
         _refuse(function, settings, promised, asset_options)
+        if engine is None:
+            refuse_without_engine(function)
+        else:
+            refuse_unfit(settings.options, promised)
         with as_declaration_error(asset_options.get("name") or function.__name__):
             refuse_place(_key(function, asset_options))
         options: dict[str, Any] = {"io_manager_key": "io_manager", **asset_options}
@@ -217,7 +231,8 @@ def table_asset(
         rules = check_specs(promised, _key(function, options), options.get("partitions_def"))
         author_specs = _author_specs(options.pop("check_specs", None), rules)
         specs = [*rules, *author_specs]
-        terms = TableTerms(settings, promised, author_specs, options.get("output_required", True), reuse)
+        required = options.get("output_required", True)
+        terms = TableTerms(settings, promised, author_specs, required, reuse, engine=engine)
         step = Step(function, terms, options.get("partitions_def"), io_manager_key=options["io_manager_key"])
         if cut is not None or split_parameter(function) is not None:
             step = step.divided(cut, _asset(step.invoke(), options).op.input_dict)

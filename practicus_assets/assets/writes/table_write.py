@@ -1,7 +1,7 @@
 """One table's write in a step: rows, audit, commit, and the events that Dagster records of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -130,21 +130,34 @@ class TableWrite:
                 scope_of=settings.scope,
             )
 
+    @property
+    def partition_by(self) -> tuple[str, ...]:
+        """The table's partition columns."""
+        return tuple(self._transaction.attempt.options.partition_by)
+
+    def refusing(self) -> AbstractContextManager[None]:
+        """Name the table and its partitions in errors, after which nothing was written."""
+        return naming(self.table.name, str(self._scope), nothing_written=True)
+
     def staging(self) -> StagedParquet:
         """Return a new place where an engine may write the rows; raises as `Transaction.staging` does."""
         return self._transaction.staging()
 
-    def prepare(self, call: Callable[[], Any]) -> bool:
+    def prepare(self, call: Callable[[], Any], stage: Callable[[Any], Any] | None = None) -> bool:
         """Stage and audit rows; return False if there are none, so that the table stays as it is.
 
         Args:
             call: returns the rows, as an author's function does.
+            stage: has an engine write these rows, and returns what the transaction stages; None for rows that
+                this process has.
 
         """
         name, scope = self.table.name, self._scope
         watching = _discarding(self._transaction)
         with naming(name, str(scope), nothing_written=True), watching, self.calling:
             rows = self._output.rows_of(call())
+            if stage is not None and rows is not NOTHING:
+                rows = stage(rows)
         if rows is NOTHING:
             self._transaction.discard()
             self._context.log.info(outcome.nothing_new(name, scope))

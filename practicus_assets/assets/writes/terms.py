@@ -7,6 +7,7 @@ import dagster as dg
 
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.assets.splits.declared import DeclaredSplits
+from practicus_assets.engines.spark.spark_connect import SparkConnect
 from practicus_assets.lake.contracts.contract import Contract
 
 
@@ -21,6 +22,7 @@ class TableTerms:
         output_required: whether each run must materialize the asset.
         reuse: whether a run ends before the function if its rows are there already.
         splits: the splits of its steps; None if each step calls the function once.
+        engine: the engine of its function's queries; None if the function computes in its own process.
 
     """
 
@@ -30,3 +32,4 @@ class TableTerms:
     output_required: bool = True
     reuse: bool = False
     splits: DeclaredSplits | None = None
+    engine: SparkConnect | None = None

@@ -16,6 +16,7 @@ from practicus_assets.errors import (
     PracticusAssetsError,
     SchemaMismatch,
     StoreFailed,
+    UnsupportedTable,
     did_you_mean,
     naming,
 )
@@ -30,7 +31,7 @@ from practicus_assets.lake.rows.casts import exact_cast
 from practicus_assets.lake.rows.frames import RowSource, polars_frame, read_as
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.parameters import named_parameters
-from practicus_assets.wording import names_of
+from practicus_assets.wording import enumerated, names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -302,6 +303,21 @@ class Snapshot(RowSource):
         """
         return Answer(query, self._table, self.schema.names, self._selects())
 
+    def listed_files(self) -> tuple[TableVersion, Sequence[DataFile]]:
+        """Return the version and its data files, all rows of which `scan()` reads, and no others.
+
+        Raises:
+            UnsupportedTable: if some rows of a file are not read.
+
+        """
+        if self._no_rows:
+            return self._at, []
+        if self.scope.is_whole_table:
+            return self._at, self._at.files()
+        if not self._is_partitioned_so:
+            raise not_listed(self._table.name, f"it is not partitioned by {enumerated(self.scope.columns)}")
+        return self._at, [file for files in self.partition_files.values() for file in files]
+
     def _selects(self) -> list[Select]:
         """Return the SELECTs that together read the rows."""
         bounds = self.scope.on(self.schema) if not self._no_rows else None
@@ -342,6 +358,16 @@ class Snapshot(RowSource):
         except PracticusAssetsError:  # a repr is asked for where errors are shown
             rows = None
         return f"Snapshot({', '.join(parts)}, rows={'unknown' if rows is None else rows})"
+
+
+def not_listed(name: str, reason: str) -> UnsupportedTable:
+    """Return the error that the rows of a snapshot are not those of a list of files."""
+    error = UnsupportedTable(
+        f"{reason}, so that its rows are not those of whole files.",
+        "Read it without an engine, such as by the annotation Snapshot.",
+    )
+    error.table = name
+    return error
 
 
 def _row_count(files: Iterable[DataFile]) -> int | None:

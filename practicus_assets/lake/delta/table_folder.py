@@ -148,6 +148,22 @@ class TableFolder:
         with self.reaching(f"the list of files{' in ' * bool(folder)}{folder}"):
             return list(filesystem.get_file_info(selector))
 
+    def missing(self, paths: Iterable[str]) -> list[str]:
+        """Return which of these files below the table's folder are not there.
+
+        Raises:
+            StoreFailed: if the store does not answer.
+
+        """
+        filesystem, wanted = self._reader(), list(paths)
+        with self.reaching("a look at files"):
+            infos = filesystem.get_file_info(wanted)
+        return [
+            path
+            for path, info in zip(wanted, infos, strict=True)
+            if info.type == pyarrow.fs.FileType.NotFound
+        ]
+
     def read(self, path: str) -> bytes | None:
         """Return the content of a file below the table's folder; None if it is not there.
 

@@ -1,0 +1,178 @@
+"""One run of an engine: a session, the inputs of a function as DataFrames, and its rows as staged Parquet."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from practicus_assets.engines.spark.inputs import SparkInput, uri_of
+from practicus_assets.engines.spark.server import Server
+from practicus_assets.engines.spark.spark_connect import SparkConnect
+from practicus_assets.errors import DataRefused, DeclarationError, EngineFailed
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.rows.annotations import written
+from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
+from practicus_assets.redaction import redacted
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
+_LONGEST = 2000  # characters of an engine's message
+_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    # times as Delta has them, and not as INT96
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.compression.codec": "zstd",
+    # statistics of files leave out NaN, which is larger than all numbers in Spark
+    "spark.sql.parquet.filterPushdown": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+}
+
+
+class SparkRun:
+    """What a step does with its engine.
+
+    Args:
+        engine: as it was declared.
+        session: the session.
+        secrets: settings whose secrets no error shows, such as storage options.
+
+    """
+
+    def __init__(self, engine: SparkConnect, session: "SparkSession", secrets: Mapping[str, str]) -> None:
+        self._engine = engine
+        self._session = session
+        self._secrets = secrets
+        self._inputs: list[SparkInput] = []
+
+    def given(self, value: Any) -> Any:
+        """Return an input as the function gets it: a DataFrame of a snapshot; None for none.
+
+        Raises:
+            DeclarationError: if the value is no table of a lake.
+            UnsupportedTable, EngineFailed: as `SparkInput` does.
+
+        """
+        if value is None:
+            return None
+        if isinstance(value, dict):
+            return {key: self.given(part) for key, part in value.items()}
+        if not isinstance(value, Snapshot):
+            raise DeclarationError(
+                f"an input that is annotated as a DataFrame of Spark is a {type(value).__qualname__}.",
+                "Only tables of a lake, which a DeltaIOManager loads, are read by an engine.",
+            )
+        read = SparkInput(value, self._engine.server)
+        self._inputs.append(read)
+        return read.frame(self._session)
+
+    def staged(self, rows: Any, partition_by: tuple[str, ...], place: Callable[[], StagedParquet]) -> Any:
+        """Let the engine write the rows that a function returned; return them as `Transaction.stage` takes.
+
+        Args:
+            rows: what the function returned.
+            partition_by: the table's partition columns.
+            place: returns where the engine writes.
+
+        Raises:
+            DataRefused: if they are no DataFrame of Spark.
+            VersionGone: if a file of an input vanished meanwhile.
+            EngineFailed: if the engine wrote nothing though there are rows.
+
+        """
+        from pyspark.sql.connect.dataframe import DataFrame  # noqa: PLC0415 the extra spark
+
+        if not isinstance(rows, DataFrame):
+            raise DataRefused(
+                f"the function returned a {written(type(rows))}, and the table has an engine.",
+                "Return the DataFrame of Spark itself; without engine= the asset takes other rows.",
+            )
+        staging = place()
+        folders = [column for column in partition_by if column in rows.columns]
+        uri = uri_of(staging.uri, self._engine.server)
+        rows.write.mode("append").partitionBy(*folders).parquet(uri)
+        for read in self._inputs:
+            read.refuse_vanished()
+        if any(Path(staging.uri).rglob("*.parquet")):
+            return staging
+        if rows.limit(1).count():
+            raise EngineFailed(
+                f"{self._engine.name} wrote no file, and the query has rows.",
+                "Look whether the engine reaches the lake at the same place.",
+            )
+        return rows.limit(0).toArrow()
+
+
+@contextmanager
+def running(engine: SparkConnect, secrets: Mapping[str, str]) -> Iterator[SparkRun]:
+    """Connect to an engine's server, which is started if the engine has no address, and end both afterwards.
+
+    Args:
+        engine: as it was declared.
+        secrets: settings whose secrets no error shows, such as storage options.
+
+    Raises:
+        DeclarationError: if a package, Apache Spark or Java is missing.
+        EngineFailed: if the server does not start or ends, or for any error of the engine.
+
+    """
+    engine.refuse_missing()
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # so that pyspark's functions look for no JVM here
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of pandas 3, of which nothing is used here
+        from pyspark.errors import PySparkException  # noqa: PLC0415 the extra spark
+        from pyspark.sql.connect.session import SparkSession  # noqa: PLC0415
+
+        from practicus_assets.engines.spark.retries import while_running  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(engine.server)) if engine.address is None else None
+        try:
+            session = SparkSession.builder.remote(engine.address or server.address).create()
+            stack.callback(_quietly, session.stop)
+            if server is not None:
+                session.client.set_retry_policies([while_running(server)])
+            for name, value in _SETTINGS.items():
+                session.conf.set(name, value)
+            yield SparkRun(engine, session, secrets)
+        except Exception as error:
+            end = server.end_of() if server is not None else ""
+            if end:
+                raise EngineFailed(
+                    f"{engine.name} failed: {end}. It says: {server.last_messages(secrets) or 'nothing'}.",
+                    "The kernel kills it when memory runs out: give the worker more, then run again.",
+                ) from None
+            if not isinstance(error, PySparkException) and not _is_rpc(error):
+                raise
+            text, shown = str(error), redacted(redacted(str(error), os.environ), secrets)
+            cause = error if text == shown and len(text) < _LONGEST else None
+            raise EngineFailed(
+                f"{engine.name} says: {type(error).__name__}: {_short(shown)}", "Correct the query."
+            ) from cause
+
+
+def _is_rpc(error: Exception) -> bool:
+    return type(error).__module__.partition(".")[0] == "grpc"
+
+
+def _short(text: str) -> str:
+    """Return a message without the stack of a JVM."""
+    lines = [
+        line
+        for line in text.split("JVM stacktrace:", maxsplit=1)[0].splitlines()
+        if not line.startswith("\tat ")
+    ]
+    return " ".join(" ".join(lines).split())[:_LONGEST]
+
+
+def _quietly(stop: Callable[[], None]) -> None:
+    """Stop a session whose server may be gone."""
+    try:
+        stop()
+    except Exception:  # noqa: BLE001 what the step raises is what matters
+        return

@@ -1,0 +1,68 @@
+"""Spark Connect: which server a table's function sends its queries to."""
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal, get_args
+
+from practicus_assets.errors import DeclarationError
+
+ServerKind = Literal["sail", "spark"]
+
+NAMES = {"sail": "Sail", "spark": "Apache Spark"}
+_ADDRESS = re.compile(r"sc://[A-Za-z0-9.\-\[\]:]+(/(;use_ssl=(true|false))?)?")
+_MISSING = "Install it: pip install 'practicus-assets[spark]'."
+
+
+@dataclass(frozen=True)
+class SparkConnect:
+    """The engine of a table asset whose function takes and returns Spark DataFrames.
+
+        @table_asset(engine=SparkConnect(), worker=Worker(cpu=4, memory="16Gi"))
+        def totals(orders: DataFrame) -> DataFrame:
+            return orders.groupBy("shop").agg(F.sum("amount").alias("amount"))
+
+    The engine reads the files of the inputs' pinned versions and writes plain Parquet; the transaction audits
+    and commits it.
+
+    Attributes:
+        server: "sail", which needs no JVM, or "spark", Apache Spark, which needs Java and `SPARK_HOME`. The
+            step starts one of its own, in its worker and with its worker's cores and memory, and ends it.
+        address: a server that runs already, `sc://host:15002`, of the kind that `server` says; None to start
+            one. It has to reach the lake at the same place. A token is read from the environment's
+            `SPARK_CONNECT_AUTHENTICATE_TOKEN`.
+
+    Raises:
+        DeclarationError: for another kind of server, or an address that is none.
+
+    """
+
+    server: ServerKind = "sail"
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no server."""
+        if self.server not in get_args(ServerKind):
+            raise DeclarationError(
+                f"the engine's server is {self.server!r}.",
+                'Write server="sail" or server="spark"; a server that runs already is an address beside it.',
+            )
+        if self.address is not None and not _ADDRESS.fullmatch(self.address):
+            raise DeclarationError(  # it may have a token, so it is not shown
+                "the engine's address is not of the form sc://host:port, or sc://host:port/;use_ssl=true.",
+                "Put a token into the environment variable SPARK_CONNECT_AUTHENTICATE_TOKEN.",
+            )
+
+    @property
+    def name(self) -> str:
+        """The engine's name, for people."""
+        return NAMES[self.server] + (f" at {self.address}" if self.address is not None else "")
+
+    def refuse_missing(self) -> None:
+        """Raise DeclarationError if the packages are missing that this process needs for the engine."""
+        if find_spec("pyspark") is None or find_spec("grpc") is None:
+            raise DeclarationError(
+                "the engine is Spark Connect, and its client pyspark is not installed.", _MISSING
+            )
+        if self.server == "sail" and self.address is None and find_spec("pysail") is None:
+            raise DeclarationError("the engine is Sail, and pysail is not installed.", _MISSING)
