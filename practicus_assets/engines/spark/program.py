@@ -43,7 +43,8 @@ def _sail() -> Callable[[], None]:
     address = server.listening_address
     assert address is not None, "it was started"
     _say_port(address[1])
-    return server.stop  # without a reference to it, it would stop by itself
+    stop: Callable[[], None] = server.stop
+    return stop  # without a reference to it, the server would stop by itself
 
 
 def _spark(cores: int, memory_mb: int) -> Callable[[], None]:
