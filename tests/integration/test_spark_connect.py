@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from practicus_assets import (
-    Column,
     Contract,
     DataRefused,
     DeclarationError,
@@ -51,7 +51,7 @@ ROWS = pa.table(
         "ratio": [1.5, math.nan, -0.0, None],
         "amount": pa.array([Decimal("1.23"), None, Decimal("-9.99"), Decimal(0)], pa.decimal128(38, 2)),
         "at": pa.array([datetime(1500, 1, 1, tzinfo=UTC), None] * 2, pa.timestamp("us", "UTC")),
-        "local": pa.array([datetime(2026, 1, 1, 1, 2, 3, 4), None] * 2, pa.timestamp("us")),
+        "local": pa.array([datetime.fromisoformat("2026-01-01 01:02:03.04"), None] * 2, pa.timestamp("us")),
         "raw": [b"\x00\xff", None, b"", b"x"],
         "tags": pa.array([[1, None], [], None, [2]], pa.list_(pa.int64())),
     }
@@ -85,11 +85,13 @@ def version_of(result: dg.ExecuteInProcessResult, name: str) -> str:
 def test_rows_have_the_same_fingerprint_as_from_one_process(
     tmp_path: Path, engine: SparkConnect, partition_by: tuple[str, ...]
 ) -> None:
-    @table_asset(partition_by=list(partition_by))
+    @table_asset(partition_by=list(partition_by) or None)
     def here(given: pa.Table) -> pa.Table:
         return given
 
-    @table_asset(partition_by=list(partition_by), engine=engine)
+    types = Contract({column: ROWS.schema.field(column).type for column in partition_by})
+
+    @table_asset(partition_by=list(partition_by) or None, engine=engine, contract=types)
     def there(given: DataFrame) -> DataFrame:
         return given
 
@@ -150,7 +152,7 @@ def _null(frame: Any) -> Any:
 @pytest.mark.parametrize(
     ("returned", "error", "words"),
     [
-        pytest.param(lambda frame: frame.toPandas(), DataRefused, "returned a pandas.DataFrame", id="pandas"),
+        pytest.param(lambda _: pd.DataFrame({"id": [1]}), DataRefused, "a pandas.DataFrame", id="pandas"),
         pytest.param(lambda frame: frame.select("nope"), EngineFailed, "says: AnalysisException", id="query"),
         pytest.param(
             lambda frame: frame.select("shop", F.raise_error(F.lit("boom")).alias("id")),
@@ -164,6 +166,12 @@ def _null(frame: Any) -> Any:
             "id",
             id="type",
         ),
+        pytest.param(
+            lambda frame: frame.select("id", F.col("day").alias("shop"), F.lit(1).alias("untyped")),
+            SchemaMismatch,
+            "shop",
+            id="type of a partition column",
+        ),
         pytest.param(_null, OutOfScope, "null", id="null partition"),
     ],
 )
@@ -176,7 +184,9 @@ def test_bad_rows_name_the_table_and_nothing_is_written(  # noqa: PLR0917 fixtur
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     @table_asset(
-        engine=engine, partition_by=["shop"], contract=Contract([Column("id", pa.int32()), Column("shop")])
+        engine=engine,
+        partition_by=["shop"],
+        contract=Contract({"id": "int32", "shop": "string"}),
     )
     def orders(given: DataFrame) -> DataFrame:
         return returned(given)
@@ -284,7 +294,7 @@ def test_mistakes_are_refused_where_they_are_declared(monkeypatch: pytest.Monkey
 
     with pytest.raises(DeclarationError, match="splits and an engine"):
         table_asset(engine=SparkConnect(), splits=2)
-    monkeypatch.setattr(spark_connect, "find_spec", lambda name: None)
+    monkeypatch.setattr(spark_connect, "find_spec", lambda _: None)
     with pytest.raises(DeclarationError, match=r"pip install 'practicus-assets\[spark\]'"):
         SparkConnect().refuse_missing()
 

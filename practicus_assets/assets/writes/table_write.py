@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import pyarrow as pa
 
 from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.io_manager import DeltaIOManager, warn_of_properties
@@ -134,6 +135,13 @@ class TableWrite:
     def partition_by(self) -> tuple[str, ...]:
         """The table's partition columns."""
         return tuple(self._transaction.attempt.options.partition_by)
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """The types of the columns that the table has or its contract declares."""
+        attempt = self._transaction.attempt
+        schemas = [schema for schema in (attempt.contract.schema, attempt.schema) if schema is not None]
+        return {field.name: field.type for schema in schemas for field in schema}
 
     def refusing(self) -> AbstractContextManager[None]:
         """Name the table and its partitions in errors, after which nothing was written."""

@@ -59,7 +59,7 @@ class SparkInput:
         from pyspark.sql import functions as F  # noqa: N812, PLC0415 the extra spark
 
         schema = spark_schema(self._snapshot.schema)
-        partition_by = [name for name in self._at.partition_by if name in schema]
+        partition_by = [name for name in self._at.partition_by if name in self._snapshot.schema.names]
         stored = [
             name
             for name, field in zip(self._snapshot.schema.names, self._snapshot.schema, strict=True)

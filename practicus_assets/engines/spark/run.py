@@ -2,15 +2,17 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from practicus_assets.engines.spark.inputs import SparkInput, uri_of
+import pyarrow as pa
+
+from practicus_assets.engines.spark.inputs import SparkInput, spark_schema, uri_of
 from practicus_assets.engines.spark.server import Server
 from practicus_assets.engines.spark.spark_connect import SparkConnect
-from practicus_assets.errors import DataRefused, DeclarationError, EngineFailed
+from practicus_assets.errors import DataRefused, DeclarationError, EngineFailed, SchemaMismatch
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.rows.annotations import written
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
@@ -71,16 +73,24 @@ class SparkRun:
         self._inputs.append(read)
         return read.frame(self._session)
 
-    def staged(self, rows: Any, partition_by: tuple[str, ...], place: Callable[[], StagedParquet]) -> Any:
+    def staged(
+        self,
+        rows: Any,
+        partition_by: Sequence[str],
+        types: Mapping[str, pa.DataType],
+        place: Callable[[], StagedParquet],
+    ) -> Any:
         """Let the engine write the rows that a function returned; return them as `Transaction.stage` takes.
 
         Args:
             rows: what the function returned.
             partition_by: the table's partition columns.
+            types: the types of columns that the contract or the table says.
             place: returns where the engine writes.
 
         Raises:
             DataRefused: if they are no DataFrame of Spark.
+            SchemaMismatch: if a partition column has a type that the names of folders would lose.
             VersionGone: if a file of an input vanished meanwhile.
             EngineFailed: if the engine wrote nothing though there are rows.
 
@@ -92,8 +102,17 @@ class SparkRun:
                 f"the function returned a {written(type(rows))}, and the table has an engine.",
                 "Return the DataFrame of Spark itself; without engine= the asset takes other rows.",
             )
-        staging = place()
         folders = [column for column in partition_by if column in rows.columns]
+        for column in folders:
+            known = spark_schema(pa.schema([(column, types.get(column, pa.string()))]))[column].dataType
+            own = rows.schema[column].dataType
+            if own != known:  # the names of folders are texts
+                name = own.simpleString()
+                raise SchemaMismatch(
+                    f"the partition column {column!r} is {name} and would become {known.simpleString()}.",
+                    f"Declare it, contract=Contract({{{column!r}: {name!r}}}), or cast it.",
+                )
+        staging = place()
         uri = uri_of(staging.uri, self._engine.server)
         rows.write.mode("append").partitionBy(*folders).parquet(uri)
         for read in self._inputs:
