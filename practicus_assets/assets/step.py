@@ -189,9 +189,8 @@ class Step:
             return write.prepare(partial(call, inputs))
         with write.refusing(), running(engine, write.table.storage_options) as run:
             frames = {name: run.given(inputs[name]) for name in self._frames if name in inputs}
-            stage = partial(
-                run.staged, partition_by=write.partition_by, typed=write.typed, place=write.staging
-            )
+            columns = {"partition_by": write.partition_by, "types": write.types}
+            stage = partial(run.staged, **columns, place=write.staging)
             return write.prepare(partial(call, {**inputs, **frames}), stage)
 
 

@@ -135,9 +135,14 @@ def uri_of(place: str, kind: ServerKind) -> str:
     Sail decodes URIs; Hadoop does not, and takes wildcards in them.
 
     Raises:
-        UnsupportedTable: for a name that would be taken for a pattern.
+        UnsupportedTable: for a name that would be taken for a pattern, and for an object store.
 
     """
+    if "://" in place:
+        raise UnsupportedTable(
+            "it lies in an object store, and engines are given lakes in folders only.",
+            "Leave out engine=, or write with the engine through StagedParquet.",
+        )
     if kind == "sail":
         return "file://" + quote(place)
     if any(character in _GLOB for character in place):
