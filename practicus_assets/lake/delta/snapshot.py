@@ -16,12 +16,11 @@ from practicus_assets.errors import (
     PracticusAssetsError,
     SchemaMismatch,
     StoreFailed,
-    UnsupportedTable,
     did_you_mean,
     naming,
 )
 from practicus_assets.lake.delta.conditions import queries, refuse_no_condition, refused_predicate
-from practicus_assets.lake.delta.data_file import DataFile, by_part
+from practicus_assets.lake.delta.data_file import DataFile, by_part, not_listed
 from practicus_assets.lake.delta.log import opened_at
 from practicus_assets.lake.delta.notebooks.answer import Answer, Select, alias_of
 from practicus_assets.lake.delta.notebooks.html import snapshot_html
@@ -358,16 +357,6 @@ class Snapshot(RowSource):
         except PracticusAssetsError:  # a repr is asked for where errors are shown
             rows = None
         return f"Snapshot({', '.join(parts)}, rows={'unknown' if rows is None else rows})"
-
-
-def not_listed(name: str, reason: str) -> UnsupportedTable:
-    """Return the error that the rows of a snapshot are not those of a list of files."""
-    error = UnsupportedTable(
-        f"{reason}, so that its rows are not those of whole files.",
-        "Read it without an engine, such as by the annotation Snapshot.",
-    )
-    error.table = name
-    return error
 
 
 def _row_count(files: Iterable[DataFile]) -> int | None:

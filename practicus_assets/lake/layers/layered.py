@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from practicus_assets.errors import SchemaMismatch
 from practicus_assets.lake.delta.conditions import queries
-from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.data_file import DataFile, not_listed
 from practicus_assets.lake.delta.notebooks.answer import Select, alias_of
-from practicus_assets.lake.delta.snapshot import Snapshot, not_listed
+from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.layers.claims import Claims
 from practicus_assets.lake.partitions.bounds import Bounds
