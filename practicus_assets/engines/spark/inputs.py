@@ -11,6 +11,7 @@ from practicus_assets.errors import EngineFailed, UnsupportedTable, VersionGone,
 from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import TableVersion
+from practicus_assets.lake.layers.listed_files import listed_files
 from practicus_assets.lake.partitions.values import serialized
 from practicus_assets.wording import number_of
 
@@ -42,7 +43,7 @@ class SparkInput:
 
     def __init__(self, snapshot: Snapshot, kind: ServerKind) -> None:
         self._snapshot = snapshot
-        self._at, self._files = snapshot.listed_files()
+        self._at, self._files = listed_files(snapshot)
         self._table = self._at.table
         with naming(self._table.name):
             _refuse_unlisted(self._at, self._files)

@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from pyspark.sql.connect.client.retries import DefaultPolicy
-
 if TYPE_CHECKING:
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
     from practicus_assets.engines.spark.server import Server
 
 
-def while_running(server: "Server") -> DefaultPolicy:
+def while_running(server: "Server") -> "DefaultPolicy":
     """Return the client's own policy, which ends with the server; it would go on for ten minutes."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415 the extra spark
 
     class WhileRunning(DefaultPolicy):
         def can_retry(self, exception: BaseException) -> bool:

@@ -7,7 +7,6 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from practicus_assets.errors import UnsupportedTable
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.values import Value
 
@@ -93,13 +92,3 @@ def taken_out(vectors: pa.Table, table_uri: str) -> dict[str, int]:
         unquote(uri.removeprefix(table_uri).lstrip("/")): len(kept) - sum(kept)
         for uri, kept in zip(*(column.to_pylist() for column in vectors.columns), strict=True)
     }
-
-
-def not_listed(name: str, reason: str) -> UnsupportedTable:
-    """Return the error that the rows of a snapshot are not those of a list of files."""
-    error = UnsupportedTable(
-        f"{reason}, so that its rows are not those of whole files.",
-        "Read it without an engine, such as by the annotation Snapshot.",
-    )
-    error.table = name
-    return error

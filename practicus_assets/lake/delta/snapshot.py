@@ -20,7 +20,7 @@ from practicus_assets.errors import (
     naming,
 )
 from practicus_assets.lake.delta.conditions import queries, refuse_no_condition, refused_predicate
-from practicus_assets.lake.delta.data_file import DataFile, by_part, not_listed
+from practicus_assets.lake.delta.data_file import DataFile, by_part
 from practicus_assets.lake.delta.log import opened_at
 from practicus_assets.lake.delta.notebooks.answer import Answer, Select, alias_of
 from practicus_assets.lake.delta.notebooks.html import snapshot_html
@@ -30,7 +30,7 @@ from practicus_assets.lake.rows.casts import exact_cast
 from practicus_assets.lake.rows.frames import RowSource, polars_frame, read_as
 from practicus_assets.lake.rows.samples import sampling
 from practicus_assets.parameters import named_parameters
-from practicus_assets.wording import enumerated, names_of
+from practicus_assets.wording import names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -301,21 +301,6 @@ class Snapshot(RowSource):
 
         """
         return Answer(query, self._table, self.schema.names, self._selects())
-
-    def listed_files(self) -> tuple[TableVersion, Sequence[DataFile]]:
-        """Return the version and its data files, all rows of which `scan()` reads, and no others.
-
-        Raises:
-            UnsupportedTable: if some rows of a file are not read.
-
-        """
-        if self._no_rows:
-            return self._at, []
-        if self.scope.is_whole_table:
-            return self._at, self._at.files()
-        if not self._is_partitioned_so:
-            raise not_listed(self._table.name, f"it is not partitioned by {enumerated(self.scope.columns)}")
-        return self._at, [file for files in self.partition_files.values() for file in files]
 
     def _selects(self) -> list[Select]:
         """Return the SELECTs that together read the rows."""

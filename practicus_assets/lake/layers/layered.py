@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from practicus_assets.errors import SchemaMismatch
 from practicus_assets.lake.delta.conditions import queries
-from practicus_assets.lake.delta.data_file import DataFile, not_listed
+from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.notebooks.answer import Select, alias_of
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import TableVersion
@@ -104,10 +104,6 @@ class LayeredSnapshot(Snapshot):
         for at in self._layers:
             without = self._claims.bounds(at.schema) if at is self._base else []
             yield from self._of_layer(at, names, predicate, without)
-
-    def listed_files(self) -> tuple[TableVersion, Sequence[DataFile]]:
-        """Refuse: some rows of the base's files are not read. Raises UnsupportedTable."""
-        raise not_listed(self._table.name, "its lake lies over a base")
 
     def _selects(self) -> list[Select]:
         """Return the SELECTs that together read the rows of both."""
