@@ -189,8 +189,10 @@ class Step:
             return write.prepare(partial(call, inputs))
         with write.refusing(), running(engine, write.table.storage_options) as run:
             frames = {name: run.given(inputs[name]) for name in self._frames if name in inputs}
-            columns = {"partition_by": write.partition_by, "types": write.types}
-            stage = partial(run.staged, **columns, place=write.staging)
+
+            def stage(rows: Any) -> Any:
+                return run.staged(rows, write.partition_by, write.types, write.staging)
+
             return write.prepare(partial(call, {**inputs, **frames}), stage)
 
 

@@ -152,7 +152,9 @@ def running(engine: SparkConnect, secrets: Mapping[str, str]) -> Iterator[SparkR
     with ExitStack() as stack:
         server = stack.enter_context(Server(engine.server)) if engine.address is None else None
         try:
-            session = SparkSession.builder.remote(engine.address or server.address).create()
+            session = SparkSession.builder.remote(
+                server.address if server is not None else engine.address
+            ).create()
             stack.callback(_quietly, session.stop)
             if server is not None:
                 session.client.set_retry_policies([while_running(server)])
@@ -160,8 +162,7 @@ def running(engine: SparkConnect, secrets: Mapping[str, str]) -> Iterator[SparkR
                 session.conf.set(name, value)
             yield SparkRun(engine, session, secrets)
         except Exception as error:
-            end = server.end_of() if server is not None else ""
-            if end:
+            if server is not None and (end := server.end_of()):
                 raise EngineFailed(
                     f"{engine.name} failed: {end}. It says: {server.last_messages(secrets) or 'nothing'}.",
                     "The kernel kills it when memory runs out: give the worker more, then run again.",
