@@ -152,9 +152,8 @@ def running(engine: SparkConnect, secrets: Mapping[str, str]) -> Iterator[SparkR
     with ExitStack() as stack:
         server = stack.enter_context(Server(engine.server)) if engine.address is None else None
         try:
-            session = SparkSession.builder.remote(
-                server.address if server is not None else engine.address
-            ).create()
+            address = server.address if server is not None else engine.address or ""
+            session = SparkSession.builder.remote(address).create()
             stack.callback(_quietly, session.stop)
             if server is not None:
                 session.client.set_retry_policies([while_running(server)])
