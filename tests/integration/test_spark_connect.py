@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*maximum number of retries:UserWarning"),
 ]
 os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
-sql = pytest.importorskip("pyspark.sql", reason="the dev group has it")
-F = pytest.importorskip("pyspark.sql.functions")
-DataFrame = sql.DataFrame
+F = import_module("pyspark.sql.functions")  # it looks at the variable when it is imported
+DataFrame = import_module("pyspark.sql").DataFrame
 
 ROWS = pa.table(
     {
