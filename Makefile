@@ -33,7 +33,7 @@ quick: .venv/dev.ready  ## run the tests that start no process and no server, an
 		-m "not slow and not process and not s3 and not postgresql and not mariadb \
 			and not faults and not browser and not cluster"
 
-long: .venv/dev.ready  ## run the tests of daemons, which take minutes; ROUNDS=3 requests a year of runs
+long: .venv/dev.ready  ## run the tests of daemons and of Apache Spark (SPARK_HOME), which take minutes; ROUNDS=3 requests a year of runs
 	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v -s -m long tests/integration
 
 faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tries more points

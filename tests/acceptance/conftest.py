@@ -1,8 +1,10 @@
 """A webserver on the pipeline that ships, and the browser that looks at it: once for all tests."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import uuid
@@ -19,10 +21,11 @@ DAYS = "2013-07-04...2013-07-05"
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("home")
+def home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="shop-"))  # a short name: pictures of the docs show it
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
-    return home
+    yield home
+    shutil.rmtree(home, ignore_errors=True)  # what a test ended may still write
 
 
 @pytest.fixture(scope="session")

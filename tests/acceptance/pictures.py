@@ -13,6 +13,7 @@ from tests.acceptance.deployment import ROOT
 FOLDER = ROOT / "docs" / "images"
 _TARGET = os.environ.get("SCREENSHOTS", "")  # make screenshots names docs/images
 _KEYWORD = b"Description\0"
+_WIDTH, _HEIGHT = 1280, 800
 _MARGIN = 95  # pixels around what is cut out
 
 
@@ -27,7 +28,7 @@ class Camera:
     """
 
     def __init__(self, browser: Browser, url: str, folder: Path) -> None:
-        self.page: Page = browser.new_page(viewport={"width": 1280, "height": 800})
+        self.page: Page = browser.new_page(viewport={"width": _WIDTH, "height": _HEIGHT})
         self.page.add_init_script("localStorage.setItem('dagster-nav-collapsed', 'true')")
         self._url, self._folder = url, Path(_TARGET) if _TARGET else folder
 
@@ -35,24 +36,26 @@ class Camera:
         """Go to a page."""
         self.page.goto(f"{self._url}{path}")
 
-    def take(self, name: str, texts: Sequence[str], *, cut: bool = False) -> None:
+    def take(self, name: str, texts: Sequence[str], *, cut: bool = False, height: int = _HEIGHT) -> None:
         """Take a picture once the page shows the texts, and compare them with those of the docs' picture.
 
         Args:
             name: the file's name without its ending.
             texts: what the docs say that the page shows.
             cut: whether only what is around the texts is in the picture.
+            height: of the picture, in pixels from the page's top; below may be paths of the machine.
 
         """
         shown = [self.page.get_by_text(text).locator("visible=true").last for text in texts]
         for each in shown:
             each.wait_for(timeout=60_000)
-        picture = self._still(_around(shown) if cut else None)
+        whole: FloatRect = {"x": 0, "y": 0, "width": _WIDTH, "height": height}
+        picture = self._still(_around(shown) if cut else whole)
         (self._folder / f"{name}.png").write_bytes(with_description(picture, "\n".join(texts)))
         committed = FOLDER / f"{name}.png"
         assert description(committed.read_bytes()) == "\n".join(texts), f"{committed}: run make screenshots"
 
-    def _still(self, clip: FloatRect | None) -> bytes:
+    def _still(self, clip: FloatRect) -> bytes:
         """Return a picture of the page once nothing changes on it: statuses come after the texts."""
         picture = b""
         for _ in range(20):

@@ -77,4 +77,4 @@ def test_the_picture_of_a_failed_run_has_the_bad_row_and_what_to_do(camera: Came
     camera.visit(f"/runs/{failed_run}?logs=type%3ASTEP_FAILURE")
     camera.page.get_by_text("Errored (1)").first.wait_for(timeout=60_000)
     error = ("table1_new [2013-07-05]: the contract is broken", "tailnum='D942DN'", "Nothing was written.")
-    camera.take("failed_run", error)
+    camera.take("failed_run", error, height=520)  # and not the stack below
