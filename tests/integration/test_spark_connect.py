@@ -28,6 +28,7 @@ from practicus_assets import (
     Snapshot,
     SparkConnect,
     VersionGone,
+    Worker,
     table_asset,
 )
 from practicus_assets.engines.spark import spark_connect
@@ -79,6 +80,25 @@ def version_of(result: dg.ExecuteInProcessResult, name: str) -> str:
     [event] = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(name)]
     assert event.step_materialization_data.materialization.tags is not None
     return event.step_materialization_data.materialization.tags["dagster/data_version"]
+
+
+def test_the_pages_query_runs(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "scale.md"
+    [block] = [
+        code
+        for code in page.read_text(encoding="utf-8").split("```")
+        if "@table_asset(engine=SparkConnect(" in code
+    ]
+    names: dict[str, Any] = {"table_asset": table_asset, "SparkConnect": SparkConnect, "Worker": Worker}
+    exec(compile(block.removeprefix("python"), str(page), "exec"), names)  # noqa: S102 the page's code
+
+    @table_asset
+    def orders() -> pd.DataFrame:
+        return pd.DataFrame({"shop": ["a", "a", "b"], "amount": [1.0, 2.0, 3.0]})
+
+    run(tmp_path, orders, names["totals"])
+    rows = Snapshot.open(tmp_path / "totals").to_arrow().sort_by("shop").to_pylist()
+    assert rows == [{"shop": "a", "amount": 3.0}, {"shop": "b", "amount": 3.0}]
 
 
 @pytest.mark.parametrize("partition_by", [(), ("shop",), ("day", "id")])
