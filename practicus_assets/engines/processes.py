@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection, reduction
-from pathlib import Path
 from typing import Any
 
+from practicus_assets.engines.limits import cores
 from practicus_assets.engines.splits import Split
 from practicus_assets.errors import PracticusAssetsError, WorkerCrashed
 from practicus_assets.workers.launch import pod_memory
@@ -19,7 +19,7 @@ from practicus_assets.workers.launch.entrypoint import end_with_parent
 from practicus_assets.workers.local.processes import process_context
 
 _TRIES = 3  # of one split; what its function raises is not tried again
-_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")  # of cgroup v2: microseconds of processors, and of time
+_ENDS_S = 10  # of a process that has given its answer
 
 Work = Callable[[bytes, Split], Any]
 
@@ -116,8 +116,8 @@ class SplitProcesses:
         surroundings = _Surroundings(dict(os.environ), _Output())
         arguments = (self._work, self._payload, split, sender, surroundings)
         process = self._context.Process(target=_main, args=arguments, name=str(split))
-        self._running[receiver] = _Run(split, number, process)
         process.start()
+        self._running[receiver] = _Run(split, number, process)
         sender.close()
 
     def _ended(self, receiver: connection.Connection) -> tuple[Split, int] | None:
@@ -127,8 +127,9 @@ class SplitProcesses:
             answer = receiver.recv_bytes() if receiver.poll() else None
         except (EOFError, OSError):
             answer = None
-        if answer is None:
-            run.process.kill()  # one that has closed its end without a word is not to go on
+        if answer is not None:
+            run.process.join(_ENDS_S)
+        run.process.kill()  # one that has closed its end without a word, or that a thread of the author keeps
         run.process.join()
         code = run.process.exitcode
         del self._running[receiver]
@@ -158,17 +159,6 @@ class SplitProcesses:
             f"and {self._at_once} at a time"
         )
         return run.split, run.number + 1
-
-
-def cores() -> int:
-    """Return how many processors this process may use, by its affinity and its cgroup."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    count = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    try:
-        quota, period = _CPU_MAX.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return count
-    return count if quota == "max" else max(1, min(count, round(int(quota) / int(period))))
 
 
 class _Output:

@@ -12,7 +12,13 @@ import pyarrow as pa
 from practicus_assets.engines.spark.inputs import SparkInput, spark_schema, uri_of
 from practicus_assets.engines.spark.server import Server
 from practicus_assets.engines.spark.spark_connect import SparkConnect
-from practicus_assets.errors import DataRefused, DeclarationError, EngineFailed, SchemaMismatch
+from practicus_assets.errors import (
+    DataRefused,
+    DeclarationError,
+    EngineFailed,
+    PracticusAssetsError,
+    SchemaMismatch,
+)
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.rows.annotations import written
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
@@ -114,7 +120,8 @@ class SparkRun:
                 )
         staging = place()
         uri = uri_of(staging.uri, self._engine.server)
-        rows.write.mode("append").partitionBy(*folders).parquet(uri)
+        # a client that has lost its server asks for the same again: that is not to add to the first files
+        rows.write.mode("overwrite").partitionBy(*folders).parquet(uri)
         for read in self._inputs:
             read.refuse_vanished()
         if any(Path(staging.uri).rglob("*.parquet")):
@@ -160,6 +167,8 @@ def running(engine: SparkConnect, secrets: Mapping[str, str]) -> Iterator[SparkR
             for name, value in _SETTINGS.items():
                 session.conf.set(name, value)
             yield SparkRun(engine, session, secrets)
+        except PracticusAssetsError:
+            raise
         except Exception as error:
             if server is not None and (end := server.end_of()):
                 raise EngineFailed(

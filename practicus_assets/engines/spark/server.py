@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from practicus_assets.engines.spark.limits import cores, engine_memory
+from practicus_assets.engines.limits import cores, engine_memory
 from practicus_assets.engines.spark.spark_connect import NAMES, ServerKind
 from practicus_assets.errors import DeclarationError, EngineFailed
 from practicus_assets.redaction import redacted

@@ -1,5 +1,6 @@
 """Files of a table's folder: which data files lie there, and the rows of one."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
@@ -12,6 +13,9 @@ from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.rows.casts import exact_cast
 
 STAGED = "staged-"  # what the folders begin with below which engines write the files of an attempt
+_PLACE = re.compile(  # below which one engine wrote for one attempt
+    rf"{STAGED}[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}/[0-9a-f]{{8}}/"
+)
 
 
 def listed(table: Table) -> dict[str, pyarrow.fs.FileInfo]:
@@ -29,7 +33,7 @@ def listed(table: Table) -> dict[str, pyarrow.fs.FileInfo]:
     return {
         path: info
         for path, info in paths.items()
-        if (path.startswith(STAGED) and "=" not in path.partition("/")[0])
+        if _PLACE.match(path)
         or (path.endswith(".parquet") and not is_hidden(path) and not path.startswith(tuple(inner)))
     }
 

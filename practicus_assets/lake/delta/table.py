@@ -21,7 +21,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from practicus_assets.errors import DeclarationError, StoreFailed, TableNotFound
+from practicus_assets.errors import DeclarationError, PracticusAssetsError, StoreFailed, TableNotFound
 from practicus_assets.lake.delta.conditions import ALIAS, queries
 from practicus_assets.lake.delta.data_file import DataFile, described, taken_out
 from practicus_assets.lake.delta.failures import is_denied, version_gone
@@ -274,7 +274,7 @@ class TableVersion:
             with self._reaching_log():
                 self._handle.update_incremental()
             moved = TableVersion(self.table, self._handle)
-        except StoreFailed:
+        except PracticusAssetsError:
             moved = self  # and `open` says what is wrong
         return moved if (moved.version, moved.id) == (version, self.id) else self.table.open(version)
 

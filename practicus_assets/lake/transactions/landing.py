@@ -102,7 +102,8 @@ class Landing:
                 current, since = window.current, window.since
                 own = [entry for entry in since if self._is_own(entry)]
                 if own:
-                    return Landed(own[0].version, record)
+                    tried_before = self._swap.before if own[0].version == tried else None
+                    return Landed(own[0].version, record, tried_before)
                 in_doubt, answer = False, None
                 self._refuse_unsupported()
                 self._refuse_superseded(since)
@@ -118,7 +119,7 @@ class Landing:
                     # a run beside it whose rejected rows are superseded; of a dev lake, one that says on
                     # which version of the base the rows are right; and of rows that later runs may use again,
                     # one that says from what they are right
-                if tried < 0:
+                if record.changed:
                     refuse_changed(self._table, self._staged.files)
                 prove(self._table, current)
                 tried, in_doubt = window.newest + 1, True

@@ -15,6 +15,8 @@ from practicus_assets.lake.partitions.values import is_null
 from practicus_assets.lake.transactions.stage.staged import StagedFile, delete_files
 from practicus_assets.wording import number_of, readable
 
+_ENDINGS = (".parquet", ".parq")
+_UNENDED = "Let the engine end, and nothing else write there, before the function returns."
 _SUCCESS = "_SUCCESS"  # what Hadoop's committers leave once all files are there
 
 
@@ -81,7 +83,7 @@ def found(table: Table, path: str, partition_by: Sequence[str]) -> FoundFiles:
             others.append(own)
         elif not info.size and "." not in name.rpartition("/")[2].partition("=")[0]:
             continue  # a folder in which there is nothing, as some programs mark it in a store
-        elif name.endswith((".parquet", ".parq")):
+        elif name.endswith(_ENDINGS):
             files.append(FoundFile(own, name, info.size, _state(info), _folders(name, partition_by)))
         else:
             raise DataRefused(
@@ -110,7 +112,7 @@ def remove_empty_folders(table: Table, path: str) -> None:
 
 
 def refuse_changed(table: Table, files: Iterable[StagedFile]) -> None:
-    """Raise DataRefused if a file of an engine is no more what it was when it was listed.
+    """Raise DataRefused if a file of an engine is no more what it was when it was listed, or others came.
 
     What is compared is its size and the time at which it was modified, as the store says them.
 
@@ -132,8 +134,11 @@ def refuse_changed(table: Table, files: Iterable[StagedFile]) -> None:
             raise DataRefused(
                 f"the staged file {path} had {state} when it was read, and "
                 + (f"has {now[path]} now." if path in now else "is not there any more."),
-                "Let the engine end, and nothing else write there, before the function returns.",
+                _UNENDED,
             )
+    for path in sorted(now.keys() - listed.keys()):
+        if path.endswith(_ENDINGS) and not is_hidden(path):
+            raise DataRefused(f"the file {path} came after the others were read.", _UNENDED)
 
 
 def _state(info: pyarrow.fs.FileInfo) -> str:

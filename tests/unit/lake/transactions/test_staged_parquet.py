@@ -201,6 +201,17 @@ def test_equal_rows_are_not_committed_again(table: Table) -> None:
     assert not Path(staged.uri).exists()
 
 
+def test_a_retry_with_equal_rows_leaves_its_mark_and_no_file(table: Table) -> None:
+    write(table, "a", 1)
+    before = parquet_files(table)
+    transaction = begin(table, "a", provenance=Provenance(run_id="again", step="s", attempt=2))
+    staged = transaction.staging()
+    put(staged, "p=a/x.parquet", numbers(1))
+    commit = transaction.write(staged)
+    assert (commit.changed, commit.version) == (False, 1)
+    assert parquet_files(table) == before
+
+
 def test_markers_checksums_hidden_and_empty_files_are_passed_over_and_removed(table: Table) -> None:
     transaction = begin(table, "a")
     staged = transaction.staging()
@@ -436,6 +447,17 @@ def test_a_file_that_changes_before_the_commit_is_refused(table: Table, change: 
     assert read(table) == [{"p": "a", "n": 1}]
 
 
+def test_a_file_that_comes_after_the_others_were_read_is_refused(table: Table) -> None:
+    transaction = begin(table, "a")
+    staged = transaction.staging()
+    put(staged, "p=a/x.parquet", numbers(1))
+    audited = transaction.audit(transaction.stage(staged))
+    put(staged, "p=a/y.parquet", numbers(2))
+    with pytest.raises(DataRefused, match=r"the file .*p=a/y\.parquet came after the others") as error:
+        transaction.land(audited)
+    assert error.value.nothing_written
+
+
 def test_a_place_of_another_attempt_is_refused(table: Table) -> None:
     earlier = begin(table, "a").staging()
     put(earlier, "p=a/x.parquet", numbers(1))
@@ -524,3 +546,14 @@ def test_maintenance_removes_what_dead_attempts_left_and_nothing_of_live_ones(ta
     assert all(f"/{Path(dead.uri).name}/" in path for path in removable.paths)
     assert remove(table, removable) == 3
     assert len(read(table)) == 2
+
+
+def test_maintenance_leaves_a_table_inside_whose_name_begins_like_a_place(table: Table) -> None:
+    write(table, "a", 1)
+    inner = Table(f"{table.uri}/staged-orders", "inner")
+    write(inner, "a", 1)
+    (Path(inner.uri) / "notes.txt").touch()
+    long_ago = (datetime.now(UTC) - timedelta(days=3)).timestamp()
+    for path in Path(inner.uri).rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    assert unneeded_files(table, datetime.now(UTC)).paths == ()

@@ -1,6 +1,5 @@
-"""Limits: the cores and the memory that this process may use, of which its engine gets a share."""
+"""Limits: the cores and the memory that this process may use, for splits and for engines."""
 
-import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ def cores(group: Path = _GROUP) -> int:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with suppress(OSError, ValueError):  # no such file, or "max"
         quota, period = map(int, (group / "cpu.max").read_text().split())
-        count = min(count, math.ceil(quota / period))
+        count = min(count, round(quota / period))
     return max(1, count)
 
 
