@@ -1,6 +1,8 @@
 """Splits in processes of their own: what they are given, how they die, and who is told."""
 
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,9 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from deltalake import DeltaTable
+
+from practicus_assets.engines import processes
+from practicus_assets.engines.splits import Split
 
 HERE = Path(__file__).parent
 
@@ -107,3 +112,20 @@ def test_a_value_that_no_other_process_can_have_is_named(place: Splitting) -> No
     assert "the parameter 'lock' is lock, which the processes of splits cannot be given" in place.error(
         result
     )
+
+
+def lingering(_payload: bytes, split: Split) -> int:
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+    return split.index
+
+
+def test_a_thread_that_a_function_leaves_does_not_keep_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_ENDS_S", 0.1)
+    done: list[int] = []
+    warned: list[str] = []
+    splits = [Split(index, 3) for index in range(3)]
+    running = processes.SplitProcesses(
+        lingering, b"", at_once=2, done=lambda _, value: done.append(value), warn=warned.append
+    )
+    running.run(splits)
+    assert (sorted(done), warned) == ([0, 1, 2], [])
