@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _REPOSITORY = Path(__file__).parents[1]
-_HELP = "from practicus_assets.cli import main; main(['--help'])"
 _PLAIN = (sys.executable, "-W", "ignore")
 
 

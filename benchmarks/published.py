@@ -55,13 +55,21 @@ def table_of(results: Mapping[str, Any]) -> str:
 
 
 def publish(results: Mapping[str, Any]) -> None:
-    """Put the table into docs/performance.md and the plot beside it."""
+    """Put the table into docs/performance.md and the plot beside it.
+
+    Raises:
+        ValueError: if the page lacks the lines that the table goes between. Nothing was written.
+
+    """
     page = _DOCS / "performance.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    page.write_text(
-        f"{before}{_BEGIN}{table_of(results)}\n{_PLOT}{_END}{rest.partition(_END)[2]}", encoding="utf-8"
-    )
-    (_DOCS / "performance.svg").write_text(drawn(results), encoding="utf-8")
+    before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{page} lacks the line {(_END if begin else _BEGIN).strip()!r}.")
+    text = f"{before}{_BEGIN}{table_of(results)}\n{_PLOT}{_END}{after}"
+    plot = drawn(results)
+    page.write_text(text, encoding="utf-8")
+    (_DOCS / "performance.svg").write_text(plot, encoding="utf-8")
 
 
 def _cell(figures: Mapping[str, float] | None, raw: Mapping[str, float], against: str) -> str:

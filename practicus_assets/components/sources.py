@@ -12,6 +12,7 @@ from practicus_assets.components.environment import described, late, login
 from practicus_assets.components.partitions import Partitions
 from practicus_assets.components.scaffolding import write_new
 from practicus_assets.errors import DeclarationError
+from practicus_assets.starters.names import refuse_identifier
 from practicus_assets.starters.system import COLUMNS, ROWS, SYSTEMS
 
 if TYPE_CHECKING:
@@ -33,17 +34,23 @@ class SourcesScaffolder(dg.Scaffolder[SourcesToBegin]):
         return SourcesToBegin
 
     def scaffold(self, request: dg.ScaffoldRequest[SourcesToBegin]) -> None:
-        """Write the component's file, and a file for it to read where it is of files."""
+        """Write the component's file, and a file for it to read where it is of files.
+
+        Raises:
+            DeclarationError: if a source cannot be called as the component's folder. Nothing was written.
+
+        """
         name = request.target_path.name
+        refuse_identifier("source", name)
         system = SYSTEMS[request.params.system]
         login = {field: value.as_yaml for field, value in system.login(name).items()}
         if login:
             tables = {name: {"relation": system.relation(name)}}
             dg.scaffold_component(request, {request.params.system: login, "tables": tables})
             return
-        write_new(request.target_path / "data" / name / "rows.csv", ROWS)
         table = {"relation": system.relation(name), "columns": dict(COLUMNS)}
         dg.scaffold_component(request, {"files": "data", "tables": {name: table}})
+        write_new(request.target_path / "data" / name / "rows.csv", ROWS)
 
 
 @dataclass(frozen=True)

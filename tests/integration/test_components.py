@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
-from practicus_assets import DeltaIOManager
+from practicus_assets import DeclarationError, DeltaIOManager
 from practicus_assets.components import Lake, Sources, Task, Workflow
+from practicus_assets.components.sources import SourcesScaffolder, SourcesToBegin
 from practicus_assets.starters.project import project_starter
 
 NAME = "shop_of_components"
@@ -84,6 +85,17 @@ def test_dg_lists_scaffolds_and_checks_components_and_what_it_scaffolds_runs(pro
     result = definitions.resolve_job_def("my_Workflow").execute_in_process()
     ran = [event.asset_key.path[-1] for event in result.get_asset_materialization_events() if event.asset_key]
     assert ran == ["first", "second"]
+
+
+@pytest.mark.parametrize("system", ["files", "postgresql"])
+def test_a_name_that_no_source_can_have_is_refused_before_anything_is_written(
+    tmp_path: Path, system: str
+) -> None:
+    folder = tmp_path / "my-shop"
+    asked = SourcesToBegin.model_validate({"system": system})
+    with pytest.raises(DeclarationError, match="'my-shop' is no name of a source"):
+        SourcesScaffolder().scaffold(dg.ScaffoldRequest("Sources", folder, "yaml", tmp_path, asked))
+    assert not folder.exists()
 
 
 def test_a_variable_of_a_secret_is_read_by_the_run_and_is_in_no_definition(

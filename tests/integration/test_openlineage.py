@@ -12,7 +12,9 @@ import pytest
 from practicus_assets import Column, Contract, DeltaIOManager, table_asset
 from tests.integration.bench import Bench
 
-pytestmark = [  # of the sensor, which asks Dagster in an older way
+pytestmark = [
+    pytest.mark.slow,
+    # the sensor asks Dagster in an older way
     pytest.mark.filterwarnings("ignore:Use fetch_.* instead of get_event_records"),
     pytest.mark.filterwarnings("ignore:Function `EventMethods.get_event_records` is deprecated"),
 ]

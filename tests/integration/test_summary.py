@@ -2,15 +2,25 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 import pytest
 
-from practicus_assets import Column, Contract, DeltaIOManager, table_asset
+from practicus_assets import Column, Contract, DeltaIOManager, Split, table_asset
+from practicus_assets.assets.report import account
+from practicus_assets.assets.report.changes import changes_of
 from practicus_assets.assets.report.names import DURATION_S
-from practicus_assets.assets.report.summary import MEANINGS, meaning
+from practicus_assets.assets.report.summary import MEANINGS, meaning, summary
+from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.workers.launch.usage import Usage
 from tests.integration.bench import Bench
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
@@ -62,6 +72,20 @@ def test_a_new_table_has_only_rows_that_were_added(bench: Bench) -> None:
     assert counts(first) == {"before": 0, "added": 3, "removed": 0, "changed": 0}
     assert first["delta/summary"].startswith("**Version 0**: the table is new.")
     assert said(first, "Rows") == "**Rows**: 0 before, 3 now, 3 added, 0 removed, 0 changed."
+
+
+def test_a_commit_that_was_found_again_does_not_say_that_the_table_is_new(tmp_path: Path) -> None:
+    table = Table.at(str(tmp_path), ["orders"])
+
+    def told(commit: Commit) -> str:
+        found = replace(commit, before=None)  # as of one that landed though the store's answer was lost
+        changes = changes_of("orders", Snapshot(table.open(), Scope()), found, "replace")
+        return summary(found, changes, {}, {}).value.splitlines()[0]
+
+    assert told(Transaction(table).write(numbers(1))) == "**Version 0**: the table is new."
+    second = Transaction(table).write(numbers(1, 2))
+    assert second.before is not None
+    assert told(second).startswith("**Version 1**: what it changed is not known")
 
 
 def test_rows_that_were_replaced_are_not_counted_and_the_summary_says_why(bench: Bench) -> None:
@@ -155,11 +179,15 @@ def test_no_value_of_a_row_is_in_a_summary_where_samples_are_switched_off(bench:
 
 def test_changes_of_columns_are_told_whatever_their_names_are(bench: Bench) -> None:
     odd = "a|b`*_\n![x](http://evil)<script>"
-    frames = [pd.DataFrame({"n": [1], "gone": "a"}), pd.DataFrame({"n": [1.5], odd: "x"})]
+    frames = [
+        pd.DataFrame({"n": [1], "gone": "a"}),
+        pd.DataFrame({"n": [1.5], odd: "x", "s": [{"\n# b": 1}]}),
+    ]
     _, second = runs(bench, frames, on_schema_change="replace")
     assert said(second, "Columns") == (
         "**Columns**: n was int64, and is double; "
-        r"a\|b\`\*\_\\n\!\[x\](http://evil)&lt;script\> (string) is new; gone (string) is gone."
+        r"a\|b\`\*\_\\n\!\[x\](http://evil)&lt;script\> (string) is new; "
+        r"s (struct&lt;\\n\# b: int64\>) is new; gone (string) is gone."
     )
     assert len(second["delta/preview"].splitlines()) == 3
     assert "![x]" not in second["delta/preview"]
@@ -220,6 +248,63 @@ def test_the_time_of_a_stream_is_that_of_the_function_and_not_of_writing(
     assert said(event, "Time").startswith("**Time**: the function 15 s, ")
 
 
+def test_the_time_of_splits_is_that_of_all_and_has_no_parts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+
+    @table_asset(splits=3)
+    def orders(split: Split) -> pd.DataFrame:
+        clock[0] += 5.0
+        return numbers(split.index)
+
+    bench.run([orders])
+    event = bench.metadata("orders")
+    assert event["delta/duration_s"] == 15.0
+    assert [name for name in TIMES if name in event] == ["delta/commit_s"]
+    assert said(event, "Time") == "**Time**: the commit 0 s."
+    assert "| `delta/splits` | into how many splits the step was cut |" in event["delta/summary"]
+
+
+def test_a_run_of_several_partitions_tells_time_and_worker_once_and_not_for_each(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = Usage(2.0, 1.0, 1 << 30, None, 1 << 28, 1.0)
+    monkeypatch.setattr(account, "usage", lambda *_, is_alone: used if is_alone else None)
+    partitions_in_turns(bench)
+    several, one = (bench.metadata("orders", day) for day in (THIRD, FIRST))
+    assert not [name for name in several if name.startswith("worker/") or name in TIMES]
+    assert said(several, "Time").startswith("**Time**: the function ")
+    assert said(several, "Worker").startswith("**Worker**: asked 1 core and 1 Gi; ")
+    assert several["delta/summary"].endswith("\n\nWhat each entry means: docs/tables.md")
+    assert one["delta/summary"] == several["delta/summary"]
+
+
+def test_the_worker_of_a_step_whose_rows_other_processes_make_is_not_told_as_if_it_were_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(account, "usage", lambda *_, is_alone: asked.append(is_alone))
+
+    @table_asset(splits=2)
+    def parts(split: Split) -> pd.DataFrame:
+        return numbers(split.index)
+
+    bench.run([parts])
+    runs(bench, [numbers(1)])
+    assert asked == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1834.4, "1,834"), (99.96, "100"), (12.34, "12.3"), (0.045, "0.045"), (0.0, "0")]
+)
+def test_times_in_words_are_plain_figures(tmp_path: Path, seconds: float, words: str) -> None:
+    commit = Transaction(Table.at(str(tmp_path), ["orders"])).write(numbers(1))
+    told = summary(commit, None, {}, {"delta/write_s": seconds}).value
+    assert f"**Time**: writing {words} s." in told
+
+
 def test_times_are_numbers_that_plot_and_no_worker_is_made_up(bench: Bench) -> None:
     [first] = runs(bench, [numbers(1)], contract=Contract({"n": "int64", "text": "string"}))
     assert [type(first[name]) for name in TIMES] == [float] * 4
@@ -242,6 +327,12 @@ def partitions_in_turns(bench: Bench) -> None:
     bench.run([orders], between=(FIRST, THIRD))
 
 
+def one_partition_in_turns(bench: Bench) -> None:
+    orders = table_of([numbers(1), numbers(2)], partitions_def=DAYS, partition_by="day")
+    for day in (FIRST, SECOND):
+        bench.run([orders], partition=day)
+
+
 def plain(bench: Bench) -> None:
     @dg.asset(metadata={"delta/mode": "append"})
     def orders() -> pd.DataFrame:
@@ -251,7 +342,7 @@ def plain(bench: Bench) -> None:
     bench.run([orders])
 
 
-@pytest.mark.parametrize("leave", [in_turns, partitions_in_turns, plain])
+@pytest.mark.parametrize("leave", [in_turns, one_partition_in_turns, plain])
 def test_each_key_that_only_we_understand_is_explained_beside_it(
     bench: Bench, leave: Callable[[Bench], None]
 ) -> None:

@@ -6,6 +6,9 @@ import pytest
 
 from practicus_assets import Worker
 from practicus_assets.assets.report.account import sentence
+from practicus_assets.assets.settings import TableSettings
+from practicus_assets.assets.writes.terms import TableTerms
+from practicus_assets.engines.spark.spark_connect import SparkConnect
 from practicus_assets.workers.launch import pod_memory, usage
 from practicus_assets.workers.launch.usage import Usage
 
@@ -52,6 +55,25 @@ def test_a_pod_asks_for_what_its_manifest_says_and_its_container_counts(
     used = usage.usage("run", "orders")
     assert used is not None
     assert (used.cpu, used.memory, used.memory_limit, used.peak_memory) == (2.0, 1 << 30, 2 << 30, 300 << 20)
+
+
+def test_a_process_beside_which_others_worked_says_nothing_and_a_pod_counts_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker_of(monkeypatch, usage.of_worker("run", "orders", WORKER))
+    assert usage.usage("run", "orders", is_alone=False) is None
+    worker_of(monkeypatch, usage.of_container("run", "orders", {}))
+    assert usage.usage("run", "orders", is_alone=False) is not None
+
+
+@pytest.mark.parametrize(
+    ("engine", "has_processes"),
+    [(None, False), (SparkConnect(), True), (SparkConnect(address="sc://host:15002"), False)],
+)
+def test_the_server_that_an_engine_starts_is_another_process_of_the_step(
+    engine: SparkConnect | None, *, has_processes: bool
+) -> None:
+    assert TableTerms(TableSettings(), engine=engine).has_processes is has_processes
 
 
 def test_the_variable_has_no_environment_of_the_worker() -> None:

@@ -1,6 +1,6 @@
 """Accounts: what a materialization says of its commit beside what it holds: changes, time and resources."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -50,6 +50,8 @@ class Account:
         step: the step; None outside of a run.
         inputs: what was read.
         function_seconds: the time of the author's function until its rows came; None if nobody knows.
+        is_split: whether splits made the rows, of whose time only that of the commit is one time.
+        is_alone: whether no other process, such as that of a split or a server, made rows for the step's.
 
     """
 
@@ -60,6 +62,8 @@ class Account:
     step: Any
     inputs: InputsRead
     function_seconds: float | None = None
+    is_split: bool = False
+    is_alone: bool = True
 
     @cached_property
     def _changes(self) -> Changes | None:
@@ -69,13 +73,11 @@ class Account:
         """Return what became of the rows of one of several partitions."""
         return self._counts(key)
 
-    def added_to(self, metadata: Mapping[str, Any], further: Iterable[str] = ()) -> dict[str, Any]:
+    def added_to(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """Return a materialization's metadata with those of the account.
 
-        Args:
-            metadata: the metadata.
-            further: the keys of those that single partitions have beside them, which are explained, too.
-
+        Those of a run of several partitions are copied into the event of each: there the times and what the
+        worker used are in the summary alone, and it explains no keys.
         """
         is_one = len(self.snapshot.scope.keys) <= 1
         links = {
@@ -83,21 +85,20 @@ class Account:
             for key in self.inputs.assets[:_LINKED]
         }
         last = {name: metadata[name] for name in (names.FINGERPRINT,) if name in metadata}
+        spent = {**self._times(), **usage_metadata(self.step, is_alone=self.is_alone)}
         entries = {
             **{name: entry for name, entry in metadata.items() if name not in last},
             **links,
-            **(self._counts() if is_one else {}),
-            **self._times(),
-            **usage_metadata(self.step),
+            **({**self._counts(), **spent} if is_one else {}),
             **last,
         }
         text = summary(
             self.commit,
             self._changes,
             self.inputs.versions,
-            entries,
-            list(dict.fromkeys(further)),
+            {**entries, **spent},
             shows_values=bool(self.table.sample_rows) or bool(self.snapshot.scope.keys),
+            explains=is_one,
         )
         return {names.SUMMARY: text, **entries}
 
@@ -111,6 +112,8 @@ class Account:
         spent = self.commit.durations
         if spent is None:
             return {}
+        if self.is_split:
+            return {names.COMMIT_S: round(spent.commit, 4)}
         called = self.function_seconds
         times = {
             names.READ_INPUTS_S: self.inputs.seconds or None,
@@ -122,16 +125,17 @@ class Account:
         return {name: round(seconds, 4) for name, seconds in times.items() if seconds is not None}
 
 
-def usage_metadata(step: Any) -> dict[str, Any]:
+def usage_metadata(step: Any, *, is_alone: bool) -> dict[str, Any]:
     """Return what the worker of a step asked for and has used; nothing where the step has none of its own.
 
     They are those until the materialization: rows are committed by then, and only events are still to come.
 
     Args:
         step: the step; None outside of a run.
+        is_alone: whether the step's process made its rows alone.
 
     """
-    used = usage(step.run_id, step.step.key) if step is not None else None
+    used = usage(step.run_id, step.step.key, is_alone=is_alone) if step is not None else None
     if used is None:
         return {}
     metadata: dict[str, Any] = {

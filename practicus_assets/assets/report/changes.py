@@ -74,7 +74,10 @@ class Changes:
 
 
 def changes_of(table: str, snapshot: Snapshot, commit: Commit, mode: Mode) -> Changes | None:
-    """Return what a commit changed; None if nothing, or if this process did not make it.
+    """Return what a commit changed; None if nothing, or if this process does not know it.
+
+    It does not know it of a commit that it did not make, or that it found again after the store's answer was
+    lost: of such a commit nobody kept on what it was made, unless it is the table's first.
 
     Args:
         table: the table's name.
@@ -86,6 +89,8 @@ def changes_of(table: str, snapshot: Snapshot, commit: Commit, mode: Mode) -> Ch
     if not commit.changed or commit.recovered or commit.reused is not None:
         return None
     before = commit.before
+    if before is None and commit.version > 0:
+        return None
     if before is None:
         added = commit.partition_rows if snapshot.scope.keys else {}
         partitions = {key: Rows(0, rows, rows, 0, 0) for key, rows in added.items()}
@@ -167,13 +172,17 @@ def _columns(before: pa.Schema, after: pa.Schema) -> Iterator[str]:
     for field in after:
         name = escaped(printable(field.name))
         if field.name not in before.names:
-            yield f"{name} ({escaped(str(field.type))}) is new"
+            yield f"{name} ({_type(field)}) is new"
             continue
         old = before.field(field.name)
         if old.type != field.type:
-            yield f"{name} was {escaped(str(old.type))}, and is {escaped(str(field.type))}"
+            yield f"{name} was {_type(old)}, and is {_type(field)}"
         if old.nullable != field.nullable:
             yield f"{name} {'may be null now' if field.nullable else 'is not null now'}"
     for field in before:
         if field.name not in after.names:
-            yield f"{escaped(printable(field.name))} ({escaped(str(field.type))}) is gone"
+            yield f"{escaped(printable(field.name))} ({_type(field)}) is gone"
+
+
+def _type(field: pa.Field) -> str:
+    return escaped(printable(str(field.type)))  # a struct's has the names of its fields

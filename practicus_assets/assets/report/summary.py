@@ -32,6 +32,7 @@ MEANINGS: Mapping[str, str] = {
     names.REUSED_RUN: "the run that made them",
     names.CONTRACT_DIGEST: "tells the contract that the rows passed from others",
     names.FILLED: "partition columns that the output lacks, and that were filled in",
+    names.SPLITS: "into how many splits the step was cut",
     names.REJECTED_ROWS: "rows that the contract kept out of the table",
     names.REJECTED: "the asset that has them",
     names.ROWS: "rows that were appended",
@@ -46,7 +47,8 @@ MEANINGS: Mapping[str, str] = {
     names.READ_INPUTS_S: "seconds in which inputs were read, before the function began",
     names.FUNCTION_S: "seconds of the author's function, with what it reads by itself",
     names.AUDIT_S: "seconds of the contract's rules",
-    names.WRITE_S: "seconds of the rows' conversion, fingerprints and files",
+    names.WRITE_S: "seconds of the rows' conversion, fingerprints and files; "
+    "of files of an engine, of reading them with the rules",
     names.COMMIT_S: "seconds of the commit",
     names.INPUTS: "an asset that was read",
     names.INPUT_VERSIONS: "the versions of the tables that were read",
@@ -81,9 +83,9 @@ def summary(
     changes: Changes | None,
     inputs: Mapping[str, int],
     metadata: Mapping[str, Any],
-    keys: Sequence[str] = (),
     *,
     shows_values: bool = True,
+    explains: bool = True,
 ) -> dg.MarkdownMetadataValue:
     """Return the summary of a materialization.
 
@@ -91,9 +93,9 @@ def summary(
         commit: the transaction's commit.
         changes: what it changed; None if nothing, or if nobody knows.
         inputs: the version of each table that was read, by its name.
-        metadata: the other metadata, which say where the time went and what the worker used.
-        keys: those of metadata beside these, which are explained as well.
+        metadata: further metadata, which say where the time went and what the worker used.
         shows_values: whether values of rows may be shown, such as those of partition columns.
+        explains: whether it says what each key means; if not, it names the page that does.
 
     """
     blocks = [
@@ -105,7 +107,7 @@ def summary(
         _times(metadata),
         _files(commit, metadata),
         f"**Worker**: {metadata[names.USED]}." if names.USED in metadata else "",
-        _legend([*metadata, *keys]),
+        _legend(list(metadata)) if explains else "What each entry means: docs/tables.md",
     ]
     return dg.MetadataValue.md("\n\n".join(block for block in blocks if block))
 
@@ -119,7 +121,9 @@ def _outcome(commit: Commit, changes: Changes | None) -> str:
         return f"**Nothing was computed**: version {commit.reused.version}, of run {run}, has these rows."
     if not commit.changed:
         return f"**Nothing changed**: version {commit.version} has these rows already."
-    if changes is None or changes.version is None:
+    if changes is None:
+        return f"{version}: what it changed is not known, for the store's answer to the commit was lost."
+    if changes.version is None:
         return f"{version}: the table is new."
     return f"{version}, on version {changes.version}."
 
@@ -209,7 +213,11 @@ def _times(metadata: Mapping[str, Any]) -> str:
     times = {what: metadata[key] for key, what in _TIMES.items() if key in metadata}
     if not times:
         return ""
-    return f"**Time**: {', '.join(f'{what} {seconds:.3g} s' for what, seconds in times.items())}."
+    return f"**Time**: {', '.join(f'{what} {_seconds(seconds)} s' for what, seconds in times.items())}."
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.0f}" if seconds >= 100 else f"{seconds:.3g}"  # noqa: PLR2004 three digits
 
 
 def _files(commit: Commit, metadata: Mapping[str, Any]) -> str:

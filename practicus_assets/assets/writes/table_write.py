@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -118,7 +117,7 @@ class TableWrite:
         self._audited: Audited | None = None  # what was prepared
         self._has_rows = False
         self.calling = Stopwatch()
-        self._is_split = False  # then the function runs in processes of its own, and its time is not known
+        self._is_split = False  # whether splits made the rows
         self.is_landed = self._commit is not None
         if not self.is_landed:
             settings = terms.settings
@@ -190,8 +189,10 @@ class TableWrite:
 
         """
         self._is_split = True
+        watch = Stopwatch()
         try:
-            parts = stage(self._transaction)
+            with watch:
+                parts = stage(self._transaction)
             self._has_rows = True
         except SplitFailed as failed:
             self._has_rows = not failed.of_function
@@ -199,6 +200,7 @@ class TableWrite:
         except SchemaMismatch:
             self._has_rows = True
             raise
+        parts = [replace(part, seconds=watch.seconds) for part in parts]  # as long as all took
         self._audited = self._transaction.audit(*parts)
 
     def refuse_superseded(self) -> None:
@@ -282,8 +284,11 @@ class TableWrite:
         statistics.warn_of_missing(snapshot, self._context.log)
         mode, inputs = self._terms.settings.options.mode, self._provenance.input_versions
         read = inputs_read(step, inputs)
-        called = self.calling.seconds if not self._is_split else None
-        account = Account(table, snapshot, commit, mode, step, read, called)
+        is_alone = self.is_landed or not self._terms.has_processes
+        called, is_split = self.calling.seconds, self._is_split
+        account = Account(
+            table, snapshot, commit, mode, step, read, called, is_split=is_split, is_alone=is_alone
+        )
         by_partition: dict[str, dict[str, Any]] = {}
         if len(snapshot.scope.keys) > 1:
             by_partition = partition_metadata(
@@ -307,7 +312,7 @@ class TableWrite:
             appends=self._appends,
             statistics=statistics,
         )
-        return account.added_to(metadata, chain.from_iterable(by_partition.values()))
+        return account.added_to(metadata)
 
     def _rejected_events(self, commit: Commit) -> Iterator[dg.AssetMaterialization]:
         """Yield what Dagster is to record of the table of rejected rows, if the commit changed it."""

@@ -33,3 +33,8 @@ class TableTerms:
     reuse: bool = False
     splits: DeclaredSplits | None = None
     engine: SparkConnect | None = None
+
+    @property
+    def has_processes(self) -> bool:
+        """Whether a step has other processes beside its own make the rows: splits, or a server of its own."""
+        return self.splits is not None or (self.engine is not None and self.engine.address is None)

@@ -269,30 +269,31 @@ class Transaction:
         beside: AbstractContextManager[TransactionRecord] = nullcontext(audited.record)
         if self._rejected is not None:
             beside = self._rejected.beside(audited.staged, audited.record, self._land)
-        with naming(self._table.name, str(self._scope)), Stopwatch() as watch, beside as record:
+        watch, again = Stopwatch(), Stopwatch()
+        with naming(self._table.name, str(self._scope)), watch, beside as record:
             while True:
                 try:
                     landed = self._land(self._attempt, audited.staged, record, Landing)
                     break
                 except Overtaken as others:
-                    audited = self._with_rows_of(others, audited)
+                    with again:
+                        audited = self._with_rows_of(others, audited)
                     record = audited.record  # noqa: PLW2901 no row of a history is rejected
         version, said, before = landed
         commit = Commit.from_record(said, version, self._scope.keys, audited.audits, recovered=False)
-        spent = audited.durations + Durations(commit=watch.seconds)
-        return replace(
-            commit, filled=audited.staged.filled, before=before, matched=audited.matched, durations=spent
-        )
+        filled, matched = audited.staged.filled, audited.matched
+        spent = audited.durations + Durations(commit=watch.seconds - again.seconds)
+        return replace(commit, filled=filled, before=before, matched=matched, durations=spent)
 
     def _with_rows_of(self, others: Overtaken, audited: Audited) -> Audited:
         """Return a history's rows with those that others gave meanwhile, judged again."""
         self._attempt = self._attempt.begun_again(others.current)
         own = {audit.name for audit in self._attempt.contract.checks}
         with self._refusing():
-            again = self._judged(audited.parts, [a for a in audited.audits if a.name not in own])
-        seconds = audited.record.duration_seconds
-        record, spent = replace(again.record, duration_seconds=seconds), audited.durations + again.durations
-        return replace(again, record=record, durations=spent)
+            parts = replace(audited.parts, durations=audited.durations)  # what was spent until now
+            again = self._judged(parts, [a for a in audited.audits if a.name not in own])
+        record = replace(again.record, duration_seconds=audited.record.duration_seconds)
+        return replace(again, record=record)
 
     def refuse_superseded(self, audited: Audited) -> None:
         """Raise what `land` would raise now for commits of others; its files stay, for `discard`.

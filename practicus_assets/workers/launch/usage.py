@@ -62,16 +62,25 @@ def _variable(
     return {variables.ASKED: json.dumps({"run": run_id, "step": step, "in_pod": in_pod, **given})}
 
 
-def usage(run_id: str, step: str) -> Usage | None:
+def usage(run_id: str, step: str, *, is_alone: bool = True) -> Usage | None:
     """Return what the worker of a step has used until now.
 
     None if this process is no worker of the step: one that runs several steps has used memory for others.
+    None also where others have worked beside it, which it does not count; a pod counts all that run in it.
+
+    Args:
+        run_id: the run.
+        step: the step's key.
+        is_alone: whether no other process has worked for the step.
+
     """
     try:
         asked = json.loads(os.environ.get(variables.ASKED, "{}"))
         if (asked.get("run"), asked.get("step")) != (run_id, step):
             return None
         in_pod = bool(asked["in_pod"])
+        if not in_pod and not is_alone:
+            return None
         peak = (pod_memory.peak() if in_pod else None) or _peak_of_processes()
         return Usage(
             seconds=_age("1" if in_pod else "self"),

@@ -24,8 +24,8 @@ from practicus_assets.errors import (
     UnsupportedTable,
     naming,
 )
-from practicus_assets.lake.contracts.audit import Audit
 from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.contracts.quarantine import Divided
 from practicus_assets.lake.delta.log import LogEntry
 from practicus_assets.lake.delta.protocol import refuse_unsupported
 from practicus_assets.lake.delta.record import TransactionRecord
@@ -295,9 +295,8 @@ class RejectedPart:
         self._columns = columns
         self._part: Part | None = None
 
-    def taken_out(self, audit: Audit, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def taken_out(self, parts: Divided) -> pa.RecordBatch:
         """Write the bad rows of a batch, and return the others; raises as `Part.add` does."""
-        parts = audit.divide(batch)
         if parts.bad.num_rows:
             if self._part is None:
                 self._part = Part(self._attempt, self._columns.schema)

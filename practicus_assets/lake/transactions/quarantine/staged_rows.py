@@ -37,7 +37,11 @@ def staged_rows(
     part, judging = Part(attempt, schema), Stopwatch()
     try:
         for batch in batches:
-            good = rejected.taken_out(audit, batch) if rejected is not None else batch
+            good = batch
+            if rejected is not None:
+                with judging:
+                    divided = audit.divide(batch)
+                good = rejected.taken_out(divided)
             part.add(good)
             with judging:
                 audit.observe(good)

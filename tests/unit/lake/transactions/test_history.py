@@ -2,7 +2,7 @@
 
 import datetime as dt
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +28,9 @@ from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.origins import Changes, newest_changes
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions import transaction
 from practicus_assets.lake.transactions.commit import Commit
+from practicus_assets.lake.transactions.effect import Durations
 from practicus_assets.lake.transactions.history import rows as history_rows
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
@@ -301,6 +303,29 @@ def test_a_run_that_was_overtaken_is_judged_with_the_rows_of_others(table: Table
         late.land(audited)
     assert history(table) == expected({"1": [(7, 1, "A")], "3": [(7, 3, "C")]})
     assert len([*Path(table.uri).glob("p=2/*.parquet")]) == 0
+
+
+def test_the_time_of_a_run_that_was_overtaken_counts_nothing_twice(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    judged = transaction.with_history
+
+    def slowly(*arguments: Any) -> Any:
+        clock[0] += 10.0
+        return judged(*arguments)
+
+    monkeypatch.setattr(transaction, "with_history", slowly)
+
+    def rows() -> Iterator[pa.Table]:
+        clock[0] += 5.0
+        yield table_of("2", [(7, 2, "B")])
+
+    late = begin(table, "2")
+    audited = late.audit(late.stage(rows()))
+    give(table, "3", (7, 3, "C"))
+    assert late.land(audited).durations == Durations(rows=5.0, write=20.0)
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,14 @@ from practicus_assets.errors import (
     StoreFailed,
     UnsupportedTable,
 )
+from practicus_assets.lake.contracts.audit import Audit
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.rule import RowRule, TableRule
 from practicus_assets.lake.delta.record import InputVersion, VersionElsewhere
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.effect import Durations
 from practicus_assets.lake.transactions.landing import Landing
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
@@ -418,3 +420,19 @@ def test_a_contract_alone_rejects_rows_as_a_transaction_would() -> None:
     assert minimum.blocks
     assert "3 of 3 rows would be rejected" in minimum.finding
     assert contract.digest != Contract({"n": POSITIVE}, unique=[["n"]]).digest
+
+
+def test_the_time_of_the_rules_that_reject_rows_is_that_of_rules(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    divide = Audit.divide
+
+    def slowly(*arguments: Any) -> Any:
+        clock[0] += 5.0
+        return divide(*arguments)
+
+    monkeypatch.setattr(Audit, "divide", slowly)
+    durations = begin(table).write(pa.table({"p": ["1", "1"], "n": [1, -1]})).durations
+    assert durations == Durations(audit=5.0)
