@@ -46,7 +46,7 @@ def test_the_page_brings_a_change_from_a_branch_to_production(
     monkeypatch.setattr(f"{__name__}.CODE", Path("shop.py").read_text(encoding="utf-8"))
     words = shlex.split(materialize)
     with dg.DagsterInstance.ephemeral() as instance:
-        run(words[words.index("--select") + 1], instance, words[words.index("--partition") + 1])
+        run(words[words.index("--assets") + 1], instance, words[words.index("--partition") + 1])
     told = []
     for command in [*commands, *commands]:
         arguments = shlex.split(command.replace("-m shop.definitions", "-f shop.py"))[1:]

@@ -37,7 +37,6 @@ from practicus_assets.engines.spark.server import Server
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.process,
-    pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
     pytest.mark.filterwarnings("ignore:.*maximum number of retries:UserWarning"),
 ]
 os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"

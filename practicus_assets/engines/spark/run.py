@@ -1,6 +1,7 @@
 """One run of an engine: a session, the inputs of a function as DataFrames, and its rows as staged Parquet."""
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -149,7 +150,7 @@ def running(engine: SparkConnect, secrets: Mapping[str, str]) -> Iterator[SparkR
     """
     engine.refuse_missing()
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # so that pyspark's functions look for no JVM here
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _with_prompt():
         warnings.simplefilter("ignore", FutureWarning)  # of pandas 3, of which nothing is used here
         from pyspark.errors import PySparkException  # noqa: PLC0415 the extra spark
         from pyspark.sql.connect.session import SparkSession  # noqa: PLC0415
@@ -182,6 +183,19 @@ def running(engine: SparkConnect, secrets: Mapping[str, str]) -> Iterator[SparkR
             raise EngineFailed(
                 f"{engine.name} says: {type(error).__name__}: {_short(shown)}", "Correct the query."
             ) from cause
+
+
+@contextmanager
+def _with_prompt() -> Iterator[None]:
+    """Let pyspark be imported by a process without a main file, which it takes for doctests and ends."""
+    has_prompt = hasattr(sys, "ps1")
+    if not has_prompt:
+        sys.ps1 = ""
+    try:
+        yield
+    finally:
+        if not has_prompt:
+            del sys.ps1
 
 
 def _is_rpc(error: Exception) -> bool:
