@@ -124,8 +124,11 @@ def test_a_table_that_names_the_pool_itself_takes_one_slot(bench: Bench, limited
 
 @pytest.mark.slow
 def test_runs_of_many_partitions_at_once_open_no_more_connections_than_the_pool_allows(
-    bench: Bench, limited: Shelf
+    limited: Shelf, tmp_path: Path
 ) -> None:
+    # of files: the threads of an instance in memory share one connection, and so each other's transactions
+    (tmp_path / "home").mkdir()
+    bench = Bench(dg.DagsterInstance.local_temp(str(tmp_path / "home")), str(tmp_path / "lake"))
     bench.instance.event_log_storage.set_concurrency_slots(POOL, 2)
     orders = Source("orders", limited.table("orders"), partitions_def=DAYS, partition_expr="day")
     assets = [orders, copy(pa.RecordBatchReader, partitions_def=DAYS, partition_by="day")]
