@@ -550,7 +550,7 @@ def test_maintenance_removes_what_dead_attempts_left_and_nothing_of_live_ones(ta
 
 def test_maintenance_leaves_a_table_inside_whose_name_begins_like_a_place(table: Table) -> None:
     write(table, "a", 1)
-    inner = Table(f"{table.uri}/staged-orders", "inner")
+    inner = Table("inner", f"{table.uri}/staged-orders")
     write(inner, "a", 1)
     (Path(inner.uri) / "notes.txt").touch()
     long_ago = (datetime.now(UTC) - timedelta(days=3)).timestamp()
