@@ -25,7 +25,7 @@ def source_addition(name: str, system: System, project: Project) -> Addition:
     module_text, test_text = (
         (_DATABASE, _TEST_OF_DATABASE) if system.login(name) else (_FILES, _TEST_OF_FILES)
     )
-    texts = {module: module_text, f"tests/test_{name}.py": test_text}
+    texts = {module: module_text, f"tests/test_{name}.py": test_text + _READS_ROWS}
     refuse_used("source", name, (_filled(text, "NAME", system, project) for text in texts.values()))
     files = {path: _filled(text, name, system, project) for path, text in texts.items()}
     if not system.login(name):
@@ -64,6 +64,18 @@ database = <CLASS>(
 <NAME> = Source("<NAME>", database.table("<RELATION>"))
 '''
 
+_READS_ROWS = """def test_its_first_rows_can_be_read() -> None:
+    columns = []
+
+    @dg.asset
+    def first_rows(<NAME>: pa.RecordBatchReader) -> None:
+        next(iter(<NAME>), None)
+        columns.extend(<NAME>.schema.names)
+
+    assert dg.materialize([<NAME>, first_rows]).success
+    assert columns
+"""
+
 _TEST_OF_DATABASE = '''"""The source <NAME>: its login, and its first rows where it can log in."""
 
 import os
@@ -82,16 +94,6 @@ def test_its_password_is_that_of_the_environment() -> None:
 
 
 @pytest.mark.skipif(not reachable, reason="its password is not set")
-def test_its_first_rows_can_be_read() -> None:
-    columns = []
-
-    @dg.asset
-    def first_rows(<NAME>: pa.RecordBatchReader) -> None:
-        next(iter(<NAME>), None)
-        columns.extend(<NAME>.schema.names)
-
-    assert dg.materialize([<NAME>, first_rows]).success
-    assert columns
 '''
 
 _FILES = '''"""The source <NAME>: CSV files, which tables read by its name."""
@@ -120,14 +122,4 @@ import pyarrow as pa
 from <DEFS>.<NAME> import <NAME>
 
 
-def test_its_first_rows_can_be_read() -> None:
-    columns = []
-
-    @dg.asset
-    def first_rows(<NAME>: pa.RecordBatchReader) -> None:
-        next(iter(<NAME>), None)
-        columns.extend(<NAME>.schema.names)
-
-    assert dg.materialize([<NAME>, first_rows]).success
-    assert columns
 '''

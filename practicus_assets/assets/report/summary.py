@@ -74,8 +74,12 @@ MEANINGS: Mapping[str, str] = {
 
 def meaning(key: str) -> str | None:
     """Return what a key says; None for one that is not ours."""
-    prefix = next((start for start in MEANINGS if start.endswith(("/", "_")) and key.startswith(start)), "")
-    return MEANINGS.get(key) or MEANINGS.get(prefix)
+    return MEANINGS.get(_explained(key))
+
+
+def _explained(key: str) -> str:
+    """Return a key as it is explained: those of one beginning, such as of inputs, are so together."""
+    return next((start for start in MEANINGS if start.endswith(("/", "_")) and key.startswith(start)), key)
 
 
 def summary(
@@ -229,12 +233,8 @@ def _files(commit: Commit, metadata: Mapping[str, Any]) -> str:
 
 
 def _legend(keys: Sequence[str]) -> str:
-    lines = {
-        next((start for start in MEANINGS if start.endswith(("/", "_")) and key.startswith(start)), key): ""
-        for key in keys
-        if meaning(key)
-    }
-    rows = [f"| `{key}{'…' * key.endswith(('/', '_'))}` | {MEANINGS[key]} |" for key in lines]
+    explained = dict.fromkeys(_explained(key) for key in keys if meaning(key))
+    rows = [f"| `{key}{'…' * key.endswith(('/', '_'))}` | {MEANINGS[key]} |" for key in explained]
     return "\n".join(["| key | what it says |", "| --- | --- |", *rows]) if rows else ""
 
 

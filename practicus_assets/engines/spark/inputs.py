@@ -12,7 +12,7 @@ from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.layers.listed_files import listed_files
-from practicus_assets.lake.partitions.values import serialized
+from practicus_assets.lake.partitions.values import text_of
 from practicus_assets.wording import number_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class SparkInput:
                 *(
                     F.col(_quoted(name))
                     if name in stored
-                    else F.lit(_text(constants.get(name))).cast(schema[name].dataType).alias(name)
+                    else F.lit(text_of(constants.get(name))).cast(schema[name].dataType).alias(name)
                     for name in self._snapshot.schema.names
                 )
             )
@@ -186,10 +186,6 @@ def _refuse_unlisted(at: TableVersion, files: Sequence[DataFile]) -> None:
 
 def _mode(configuration: Mapping[str, str]) -> str:
     return configuration.get("delta.columnMapping.mode", "none")
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else serialized(value)
 
 
 def _quoted(name: str) -> str:

@@ -89,6 +89,6 @@ def taken_out(vectors: pa.Table, table_uri: str) -> dict[str, int]:
 
     """
     return {
-        unquote(uri.removeprefix(table_uri).lstrip("/")): len(kept) - sum(kept)
+        stored_path(uri.removeprefix(table_uri).lstrip("/")): len(kept) - sum(kept)
         for uri, kept in zip(*(column.to_pylist() for column in vectors.columns), strict=True)
     }

@@ -78,6 +78,11 @@ def serialized(value: Value) -> str:
     return value.isoformat() if isinstance(value, dt.date) else str(value)
 
 
+def text_of(value: Value | None) -> str | None:
+    """Return a partition value as an action of the log has it; None for null."""
+    return serialized(value) if value is not None else None
+
+
 def deserialized(text: str, type_: pa.DataType) -> Value:
     """Return the value that a partition value in the log stands for.
 

@@ -18,7 +18,7 @@ from practicus_assets.lake.delta.failures import CommitUnsettled
 from practicus_assets.lake.delta.log import KEEPS_LOG
 from practicus_assets.lake.delta.record import RECORD, TransactionRecord
 from practicus_assets.lake.delta.table import TableVersion
-from practicus_assets.lake.partitions.values import Value, serialized
+from practicus_assets.lake.partitions.values import text_of
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.effect import Before
 from practicus_assets.lake.transactions.stage.staged import Staged
@@ -147,7 +147,7 @@ class Swap:
             return _Selection(None)
         columns = columns or _flat_column(handle)
         texts = [
-            (column, sorted({text for file in removes if (text := _text(file.values[column])) is not None}))
+            (column, sorted({text for file in removes if (text := text_of(file.values[column])) is not None}))
             for column in columns
         ]
         selections = []
@@ -220,9 +220,5 @@ def removal(file: DataFile, partition_by: Sequence[str], *, loses_rows: bool = T
         loses_rows: False if its rows are in other files of the same commit.
 
     """
-    values = {column: _text(file.values.get(column)) for column in partition_by}
+    values = {column: text_of(file.values.get(column)) for column in partition_by}
     return RemoveAction(file.path, loses_rows, int(time.time() * 1000), file.size, values)
-
-
-def _text(value: Value | None) -> str | None:
-    return serialized(value) if value is not None else None
