@@ -24,16 +24,30 @@ from practicus_assets.cli.group import MainGroup
 
 main = MainGroup(
     "practicus-assets",
+    {
+        "Look": (status, show, list_tables, check, plan, history, diff),
+        "Repair and maintain": (rollback, verify, maintain, release, promote),
+        "Workers": (worker, doctor),
+        "Contracts": (contract,),
+        "Begin, and try tasks": (new, run_task, test_tasks),
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="""Look at, repair and maintain the Delta tables of a Dagster code location, and try its tasks.
 
     Commands find the tables as dagster does: -m MODULE, -f FILE, -w WORKSPACE, or what the working directory
     holds. DAGSTER_HOME names the instance. Each takes --json.
     """,
-    epilog="Exit codes: 0 done; 1 refused or failed, the message says why and what to do; 2 wrong usage; "
-    "3 verify or status found something, or contract diff a breaking change; 4 somebody else was first, run "
-    "it again; 5 the store did not say whether a commit landed, look at the history; 6 and 7 plan: something "
-    "would be computed, or nothing is known to be and not all is known; 130 run-task or test-tasks was "
-    "interrupted.",
+    epilog="""\b
+    Exit codes: 0 done
+    1    refused or failed; the message says why and what to do
+    2    wrong usage
+    3    verify or status found something, or contract diff a breaking change
+    4    somebody else was first: run it again
+    5    the store did not say whether a commit landed: look at the history
+    6    plan: something would be computed
+    7    plan: nothing is known to be computed, and not all is known
+    130  run-task or test-tasks was interrupted
+    """,
 )
 _at_a_glance = (status, show, list_tables, check)
 _of_tables = (plan, history, diff, rollback, verify, maintain, worker, doctor, release, promote)

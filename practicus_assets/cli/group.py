@@ -1,7 +1,7 @@
 """Groups of commands: they answer wrong names with the nearest one, and turn errors into exit codes."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -38,7 +38,27 @@ class CommandGroup(click.Group):
 
 
 class MainGroup(CommandGroup):
-    """The outermost group; an error of this package ends it without a traceback."""
+    """The outermost group; an error of this package ends it without a traceback.
+
+    Args:
+        name: the program's name.
+        sections: the commands, by the title under which help lists them.
+        settings: what click's groups take.
+
+    """
+
+    def __init__(self, name: str, sections: Mapping[str, Sequence[click.Command]], **settings: Any) -> None:
+        super().__init__(name, **settings)
+        self._sections = sections
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the commands, section by section."""
+        longest = max(map(len, self.commands))
+        for title, commands in self._sections.items():
+            with formatter.section(title):
+                names = [(command.name or "").ljust(longest) for command in commands]
+                helps = [command.get_short_help_str(formatter.width - longest) for command in commands]
+                formatter.write_dl(list(zip(names, helps, strict=True)))
 
     def main(
         self,

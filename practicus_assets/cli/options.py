@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from practicus_assets.cli.completion import complete_locations
 from practicus_assets.code_location import CodeLocation, code_locations, refuse_absent, selected
 from practicus_assets.errors import DeclarationError
 
@@ -26,23 +27,42 @@ keep_option = click.option(
     help="Which workers stay, to look into.",
 )
 LOCATION_OPTIONS = (
-    click.option("--location", metavar="NAME", help="One code location of several in the workspace."),
+    click.option(
+        "--location",
+        metavar="NAME",
+        shell_complete=complete_locations,
+        help="One code location of several in the workspace.",
+    ),
     click.option(
         "-d",
         "--working-directory",
         type=click.Path(file_okay=False),
+        metavar="FOLDER",
         envvar="DAGSTER_WORKING_DIRECTORY",
         help="Import from here.",
     ),
-    click.option("-w", "--workspace", type=click.Path(), help="workspace.yaml; the default if it is there."),
+    click.option(
+        "-w",
+        "--workspace",
+        type=click.Path(),
+        metavar="FILE",
+        help="workspace.yaml; the default if it is there.",
+    ),
     click.option(
         "-f",
         "--python-file",
         type=click.Path(),
+        metavar="FILE",
         envvar="DAGSTER_PYTHON_FILE",
         help="File of the definitions.",
     ),
-    click.option("-m", "--module-name", envvar="DAGSTER_MODULE_NAME", help="Module of the definitions."),
+    click.option(
+        "-m",
+        "--module-name",
+        metavar="MODULE",
+        envvar="DAGSTER_MODULE_NAME",
+        help="Module of the definitions.",
+    ),
 )
 """Those that name code locations, as Dagster's own commands do."""
 

@@ -174,3 +174,10 @@ def test_an_error_names_its_page_at_a_terminal_and_to_programs(
     assert capsys.readouterr().err == f"TableNotFound: there is none. Make it.\nSee {page}\n"
     report_error(error, as_json=True)
     assert json.loads(capsys.readouterr().out)["error"]["page"] == page
+
+
+def test_help_lists_each_command_once_under_a_title_and_its_marks_are_no_text() -> None:
+    shown = run("-h", code=0).stdout
+    listed = [line.split()[0] for line in shown.splitlines() if line.startswith("  ")]
+    assert [listed.count(name) for name in main.commands] == [1] * len(main.commands)
+    assert "\\b" not in shown + run("new", "project", "-h", code=0).stdout

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from practicus_assets.cli.completion import complete_tables, complete_tables_or_files
 from practicus_assets.cli.group import CommandGroup
 from practicus_assets.cli.options import (
     LOCATION_OPTIONS,
@@ -25,9 +26,9 @@ def contract() -> None:
 
 
 @contract.command("diff", short_help="What changed between two contracts, and whether it breaks readers.")
-@click.argument("old")
-@click.argument("new")
-@click.option("--table", help="The table, where a file describes several.")
+@click.argument("old", shell_complete=complete_tables_or_files)
+@click.argument("new", shell_complete=complete_tables_or_files)
+@click.option("--table", metavar="NAME", help="The table, where a file describes several.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @json_option
 @with_options(LOCATION_OPTIONS)
@@ -68,7 +69,7 @@ def diff_command(
 
 
 @contract.command("export", short_help="Write the contract of a table as a file.")
-@click.argument("table")
+@click.argument("table", shell_complete=complete_tables)
 @click.option(
     "-o",
     "--output",
@@ -77,7 +78,11 @@ def diff_command(
     help="The file; else printed.",
 )
 @click.option(
-    "--contract-version", default="1.0.0", show_default=True, help="The version that the file says."
+    "--contract-version",
+    metavar="VERSION",
+    default="1.0.0",
+    show_default=True,
+    help="The version that the file says.",
 )
 @json_option
 @location_options

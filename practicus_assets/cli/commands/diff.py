@@ -2,6 +2,7 @@
 
 import click
 
+from practicus_assets.cli.completion import complete_first_table
 from practicus_assets.cli.options import (
     Locations,
     all_option,
@@ -14,13 +15,23 @@ _VERSIONS = 3  # TABLE, BEFORE and AFTER
 
 
 @click.command(short_help="What changed between two versions.")
-@click.argument("table", nargs=-1, metavar="TABLE BEFORE AFTER | TABLES --against base")
+@click.argument(
+    "table",
+    nargs=-1,
+    metavar="TABLE BEFORE AFTER | TABLES --against base",
+    shell_complete=complete_first_table,
+)
 @click.option(
     "--against", type=click.Choice(["base"]), help="Compare a dev lake's tables with those of its base."
 )
 @all_option
 @click.option(
-    "--samples", type=click.IntRange(0), default=5, show_default=True, help="How many rows to show."
+    "--samples",
+    metavar="N",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="How many rows to show.",
 )
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown; with --against only.")
 @json_option

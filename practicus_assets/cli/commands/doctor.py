@@ -15,6 +15,7 @@ from practicus_assets.cli.options import Locations, json_option, location_option
 )
 @click.option(
     "--timeout",
+    metavar="SECONDS",
     type=click.IntRange(1),
     default=120,
     show_default=True,

@@ -2,13 +2,20 @@
 
 import click
 
+from practicus_assets.cli.completion import complete_tables
 from practicus_assets.cli.options import Locations, json_option, location_options
 
 
 @click.command(short_help="What each commit of a table did.")
-@click.argument("table")
+@click.argument("table", shell_complete=complete_tables)
 @click.option(
-    "-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many commits."
+    "-n",
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="How many commits.",
 )
 @json_option
 @location_options

@@ -2,6 +2,7 @@
 
 import click
 
+from practicus_assets.cli.completion import complete_tables
 from practicus_assets.cli.dagster_home import refuse_unset_instance
 from practicus_assets.cli.options import (
     Locations,
@@ -16,7 +17,7 @@ from practicus_assets.operations.defaults import RELEASES, RETENTION_HOURS
 
 
 @click.command(short_help="Compact, checkpoint, vacuum, expire.")
-@click.argument("tables", nargs=-1)
+@click.argument("tables", nargs=-1, shell_complete=complete_tables)
 @all_option
 @click.option("--compact", is_flag=True, help="Rewrite partitions that have several small files.")
 @click.option(
@@ -27,6 +28,7 @@ from practicus_assets.operations.defaults import RELEASES, RETENTION_HOURS
 @click.option("--expire", is_flag=True, help="Delete log entries that only older versions need.")
 @click.option(
     "--retention-hours",
+    metavar="HOURS",
     type=click.FloatRange(0),
     default=RETENTION_HOURS,
     show_default=True,
@@ -34,6 +36,7 @@ from practicus_assets.operations.defaults import RELEASES, RETENTION_HOURS
 )
 @click.option(
     "--releases",
+    metavar="N",
     type=click.IntRange(0),
     default=RELEASES,
     show_default=True,

@@ -15,7 +15,7 @@ def new() -> None:
 @click.argument("name")
 @json_option
 def project(name: str, *, as_json: bool) -> None:
-    r"""Write the folder NAME: a project of Dagster that runs, and passes its tests.
+    """Write the folder NAME: a project of Dagster that runs, and passes its tests.
 
     \b
     raw_orders  one CSV file a day, which lies in the project
@@ -26,7 +26,7 @@ def project(name: str, *, as_json: bool) -> None:
     are the lake (an io manager, whose place is $LAKE_URI, else the folder lake), a schedule that is off,
     tests, and what dg, dagster and pip need to know. The package is src/NAME, and each module in
     src/NAME/defs is loaded.
-    """
+    """  # noqa: D301 the mark is click's, and no text
     from practicus_assets.cli.answers.new.project import write_project
 
     write_project(name, as_json=as_json)

@@ -2,12 +2,26 @@
 
 import click
 
+from practicus_assets.cli.completion import complete_partitions, complete_tables
 from practicus_assets.cli.options import Locations, json_option, location_options, only
 
 
 @click.command(short_help="What a run would compute, and why.")
-@click.option("--select", default="", help="Assets, as for `dagster asset materialize`; by default all.")
-@click.option("--partition", "partitions", multiple=True, metavar="KEY", help="One partition; repeatable.")
+@click.option(
+    "--select",
+    metavar="ASSETS",
+    default="",
+    shell_complete=complete_tables,
+    help="Assets, as for `dagster asset materialize`; by default all.",
+)
+@click.option(
+    "--partition",
+    "partitions",
+    multiple=True,
+    metavar="KEY",
+    shell_complete=complete_partitions,
+    help="One partition; repeatable.",
+)
 @click.option(
     "--partition-range",
     "ranges",

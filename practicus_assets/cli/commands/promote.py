@@ -2,6 +2,7 @@
 
 import click
 
+from practicus_assets.cli.completion import complete_tables
 from practicus_assets.cli.options import (
     Locations,
     all_option,
@@ -13,7 +14,7 @@ from practicus_assets.cli.options import (
 
 
 @click.command(short_help="Bring a dev lake's tables to its base.")
-@click.argument("tables", nargs=-1)
+@click.argument("tables", nargs=-1, shell_complete=complete_tables)
 @all_option
 @apply_option
 @json_option

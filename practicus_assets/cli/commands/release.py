@@ -2,6 +2,7 @@
 
 import click
 
+from practicus_assets.cli.completion import complete_tables
 from practicus_assets.cli.dagster_home import refuse_unset_instance
 from practicus_assets.cli.group import CommandGroup
 from practicus_assets.cli.options import Locations, json_option, location_options
@@ -14,8 +15,10 @@ def release() -> None:
 
 @release.command("publish", short_help="Publish a release: one commit records the version of each table.")
 @click.argument("name")
-@click.argument("tables", nargs=-1)
-@click.option("--run", "run_id", help="The versions that this run made; without it, the newest ones.")
+@click.argument("tables", nargs=-1, shell_complete=complete_tables)
+@click.option(
+    "--run", "run_id", metavar="RUN", help="The versions that this run made; without it, the newest ones."
+)
 @click.option("--mixed", is_flag=True, help="Even if one was computed from other rows of another.")
 @json_option
 @location_options
@@ -41,7 +44,9 @@ def publish_command(
 
 
 @release.command("list", short_help="Show releases, the newest first.")
-@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
+@click.option(
+    "-n", "--limit", metavar="N", type=click.IntRange(1), default=20, show_default=True, help="How many."
+)
 @json_option
 @location_options
 def list_command(limit: int, *, as_json: bool, locations: Locations) -> None:

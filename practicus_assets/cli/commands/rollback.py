@@ -2,14 +2,27 @@
 
 import click
 
+from practicus_assets.cli.completion import complete_partitions, complete_tables
 from practicus_assets.cli.dagster_home import refuse_unset_instance
 from practicus_assets.cli.options import Locations, apply_option, json_option, location_options
 
 
 @click.command(short_help="Bring a table or partitions back.")
-@click.argument("table")
-@click.option("--to", required=True, help="A version, or the run that made it (or the run id's beginning).")
-@click.option("--partition", "partitions", multiple=True, help="Only this partition; may be given again.")
+@click.argument("table", shell_complete=complete_tables)
+@click.option(
+    "--to",
+    metavar="VERSION",
+    required=True,
+    help="A version, or the run that made it (or the run id's beginning).",
+)
+@click.option(
+    "--partition",
+    "partitions",
+    metavar="KEY",
+    multiple=True,
+    shell_complete=complete_partitions,
+    help="Only this partition; may be given again.",
+)
 @click.option("--undo-newer", is_flag=True, help="Undo several commits; without it only a single one.")
 @apply_option
 @json_option

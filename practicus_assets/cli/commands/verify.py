@@ -2,6 +2,7 @@
 
 import click
 
+from practicus_assets.cli.completion import complete_tables
 from practicus_assets.cli.dagster_home import refuse_unset_instance
 from practicus_assets.cli.options import (
     Locations,
@@ -13,7 +14,7 @@ from practicus_assets.cli.options import (
 
 
 @click.command(short_help="Whether tables are whole, and Dagster knows them.")
-@click.argument("tables", nargs=-1)
+@click.argument("tables", nargs=-1, shell_complete=complete_tables)
 @all_option
 @click.option(
     "--rows", is_flag=True, help="Read every row: compare statistics, and content with its commits."

@@ -4,19 +4,26 @@ from collections.abc import Sequence
 
 import click
 
+from practicus_assets.cli.completion import complete_partitions, complete_tables
 from practicus_assets.cli.options import Locations, json_option, location_options, only
 
 
 @click.command(short_help="The pod that a step would get, and why.")
-@click.argument("step")
-@click.option("-j", "--job", "job_name_", help="The job, where several have such a step.")
-@click.option("--partition", help="The run's partition.")
+@click.argument("step", shell_complete=complete_tables)
+@click.option("-j", "--job", "job_name_", metavar="NAME", help="The job, where several have such a step.")
+@click.option("--partition", metavar="KEY", shell_complete=complete_partitions, help="The run's partition.")
 @click.option("--run-tag", "run_tags", multiple=True, metavar="KEY=VALUE", help="A tag of the run.")
-@click.option("--attempt", type=click.IntRange(1), help="Number of the attempt; 1 is the first.")
+@click.option("--attempt", metavar="N", type=click.IntRange(1), help="Number of the attempt; 1 is the first.")
 @click.option(
-    "--out-of-memory", type=click.IntRange(0), default=0, help="How many attempts ran out of memory."
+    "--out-of-memory",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    help="How many attempts ran out of memory.",
 )
-@click.option("--lost", type=click.IntRange(0), default=0, help="How many attempts lost their pod.")
+@click.option(
+    "--lost", metavar="N", type=click.IntRange(0), default=0, help="How many attempts lost their pod."
+)
 @click.option("--yaml", "as_yaml", is_flag=True, help="Print the manifest only, as YAML.")
 @json_option
 @location_options

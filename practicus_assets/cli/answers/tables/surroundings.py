@@ -25,6 +25,7 @@ def surroundings(location: CodeLocation) -> Iterator[Surroundings]:
     definitions = locations.definitions(location)
     with loading(location):
         entries = {entry.key: entry for entry in catalog(definitions).values()}
+        locations.remember_names([location], entries.values())
         job = next(iter(jobs(definitions)), None)
     has_workers = job is not None and job.has_workers
     configuration = Configuration.of(job.config) if job is not None and has_workers else None
