@@ -271,9 +271,10 @@ def _history_metadata(history: HistoryDeclaration | None) -> dict[str, Any]:
     """Return the definition metadata that say how a history is kept."""
     if history is None:
         return {}
-    entries = {names.HISTORY_KEYS: list(history.keys), names.SEQUENCE_BY: history.sequence_by}
+    entries: dict[str, Any] = {names.HISTORY_KEYS: list(history.keys), names.SEQUENCE_BY: history.sequence_by}
     deletes = history.apply_as_deletes
-    return {**entries, **({names.APPLY_AS_DELETES: deletes} if deletes is not None else {})}
+    entries |= {names.APPLY_AS_DELETES: deletes} if deletes is not None else {}
+    return entries | ({names.DELETE_UNMATCHED: True} if history.is_of_lists else {})
 
 
 def _in_order(partitions_def: dg.PartitionsDefinition[Any], keys: Sequence[str]) -> list[str]:

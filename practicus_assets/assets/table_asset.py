@@ -144,7 +144,8 @@ def table_asset(
         merge_keys: the columns that identify a row, for "merge".
         merge_kind: for "merge": "upsert" takes all rows, "insert" only those with new keys, and "update" only
             those whose keys the table has.
-        delete_unmatched: for "merge": delete old rows in scope that no new row matches.
+        delete_unmatched: for "merge": delete old rows in scope that no new row matches; for "history": the
+            rows of one time list all keys, and one ends where a list lacks it.
         history_keys: for "history": the columns that identify what rows are about, e.g. a customer.
         sequence_by: for "history": the column that says from when on a row is valid.
         apply_as_deletes: for "history": the boolean column that is true in rows by which a key ends.

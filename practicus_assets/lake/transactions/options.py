@@ -74,7 +74,8 @@ class WriteOptions:
         merge_keys: the columns that tell which old row a new one replaces, for "merge".
         merge_kind: for "merge": "upsert" takes all new rows, "insert" those that match no old row
             (dagster-delta: "deduplicate_insert"), "update" those that match one ("update_only").
-        delete_unmatched: for "merge": whether old rows of the scope that no new row matches are deleted.
+        delete_unmatched: for "merge": whether old rows of the scope that no new row matches are deleted; for
+            "history": whether the rows of one time list all keys, so that a key ends where a list lacks it.
         history_keys: for "history": the columns that identify what rows are about, e.g. a customer.
         sequence_by: for "history": the column that says from when on a row is valid.
         apply_as_deletes: for "history": the boolean column that is true in rows by which a key ends.
@@ -124,17 +125,7 @@ class WriteOptions:
         object.__setattr__(self, "mode", _MODES.get(self.mode, self.mode))
         object.__setattr__(self, "on_schema_change", self.schema_change)
         self._refuse_merge_kind()
-        merges = self.mode == "merge"
-        if merges and not self.merge_keys:
-            raise DeclarationError(
-                'mode="merge" needs merge_keys: the columns that tell which old row a new one replaces.',
-                'Write merge_keys=["id"], the columns that identify a row; in metadata "delta/merge_keys".',
-            )
-        if not merges and (self.merge_keys or self.delete_unmatched):
-            raise DeclarationError(
-                f'merge_keys and delete_unmatched need mode="merge", and it is "{self.mode}".',
-                'Write mode="merge", or drop them.',
-            )
+        self._refuse_merge_keys()
         if self.mode != "history":
             refuse_without_mode(self.mode, self.history_keys, self.sequence_by, self.apply_as_deletes)
         elif self.history is not None:
@@ -156,6 +147,22 @@ class WriteOptions:
     def in_order_of(self, columns: Sequence[str]) -> "WriteOptions":
         """Return the options with the partition columns in a table's order, if they are the table's."""
         return replace(self, partition_by=columns) if {*columns} == {*self.partition_by} else self
+
+    def _refuse_merge_keys(self) -> None:
+        if self.mode == "merge" and not self.merge_keys:
+            raise DeclarationError(
+                'mode="merge" needs merge_keys: the columns that tell which old row a new one replaces.',
+                'Write merge_keys=["id"], the columns that identify a row; in metadata "delta/merge_keys".',
+            )
+        if self.mode == "history" and self.merge_keys:
+            raise DeclarationError(
+                'merge_keys need mode="merge", and it is "history".', "Name the columns as history_keys."
+            )
+        if self.mode not in {"merge", "history"} and (self.merge_keys or self.delete_unmatched):
+            raise DeclarationError(
+                f'merge_keys and delete_unmatched need mode="merge", and it is "{self.mode}".',
+                'Write mode="merge", or drop them.',
+            )
 
     def _refuse_merge_kind(self) -> None:
         kinds = 'Write "upsert", "insert" (dagster-delta: "deduplicate_insert") or "update" ("update_only").'
@@ -179,7 +186,9 @@ class WriteOptions:
         """How a history is kept; None in another mode."""
         if self.mode != "history":
             return None
-        return HistoryDeclaration.of(self.history_keys, self.sequence_by, self.apply_as_deletes)
+        return HistoryDeclaration.of(
+            self.history_keys, self.sequence_by, self.apply_as_deletes, is_of_lists=self.delete_unmatched
+        )
 
     @property
     def schema_change(self) -> SchemaChange:

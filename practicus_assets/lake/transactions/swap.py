@@ -170,6 +170,7 @@ class Swap:
             parameters["mergeKeys"] = json.dumps(list(self._attempt.options.merge_keys))
         if (history := self._attempt.options.history) is not None:
             parameters |= {"historyKeys": json.dumps(history.keys), "sequenceBy": history.sequence_by}
+            parameters |= {"deleteUnmatched": "true"} if history.is_of_lists else {}
         return parameters
 
     def _properties(self, record: TransactionRecord, handle: TableVersion | None) -> CommitProperties:

@@ -21,15 +21,19 @@ class HistoryDeclaration:
         keys: the columns that identify what rows are about.
         sequence_by: the column that says from when on a row is valid.
         apply_as_deletes: the boolean column that is true in rows by which a key ends; None if none does.
+        is_of_lists: whether the rows of one time list all keys that there are, so that others end there.
 
     """
 
     keys: tuple[str, ...]
     sequence_by: str
     apply_as_deletes: str | None = None
+    is_of_lists: bool = False
 
     @classmethod
-    def of(cls, keys: Sequence[str], sequence_by: Any, apply_as_deletes: Any) -> "HistoryDeclaration":
+    def of(
+        cls, keys: Sequence[str], sequence_by: Any, apply_as_deletes: Any, *, is_of_lists: bool = False
+    ) -> "HistoryDeclaration":
         """Return what an author's options say.
 
         Raises:
@@ -48,7 +52,13 @@ class HistoryDeclaration:
                 raise DeclarationError(
                     f"{name} is {readable(column)}.", f'Name one column by a text, e.g. {name}="c".'
                 )
-        declaration = cls(tuple(keys), sequence_by, apply_as_deletes)
+        if is_of_lists and apply_as_deletes is not None:
+            raise DeclarationError(
+                "delete_unmatched=True ends the keys that a list lacks, and apply_as_deletes names "
+                f"{apply_as_deletes!r}, by which a row ends one.",
+                "Drop one of them.",
+            )
+        declaration = cls(tuple(keys), sequence_by, apply_as_deletes, is_of_lists)
         doubled = sorted({c for c in declaration.columns if declaration.columns.count(c) > 1})
         if doubled:
             raise DeclarationError(

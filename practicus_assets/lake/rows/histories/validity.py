@@ -29,13 +29,18 @@ class Validity:
     is_version: Flags
 
 
-def validity(
-    rows: pa.Table, keys: Sequence[str], time: str, compared: Sequence[str], ends: Flags
+def validity(  # noqa: PLR0917 what rows are, and how they are compared
+    rows: pa.Table,
+    keys: Sequence[str],
+    time: str,
+    compared: Sequence[str],
+    ends: Flags,
+    lists: pa.Array | None = None,
 ) -> Validity:
     """Return the validity of rows.
 
     A row is valid until the next one of its key that says something else, or by which the key ends. Of
-    several rows of one key and time, the last one counts.
+    several rows of one key and time, the last one counts. Of lists, a key also ends where one lacks it.
 
     Args:
         rows: all rows of their keys, in the order of keys and time.
@@ -43,9 +48,13 @@ def validity(
         time: the column that says from when on a row is valid.
         compared: the columns by which two rows say the same.
         ends: which rows are those by which a key ends.
+        lists: the times of all lists, in order, each of which has all keys that there were; None if rows
+            are changes, and one that has no row of a key says nothing of it.
 
     """
     count = rows.num_rows
+    times = rows[time].combine_chunks()
+    number = np.asarray(pc.index_in(times, value_set=lists)) if lists is not None else np.arange(count)
     is_last = np.ones(count, dtype=bool)
     is_last[:-1] = ~same_as_before(rows, [*keys, time])[1:]
     counting = np.flatnonzero(is_last)
@@ -54,9 +63,20 @@ def validity(
     same_key = same_as_before(counted, keys)
     says_again = same_key & ~ended & same_as_before(counted, compared)
     says_again[1:] &= ~ended[:-1]
+    if lists is not None:
+        says_again[1:] &= np.diff(number[counting]) == 1
     turns = np.flatnonzero(~says_again)  # where something else begins to be so
     versions = np.flatnonzero(~says_again & ~ended)
     following = np.searchsorted(turns, versions, side="right")
+    is_version = np.zeros(count, dtype=bool)
+    is_version[counting[versions]] = True
+    if lists is not None:
+        last = np.append(turns, len(counting))[following] - 1  # the row that says it for the last time
+        until = number.copy()
+        until[counting[versions]] = number[counting[last]] + 1
+        unended = until == len(lists)
+        until[unended] = 0
+        return Validity(lists.take(pa.array(until, mask=unended)), is_version)
     is_open = following == len(turns)
     turn = turns[np.minimum(following, len(turns) - 1)] if len(turns) else versions
     key = np.cumsum(~same_key)
@@ -65,9 +85,6 @@ def validity(
     until[counting[versions]] = counting[turn]
     unended = np.zeros(count, dtype=bool)
     unended[counting[versions]] = is_open
-    is_version = np.zeros(count, dtype=bool)
-    is_version[counting[versions]] = True
-    times = rows[time].combine_chunks()
     return Validity(times.take(pa.array(until, mask=unended)), is_version)
 
 

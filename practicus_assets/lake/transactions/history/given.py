@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 import pyarrow as pa
 
@@ -84,7 +85,7 @@ def with_history(attempt: Attempt, given: Staged, stage: Stage) -> tuple[Staged,
         stage: writes rows to staged files while the rules run, given the columns and a name.
 
     Raises:
-        DataRefused: if two of them are of one key and time.
+        DataRefused: if two of them are of one key and time, or those of one list are of several times.
 
     """
     history, scope = attempt.options.history, attempt.scope
@@ -92,6 +93,8 @@ def with_history(attempt: Attempt, given: Staged, stage: Stage) -> tuple[Staged,
     times = [table.select([*history.keys, history.sequence_by]) for table in given.given]
     same = f"of the same key and the same {history.sequence_by!r}"
     refuse_doubled(times, lambda count: f"{same}, in {number_of(count, 'case')}", "key and time")
+    if history.is_of_lists:
+        _refuse_several_times(attempt, given)
     rows = HistoryRows(attempt, given.schema, given.given)
     staged = stage(rows.batches(), given.schema, f"history {uuid.uuid4()}")
     of_run = fingerprints_of(attempt, given, given=True)
@@ -100,3 +103,24 @@ def with_history(attempt: Attempt, given: Staged, stage: Stage) -> tuple[Staged,
         scope.on(given.schema).recorded, fingerprints if scope.keys else {}, asdict(rows.versions)
     )
     return staged, recorded
+
+
+def _refuse_several_times(attempt: Attempt, given: Staged) -> None:
+    """Raise DataRefused if the rows of one partition, or of a run without any, are of several times."""
+    history, bounds = attempt.options.history, attempt.scope.on(given.schema)
+    assert history is not None, "the attempt is at a history"
+    columns = list(dict.fromkeys([*bounds.columns, history.sequence_by]))
+    times: dict[int | None, Any] = {}
+    for table in given.given:
+        for batch in table.to_batches():
+            for values, _ in split(batch, columns):
+                named = dict(zip(columns, values, strict=True))
+                part, time = bounds.part_of(named), named[history.sequence_by]
+                if times.setdefault(part, time) != time:
+                    where = f"partition {attempt.scope.keys[part or 0]}" if attempt.scope.keys else "a run"
+                    raise DataRefused(
+                        f"the rows of {where} have several {history.sequence_by!r}, and "
+                        "delete_unmatched=True takes them for a list of all keys at one time.",
+                        "Give all of them the time of the list; or leave delete_unmatched out: then rows are "
+                        "changes.",
+                    )

@@ -28,7 +28,8 @@ class HistoryRows:
 
     A run of partitions gives all rows of these partitions: those that they had before and that are not
     given again are gone. A run of a table without partitions gives further rows; one of a key and time that
-    the table has takes the place of the old one.
+    the table has takes the place of the old one. Of lists, all rows of its time take the place of all old
+    ones.
 
     Args:
         attempt: the attempt.
@@ -66,9 +67,28 @@ class HistoryRows:
         began, count = self.attempt.began, sum(table.num_rows for table in self.given)
         if began is not None:
             count += sum(file.rows or 0 for file in began.files())
+        self._lists = self._times_of_lists() if self._history.is_of_lists else None
         slices = 1 + count // _SLICE_ROWS
         for number in range(slices):
             yield from self._valid(self._slice(slices, number)).to_batches(max_chunksize=BATCH_ROWS)
+
+    def _times_of_lists(self) -> pa.Array:
+        """Return the times of the lists that the table has after the commit, in order."""
+        time = self._history.sequence_by
+        self._given_times = pc.unique(
+            pa.chunked_array(
+                [c for table in self.given for c in table[time].chunks], self.schema.field(time).type
+            )
+        )
+        kept = [self._given_times]
+        if self.attempt.began is not None:
+            columns = list(dict.fromkeys([time, *self._bounds.columns]))
+            kept += [
+                pc.unique(batch.column(time).filter(pa.array(~self._replaced(batch))))
+                for batch in self.attempt.old_rows(self.schema)(columns)
+            ]
+        every = pc.unique(pa.chunked_array(kept))
+        return every.take(pc.sort_indices(every))
 
     def _slice(self, slices: int, number: int) -> "_Rows":
         """Return the old and the given rows of some keys, in order."""
@@ -92,17 +112,27 @@ class HistoryRows:
                 yield batch.filter(pa.array(hashes % np.uint64(slices) == number))
 
     def _old(self, batch: pa.RecordBatch) -> "_Rows":
-        """Return old rows; those of the run's partitions are replaced, whatever it gave."""
-        replaced = np.zeros(batch.num_rows, dtype=bool)
-        for values, positions in split(batch, self._bounds.columns) if self._bounds.columns else ():
-            named = dict(zip(self._bounds.columns, values, strict=True))
-            replaced[positions] = self._bounds.part_of(named) is not None
+        """Return old rows."""
         start, end = batch.column(VALID_FROM), batch.column(VALID_TO)
         was = pc.and_(start.is_valid(), pc.fill_null(pc.not_equal(start, end), True))  # noqa: FBT003 a fill value
         rows = pa.table(batch.select(self._stored))
         return _Rows(
-            rows, np.zeros(batch.num_rows, dtype=bool), replaced, flags(was), pa.chunked_array([end])
+            rows,
+            np.zeros(batch.num_rows, dtype=bool),
+            self._replaced(batch),
+            flags(was),
+            pa.chunked_array([end]),
         )
+
+    def _replaced(self, batch: pa.RecordBatch) -> Flags:
+        """Return which old rows are replaced, whatever the run gave: those of its partitions, or lists."""
+        if self._history.is_of_lists and not self._bounds.columns:
+            return flags(pc.is_in(batch.column(self._history.sequence_by), value_set=self._given_times))
+        replaced = np.zeros(batch.num_rows, dtype=bool)
+        for values, positions in split(batch, self._bounds.columns) if self._bounds.columns else ():
+            named = dict(zip(self._bounds.columns, values, strict=True))
+            replaced[positions] = self._bounds.part_of(named) is not None
+        return replaced
 
     def _valid(self, rows: "_Rows") -> pa.Table:
         """Return rows in order as the table has them after the commit, and count what becomes of them."""
@@ -118,7 +148,8 @@ class HistoryRows:
         self.versions += Versions(withdrawn=int((lost & rows.was).sum()))
         stays = np.flatnonzero(~goes)
         table = every.take(pa.array(stays))
-        valid = validity(table, history.keys, history.sequence_by, self._compared, self._ends(table))
+        ends = self._ends(table)
+        valid = validity(table, history.keys, history.sequence_by, self._compared, ends, self._lists)
         self.versions += before.inherited(heirs).taken(stays).compared(valid)
         added = (table[history.sequence_by], pa.chunked_array([valid.valid_to]))
         columns = {**{n: table[n] for n in self._stored}, **dict(zip(VALID_COLUMNS, added, strict=True))}

@@ -15,6 +15,9 @@ Row = tuple[str, int, int, str | None, int | None]  # partition, and until when 
 OPTIONS = WriteOptions(
     partition_by=["p"], mode="history", history_keys=["id"], sequence_by="t", apply_as_deletes="gone"
 )
+LISTS = WriteOptions(
+    partition_by=["p"], mode="history", history_keys=["id"], sequence_by="t", delete_unmatched=True
+)
 given_rows = st.lists(
     st.tuples(st.integers(0, 2), st.integers(0, 4), st.sampled_from(["A", "B", None])),
     max_size=6,
@@ -54,6 +57,28 @@ def expected(given: Mapping[str, Iterable[Given]]) -> list[Row]:
                     history.append((p, key, time, value, None))
                     continue
             history.append((p, key, time, value, time))
+    return sorted(history, key=repr)
+
+
+def expected_of_lists(given: Mapping[str, Iterable[Given]]) -> list[Row]:
+    """Return the history of lists, by the partitions that they were given in: one time after the other."""
+    rows = [(time, key, p, value) for p, rows in given.items() for key, time, value in rows]
+    times = sorted({time for time, *_ in rows})
+    history: list[Row] = []
+    for wanted in {key for _, key, *_ in rows}:
+        is_so: str | None = None
+        since = -1
+        for now in times:
+            told = sorted((p, value) for time, key, p, value in rows if (time, key) == (now, wanted))
+            history += [(p, wanted, now, value, now) for p, value in told[:-1]]
+            _, value = told[-1] if told else ("", None)
+            if value != is_so and is_so is not None:
+                history[since] = (*history[since][:4], now)
+            if told:
+                end = now if value == is_so else None
+                since = since if value == is_so else len(history)
+                history.append((told[-1][0], wanted, now, value, end))
+            is_so = value
     return sorted(history, key=repr)
 
 

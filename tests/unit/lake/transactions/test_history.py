@@ -38,7 +38,16 @@ from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.testing.memory import MemoryTable
 from practicus_assets.testing.rehearsal import Rehearsal
 from tests.kit import partitions, read
-from tests.unit.lake.transactions.histories import OPTIONS, Given, expected, given_rows, rows_of, table_of
+from tests.unit.lake.transactions.histories import (
+    LISTS,
+    OPTIONS,
+    Given,
+    expected,
+    expected_of_lists,
+    given_rows,
+    rows_of,
+    table_of,
+)
 
 WHOLE = WriteOptions(mode="history", history_keys=["id"], sequence_by="t", apply_as_deletes="gone")
 
@@ -114,6 +123,97 @@ def test_however_rows_are_grouped_and_ordered_in_runs_the_history_is_one(
     for start, end in pairwise(ends):
         Rehearsal(table, None, WHOLE).write(table_of("", shuffled[start:end]))
     assert rows_of(Snapshot.of(table).to_arrow().to_pylist()) == expected({"": rows})
+
+
+listed = st.dictionaries(st.integers(0, 2), st.sampled_from(["A", "B"]), max_size=3)
+
+
+def at(time: int, said: dict[int, str]) -> list[Given]:
+    """Return the rows of a list."""
+    return [(key, time, value) for key, value in said.items()]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    runs=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4), listed), min_size=1, max_size=7),
+    slice_rows=st.sampled_from([2, 1 << 21]),
+)
+def test_a_history_of_lists_is_that_of_the_newest_list_of_each_partition_in_any_order(
+    runs: list[tuple[str, int, dict[int, str]]], slice_rows: int
+) -> None:
+    table = MemoryTable.named("t")
+    newest: dict[str, list[Given]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history_rows, "_SLICE_ROWS", slice_rows)
+        for p, time, said in runs:
+            newest[p] = at(time, said)
+            Rehearsal(table, partitions(p), LISTS).write(table_of(p, newest[p]))
+            assert rows_of(Snapshot.of(table).to_arrow().to_pylist()) == expected_of_lists(newest)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(runs=st.lists(st.tuples(st.integers(0, 3), listed), min_size=1, max_size=6))
+def test_without_partitions_the_newest_list_of_each_time_counts_in_any_order(
+    runs: list[tuple[int, dict[int, str]]],
+) -> None:
+    table = MemoryTable.named("t")
+    how = WriteOptions(mode="history", history_keys=["id"], sequence_by="t", delete_unmatched=True)
+    newest: dict[int, list[Given]] = {}
+    for time, said in runs:
+        newest |= {time: at(time, said)} if said else {}  # an empty list does not say of which time it is
+        Rehearsal(table, None, how).write(table_of("", at(time, said)))
+        every = {"": [row for rows in newest.values() for row in rows]}
+        assert rows_of(Snapshot.of(table).to_arrow().to_pylist()) == expected_of_lists(every)
+
+
+def test_a_key_that_a_list_lacks_ends_there_and_begins_anew_where_one_has_it_again() -> None:
+    table = MemoryTable.named("t")
+    lists = {"1": {7: "A", 8: "X"}, "3": {7: "A", 8: "X"}, "2": {8: "X"}}
+    found = []
+    for p, said in lists.items():
+        rows = table_of(p, at(int(p), said))
+        commit = Rehearsal(table, partitions(p), LISTS).write(rows)
+        found.append([row[2:] for row in rows_of(Snapshot.of(table).to_arrow().to_pylist()) if row[1] == 7])
+    assert found == [
+        [(1, "A", None)],
+        [(1, "A", None), (3, "A", 3)],
+        [(1, "A", 2), (3, "A", None)],  # the list of the 2nd came late
+    ]
+    assert commit.versions == {"opened": 1, "closed": 1, "changed": 0, "withdrawn": 0, "unchanged": 1}
+
+
+def test_a_list_whose_rows_are_of_several_times_is_refused(table: Table) -> None:
+    rows = table_of("1", [(7, 1, "A"), (8, 2, "B")])
+    with pytest.raises(DataRefused, match="the rows of partition 1 have several 't', and delete_unmatched"):
+        Transaction(table, partitions("1"), LISTS).write(rows)
+    whole = WriteOptions(mode="history", history_keys=["id"], sequence_by="t", delete_unmatched=True)
+    with pytest.raises(DataRefused, match="the rows of a run have several 't'"):
+        Transaction(table, None, whole).write(rows)
+    both = table_of("1", [(7, 1, "A")]), table_of("2", [(7, 2, "B")])
+    Transaction(table, partitions("1", "2"), LISTS).write(pa.concat_tables(both))
+    assert history(table) == [("1", 7, 1, "A", 2), ("2", 7, 2, "B", None)]
+
+
+def test_two_lists_at_once_both_land_and_end_what_the_other_lacks(table: Table) -> None:
+    runs = {p: Transaction(table, partitions(p), LISTS) for p in "123"}
+    said = {"1": {7: "A", 8: "X"}, "2": {8: "X"}, "3": {7: "A"}}
+    for p in "312":
+        runs[p].write(table_of(p, at(int(p), said[p])))
+    assert history(table) == expected_of_lists({p: at(int(p), rows) for p, rows in said.items()})
+
+
+def test_a_list_may_be_partitioned_by_the_column_that_says_its_time() -> None:
+    table = MemoryTable.named("t")
+    how = WriteOptions(
+        partition_by=["at"], mode="history", history_keys=["id"], sequence_by="at", delete_unmatched=True
+    )
+    for day, ids in (("2", [7]), ("1", [7, 8])):
+        Rehearsal(table, partitions(day, column="at"), how).write(
+            pa.table({"at": [day] * len(ids), "id": ids})
+        )
+    rows = Snapshot.of(table).to_arrow().to_pylist()
+    ends = {(row["id"], row["valid_from"]): row["valid_to"] for row in rows}
+    assert ends == {(7, "1"): None, (7, "2"): "2", (8, "1"): "2"}
 
 
 def test_a_history_read_in_slices_of_keys_is_the_same(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,6 +357,17 @@ def test_rows_of_which_no_history_can_be_kept_are_refused(
         ({"sequence_by": "t"}, 'sequence_by needs mode="history", and it is "replace"'),
         ({"mode": "merge", "merge_keys": ["a"], "history_keys": ["a"]}, 'needs mode="history"'),
         ({"mode": "scd2"}, "Did you mean history"),
+        (
+            {
+                "mode": "history",
+                "history_keys": ["id"],
+                "sequence_by": "t",
+                "apply_as_deletes": "gone",
+                "delete_unmatched": True,
+            },
+            "ends the keys that a list lacks, and apply_as_deletes names 'gone'",
+        ),
+        ({"mode": "history", "merge_keys": ["id"]}, "Name the columns as history_keys"),
     ],
 )
 def test_options_that_make_no_history_are_refused(options: dict[str, Any], text: str) -> None:
