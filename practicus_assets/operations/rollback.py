@@ -1,6 +1,6 @@
 """Rollbacks of tables of assets: which partitions go back, and what Dagster gets to know of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -8,9 +8,17 @@ import dagster as dg
 from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
+from practicus_assets.assets.report.changes import changes_of
 from practicus_assets.assets.report.data_version import identity
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
-from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG, FINGERPRINT, RESTORES
+from practicus_assets.assets.report.names import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    FINGERPRINT,
+    RESTORES,
+    SUMMARY,
+)
+from practicus_assets.assets.report.summary import summary
 from practicus_assets.errors import DeclarationError, RollbackRefused
 from practicus_assets.fields import NamedFields
 from practicus_assets.instance.events import latest
@@ -23,7 +31,7 @@ from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.provenance import Provenance
-from practicus_assets.lake.upkeep.history import version_of
+from practicus_assets.lake.upkeep.history import HistoryEntry, version_of
 from practicus_assets.lake.upkeep.rollback import RollbackPlan, carry_out, plan_rollback
 from practicus_assets.operations.drift import fingerprints
 from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
@@ -137,8 +145,15 @@ def _applied(
     [logged] = entries(entry.table, commit.version, commit.version)
     record = logged.record
     known = record is not None and record.restores_version == plan.target
-    origin = (plan.target, record.code_version if record is not None and known else "")
-    return Rollback(plan, commit, tuple(_events(entry, instance, scope, commit, origin)))
+    code_version = record.code_version if record is not None and known else ""
+    undone = [f"version {each.version} ({each.operation}, {_who(each)})" for each in plan.undone]
+    return Rollback(
+        plan, commit, tuple(_events(entry, instance, scope, commit, (plan.target, code_version, undone)))
+    )
+
+
+def _who(commit: HistoryEntry) -> str:
+    return f"run {commit.run_id[:8]}" if commit.run_id else commit.engine
 
 
 @named_parameters
@@ -216,7 +231,7 @@ def _events(
     instance: dg.DagsterInstance,
     scope: Scope,
     commit: Commit,
-    origin: tuple[int, str],
+    origin: tuple[int, str, Sequence[str]],
 ) -> list[dg.AssetMaterialization]:
     """Return the materialization of each partition.
 
@@ -225,10 +240,11 @@ def _events(
         instance: the Dagster instance that knows the original materializations.
         scope: the partitions that went back.
         commit: the rollback's commit.
-        origin: the version whose rows came back, and the version of the code that made them.
+        origin: the version whose rows came back, the version of the code that made them, and the commits
+            that were undone, in words.
 
     """
-    target, code_version = origin
+    target, code_version, undone = origin
     keys = entry.partition_keys(instance)
     is_whole = bool(keys) and not scope.keys  # the whole table of a partitioned asset went back
     scope = entry.scope(instance, keys) if is_whole else scope
@@ -236,6 +252,10 @@ def _events(
     metadata = commit_metadata(entry.table, snapshot, commit, None, {}, preview_rows=0)
     del metadata["dagster/column_schema"]  # keep the one of the definition, which has descriptions
     metadata[RESTORES] = target
+    changes = changes_of(entry.table.name, snapshot, commit, "replace")
+    shows_values = bool(entry.table.sample_rows) or bool(scope.keys)
+    text = summary(commit, changes, {}, metadata, shows_values=shows_values, undone=undone)
+    metadata = {SUMMARY: text, **metadata}
     by_key = dict(commit.fingerprints)
     by_partition = partition_metadata(entry.table, snapshot, commit) if scope.keys else {}
     if is_whole:

@@ -34,6 +34,7 @@ from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.history import read_history
 from practicus_assets.operations.drift import drift, repairs
 from practicus_assets.operations.maintain import cutoff, maintain_table
 from practicus_assets.operations.rollback import roll_back
@@ -143,6 +144,20 @@ def test_a_rollback_is_a_materialization_with_the_data_version_of_the_rows_that_
     assert shop.status("orders", FIRST) == StaleStatus.FRESH
     assert shop.status("copy", FIRST) == StaleStatus.FRESH
     assert drift(shop.entry("orders"), shop.bench.instance) == []
+
+
+def test_a_rollback_says_whose_rows_are_back_and_which_commits_it_undid(shop: Shop) -> None:
+    for number in (1, 2, 3):
+        shop.day("orders", day=FIRST, number=number)
+    shop.job("table_rollback", "rollback", apply=True, table="orders", to="0", undo_newer=True)
+    summary = str(shop.bench.metadata("orders", FIRST)["delta/summary"])
+    back, undone, rows, partition, *_ = summary.split("\n\n")
+    assert back == "**Version 3** has the rows of version 0 again, on version 2."
+    runs = [entry.run_id[:8] for entry in read_history(shop.entry("orders").table)][1:3]
+    assert undone == f"**Undone**: version 2 (replace, run {runs[0]}); version 1 (replace, run {runs[1]})."
+    assert rows.startswith("**Rows**: 1 before, 1 now. Not counted")
+    assert partition == f"**Partition**: {FIRST}, replaced."
+    assert "| `delta/restores` | the version whose rows a rollback brought back |" in summary
 
 
 def test_what_is_downstream_of_a_rollback_becomes_stale(shop: Shop) -> None:

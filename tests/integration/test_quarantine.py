@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pyarrow.compute as pc
 import pytest
 
 from practicus_assets import (
@@ -11,6 +12,7 @@ from practicus_assets import (
     Contract,
     DeclarationError,
     DeltaIOManager,
+    RowRule,
     Snapshot,
     rejected_rows,
     table_asset,
@@ -25,8 +27,8 @@ CONTRACT = Contract(
 AMOUNTS = {"2026-01-01": [1, -1], "2026-01-02": [2], "2026-01-03": [-3, 4, -5]}
 
 
-def _orders(amounts: dict[str, list[int]]) -> dg.AssetsDefinition:
-    @table_asset(partitions_def=DAYS, partition_by="day", contract=CONTRACT, group_name="sales")
+def _orders(amounts: dict[str, list[int]], contract: Contract = CONTRACT) -> dg.AssetsDefinition:
+    @table_asset(partitions_def=DAYS, partition_by="day", contract=contract, group_name="sales")
     def orders(context: dg.AssetExecutionContext) -> pd.DataFrame:
         rows = [(day, amount) for day in context.partition_keys for amount in amounts[day]]
         return pd.DataFrame(rows, columns=["day", "amount"]).astype({"day": "datetime64[ns]"})
@@ -61,6 +63,29 @@ def test_a_run_of_many_partitions_shows_the_rejected_rows_of_each_and_a_rerun_em
     assert bench.rows("orders__rejected", "amount") == [(-3,)]
     assert bench.metadata("orders__rejected", "2026-01-01")["dagster/partition_row_count"] == 0
     assert bench.metadata("orders", "2026-01-01")["delta/rejected_rows"] == 0
+
+
+def test_summaries_say_which_rule_rejected_how_many_rows_of_which_partition(bench: Bench) -> None:
+    amount = Column("int64", minimum=0, severity="QUARANTINE")
+    small = RowRule("small", lambda rows: pc.less(rows["amount"], 10), severity="QUARANTINE")
+    both = Contract({"day": "date32", "amount": amount}, rules=[small])
+    amounts = {"2026-01-01": [-1, 1, 99, 98], "2026-01-02": [3, 4], "2026-01-03": [-3, 4]}
+    bench.run([_orders(amounts, both)], between=("2026-01-01", "2026-01-03"))
+    summary = str(bench.metadata("orders", "2026-01-02")["delta/summary"])
+    assert (
+        "2 kept rows out.\n\n"
+        "**Rejected**: 4 rows, which orders\\_\\_rejected has in its version 0:\n\n"
+        "- amount\\_minimum: 2 rows (2026-01-01 1; 2026-01-03 1)\n"
+        "- small: 2 rows (2026-01-01 2)\n"
+    ) in summary
+    event = bench.metadata("orders__rejected", "2026-01-01")
+    assert event["delta/summary"] == (
+        "**3 rows** kept out of orders, partition 2026-01-01:\n\n- small: 2 rows\n- amount\\_minimum: 1 row"
+    )
+    bench.run([_orders({"2026-01-01": [1, 7]}, both)], partition="2026-01-01")
+    assert "**Rejected**" not in str(bench.metadata("orders", "2026-01-01")["delta/summary"])
+    event = bench.metadata("orders__rejected", "2026-01-01")
+    assert event["delta/summary"] == "**0 rows** kept out of orders, partition 2026-01-01."
 
 
 def test_more_bad_rows_than_the_limit_fail_the_run_and_write_nothing(bench: Bench) -> None:

@@ -136,7 +136,11 @@ def test_a_partition_of_a_large_run_shows_its_own_rows_and_labels_the_rest_as_th
         "| 2024-01-06 | a | 2 |",
     ]
     assert february == "no rows"
-    assert march.splitlines() == ["| day | shop | n |", "| --- | --- | --- |", "| 2024-03-07 | a | 3 |"]
+    assert march.splitlines() == [
+        r"| day *date32\[day\]* | shop *string* | n *int64* |",
+        "| --- | --- | --- |",
+        "| 2024-03-07 | a | 3 |",
+    ]
 
 
 @pytest.mark.parametrize("between", [None, (FIRST, THIRD)])
@@ -181,6 +185,19 @@ def test_the_preview_shows_the_first_rows_of_what_was_written(bench: Bench) -> N
     assert all(SECOND in line for line in lines[2:])
     assert "a\\|b &lt;c>xx" in lines[2]
     assert "…" in lines[2]
+
+
+def test_the_preview_has_the_types_of_columns_whatever_they_are_called(bench: Bench) -> None:
+    @table_asset
+    def orders() -> pa.Table:
+        nested = pa.array([{"a*b|<c>": [1]}], pa.struct({"a*b|<c>": pa.list_(pa.int64())}))
+        return pa.table({"at": pa.array([0], pa.timestamp("us", "UTC")), "x|y": nested})
+
+    bench.run([orders])
+    header, *_ = str(bench.metadata("orders")["delta/preview"]).splitlines()
+    assert header == (
+        r"| at *timestamp\[us, tz=UTC\]* | x\|y *struct&lt;a\*b\|&lt;c>: list&lt;element: int64>>* |"
+    )
 
 
 def test_the_preview_can_be_switched_off(bench: Bench) -> None:

@@ -12,10 +12,11 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|#~!>])")
 _IN_CELL = re.compile(r"([\\`*\[\]|~]|(?<!\w)_|_(?!\w)|&(?=#?\w+;))")
 
 
-def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as a table in Markdown."""
+def markdown(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str] | None = None) -> str:
+    """Return rows as a table in Markdown; columns that have a type here are shown with it."""
     names = list(rows[0])
-    lines = [[_cell(name) for name in names], ["---"] * len(names)]
+    known = {name: f" *{_cell(kind)}*" for name, kind in (types or {}).items()}
+    lines = [[f"{_cell(name)}{known.get(name, '')}" for name in names], ["---"] * len(names)]
     lines += [[_cell(row.get(name)) for name in names] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

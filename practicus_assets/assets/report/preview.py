@@ -20,8 +20,8 @@ Rows = list[dict[str, Any]]
 
 
 def preview(snapshot: Snapshot, count: int) -> dg.MarkdownMetadataValue:
-    """Return the first rows of a snapshot."""
-    return _table(first_rows(snapshot, count))
+    """Return the first rows of a snapshot, below the names and types of its columns."""
+    return _table(first_rows(snapshot, count), snapshot.schema)
 
 
 def first_rows(snapshot: Snapshot, count: int) -> Rows:
@@ -52,7 +52,8 @@ def partition_previews(table: Table, snapshot: Snapshot, count: int) -> dict[str
         return _head(table, snapshot.schema, of_partition, count)
 
     with ThreadPoolExecutor(_READERS) as readers:
-        return dict(zip(files, map(_table, readers.map(head, files.values())), strict=True))
+        heads = readers.map(head, files.values())
+        return {key: _table(rows, snapshot.schema) for key, rows in zip(files, heads, strict=True)}
 
 
 def _head(table: Table, schema: pa.Schema, files: Sequence[DataFile], count: int) -> Rows:
@@ -72,5 +73,6 @@ def _row(stored: Mapping[str, Any], values: Mapping[str, Any], schema: pa.Schema
     return {name: stored.get(name, values.get(name)) for name in schema.names}
 
 
-def _table(rows: Rows) -> dg.MarkdownMetadataValue:
-    return dg.MetadataValue.md(markdown(rows) if rows else "no rows")
+def _table(rows: Rows, schema: pa.Schema) -> dg.MarkdownMetadataValue:
+    types = {field.name: str(field.type) for field in schema}
+    return dg.MetadataValue.md(markdown(rows, types) if rows else "no rows")

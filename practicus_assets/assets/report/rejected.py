@@ -1,20 +1,25 @@
 """Rejected rows: the asset by which Dagster shows those of a table, and what a run reports of them."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 import dagster as dg
+import pyarrow.compute as pc
 
 from practicus_assets.assets.report import names
 from practicus_assets.assets.report.column_schema import table_schema
+from practicus_assets.assets.report.markdown import escaped
 from practicus_assets.assets.report.preview import preview
 from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
+from practicus_assets.lake.transactions.quarantine.columns import RULES
 from practicus_assets.lake.transactions.quarantine.rejected_table import SUFFIX
+from practicus_assets.wording import number_of, printable
 
 _EVENTS = 200  # of partitions in one run: Dagster takes about 0.1 s for each
 
@@ -103,6 +108,7 @@ def rejected_events(key: dg.AssetKey, table: Table, scope: Scope) -> Iterator[dg
             names.STORAGE_KIND: "deltalake",
             names.COLUMN_SCHEMA: table_schema(snapshot.schema, None),
         }
+        metadata = {names.SUMMARY: _summary(key, partition, snapshot), **metadata}
         if table.sample_rows and snapshot.row_count:
             metadata[names.PREVIEW] = preview(snapshot, table.sample_rows)
         yield dg.AssetMaterialization(
@@ -111,3 +117,17 @@ def rejected_events(key: dg.AssetKey, table: Table, scope: Scope) -> Iterator[dg
             metadata={name: value for name, value in metadata.items() if value is not None},
             partition=partition,
         )
+
+
+def _summary(key: dg.AssetKey, partition: str | None, snapshot: Snapshot) -> dg.MarkdownMetadataValue:
+    """Return which rules reject how many rows, of all that are there."""
+    by_rule: Counter[str] = Counter()
+    rows = 0
+    for batch in snapshot.scan([RULES]) if snapshot.row_count != 0 else ():
+        rows += batch.num_rows
+        for each in pc.value_counts(batch.column(RULES).flatten()):
+            by_rule[each["values"].as_py()] += each["counts"].as_py()
+    of = f", partition {escaped(printable(partition))}" if partition is not None else ""
+    kept_out = f"**{number_of(rows, 'row')}** kept out of {escaped(key.to_user_string())}{of}"
+    lines = [f"- {escaped(printable(rule))}: {number_of(n, 'row')}" for rule, n in by_rule.most_common()]
+    return dg.MetadataValue.md("\n".join([f"{kept_out}:", "", *lines]) if lines else f"{kept_out}.")

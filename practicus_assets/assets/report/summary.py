@@ -30,6 +30,7 @@ MEANINGS: Mapping[str, str] = {
     names.OUTCOME: "what became of the run's rows",
     names.REUSED_VERSION: "the version that the rows are from",
     names.REUSED_RUN: "the run that made them",
+    names.RESTORES: "the version whose rows a rollback brought back",
     names.CONTRACT_DIGEST: "tells the contract that the rows passed from others",
     names.FILLED: "partition columns that the output lacks, and that were filled in",
     names.SPLITS: "into how many splits the step was cut",
@@ -90,6 +91,7 @@ def summary(
     *,
     shows_values: bool = True,
     explains: bool = True,
+    undone: Sequence[str] = (),
 ) -> dg.MarkdownMetadataValue:
     """Return the summary of a materialization.
 
@@ -100,13 +102,16 @@ def summary(
         metadata: further metadata, which say where the time went and what the worker used.
         shows_values: whether values of rows may be shown, such as those of partition columns.
         explains: whether it says what each key means; if not, it names the page that does.
+        undone: of a rollback, the commits that it undid, in words.
 
     """
     blocks = [
-        _outcome(commit, changes),
+        *_restored(commit, metadata, undone),
+        _outcome(commit, changes) if names.RESTORES not in metadata else "",
         *(_of_changes(changes, shows_values=shows_values) if changes is not None else ()),
         *_versions(commit),
         _checks(commit),
+        _rejected(commit, metadata, shows_values=shows_values),
         _inputs(inputs),
         _times(metadata),
         _files(commit, metadata),
@@ -130,6 +135,14 @@ def _outcome(commit: Commit, changes: Changes | None) -> str:
     if changes.version is None:
         return f"{version}: the table is new."
     return f"{version}, on version {changes.version}."
+
+
+def _restored(commit: Commit, metadata: Mapping[str, Any], undone: Sequence[str]) -> Iterator[str]:
+    if names.RESTORES in metadata:
+        on = f", on version {commit.before.version}" if commit.before is not None else ""
+        yield f"**Version {commit.version}** has the rows of version {metadata[names.RESTORES]} again{on}."
+    if undone:
+        yield f"**Undone**: {_listed([_text(each) for each in undone])}."
 
 
 def _of_changes(changes: Changes, *, shows_values: bool) -> Iterator[str]:
@@ -195,8 +208,11 @@ def _versions(commit: Commit) -> Iterator[str]:
 def _checks(commit: Commit) -> str:
     if not commit.audits:
         return ""
-    warned = [audit for audit in commit.audits if not audit.passed]
-    passed = f"**Checks**: {len(commit.audits) - len(warned):,} passed"
+    broken = [audit for audit in commit.audits if not audit.passed]
+    warned = [audit for audit in broken if audit.severity != "QUARANTINE"]
+    rejected = len(broken) - len(warned)
+    passed = f"**Checks**: {len(commit.audits) - len(broken):,} passed"
+    passed += f", {rejected:,} kept rows out" if rejected else ""
     if not warned:
         return f"{passed}."
     lines = [
@@ -205,6 +221,26 @@ def _checks(commit: Commit) -> str:
     ]
     more = [f"- … {len(warned) - _LISTED:,} more"] if len(warned) > _LISTED else []
     return "\n".join([f"{passed}, {len(warned):,} warned:", "", *lines, *more])
+
+
+def _rejected(commit: Commit, metadata: Mapping[str, Any], *, shows_values: bool) -> str:
+    """Return how many rows which rule kept out of the table, of which partitions, and where they are."""
+    if commit.rejected is None or not commit.rejected.rows or names.REJECTED not in metadata:
+        return ""
+    beside = metadata[names.REJECTED].asset_key.to_user_string()
+    text = (
+        f"**Rejected**: {number_of(commit.rejected.rows, 'row')}, which {_text(beside)} has in its version "
+        f"{commit.rejected.version}"
+    )
+    broken = [audit for audit in commit.audits if not audit.passed and audit.severity == "QUARANTINE"]
+    lines = []
+    for audit in broken[:_LISTED]:
+        of_each = (audit.breaches or {}).items() if shows_values else ()
+        partitions = _listed([f"{_text(key)} {breach.rows:,}" for key, breach in of_each])
+        line = f"- {_text(audit.name)}: {number_of(audit.bad_rows, 'row')}"
+        lines.append(f"{line} ({partitions})" if partitions else line)
+    more = [f"- … {len(broken) - _LISTED:,} more"] if len(broken) > _LISTED else []
+    return "\n".join([f"{text}:", "", *lines, *more]) if lines else f"{text}."
 
 
 def _inputs(inputs: Mapping[str, int]) -> str:
