@@ -1,14 +1,14 @@
-"""The table of medians that `bench.py` prints, and that docs/performance.md shows with its plot."""
+"""The table of medians that `bench.py` prints, and what it publishes: that table, its plot, and a picture."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from plot import drawn
+from plot import drawn, picture
 
 _DOCS = Path(__file__).parents[1] / "docs"
-_PLOT = "![Seconds of each way, one group of bars for each work](performance.svg)\n"
+_PLOT = "![Seconds of each way, one group of bars for each work](images/performance.svg)\n"
 _BEGIN, _END = "<!-- benchmarks/bench.py --publish -->\n", "<!-- end -->\n"
 _COLUMNS = ("hand", "transaction", "transaction, audited", "table", "audited")
 _PEERS = ("dagster-deltalake-pandas", "dagster-delta", "dagster-polars")
@@ -55,7 +55,7 @@ def table_of(results: Mapping[str, Any]) -> str:
 
 
 def publish(results: Mapping[str, Any]) -> None:
-    """Put the table into docs/performance.md and the plot beside it.
+    """Put the table into docs/performance.md, the plot beside it, and the README's picture into docs/images.
 
     Raises:
         ValueError: if the page lacks the lines that the table goes between. Nothing was written.
@@ -67,9 +67,10 @@ def publish(results: Mapping[str, Any]) -> None:
     if not begin or not end:
         raise ValueError(f"{page} lacks the line {(_END if begin else _BEGIN).strip()!r}.")
     text = f"{before}{_BEGIN}{table_of(results)}\n{_PLOT}{_END}{after}"
-    plot = drawn(results)
+    plot, readme = drawn(results), picture(results)
     page.write_text(text, encoding="utf-8")
-    (_DOCS / "performance.svg").write_text(plot, encoding="utf-8")
+    (_DOCS / "images" / "performance.svg").write_text(plot, encoding="utf-8")
+    (_DOCS / "images" / "benchmark.svg").write_text(readme, encoding="utf-8")
 
 
 def _cell(figures: Mapping[str, float] | None, raw: Mapping[str, float], against: str) -> str:
