@@ -1,4 +1,4 @@
-"""The variant on flights times N: one join and one sum, in memory, as a stream, by splits and by Spark Connect.
+"""The variant on flights times N: one join and one sum in four ways, from one process to Spark Connect.
 
 It is a code location of its own, which the shipped one does not load: `dagster dev -m pipelines.large`.
 Each way makes the same tables from the same inputs, so their data versions are equal.
