@@ -122,6 +122,10 @@ class MemoryVersion(TableVersion):
         self._memory = table
         self._files = tuple(files)
 
+    def files(self, bounds: Bounds | None = None) -> Sequence[DataFile]:
+        """Return the files of a scope, all by default."""
+        return [f for f in self._files if bounds is None or bounds.part_of(f.values) is not None]
+
     def followed(
         self, actions: Iterable[AddAction | RemoveAction], selected: Iterable[DataFile], schema: pa.Schema
     ) -> "MemoryVersion":

@@ -1,13 +1,16 @@
 """Data files as a version of a table names them (Delta protocol, "Add File and Remove File")."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
 
-from practicus_assets.lake.partitions.bounds import Bounds
+from practicus_assets.lake.partitions.bounds import Bounds, Range
 from practicus_assets.lake.partitions.values import Value
 
 
@@ -65,10 +68,79 @@ def described(actions: Iterable[Mapping[str, Any]], deleted: Mapping[str, int]) 
         )
 
 
-def by_part(files: Iterable[DataFile], bounds: Bounds) -> dict[int, list[DataFile]]:
-    """Return the files of each partition of some bounds, by its number; those outside are left out."""
+class FileList:
+    """The files of one version, from what delta-rs has of them in memory.
+
+    Args:
+        handle: the version.
+        partition_by: the table's partition columns.
+        has_vectors: whether its files may have deletion vectors.
+
+    """
+
+    def __init__(self, handle: DeltaTable, partition_by: Sequence[str], *, has_vectors: bool) -> None:
+        self._handle = handle
+        self._partition_by = partition_by
+        self._has_vectors = has_vectors
+
+    def files(self, bounds: Bounds | None = None) -> Sequence[DataFile]:
+        """Return the files of a scope, all by default; of a long list, Python sees those of the scope alone.
+
+        Args:
+            bounds: the scope.
+
+        """
+        if bounds is None or not bounds.columns:
+            return self._all
+        files: Iterable[DataFile] = self.__dict__.get("_all") or self._described(
+            self._actions.filter(_may_hold(self._actions, self._partition_by, bounds))
+        )
+        return [file for file in files if bounds.part_of(file.values) is not None]
+
+    @cached_property
+    def _all(self) -> tuple[DataFile, ...]:
+        return tuple(self._described(self._actions))
+
+    @cached_property
+    def _actions(self) -> pa.Table:
+        return pa.table(self._handle.get_add_actions(flatten=True))
+
+    def _described(self, actions: pa.Table) -> Iterator[DataFile]:
+        handle = self._handle
+        gone = taken_out(pa.table(handle.deletion_vectors()), handle.table_uri) if self._has_vectors else {}
+        return described(actions.to_pylist(), gone)
+
+
+def _may_hold(actions: pa.Table, partition_by: Sequence[str], bounds: Bounds) -> pa.ChunkedArray:
+    """Return which files may be in one of the bounds' partitions: each column is looked at by itself."""
+    mask = pa.chunked_array([pa.repeat(pa.scalar(True), actions.num_rows)])  # noqa: FBT003 a value
+    for number, column in enumerate(bounds.columns):
+        if column not in partition_by:
+            continue
+        values = actions[f"partition.{column}"].cast(bounds.types[number])
+        wanted = {part[number] for part in bounds.parts}
+        equal = [condition for condition in wanted if not isinstance(condition, Range)]
+        inside = pc.is_in(values, pa.array(equal, values.type))
+        windows = [condition for condition in wanted if isinstance(condition, Range)]
+        if windows:
+            low = pa.scalar(min(window.low for window in windows), values.type)
+            high = pa.scalar(max(window.high for window in windows), values.type)
+            within = pc.and_(pc.greater_equal(values, low), pc.less(values, high))
+            inside = pc.or_(inside, pc.fill_null(within, fill_value=False))
+        mask = pc.and_(mask, inside)
+    return mask
+
+
+def by_part(files: Callable[[Bounds], Iterable[DataFile]], bounds: Bounds) -> dict[int, list[DataFile]]:
+    """Return the files of each partition of some bounds, by its number; those outside are left out.
+
+    Args:
+        files: a function that returns the files inside of bounds.
+        bounds: the bounds.
+
+    """
     found: dict[int, list[DataFile]] = {}
-    for file in files:
+    for file in files(bounds):
         part = bounds.part_of(file.values)
         if part is not None:
             found.setdefault(part, []).append(file)

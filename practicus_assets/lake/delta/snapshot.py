@@ -196,7 +196,7 @@ class Snapshot(RowSource):
         """The data files of each partition of the scope, by key."""
         if not self.scope.keys:
             return {}
-        files = by_part(self._at.files(), self.scope.on(self.schema))
+        files = by_part(self._at.files, self.scope.on(self.schema))
         return {key: files.get(number, []) for number, key in enumerate(self.scope.keys)}
 
     @cached_property

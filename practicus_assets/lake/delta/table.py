@@ -23,7 +23,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from practicus_assets.errors import DeclarationError, PracticusAssetsError, StoreFailed, TableNotFound
 from practicus_assets.lake.delta.conditions import ALIAS, queries
-from practicus_assets.lake.delta.data_file import DataFile, described, taken_out
+from practicus_assets.lake.delta.data_file import DataFile, FileList
 from practicus_assets.lake.delta.failures import is_denied, version_gone
 from practicus_assets.lake.delta.log_files import LOG, LogFolder
 from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
@@ -213,17 +213,15 @@ class TableVersion:
         with self._reaching_log():
             return {column.name: column.metadata for column in self._handle.schema().fields}
 
-    def files(self) -> Sequence[DataFile]:
-        """Return the data files; raises StoreFailed if the log cannot be read."""
-        return self._files
+    def files(self, bounds: Bounds | None = None) -> Sequence[DataFile]:
+        """Return the data files, of a scope or all; raises StoreFailed if the log cannot be read."""
+        with self._reaching_log():
+            return self._list.files(bounds)
 
     @cached_property
-    def _files(self) -> tuple[DataFile, ...]:
-        handle, has_vectors = self._handle, "deletionVectors" in self.features
-        with self._reaching_log():
-            actions = pa.table(handle.get_add_actions(flatten=True)).to_pylist()
-            gone = taken_out(pa.table(handle.deletion_vectors()), handle.table_uri) if has_vectors else {}
-        return tuple(described(actions, gone))
+    def _list(self) -> FileList:
+        vectors = "deletionVectors" in self.features
+        return FileList(self._handle, self.partition_by, has_vectors=vectors)
 
     @property
     def row_count(self) -> int | None:

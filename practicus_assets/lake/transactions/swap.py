@@ -101,7 +101,7 @@ class Swap:
 
     def files(self, handle: TableVersion) -> list[DataFile]:
         """Return the files of a version that are inside the scope."""
-        return [file for file in handle.files() if self._bounds.part_of(file.values) is not None]
+        return [*handle.files(self._bounds)]
 
     def schema_on(self, current: pa.Schema) -> pa.Schema:
         """Return the table's columns after the commit, those among them that others added meanwhile.

@@ -233,7 +233,7 @@ class RejectedTable:
             earlier = began.transaction_version(work) if began is not None else None
             return earlier is not None or current.transaction_version(work) != version
         bounds = self._main.scope.on(current.schema)
-        return any(bounds.part_of(f.values) is not None and f.path not in paths for f in current.files())
+        return any(file.path not in paths for file in current.files(bounds))
 
     def _attempts(self, at: TableVersion) -> set[str]:
         """Return what the rows of the scope have as their attempts."""

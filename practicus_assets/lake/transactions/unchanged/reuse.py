@@ -61,8 +61,7 @@ def reusable(attempt: Attempt, inputs: Sequence[InputRead], checks: Sequence[str
         if reason is not None or entry is None or entry.record is None:
             return reason or "no commit of its rows is known"
         bounds = scope.on(began.schema)
-        files = (file for file in began.files() if bounds.part_of(file.values) is not None)
-        if not all(is_whole(began.table, file) for file in files):
+        if not all(is_whole(began.table, file) for file in began.files(bounds)):
             return "a file of its rows cannot be read"
     except PracticusAssetsError as error:
         return f"it is not known whether its rows would be the same: {error.problem}"

@@ -120,7 +120,7 @@ def _pairs(
     for version in (below, at):
         if version is not None:
             refuse_unsupported(version, version.partition_by)
-        files.append(by_part(version.files(), scope.on(version.schema)) if version is not None else {})
+        files.append(by_part(version.files, scope.on(version.schema)) if version is not None else {})
     schemas = [below.schema if below is not None else at.schema, at.schema]
     columns = comparable(*schemas)
     for number, key in enumerate(scope.keys or (WHOLE_TABLE,)):

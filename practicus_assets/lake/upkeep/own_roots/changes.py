@@ -156,7 +156,7 @@ def _changed(
     if below.schema.names != at.schema.names or below.schema.types != at.schema.types:
         return list(fingerprints)
     known = _recorded(below, scope)
-    files = by_part(below.files(), scope.on(below.schema))
+    files = by_part(below.files, scope.on(below.schema))
     changed = []
     for number, (key, fingerprint) in enumerate(fingerprints.items()):
         same = same_rows(known.get(key, ""), fingerprint)
