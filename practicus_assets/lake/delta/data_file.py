@@ -73,14 +73,12 @@ class FileList:
 
     Args:
         handle: the version.
-        partition_by: the table's partition columns.
         has_vectors: whether its files may have deletion vectors.
 
     """
 
-    def __init__(self, handle: DeltaTable, partition_by: Sequence[str], *, has_vectors: bool) -> None:
+    def __init__(self, handle: DeltaTable, *, has_vectors: bool) -> None:
         self._handle = handle
-        self._partition_by = partition_by
         self._has_vectors = has_vectors
 
     def files(self, bounds: Bounds | None = None) -> Sequence[DataFile]:
@@ -93,7 +91,7 @@ class FileList:
         if bounds is None or not bounds.columns:
             return self._all
         files: Iterable[DataFile] = self.__dict__.get("_all") or self._described(
-            self._actions.filter(_may_hold(self._actions, self._partition_by, bounds))
+            self._actions.filter(_may_hold(self._actions, bounds))
         )
         return [file for file in files if bounds.part_of(file.values) is not None]
 
@@ -111,11 +109,11 @@ class FileList:
         return described(actions.to_pylist(), gone)
 
 
-def _may_hold(actions: pa.Table, partition_by: Sequence[str], bounds: Bounds) -> pa.ChunkedArray:
+def _may_hold(actions: pa.Table, bounds: Bounds) -> pa.ChunkedArray:
     """Return which files may be in one of the bounds' partitions: each column is looked at by itself."""
     mask = pa.chunked_array([pa.repeat(pa.scalar(True), actions.num_rows)])  # noqa: FBT003 a value
     for number, column in enumerate(bounds.columns):
-        if column not in partition_by:
+        if f"partition.{column}" not in actions.column_names:
             continue
         values = actions[f"partition.{column}"].cast(bounds.types[number])
         wanted = {part[number] for part in bounds.parts}

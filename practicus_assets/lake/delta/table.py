@@ -220,8 +220,7 @@ class TableVersion:
 
     @cached_property
     def _list(self) -> FileList:
-        vectors = "deletionVectors" in self.features
-        return FileList(self._handle, self.partition_by, has_vectors=vectors)
+        return FileList(self._handle, has_vectors="deletionVectors" in self.features)
 
     @property
     def row_count(self) -> int | None:
