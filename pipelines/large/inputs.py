@@ -34,7 +34,7 @@ def flights(config: Size, table1: pd.DataFrame) -> Iterator[pl.DataFrame]:
     for (_,), of_month in sorted(known.group_by("month"), key=lambda part: str(part[0])):
         for copy in range(config.factor):
             with_copy = of_month.with_columns(copy=pl.lit(copy, pl.Int32))
-            yield with_copy.select(LargeFlights.columns)
+            yield with_copy.select(list(LargeFlights.columns))
 
 
 @table_asset(group_name="large_inputs")

@@ -54,7 +54,7 @@ def _with_weather(
         flights.join(weather, ["origin", "time_hour"], "left", validate="m:1")
         .join(planes, "tailnum", "left", validate="m:1")
         .join(airlines, "carrier", "left", validate="m:1")
-        .select(LargeFlightsInWeather.columns)
+        .select(list(LargeFlightsInWeather.columns))
     )
 
 
