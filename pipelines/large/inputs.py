@@ -1,6 +1,7 @@
 """The inputs: flights times N, and the weather, planes and airlines that they are joined with."""
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 import dagster as dg
 import pandas as pd
@@ -27,7 +28,8 @@ class Size(dg.Config):
 @table_asset(contract=LargeFlights, partition_by="month", group_name="large_inputs")
 def flights(config: Size, table1: pd.DataFrame) -> Iterator[pl.DataFrame]:
     """Flights as in table1_new, `factor` times, month by month."""
-    year = pl.from_pandas(table1_new(table1=table1)).with_columns(
+    cleaned: Any = table1_new(table1=table1)
+    year = pl.from_pandas(cleaned).with_columns(
         pl.col("day").cast(pl.Date), month=pl.col("day").dt.strftime("%Y-%m")
     )
     known = year.filter(pl.col("day") <= pl.lit(config.last_day).str.to_date())
@@ -40,8 +42,8 @@ def flights(config: Size, table1: pd.DataFrame) -> Iterator[pl.DataFrame]:
 @table_asset(group_name="large_inputs")
 def weather(table2: pd.DataFrame) -> pd.DataFrame:
     """Weather as in table2_new."""
-    rows: pd.DataFrame = table2_new(table2=table2)
-    return rows.drop(columns="day")
+    cleaned: Any = table2_new(table2=table2)
+    return cast("pd.DataFrame", cleaned.drop(columns="day"))
 
 
 @table_asset(group_name="large_inputs")
