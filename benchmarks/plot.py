@@ -70,7 +70,7 @@ def _svg(results: Mapping[str, Any], works: Mapping[str, Any], words: Mapping[st
             parts.append(f'<text x="{LABELS + value * scale + 6:.1f}" y="{middle}">{text}</text>')
             top += BAR
         top += GAP
-    machine = "  ".join(f"{name} {value}" for name, value in results["machine"].items())
+    machine = " · ".join(f"{name} {value}" for name, value in results["machine"].items())
     parts.append(f'<text x="0" y="{top}" fill="#5f6368">{escape(machine)}</text>')
     wide, high = WIDTH + 2 * MARGIN, top + 12 + MARGIN
     size = f'width="{wide}" height="{high}" viewBox="{-MARGIN} 0 {wide} {high}"'
