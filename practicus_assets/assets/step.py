@@ -187,8 +187,9 @@ class Step:
         engine = self.terms.engine
         if engine is None:
             return write.prepare(partial(call, inputs))
-        with write.refusing(), running(engine, write.table.storage_options) as run:
-            frames = {name: run.given(inputs[name]) for name in self._frames if name in inputs}
+        read = {name: inputs[name] for name in self._frames if name in inputs}
+        with write.refusing(), running(engine, write.table, read.values()) as run:
+            frames = {name: run.given(value) for name, value in read.items()}
 
             def stage(rows: Any) -> Any:
                 return run.staged(rows, write.partition_by, write.types, write.staging)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import pyarrow as pa
 
 from practicus_assets.engines.spark.spark_connect import ServerKind
+from practicus_assets.engines.spark.stores import uri_of
 from practicus_assets.errors import EngineFailed, UnsupportedTable, VersionGone, naming
 from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -25,7 +25,6 @@ _FEATURES = {
     *("appendOnly", "changeDataFeed", "checkConstraints", "deletionVectors", "domainMetadata"),
     *("generatedColumns", "identityColumns", "invariants", "rowTracking", "timestampNtz", "v2Checkpoint"),
 }
-_GLOB = "*?[]{}\\"
 _ADVICE = "Annotate the input with Snapshot or pl.LazyFrame, in an asset without engine."
 
 
@@ -128,31 +127,6 @@ def spark_schema(schema: pa.Schema) -> Any:
     from pyspark.sql.pandas.types import from_arrow_schema  # noqa: PLC0415 the extra spark
 
     return _struct(from_arrow_schema(schema, prefer_timestamp_ntz=True).fields)
-
-
-def uri_of(place: str, kind: ServerKind) -> str:
-    """Return a file's place as a server takes it for one file.
-
-    Sail decodes URIs; Hadoop does not, and takes wildcards in them.
-
-    Raises:
-        UnsupportedTable: for a name that would be taken for a pattern, and for an object store.
-
-    """
-    if "://" in place:
-        raise UnsupportedTable(
-            "it lies in an object store, and engines are given lakes in folders only.",
-            "Leave out engine=, or write with the engine through StagedParquet.",
-        )
-    if kind == "sail":
-        return "file://" + quote(place)
-    if any(character in _GLOB for character in place):
-        raise UnsupportedTable(
-            f"the file {place} has one of the characters {_GLOB} in its name, which Apache Spark takes for a "
-            "pattern.",
-            'Write server="sail".',
-        )
-    return "file://" + place
 
 
 def _struct(fields: Sequence[Any]) -> Any:

@@ -3,16 +3,16 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from practicus_assets.engines.spark.inputs import SparkInput, spark_schema, uri_of
+from practicus_assets.engines.spark.inputs import SparkInput, spark_schema
 from practicus_assets.engines.spark.server import Server
 from practicus_assets.engines.spark.spark_connect import SparkConnect
+from practicus_assets.engines.spark.stores import tables_of, uri_of, variables_of
 from practicus_assets.errors import (
     DataRefused,
     DeclarationError,
@@ -21,6 +21,7 @@ from practicus_assets.errors import (
     SchemaMismatch,
 )
 from practicus_assets.lake.delta.snapshot import Snapshot
+from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.lake.rows.annotations import written
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from practicus_assets.redaction import redacted
@@ -49,14 +50,12 @@ class SparkRun:
     Args:
         engine: as it was declared.
         session: the session.
-        secrets: settings whose secrets no error shows, such as storage options.
 
     """
 
-    def __init__(self, engine: SparkConnect, session: "SparkSession", secrets: Mapping[str, str]) -> None:
+    def __init__(self, engine: SparkConnect, session: "SparkSession") -> None:
         self._engine = engine
         self._session = session
-        self._secrets = secrets
         self._inputs: list[SparkInput] = []
 
     def given(self, value: Any) -> Any:
@@ -125,7 +124,8 @@ class SparkRun:
         rows.write.mode("overwrite").partitionBy(*folders).parquet(uri)
         for read in self._inputs:
             read.refuse_vanished()
-        if any(Path(staging.uri).rglob("*.parquet")):
+        files = TableFolder("", staging.uri, staging.storage_options).files_in(recursive=True)
+        if any(file.path.endswith(".parquet") for file in files):
             return staging
         if rows.limit(1).count():
             raise EngineFailed(
@@ -136,19 +136,28 @@ class SparkRun:
 
 
 @contextmanager
-def running(engine: SparkConnect, secrets: Mapping[str, str]) -> Iterator[SparkRun]:
+def running(engine: SparkConnect, table: TableFolder, inputs: Iterable[Any] = ()) -> Iterator[SparkRun]:
     """Connect to an engine's server, which is started if the engine has no address, and end both afterwards.
 
     Args:
         engine: as it was declared.
-        secrets: settings whose secrets no error shows, such as storage options.
+        table: the table that is written.
+        inputs: what is read: snapshots, snapshots by partition, or None.
 
     Raises:
         DeclarationError: if a package, Apache Spark or Java is missing.
+        UnsupportedTable: if one server does not reach all of them.
         EngineFailed: if the server does not start or ends, or for any error of the engine.
 
     """
     engine.refuse_missing()
+    tables = [table, *(each for value in inputs for each in tables_of(value))]
+    secrets = {
+        f"{number} {name}": value
+        for number, each in enumerate(tables)
+        for name, value in each.storage_options.items()
+    }
+    uri_of(table.uri, engine.server)
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # so that pyspark's functions look for no JVM here
     with warnings.catch_warnings(), _with_prompt():
         warnings.simplefilter("ignore", FutureWarning)  # of pandas 3, of which nothing is used here
@@ -158,7 +167,9 @@ def running(engine: SparkConnect, secrets: Mapping[str, str]) -> Iterator[SparkR
         from practicus_assets.engines.spark.retries import while_running  # noqa: PLC0415
 
     with ExitStack() as stack:
-        server = stack.enter_context(Server(engine.server)) if engine.address is None else None
+        server = None
+        if engine.address is None:
+            server = stack.enter_context(Server(engine.server, variables_of(tables)))
         try:
             address = server.address if server is not None else engine.address or ""
             session = SparkSession.builder.remote(address).create()
@@ -167,7 +178,7 @@ def running(engine: SparkConnect, secrets: Mapping[str, str]) -> Iterator[SparkR
                 session.client.set_retry_policies([while_running(server)])
             for name, value in _SETTINGS.items():
                 session.conf.set(name, value)
-            yield SparkRun(engine, session, secrets)
+            yield SparkRun(engine, session)
         except PracticusAssetsError:
             raise
         except Exception as error:

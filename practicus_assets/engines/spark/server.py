@@ -15,6 +15,7 @@ from typing import IO, Any, Self
 
 from practicus_assets.engines.limits import cores, engine_memory
 from practicus_assets.engines.spark.spark_connect import NAMES, ServerKind
+from practicus_assets.engines.spark.stores import with_variables
 from practicus_assets.errors import DeclarationError, EngineFailed
 from practicus_assets.redaction import redacted
 
@@ -35,6 +36,7 @@ class Server:
 
     Args:
         kind: which one.
+        variables: what its environment says beside that of this process, such as how to reach a store.
 
     Attributes:
         address: where it listens, on this machine alone.
@@ -45,15 +47,17 @@ class Server:
 
     """
 
-    def __init__(self, kind: ServerKind) -> None:
+    def __init__(self, kind: ServerKind, variables: Mapping[str, str] | None = None) -> None:
         self._kind = kind
+        self._variables = variables or {}
         self.address = ""
         self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 closed by __exit__
         self._folder = tempfile.TemporaryDirectory(prefix="practicus-engine-", ignore_cleanup_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = with_variables(os.environ, self._variables)
+        environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         environment |= _settings(self._kind)
         program = ["-P", "-m", "practicus_assets.engines.spark.program", self._kind, str(os.getpid())]
         sizes = [str(cores()), str(engine_memory() // _MEGABYTE)]
@@ -116,8 +120,9 @@ class Server:
         if readable:
             process.wait()
         end = self.end_of() or f"it was not ready after {_START_S[self._kind]} s"
+        says = self.last_messages(self._variables) or "nothing"
         raise EngineFailed(
-            f"{NAMES[self._kind]} did not start: {end}. It says: {self.last_messages({}) or 'nothing'}.",
+            f"{NAMES[self._kind]} did not start: {end}. It says: {says}.",
             "Read what it says, then run again.",
         )
 
