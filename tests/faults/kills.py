@@ -3,7 +3,8 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,29 @@ def killed_at_syscall(writer: Writer, syscall: str, number: int) -> Outcome | No
         How it ended; None if it was killed.
 
     """
+    with struck(writer.pid, syscall, number):
+        writer.go()
+        return writer.ended()
+
+
+@contextmanager
+def struck(pid: int, syscall: str, number: int, name: str = "KILL") -> Iterator[None]:
+    """Let strace send a signal to a process when one of its threads begins its n-th such system call."""
     strace = shutil.which("strace")
     assert strace is not None, "these tests need strace: apt-get install strace"
-    command = [strace, "-f", "-qq", "-o", "/dev/null", "-p", str(writer.pid), "-e", f"trace={syscall}"]
+    command = [strace, "-f", "-qq", "-o", "/dev/null", "-p", str(pid), "-e", f"trace={syscall}"]
     tracer = subprocess.Popen(
-        [*command, "-e", f"inject={syscall}:signal=KILL:when={number}"], stderr=subprocess.DEVNULL
+        [*command, "-e", f"inject={syscall}:signal={name}:when={number}"], stderr=subprocess.DEVNULL
     )
-    status = Path(f"/proc/{writer.pid}/status")
+    status = Path(f"/proc/{pid}/status")
     while "\nTracerPid:\t0\n" in status.read_text(encoding="utf-8"):
         assert tracer.poll() is None, "strace could not attach"
         time.sleep(0.001)
-    writer.go()
-    outcome = writer.ended()
-    tracer.wait()
-    return outcome
+    try:
+        yield
+    finally:
+        tracer.terminate()
+        tracer.wait()
 
 
 def kill_at_each_syscall(

@@ -1,0 +1,149 @@
+"""What an engine's table gets for bad rows: an error that names it, and not a byte, in a folder and on S3."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from practicus_assets import (
+    AuditFailed,
+    Column,
+    Contract,
+    DataRefused,
+    DeltaIOManager,
+    EngineFailed,
+    OutOfScope,
+    SchemaMismatch,
+    Snapshot,
+    SparkConnect,
+    table_asset,
+)
+from practicus_assets.engines.spark.server import Server
+from practicus_assets.engines.spark.stores import variables_of
+from practicus_assets.lake.delta.table import Table
+
+pytestmark = [pytest.mark.slow, pytest.mark.process]
+F = import_module("pyspark.sql.functions")
+DataFrame = import_module("pyspark.sql").DataFrame
+
+DAYS = dg.StaticPartitionsDefinition(["a", "b"])
+CONTRACT = Contract({"id": Column("int64", nullable=False, minimum=0), "day": "string"}, unique=[["id"]])
+
+
+@dg.asset
+def given() -> pa.Table:
+    return pa.table({"id": pa.array([1, 2, 3], pa.int64()), "n": pa.array([1, 2, 3], pa.int32())})
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A lake with the rows that are given, and how an engine reaches it."""
+
+    io_manager: DeltaIOManager
+    engine: SparkConnect
+
+    def table(self, name: str) -> Table:
+        return Table.at(str(self.io_manager.root_uri), [name], dict(self.io_manager.storage_options))
+
+    def run(self, asset: Any, day: str = "a") -> dg.ExecuteInProcessResult:
+        return dg.materialize(
+            [given, asset],
+            resources={"io_manager": self.io_manager},
+            selection=[asset],
+            partition_key=day,
+            raise_on_error=True,
+        )
+
+    def rows(self, name: str) -> list[tuple[Any, ...]]:
+        return sorted(tuple(row.values()) for row in Snapshot(self.table(name).open()).to_arrow().to_pylist())
+
+
+@pytest.fixture(
+    scope="module", params=["folder", "s3", pytest.param("folder of Apache Spark", marks=pytest.mark.long)]
+)
+def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    if request.param == "s3":
+        seaweedfs = request.getfixturevalue("seaweedfs")
+        root, options = f"{seaweedfs.root_uri}/{uuid.uuid4()}", seaweedfs.storage_options()
+    else:
+        root, options = str(tmp_path_factory.mktemp("lake")), {}
+    io_manager = DeltaIOManager(root_uri=root, storage_options=options)
+    dg.materialize([given], resources={"io_manager": io_manager})
+    kind: Any = "spark" if "Spark" in request.param else "sail"
+    with Server(kind, variables_of([Table.at(root, ["given"], options)])) as server:
+        yield Lake(io_manager, SparkConnect(kind, server.address))
+
+
+def asset(lake: Lake, name: str, returned: Callable[[Any], Any], **options: Any) -> Any:
+    def function(given: DataFrame) -> DataFrame:
+        return returned(given)
+
+    options = {"partition_by": ["day"], "partitions_def": DAYS, "contract": CONTRACT, **options}
+    return table_asset(engine=lake.engine, name=name, **options)(function)
+
+
+def good(frame: Any) -> Any:
+    return frame.select("id", F.lit("a").alias("day"))
+
+
+BAD: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
+    "a wrong type": (lambda f: good(f).withColumn("id", F.col("id").cast("string")), SchemaMismatch, "'id'"),
+    "a narrower type": (lambda f: good(f).withColumn("id", F.col("id").cast("int")), SchemaMismatch, "'id'"),
+    "a column too few": (lambda f: f.select(F.lit("a").alias("day")), SchemaMismatch, "'id'"),
+    "no partition column": (lambda f: f.select("id"), SchemaMismatch, "'day'"),
+    "a foreign row": (
+        lambda f: good(f).withColumn("day", F.when(F.col("id") == 2, "b").otherwise(F.lit("a"))),
+        OutOfScope,
+        "'b'",
+    ),
+    "a null partition": (
+        lambda f: good(f).withColumn("day", F.when(F.col("id") > 1, F.lit("a"))),
+        OutOfScope,
+        "null",
+    ),
+    "an empty partition": (
+        lambda f: good(f).withColumn("day", F.when(F.col("id") > 1, "a").otherwise(F.lit(""))),
+        OutOfScope,
+        "day",
+    ),
+    "a null": (lambda f: good(f).withColumn("id", F.when(F.col("id") > 1, F.col("id"))), AuditFailed, "id"),
+    "a row that breaks a rule": (lambda f: good(f).withColumn("id", -F.col("id")), AuditFailed, "minimum"),
+    "a key twice": (lambda f: good(f).union(good(f)), AuditFailed, "unique"),
+    "an error in its midst": (
+        lambda f: good(f).withColumn(
+            "id", F.when(F.col("id") > 0, F.raise_error(F.lit("boom"))).cast("long")
+        ),
+        EngineFailed,
+        "boom",
+    ),
+    "no DataFrame": (lambda f: f.toArrow(), DataRefused, r"pyarrow\.Table"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_rows_of_an_engine_name_the_table_and_nothing_is_written(lake: Lake, case: str) -> None:
+    name = case.replace(" ", "_")
+    returned, error, words = BAD[case]
+    lake.run(asset(lake, name, good))
+    with pytest.raises(error, match=words) as raised:
+        lake.run(asset(lake, name, returned))
+    assert str(raised.value).startswith(f"{name}")
+    assert "Nothing was written." in str(raised.value)
+    assert lake.table(name).open().version == 0
+    assert lake.rows(name) == [(1, "a"), (2, "a"), (3, "a")]
+    assert not [file.path for file in lake.table(name).files_in(recursive=True) if "staged" in file.path]
+
+
+def test_an_empty_result_empties_its_partitions_and_no_other(lake: Lake) -> None:
+    for day in ("a", "b"):
+        lake.run(
+            asset(lake, "emptied", lambda f, day=day: f.select("id", F.lit(day).alias("day")), contract=None),
+            day,
+        )
+    lake.run(asset(lake, "emptied", lambda f: good(f).where("id > 100"), contract=None))
+    assert lake.rows("emptied") == [(1, "b"), (2, "b"), (3, "b")]
