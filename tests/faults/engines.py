@@ -71,7 +71,7 @@ class SparkWork(Work):
 
         def begun() -> StagedParquet:
             staging = transaction.staging()
-            if MOMENTS[3] in {self.dies} or self.at is not None:
+            if self.dies == MOMENTS[3] or self.at is not None:
                 _once_written(staging, lambda: pass_by(MOMENTS[3]))
             return staging
 
