@@ -4,6 +4,7 @@ import errno
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,8 @@ from practicus_assets.lake.delta.failures import Failures
 from practicus_assets.wording import names_of
 
 _SLICE = 2**20  # bytes
+_LOOKS = 16  # files that a thread looks for at a time
+_MOST_THREADS = 16
 _DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
@@ -156,13 +159,12 @@ class TableFolder:
 
         """
         filesystem, wanted = self._reader(), list(paths)
-        with self.reaching("a look at files"):
-            infos = filesystem.get_file_info(wanted)
-        return [
-            path
-            for path, info in zip(wanted, infos, strict=True)
-            if info.type == pyarrow.fs.FileType.NotFound
-        ]
+        slices = [wanted[i : i + _LOOKS] for i in range(0, len(wanted), _LOOKS)]
+        with self.reaching("a look at files"), ThreadPoolExecutor(_MOST_THREADS) as threads:
+            looks = threads.map(filesystem.get_file_info, slices)  # each file is a request, or two
+            infos = [info for infos in looks for info in infos]
+        gone = pyarrow.fs.FileType.NotFound
+        return [path for path, info in zip(wanted, infos, strict=True) if info.type == gone]
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a file below the table's folder; None if it is not there.
