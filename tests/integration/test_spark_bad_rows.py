@@ -26,6 +26,8 @@ from practicus_assets import (
 from practicus_assets.engines.spark.server import Server
 from practicus_assets.engines.spark.stores import variables_of
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.transaction import Transaction
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
 F = import_module("pyspark.sql.functions")
@@ -35,9 +37,13 @@ DAYS = dg.StaticPartitionsDefinition(["a", "b"])
 CONTRACT = Contract({"id": Column("int64", nullable=False, minimum=0), "day": "string"}, unique=[["id"]])
 
 
+GIVEN = pa.table({"id": pa.array([1, 2, 3], pa.int64())})
+OLD = pa.table({"id": pa.array([7, 8], pa.int64()), "day": ["a", "b"]})
+
+
 @dg.asset
 def given() -> pa.Table:
-    return pa.table({"id": pa.array([1, 2, 3], pa.int64()), "n": pa.array([1, 2, 3], pa.int32())})
+    raise AssertionError
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,9 @@ class Lake:
     def table(self, name: str) -> Table:
         return Table.at(str(self.io_manager.root_uri), [name], dict(self.io_manager.storage_options))
 
-    def run(self, asset: Any, day: str = "a") -> dg.ExecuteInProcessResult:
-        return dg.materialize(
-            [given, asset],
-            resources={"io_manager": self.io_manager},
-            selection=[asset],
-            partition_key=day,
-            raise_on_error=True,
-        )
+    def run(self, asset: Any) -> None:
+        resources = {"io_manager": self.io_manager}
+        dg.materialize([given, asset], resources=resources, selection=[asset], partition_key="a")
 
     def rows(self, name: str) -> list[tuple[Any, ...]]:
         return sorted(tuple(row.values()) for row in Snapshot(self.table(name).open()).to_arrow().to_pylist())
@@ -73,18 +74,20 @@ def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     else:
         root, options = str(tmp_path_factory.mktemp("lake")), {}
     io_manager = DeltaIOManager(root_uri=root, storage_options=options)
-    dg.materialize([given], resources={"io_manager": io_manager})
+    Transaction(Table.at(root, ["given"], options)).write(GIVEN)
+    own = WriteOptions(partition_by=["day"])
+    Transaction(Table.at(root, ["orders"], options), options=own, contract=CONTRACT).write(OLD)
     kind: Any = "spark" if "Spark" in request.param else "sail"
     with Server(kind, variables_of([Table.at(root, ["given"], options)])) as server:
         yield Lake(io_manager, SparkConnect(kind, server.address))
 
 
-def asset(lake: Lake, name: str, returned: Callable[[Any], Any], **options: Any) -> Any:
-    def function(given: DataFrame) -> DataFrame:
+def orders(lake: Lake, returned: Callable[[Any], Any]) -> Any:
+    @table_asset(partition_by=["day"], partitions_def=DAYS, contract=CONTRACT, engine=lake.engine)
+    def orders(given: DataFrame) -> DataFrame:
         return returned(given)
 
-    options = {"partition_by": ["day"], "partitions_def": DAYS, "contract": CONTRACT, **options}
-    return table_asset(engine=lake.engine, name=name, **options)(function)
+    return orders
 
 
 def good(frame: Any) -> Any:
@@ -127,23 +130,18 @@ BAD: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_rows_of_an_engine_name_the_table_and_nothing_is_written(lake: Lake, case: str) -> None:
-    name = case.replace(" ", "_")
     returned, error, words = BAD[case]
-    lake.run(asset(lake, name, good))
+    before = lake.table("orders").open().version
     with pytest.raises(error, match=words) as raised:
-        lake.run(asset(lake, name, returned))
-    assert str(raised.value).startswith(f"{name}")
+        lake.run(orders(lake, returned))
+    assert str(raised.value).startswith("orders, partition")
     assert "Nothing was written." in str(raised.value)
-    assert lake.table(name).open().version == 0
-    assert lake.rows(name) == [(1, "a"), (2, "a"), (3, "a")]
-    assert not [file.path for file in lake.table(name).files_in(recursive=True) if "staged" in file.path]
+    assert lake.table("orders").open().version == before
+    assert not [file.path for file in lake.table("orders").files_in(recursive=True) if "staged" in file.path]
 
 
 def test_an_empty_result_empties_its_partitions_and_no_other(lake: Lake) -> None:
-    for day in ("a", "b"):
-        lake.run(
-            asset(lake, "emptied", lambda f, day=day: f.select("id", F.lit(day).alias("day")), contract=None),
-            day,
-        )
-    lake.run(asset(lake, "emptied", lambda f: good(f).where("id > 100"), contract=None))
-    assert lake.rows("emptied") == [(1, "b"), (2, "b"), (3, "b")]
+    lake.run(orders(lake, good))
+    assert lake.rows("orders") == [(1, "a"), (2, "a"), (3, "a"), (8, "b")]
+    lake.run(orders(lake, lambda frame: good(frame).where("id > 100")))
+    assert lake.rows("orders") == [(8, "b")]
