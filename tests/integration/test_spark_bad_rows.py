@@ -65,7 +65,12 @@ class Lake:
 
 
 @pytest.fixture(
-    scope="module", params=["folder", "s3", pytest.param("folder of Apache Spark", marks=pytest.mark.long)]
+    scope="module",
+    params=[
+        "folder",
+        pytest.param("s3", marks=pytest.mark.s3),
+        pytest.param("folder of Apache Spark", marks=pytest.mark.long),
+    ],
 )
 def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     if request.param == "s3":
