@@ -68,7 +68,7 @@ def test_a_server_killed_at_a_system_call(
 
                 def strike(moment: str, servers: list[int], call: Any = (syscall, number)) -> None:
                     if moment == MOMENTS[1]:
-                        stack.enter_context(struck(servers[-1], *call))  # noqa: B023 it is used at once
+                        stack.enter_context(struck(servers[-1], *call))
 
                 place, work, before = prepared(case, folder, later, at=strike)
                 outcome = attempt(work, place)
