@@ -92,5 +92,5 @@ def test_a_table_has_the_fingerprint_that_one_process_gives_it(tmp_path: Path, w
         assert version_of(result, "made") == version_of(result, "alone")
     there, here = (Snapshot.open(tmp_path / name).to_arrow() for name in ("made", "alone"))
     order = [(key, "ascending") for key in KEYS]
-    assert there.sort_by(order).equals(here.sort_by(order))
+    assert there.select(here.column_names).sort_by(order).equals(here.sort_by(order))
     assert here.num_rows > rows_of(200, 420).group_by(KEYS).aggregate([]).num_rows * ("merged" in shape)
