@@ -38,6 +38,7 @@ ORDER = (
     *("one-of-1", "one-of-100", "one-of-1000", "one-of-5000", "read-of-100", "read-of-5000"),
     *("year", "seven", "race", "first", "runs", "one-of-10000"),
 )
+_LONGEST = 40.0  # seconds after which a work begins no further turn but the first
 
 Turns = dict[str, list[dict[str, float]]]  # what each turn took, by way
 
@@ -49,7 +50,7 @@ class Runner:
         self.way = way
         self._root = FOLDER / "tables" / way
         self._root.mkdir(parents=True, exist_ok=True)
-        self._log = (FOLDER / f"{way}.log").open("w")
+        self._log = (FOLDER / f"{way}.log").open("a")
         self._process = subprocess.Popen(
             [python, HERE / "runner.py", way, self._root],
             stdin=subprocess.PIPE,
@@ -109,9 +110,11 @@ class Runners:
 
         """
         turns: Turns = {}
-        for way in self._ways:
+        ways = [way for way in self._ways if WORKS[name].peers or way not in PEERS]
+        for way in ways:
             self._running.setdefault(way, Runner(way, environment(way)))
-        able = [way for way in self._ways if self._ask(way, name, None) is not None]
+        able = [way for way in ways if self._ask(way, name, None) is not None]
+        until = min(until, time.monotonic() + _LONGEST)
         for turn in range(not WORKS[name].warm, WORKS[name].turns + 1):
             for way in [way for way in able if time.monotonic() < until or turn <= 1]:
                 answer = self._ask(way, name, turn)
@@ -182,6 +185,9 @@ def main() -> None:
     arguments.add_argument("--publish", action="store_true", help="into docs/performance.md and its plot")
     chosen = arguments.parse_args()
     FOLDER.mkdir(exist_ok=True)
+    for way in chosen.ways:
+        environment(way)
+        (FOLDER / f"{way}.log").unlink(missing_ok=True)
     until = time.monotonic() + (chosen.minutes * 60 if not chosen.full else float("inf"))
     results: dict[str, Any] = {"machine": machine(), "works": {}}
     print("  ".join(f"{name} {value}" for name, value in results["machine"].items()))
@@ -196,8 +202,10 @@ def main() -> None:
             if time.monotonic() > until:
                 print(f"\n{work.label}: left out, for {chosen.minutes:g} minutes are over", flush=True)
                 continue
+            began = time.monotonic()
             turns = runners.measured(name, until) if isinstance(work, Work) else work.measured(FOLDER)
             report(work, turns)
+            print(f"    ({time.monotonic() - began:.0f} s)", flush=True)
             entry = {"label": work.label, "wanted": work.wanted, "against": work.against, "turns": turns}
             results["works"][name] = {**entry, "beside": getattr(work, "beside", "raw")}
             (FOLDER / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")

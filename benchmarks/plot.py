@@ -16,6 +16,7 @@ WIDTH, LABELS, BAR, GAP, MARGIN = 860, 230, 14, 26, 16
 COLORS = {
     "raw": "#9aa0a6",
     "hand": "#5f6368",
+    "hand, checked": "#5f6368",
     "transaction": "#8ab4f8",
     "transaction, audited": "#8ab4f8",
     "plain": "#8ab4f8",

@@ -10,7 +10,7 @@ from plot import drawn, picture
 _DOCS = Path(__file__).parents[1] / "docs"
 _PLOT = "![Seconds of each way, one group of bars for each work](images/performance.svg)\n"
 _BEGIN, _END = "<!-- benchmarks/bench.py --publish -->\n", "<!-- end -->\n"
-_COLUMNS = ("hand", "transaction", "transaction, audited", "table", "audited")
+_COLUMNS = ("hand", "hand, checked", "transaction", "transaction, audited", "table", "audited")
 _PEERS = ("dagster-deltalake-pandas", "dagster-delta", "dagster-polars")
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,34 @@ def promises() -> Any:
     )
 
 
+def checks() -> dict[str, Callable[[pa.Table], bool]]:
+    """Return the rules of `promises`, by hand with pyarrow: each by its name, true of rows that keep it."""
+    import pyarrow.compute as pc
+
+    shops = pa.array([f"shop-{n:02}" for n in range(20)])
+
+    def between(column: str, low: float, high: float = float("inf")) -> Callable[[pa.Table], bool]:
+        def holds(rows: pa.Table) -> bool:
+            bounds = pc.min_max(rows[column]).as_py()
+            return bool(bounds["min"] >= low and bounds["max"] <= high)
+
+        return holds
+
+    def full(column: str) -> Callable[[pa.Table], bool]:
+        return lambda rows: rows[column].null_count == 0
+
+    columns = ("id", "shop", "code", "amount", "quantity", "paid")
+    return {
+        **{f"{column}_not_null": full(column) for column in columns},
+        "id_minimum": between("id", 0),
+        "amount_minimum": between("amount", 0),
+        "amount_maximum": between("amount", 0, 1000),
+        "quantity_minimum": between("quantity", 1),
+        "shop_allowed": lambda rows: pc.all(pc.is_in(rows["shop"], value_set=shops)).as_py(),
+        "id_unique": lambda rows: pc.count_distinct(rows["id"]).as_py() == rows.num_rows,
+    }
+
+
 class Transacted(Raw):
     """Our transaction without Dagster: fence, exact casts and fingerprint."""
 
@@ -136,7 +164,7 @@ class TransactedAudited(Transacted):
 
 
 class _InDagster(Way):
-    """A way of assets: one run for each write, in this process, with an instance in memory."""
+    """A way of assets: one run for each write, in this process, with one instance in memory for all."""
 
     def __init__(self, root: Path) -> None:
         import dagster as dg
@@ -144,6 +172,7 @@ class _InDagster(Way):
         super().__init__(root)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         self._dg = dg
+        self._instance = dg.DagsterInstance.ephemeral()  # making one takes longer than a small run
         self._days = dg.DailyPartitionsDefinition(FIRST_DAY.isoformat(), end_date="2040-01-01")
         self._count = 0
         by_day = self._asset(self._days)
@@ -171,8 +200,7 @@ class _InDagster(Way):
 
     def _run(self, job: Any, **options: Any) -> None:
         config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        with self._dg.DagsterInstance.ephemeral() as instance:
-            job.execute_in_process(instance=instance, run_config=config, **options)
+        job.execute_in_process(instance=self._instance, run_config=config, **options)
 
     def _reading(self) -> Any:
         frame = self._frame()
@@ -210,14 +238,17 @@ class _InDagster(Way):
 class Hand(_InDagster):
     """An asset that calls `write_deltalake`, checks its rows' partitions and columns, and reports."""
 
+    rules: Mapping[str, Callable[[pa.Table], bool]] = {}
+
     def _asset(self, partitions_def: Any) -> Any:
         import pyarrow.compute as pc
         from deltalake import CommitProperties, DeltaTable, write_deltalake
 
         dg = self._dg
+        specs = [dg.AssetCheckSpec(rule, asset=NAME, blocking=True) for rule in self.rules]
 
-        @dg.asset(name=NAME, partitions_def=partitions_def)
-        def events(context: dg.AssetExecutionContext) -> Any:
+        @dg.asset(name=NAME, partitions_def=partitions_def, check_specs=specs)
+        def events(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             uri, rows, predicate = str(self.root / NAME), self.rows, None
             exists = DeltaTable.is_deltatable(uri)
             if exists:
@@ -231,6 +262,9 @@ class Hand(_InDagster):
                 if str(bounds["min"]) < keys[0] or str(bounds["max"]) > keys[-1]:
                     raise ValueError(f"rows outside {keys[0]} to {keys[-1]}: {bounds}")
                 predicate = f"day >= '{keys[0]}' AND day <= '{keys[-1]}'" if exists else None
+            found = {rule: holds(rows) for rule, holds in self.rules.items()}
+            if not all(found.values()):
+                raise ValueError(f"broken: {[rule for rule, holds in found.items() if not holds]}")
             write_deltalake(
                 table if exists else uri,
                 rows,
@@ -246,7 +280,10 @@ class Hand(_InDagster):
                     "dagster/column_schema": dg.TableSchema(columns),
                     "dagster/uri": uri,
                     "version": DeltaTable(uri).version(),
-                }
+                },
+                check_results=[
+                    dg.AssetCheckResult(passed=passed, check_name=rule) for rule, passed in found.items()
+                ],
             )
 
         return events
@@ -263,6 +300,14 @@ class Hand(_InDagster):
             self._count = pa.table(builder.execute(query).read_all()).to_pandas().shape[0]
 
         return reader
+
+
+class HandChecked(Hand):
+    """The same with the twelve rules of our contract, checked by hand before the write."""
+
+    def __init__(self, root: Path) -> None:
+        self.rules = checks()
+        super().__init__(root)
 
 
 class Plain(_InDagster):
@@ -360,6 +405,7 @@ WAYS: dict[str, type[Way]] = {
     "transaction": Transacted,
     "transaction, audited": TransactedAudited,
     "hand": Hand,
+    "hand, checked": HandChecked,
     "plain": Plain,
     "table": Table,
     "audited": Audited,

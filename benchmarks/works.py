@@ -31,6 +31,7 @@ class Work:
         against: "ratio" to delta-rs alone, or the time "added" over it.
         warm: whether a turn that does not count comes first.
         full: whether only the full benchmark has it.
+        peers: whether what others publish takes part; growth is shown without them, for preparing is slow.
 
     """
 
@@ -43,6 +44,7 @@ class Work:
     against: str = "ratio"
     warm: bool = True
     full: bool = False
+    peers: bool = True
 
 
 def _rewrite(rows: int) -> tuple[Callable[[Way], None], Callable[[Way, int], None]]:
@@ -92,10 +94,11 @@ def _one_of(count: int) -> Work:
         lambda way: way.write_days(middle),
         _days(count, 10 * count),
         lambda way, turn: way.take(events(10, middle, turn + 1)),
-        turns=9,
+        turns=7,
         wanted="≤ hand, our share flat",
         against="added",
         full=count > 5_000,
+        peers=count < 1_000,
     )
 
 
@@ -104,9 +107,10 @@ def _read_of(count: int, rows: int) -> Work:
         f"one partition of {count:,} read",
         lambda way: way.read_day(count // 2),
         _days(count, rows),
-        turns=7,
+        turns=5,
         wanted="≤ hand",
         against="added",
+        peers=count < 1_000,
     )
 
 
@@ -124,7 +128,7 @@ WORKS: dict[str, Work] = {
         _write,
         _small,
         _small_before,
-        turns=25,
+        turns=15,
         wanted="≤ hand",
         against="added",
     ),
