@@ -26,7 +26,7 @@ MakePlace = Callable[[], Place]
 CI = ROUNDS == 1
 SOME = ["replace"] if CI else ["create", "replace", "append", "merge"]
 KINDS: list[Any] = ["sail", *(["spark"] if not CI and "SPARK_HOME" in os.environ else [])]
-# by strides; of Sail the first `openat` is of its input, and the first `rename` is of a file that it has written
+# by strides; the first `openat` of Sail is of its input, and the first `rename` of a file that it wrote
 CALLS = {"openat": 3, "pread64": 2, "mkdir": 1, "write": 12, "rename": 1, "unlink": 1}
 OF_JVM = {"openat": 40, "mkdir": 2, "write": 40, "rename": 1, "unlink": 1}
 SHORT = [("openat", 1), ("rename", 1)]
