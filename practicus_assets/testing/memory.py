@@ -157,6 +157,10 @@ class MemoryVersion(TableVersion):
         """Return a later version."""
         return self.table.open(version)
 
+    def caught_up(self) -> TableVersion:
+        """Return the newest version."""
+        return self.table.open()
+
     def transaction_version(self, app_id: str) -> int | None:  # noqa: ARG002 nobody else commits
         """Return None: no attempt at the same work came before."""
         return None

@@ -567,7 +567,7 @@ def test_transaction_version_returns_what_was_committed_last_and_none_when_absen
 
 
 def test_a_handle_brought_up_to_date_takes_a_table_put_in_its_place_for_its_own(tmp_path: Path) -> None:
-    # So a transaction opens the table anew before it commits, though an update would read less.
+    # So a transaction that updates its handle asks whether its version's entry is still there.
     create(tmp_path, "a")
     handle = DeltaTable(tmp_path)
     shutil.rmtree(tmp_path)

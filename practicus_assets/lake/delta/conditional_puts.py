@@ -13,6 +13,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import create_table_with_add_actions
 
 from practicus_assets.errors import DeclarationError, StoreFailed
+from practicus_assets.lake.delta.log_files import LogFolder
 from practicus_assets.lake.delta.table import Table, TableVersion
 
 PROOF = (
@@ -72,7 +73,7 @@ def prove(table: Table, newest: TableVersion | None) -> None:
     root = (*_root(table), frozenset(table.storage_options.items()))
     if table.local_path is not None or root in _proven:
         return
-    if newest is not None and newest.transaction_version(PROOF) is not None:
+    if newest is not None and _is_proven(newest):
         _proven.add(root)
         return
     folder = f"_conditional_puts-{uuid.uuid4()}"
@@ -98,6 +99,14 @@ def prove(table: Table, newest: TableVersion | None) -> None:
     raise StoreFailed(
         f"in {_ROUNDS} rounds no two writers at {table.uri} met.", "Run again, on a machine with less to do."
     )
+
+
+def _is_proven(newest: TableVersion) -> bool:
+    """Whether a commit says that the store was proven: mostly the newest one, else all have to be read."""
+    actions = LogFolder(newest.table).actions(newest.version) or ()
+    if any(action.get("txn", {}).get("appId") == PROOF for action in actions):
+        return True
+    return newest.transaction_version(PROOF) is not None
 
 
 def _create(uri: str, storage_options: Mapping[str, str], start: threading.Barrier) -> str:

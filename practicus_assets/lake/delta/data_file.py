@@ -95,6 +95,16 @@ class FileList:
         )
         return [file for file in files if bounds.part_of(file.values) is not None]
 
+    def load(self) -> None:
+        """Take the list from the handle now, which may go on to another version."""
+        self._actions  # noqa: B018 kept by that
+
+    def names(self, add: Mapping[str, Any]) -> bool:
+        """Return whether an `add` action is of one of these files, and of no later one so named."""
+        same = (pc.field("path") == add["path"]) & (pc.field("size_bytes") == add["size"])
+        same &= pc.field("modification_time").cast(pa.int64()) == add["modificationTime"]
+        return bool(self._actions.filter(same).num_rows)
+
     @cached_property
     def _all(self) -> tuple[DataFile, ...]:
         return tuple(self._described(self._actions))

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -68,9 +68,8 @@ class Table(TableFolder):
             sample_rows: see the class.
             read_only: see the class.
 
-        Raises:
-            DeclarationError: for a part that would leave the root or hide in another table's log,
-                or a root that cannot be used.
+        Raises DeclarationError for a part that would leave the root or hide in another table's log, or a root
+        that cannot be used.
 
         """
         if not key:
@@ -91,14 +90,11 @@ class Table(TableFolder):
     def from_uri(
         cls, uri: str | os.PathLike[str], storage_options: Mapping[str, str] | None = None
     ) -> "Table":
-        """Return the table at a place, named after the last part of it.
+        """Return the table at a place, named after the last part of it; raises as `at` for the place.
 
         Args:
             uri: the table's folder, or its prefix in an object store, in any spelling that `resolved` takes.
             storage_options: delta-rs's own, e.g. `AWS_REGION`.
-
-        Raises:
-            DeclarationError: for a place that cannot be used.
 
         """
         place, options = resolved(uri, what="the table's URI"), options_of(storage_options)
@@ -142,10 +138,9 @@ class Table(TableFolder):
 
     def open_if_exists(self) -> "TableVersion | None":
         """Open the newest version, or return None where there is no table."""
-        try:
+        with suppress(TableNotFound):
             return self.open()
-        except TableNotFound:
-            return None
+        return None
 
     def create(
         self,
@@ -187,23 +182,23 @@ class TableVersion:
 
     def __init__(self, table: Table, handle: DeltaTable) -> None:
         self.table = table
-        self._handle = handle
+        self._held: DeltaTable | None = handle
         with self._reaching_log():
-            metadata, protocol = handle.metadata(), handle.protocol()
-            self.version = handle.version()
+            metadata, protocol, self.version = handle.metadata(), handle.protocol(), handle.version()
         self.id = str(metadata.id)
         self.partition_by = tuple(metadata.partition_columns)
         self.configuration: Mapping[str, str] = dict(metadata.configuration)
         self.features = frozenset((*(protocol.writer_features or ()), *(protocol.reader_features or ())))
 
+    @property
+    def _handle(self) -> DeltaTable:
+        if self._held is None:  # a newer version has it
+            self._held = self.table.open(self.version)._handle  # noqa: SLF001 of this class
+        return self._held
+
     @cached_property
     def schema(self) -> pa.Schema:
-        """The columns, as plain Arrow types.
-
-        Raises:
-            UnsupportedTable: for types that delta-rs does not know.
-
-        """
+        """The columns, as plain Arrow types; raises UnsupportedTable for some that delta-rs does not know."""
         with self._reaching_log():
             return pa.schema(self._handle.schema().to_arrow())
 
@@ -226,7 +221,7 @@ class TableVersion:
     def row_count(self) -> int | None:
         """How many rows the table has, by its log; None if the log does not say it of some file."""
         counts = [file.rows for file in self.files()]
-        return None if None in counts else sum(count or 0 for count in counts)
+        return None if None in counts else sum(filter(None, counts))
 
     def transaction_version(self, app_id: str) -> int | None:
         """Return the version that an application recorded with its last commit; None if there is none."""
@@ -243,13 +238,12 @@ class TableVersion:
     ) -> Iterator[pa.RecordBatchReader]:
         """Return streams of the rows of a scope, in an order that is the same each time.
 
+        Raises StoreFailed if the log cannot be read, and where a stream is asked for and refused.
+
         Args:
             columns: the names of the columns to read.
             bounds: the scope; None for no row.
             predicate: a SQL condition that the rows must satisfy.
-
-        Raises:
-            StoreFailed: if the log cannot be read; if delta-rs refuses a query, when its stream is asked for.
 
         """
         return map(self.query, queries(columns, bounds, predicate, self.partition_by, self.files))
@@ -264,16 +258,42 @@ class TableVersion:
         return (engine or QueryBuilder(_IN_ORDER)).register(name, self._handle)
 
     def moved_to(self, version: int) -> "TableVersion":
-        """Return this version or a later one as `open` does; reads new entries, and uses this one up."""
+        """Return this version or a later one as `open` does; only new entries are read."""
         if version == self.version:
             return self
+        moved = self._updated()
+        is_it = moved is not None and (moved.version, moved.id) == (version, self.id)
+        return moved if moved is not None and is_it else self.table.open(version)
+
+    def caught_up(self) -> "TableVersion | None":
+        """Return the newest version, of which new entries are read, and this version's once more.
+
+        None unless that shows that no other table was put in the place of this one.
+        """
+        files, log = self._list, LogFolder(self.table)
+        with self._reaching_log():
+            files.load()
+        newest = self._updated()
+        with suppress(PracticusAssetsError):
+            adds = [action["add"] for action in log.actions(self.version) or () if "add" in action]
+            return newest if adds and files.names(adds[0]) else None
+        return None
+
+    def _updated(self) -> "TableVersion | None":
+        """Return the newest version, which has this one's handle from now on; None if `open` has to tell."""
+        handle, self._held = self._handle, None
         try:
             with self._reaching_log():
-                self._handle.update_incremental()
-            moved = TableVersion(self.table, self._handle)
+                handle.update_incremental()
+            newest = TableVersion(self.table, handle)
+            LogFolder(self.table).refuse_emptied(newest.version)
         except PracticusAssetsError:
-            moved = self  # and `open` says what is wrong
-        return moved if (moved.version, moved.id) == (version, self.id) else self.table.open(version)
+            return None
+        if newest.version == self.version:
+            self._held, newest = handle, self
+        else:
+            self.__dict__.pop("_list", None)  # it asks that handle
+        return newest
 
     def commit(
         self,
@@ -286,15 +306,14 @@ class TableVersion:
     ) -> None:
         """Commit files that are added or removed, as exactly the next version.
 
+        Raises CommitUnsettled if that ends with an error; it may have landed, or somebody else's.
+
         Args:
             actions: the files.
             schema: the table's columns after the commit.
             properties: the commit's metadata; without retries, so that this is a compare-and-set.
-            mode: "overwrite" removes the files that the filters select; "append" removes none by itself.
-            filters: partition filters, as delta-rs takes them.
-
-        Raises:
-            CommitUnsettled: if the commit ended with an error; it may have landed, or somebody else's.
+            mode: "overwrite" removes the files that the partition filters select; "append" none by itself.
+            filters: these filters.
 
         """
         self.table.refuse_read_only()
@@ -310,12 +329,7 @@ class TableVersion:
             )
 
     def add_features(self, features: Sequence[TableFeatures]) -> None:
-        """Commit table features, and raise the protocol's versions for them.
-
-        Raises:
-            CommitUnsettled: if the commit ended with an error.
-
-        """
+        """Commit table features, and raise the protocol's versions for them; raises as `commit`."""
         self.table.refuse_read_only()
         with self.table.failures.committing(self.version + 1):
             self._handle.alter.add_feature(
@@ -323,12 +337,7 @@ class TableVersion:
             )
 
     def set_properties(self, properties: Mapping[str, str], metadata: Mapping[str, str]) -> None:
-        """Commit table properties, with metadata for the commit.
-
-        Raises:
-            CommitUnsettled: if the commit ended with an error.
-
-        """
+        """Commit table properties, with metadata for the commit; raises as `commit`."""
         self.table.refuse_read_only()
         with self.table.failures.committing(self.version + 1):
             self._handle.alter.set_table_properties(
@@ -338,12 +347,7 @@ class TableVersion:
             )
 
     def checkpoint(self) -> None:
-        """Write a checkpoint of this version.
-
-        Raises:
-            StoreFailed: if it cannot be written.
-
-        """
+        """Write a checkpoint of this version; raises StoreFailed if it cannot be written."""
         self.table.refuse_read_only()
         with self.table.reaching("writing a checkpoint"):
             self._handle.create_checkpoint()

@@ -49,7 +49,8 @@ class CommitWindow:
             StoreFailed: if the store cannot be read.
 
         """
-        last, self.current = self.current, self.table.open_if_exists()
+        last, known = self.current, self.current or self.began
+        self.current = (known.caught_up() if known is not None else None) or self.table.open_if_exists()
         before = self.began.version if self.began is not None else -1
         other = self.began is not None and self.current is not None and not _is_same(self.current, self.began)
         earlier = self.since if _is_same(self.current, last) else []

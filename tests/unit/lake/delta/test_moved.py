@@ -53,6 +53,55 @@ def test_a_version_that_moved_is_what_one_opens(tmp_path: Path, change: Callable
     assert described(before.moved_to(newest.version)) == described(newest)
 
 
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_version_that_caught_up_is_the_newest_and_what_it_was_stays_known(
+    tmp_path: Path, change: Callable[[Table], None]
+) -> None:
+    table = Table.from_uri(tmp_path / "t")
+    write(table, "a", 1)
+    write(table, "b", 2)
+    before, first = table.open(), described(table.open())
+    change(table)
+    newest = before.caught_up()
+    assert newest is not None
+    assert described(newest) == described(table.open())
+    assert described(before) == first
+    assert newest.caught_up() is newest
+
+
+def replace_table(table: Table) -> None:
+    shutil.rmtree(table.uri)
+    for number in range(4):
+        write(table, "a", number)
+
+
+def damage_entry(table: Table) -> None:
+    write(table, "a", 3)
+    (Path(table.uri) / "_delta_log" / f"{0:020}.json").write_text("{")
+
+
+def empty_newest_entry(table: Table) -> None:
+    (Path(table.uri) / "_delta_log" / f"{1:020}.json").touch()
+
+
+@pytest.mark.parametrize("change", [replace_table, damage_entry, empty_newest_entry])
+def test_a_version_does_not_catch_up_with_a_log_that_is_not_known_to_be_its_own(
+    tmp_path: Path, change: Callable[[Table], None]
+) -> None:
+    table = Table.from_uri(tmp_path / "t")
+    write(table, "a", 1)
+    before = table.open()
+    change(table)
+    assert before.caught_up() is None
+
+
+def test_a_version_whose_entry_adds_no_file_does_not_catch_up(tmp_path: Path) -> None:
+    table = Table.from_uri(tmp_path / "t")
+    write(table, "a", 1)
+    DeltaTable(table.uri).alter.set_table_properties({"delta.logRetentionDuration": "interval 9 days"})
+    assert table.open().caught_up() is None
+
+
 def test_a_version_moves_to_one_that_others_have_overtaken(tmp_path: Path) -> None:
     table = Table.from_uri(tmp_path / "t")
     for number in range(4):
