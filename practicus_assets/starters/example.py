@@ -68,16 +68,16 @@ def revenue(orders: pd.DataFrame) -> pd.DataFrame:
     return orders.groupby(["day", "country"], as_index=False)["amount"].sum()
 '''
 
-_LAKE = '''"""The lake: where the tables are."""
+_LAKE = '''"""The lake: where the tables are, and where their steps run."""
 
 import os
 
 import dagster as dg
-from practicus_assets import DeltaIOManager
+from practicus_assets import DeltaIOManager, worker_executor
 
 lake = DeltaIOManager(root_uri=os.environ.get("LAKE_URI", "lake"))
 
-defs = dg.Definitions(resources={"io_manager": lake})
+defs = dg.Definitions(resources={"io_manager": lake}, executor=worker_executor)
 '''
 
 _SCHEDULES = '''"""Schedules: off, until they are switched on in the UI."""

@@ -11,6 +11,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.execution.plan.objects import StepFailureData, StepRetryData, UserFailureData
 from dagster._core.execution.retries import RetryMode, get_retries_config
 from dagster._core.execution.tags import get_tag_concurrency_limits_config
+from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.executor.step_delegating import StepDelegatingExecutor
 from dagster_shared.error import SerializableErrorInfo
 
@@ -20,6 +21,7 @@ from practicus_assets.workers.launch.attempt import LOST, OUT_OF_MEMORY
 from practicus_assets.workers.launch.backend import backend_of, k8s_launcher, refuse_local_instance
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
 from practicus_assets.workers.launch.held import Holds
+from practicus_assets.workers.local.run_watch import watched
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.declaration import declarations
 from practicus_assets.workers.placement.schema import SCHEMA, refuse_misfit
@@ -67,10 +69,9 @@ def _create(init_context: dg.InitExecutorContext) -> dg.Executor:
     config = init_context.executor_config
     configuration = Configuration.of(config)
     backend, why = backend_of(configuration, config, init_context.instance)
+    retries = cast("RetryMode", RetryMode.from_config(cast("Mapping[str, Any]", config["retries"])))
     if backend == "local" and not _isolated(configuration, init_context):
-        create = dg.in_process_executor.executor_creation_fn
-        assert create is not None
-        return create(_without_workers(init_context))
+        return SharedProcessExecutor(retries)
     if backend == "kubernetes":
         from practicus_assets.workers.kubernetes.pods import PodHandler  # noqa: PLC0415 takes half a second
 
@@ -84,7 +85,7 @@ def _create(init_context: dg.InitExecutorContext) -> dg.Executor:
     return WorkerExecutor(
         handler,
         why=why,
-        retries=RetryMode.from_config(cast("Mapping[str, Any]", config["retries"])),
+        retries=retries,
         sleep_seconds=_PAUSES_S[backend],
         check_step_health_interval_seconds=_LOOK_S,
         max_concurrent=at_once or (os.cpu_count() if backend == "local" else None),
@@ -100,6 +101,15 @@ worker_executor = WorkerExecutorDefinition(
     description=inspect.getdoc(_create),
 )
 update_wrapper(cast("Any", worker_executor), _create)
+
+
+class SharedProcessExecutor(InProcessExecutor):
+    """Runs the steps in the process of their run, and has it reported if that is killed."""
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
+        """Run a plan."""
+        with watched(plan_context.instance, plan_context.run_id):
+            yield from super().execute(plan_context, execution_plan)
 
 
 class WorkerExecutor(StepDelegatingExecutor):
@@ -220,8 +230,3 @@ def _isolated(configuration: Configuration, init_context: dg.InitExecutorContext
         for node in init_context.job.get_definition().nodes
         for step in declarations(node)
     )
-
-
-def _without_workers(init_context: dg.InitExecutorContext) -> dg.InitExecutorContext:
-    config = {"retries": init_context.executor_config["retries"], "marker_to_close": None}
-    return dg.InitExecutorContext(init_context.job, dg.in_process_executor, config, init_context.instance)
