@@ -1,27 +1,32 @@
-"""Parcels: values on their way to a process of this machine that has loaded the same code."""
+"""Parcels: values on their way to a process or pod that has loaded the same code."""
 
 import io
 import pickle
 from collections.abc import Mapping
 from typing import Any
 
+from practicus_assets.engines.secrets import Secrets, value_of
 from practicus_assets.errors import CommitConflict
 from practicus_assets.lake.delta.table import Table, TableVersion
 
 
-def packed(value: Any, references: Mapping[str, object]) -> bytes:
+def packed(value: Any, references: Mapping[str, object], secrets: Secrets | None = None) -> bytes:
     """Return a value as bytes for another process.
 
     Args:
         value: the value; a version of a table in it is opened there anew.
         references: what is not sent, but named: the other process has an object of its own.
+        secrets: what is sent by the names of variables, where it is to lie in the lake on its way.
 
     Raises:
+        DeclarationError: if a secret could not be sent so.
         TypeError, AttributeError, pickle.PicklingError: if a part of it belongs to this process alone.
 
     """
     file = io.BytesIO()
-    _Packer(file, references).dump(value)
+    _Packer(file, references, secrets).dump(value)
+    if secrets is not None:
+        secrets.refuse_within(file.getvalue())
     return file.getvalue()
 
 
@@ -37,11 +42,18 @@ def unpacked(content: bytes, references: Mapping[str, object]) -> Any:
 
 
 class _Packer(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, references: Mapping[str, object]) -> None:
+    def __init__(self, file: io.BytesIO, references: Mapping[str, object], secrets: Secrets | None) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self._names = {id(value): name for name, value in references.items()}
+        self._secrets = secrets
 
-    def persistent_id(self, obj: Any) -> str | None:
+    def persistent_id(self, obj: Any) -> str | tuple[str] | None:
+        if self._secrets is not None:
+            if isinstance(obj, Mapping):
+                self._secrets.refuse_in(obj)
+            variable = self._secrets.variable(obj)
+            if variable is not None:
+                return (variable,)
         return self._names.get(id(obj))
 
     def reducer_override(self, obj: Any) -> Any:
@@ -56,7 +68,7 @@ class _Unpacker(pickle.Unpickler):
         self._references = references
 
     def persistent_load(self, pid: Any) -> Any:
-        return self._references[pid]
+        return value_of(*pid) if isinstance(pid, tuple) else self._references[pid]
 
 
 def _opened(table: Table, version: int, table_id: str) -> TableVersion:

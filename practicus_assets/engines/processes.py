@@ -1,42 +1,24 @@
 """Processes of splits: each split in one of its own, some at a time, and again alone if it dies."""
 
 import os
-import pickle
 import signal
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection, reduction
 from typing import Any
 
+from practicus_assets.engines.answers import Work, answer, value_of
 from practicus_assets.engines.limits import cores
 from practicus_assets.engines.splits import Split
-from practicus_assets.errors import PracticusAssetsError, WorkerCrashed
+from practicus_assets.errors import WorkerCrashed
 from practicus_assets.workers.launch import pod_memory
 from practicus_assets.workers.launch.entrypoint import end_with_parent
 from practicus_assets.workers.local.processes import process_context
 
-_TRIES = 3  # of one split; what its function raises is not tried again
+TRIES = 3  # of one split; what its function raises is not tried again
 _ENDS_S = 10  # of a process that has given its answer
-
-Work = Callable[[bytes, Split], Any]
-
-
-class SplitFailed(Exception):
-    """What a split raised, in whichever process.
-
-    Attributes:
-        error: the error.
-        of_function: whether the author's function raised it, and not what became of its rows.
-
-    """
-
-    def __init__(self, error: Exception, *, of_function: bool = False) -> None:
-        super().__init__(error)
-        self.error = error
-        self.of_function = of_function
 
 
 @dataclass(frozen=True)
@@ -124,38 +106,35 @@ class SplitProcesses:
         """Take what a process has to say; return its split and the number of its next attempt if it died."""
         run = self._running[receiver]
         try:
-            answer = receiver.recv_bytes() if receiver.poll() else None
+            content = receiver.recv_bytes() if receiver.poll() else None
         except (EOFError, OSError):
-            answer = None
-        if answer is not None:
+            content = None
+        if content is not None:
             run.process.join(_ENDS_S)
         run.process.kill()  # one that has closed its end without a word, or that a thread of the author keeps
         run.process.join()
         code = run.process.exitcode
         del self._running[receiver]
         receiver.close()
-        if answer is None:
+        if content is None:
             return self._died(run, code)
-        succeeded, value = pickle.loads(answer)  # noqa: S301 from our own process
-        if not succeeded:
-            raise SplitFailed(value.error, of_function=value.of_function)
-        self._done(run.split, value)
+        self._done(run.split, value_of(content))
         return None
 
     def _died(self, run: _Run, code: int) -> tuple[Split, int]:
         killed = code == -signal.SIGKILL
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        if run.number == _TRIES:
+        if run.number == TRIES:
             self.end()
             pod_memory.end_if_killed(code, self._kills)
             advice = "The kernel does so when memory runs out: more splits, or a smaller at_once, need less."
             raise WorkerCrashed(
-                f"{run.split}: its process {how} in the last of {_TRIES} attempts.", advice * killed
+                f"{run.split}: its process {how} in the last of {TRIES} attempts.", advice * killed
             )
         if killed:
             self._at_once = max(1, self._at_once // 2)
         self._warn(
-            f"{run.split}: its process {how} in attempt {run.number} of {_TRIES}; it runs again, "
+            f"{run.split}: its process {how} in attempt {run.number} of {TRIES}; it runs again, "
             f"and {self._at_once} at a time"
         )
         return run.split, run.number + 1
@@ -186,29 +165,5 @@ def _main(
 ) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
     os.environ.update(surroundings.environment)
-    try:
-        answer = pickle.dumps((True, work(payload, split)), pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # noqa: BLE001 the parent raises it
-        answer = _portable(error, split)
-    sender.send_bytes(answer)
+    sender.send_bytes(answer(work, payload, split))
     sender.close()
-
-
-def _portable(error: Exception, split: Split) -> bytes:
-    """Return the answer of a split that failed; an error that is no good in another process is told."""
-    failed = error if isinstance(error, SplitFailed) else SplitFailed(error)
-    cause, of_function = failed.error, failed.of_function
-    try:
-        copy = pickle.loads(pickle.dumps(cause))  # noqa: S301 our own
-        portable = cause if str(copy) == str(cause) else RuntimeError(f"{type(cause).__name__}: {cause}")
-    except Exception:  # noqa: BLE001 whatever an author's class raises
-        portable = RuntimeError(f"{type(cause).__name__}: {cause}")
-    text = "" if isinstance(cause, PracticusAssetsError) else "".join(traceback.format_exception(cause))
-    portable.add_note(f"In {split}{':' * bool(text)}\n{text}".rstrip())
-    return pickle.dumps((False, _Failure(portable, of_function)))
-
-
-@dataclass(frozen=True)
-class _Failure:
-    error: Exception
-    of_function: bool

@@ -5,6 +5,8 @@ from typing import Any
 
 from practicus_assets.errors import DeclarationError
 from practicus_assets.parameters import named_parameters
+from practicus_assets.workers.request.tags import SPLIT_WORKER_TAG
+from practicus_assets.workers.request.worker import Worker
 
 _MOST = 10_000
 _EXAMPLE = 'Write splits=16, Splits(16, of="flights") or Splits(16, by="origin").'
@@ -13,7 +15,7 @@ _EXAMPLE = 'Write splits=16, Splits(16, of="flights") or Splits(16, by="origin")
 @named_parameters
 @dataclass(frozen=True)
 class Splits:
-    """How the work of one table's step is cut into parts, each of which a process of its own does.
+    """How the work of one table's step is cut into parts, each of which a process or pod of its own does.
 
     The rows of the one input that is divided are cut into so many parts, and the other inputs are given whole
     to each of them. With `by`, every input that has this column is divided by it, so that all rows of one
@@ -23,7 +25,10 @@ class Splits:
         count: how many splits there are.
         of: the input that is divided; it need not be named where there is one.
         by: the column by whose values inputs are divided.
-        at_once: how many splits run at the same time; by default as many as the step's worker has cores.
+        at_once: how many splits run at the same time; by default as many as the step's worker has cores, or
+            32 in pods of their own.
+        worker: with it, each split is a pod of its own where its step is one; what the worker does not say is
+            as the step's. Elsewhere splits stay processes, in the step's worker.
 
     """
 
@@ -31,9 +36,10 @@ class Splits:
     of: str | None = None
     by: str | None = None
     at_once: int | None = None
+    worker: Worker | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be a number of splits, or a name.
+        """Refuse what cannot be a number of splits, a name, or a worker.
 
         Raises:
             DeclarationError: naming the value.
@@ -56,6 +62,17 @@ class Splits:
             raise DeclarationError(
                 f"at_once={self.at_once!r} of splits is no number from 1.", "Leave it out, or write 2."
             )
+        if self.worker is not None and not isinstance(self.worker, Worker):
+            raise DeclarationError(
+                f"worker={self.worker!r} of splits is no Worker.",
+                'Write Splits(16, worker=Worker(memory="4Gi")).',
+            )
+        if self.worker is not None and self.worker.region is not None:
+            raise DeclarationError(
+                f"the worker of splits names the region {self.worker.region!r}, and splits run where their "
+                "step does.",
+                "Name the region in the worker of the asset.",
+            )
 
     @classmethod
     def of_value(cls, value: Any) -> "Splits | None":
@@ -66,6 +83,12 @@ class Splits:
 
         """
         return value if value is None or isinstance(value, Splits) else cls(value)
+
+    @staticmethod
+    def tags(splits: "Splits | None") -> dict[str, Any]:
+        """Return the `op_tags` by which the executor knows that splits are to be pods."""
+        worker = splits.worker if splits is not None else None
+        return {SPLIT_WORKER_TAG: worker.given()} if worker is not None else {}
 
 
 @dataclass(frozen=True)

@@ -1,67 +1,24 @@
 """Staging by splits: parts of one transaction, each from a call of the function on its part of the inputs."""
 
-import pickle
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
-from practicus_assets.assets.author_checks import AuthorChecks
-from practicus_assets.assets.output import Output
 from practicus_assets.assets.runs import step_of
-from practicus_assets.assets.splits.declared import DeclaredSplits, split_parameter
-from practicus_assets.assets.splits.inputs import divided_inputs, given
-from practicus_assets.assets.splits.resources import received, sent
-from practicus_assets.engines.parcels import packed, unpacked
-from practicus_assets.engines.processes import SplitFailed, SplitProcesses
+from practicus_assets.assets.splits.call import Call, parcel, stage, stage_parcel
+from practicus_assets.assets.splits.declared import DeclaredSplits
+from practicus_assets.assets.splits.inputs import divided_inputs
+from practicus_assets.engines.processes import SplitProcesses
 from practicus_assets.engines.splits import Split
-from practicus_assets.errors import DataRefused, DeclarationError, SchemaMismatch
-from practicus_assets.lake.contracts.contract import Contract
-from practicus_assets.lake.rows.annotations import hints
+from practicus_assets.errors import SchemaMismatch
 from practicus_assets.lake.transactions.stage.staged import Staged
 from practicus_assets.lake.transactions.transaction import Transaction
 from practicus_assets.wording import number_of
-
-_NOTHING = object()
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What all splits of one attempt have in common.
-
-    Attributes:
-        key: the asset's key.
-        transaction: the attempt's transaction.
-        values: what the step has for each parameter.
-        divided: the inputs that are divided.
-
-    """
-
-    key: dg.AssetKey
-    transaction: Transaction
-    values: Mapping[str, Any]
-    divided: frozenset[str]
-
-
-@dataclass(frozen=True)
-class _Parcel:
-    """What the process of a split is given: where the code is, and a `_Call` that is unpacked with it.
-
-    Attributes:
-        job: the job, which the process loads anew.
-        key: the asset's key.
-        code: what tells the code of the step from other code.
-        call: the packed `_Call`.
-
-    """
-
-    job: Any
-    key: dg.AssetKey
-    code: tuple[str | None, str]
-    call: bytes
+from practicus_assets.workers.launch import variables
+from practicus_assets.workers.launch.pod_storage import in_pod
 
 
 def staged(
@@ -72,8 +29,8 @@ def staged(
 ) -> list[Staged]:
     """Run all splits, and return what they staged.
 
-    Each is a process of its own; where the job cannot be loaded by another process, as in `dg.materialize`,
-    they run in this one, one after the other.
+    Each is a process of its own, or a pod where the step is one and they have a worker. Where the job cannot
+    be loaded by another process, as in `dg.materialize`, they run in this one, one after the other.
 
     Args:
         context: the step's context.
@@ -83,7 +40,7 @@ def staged(
 
     Raises:
         SplitFailed: with the error of the first split that failed.
-        WorkerCrashed: if the process of one died again and again.
+        WorkerFailed: if the process or pod of one died again and again.
         DeclarationError: for a value that no other process can have.
         SchemaMismatch: if no input has the column to divide by.
 
@@ -94,8 +51,8 @@ def staged(
     keys = (
         tuple(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else ()
     )
-    call = _Call(key, transaction, values, divided)
-    every = [Split(index, splits.count, keys) for index in range(splits.count)]
+    call = Call(key, transaction, values, divided, keys)
+    every = [Split(index, splits.count) for index in range(splits.count)]
     parts: dict[int, Staged] = {}
     ended: list[Split] = []
 
@@ -116,25 +73,25 @@ def staged(
             split.count,
         )
 
-    job = step_of(context).job
+    job, warn = step_of(context).job, _Warnings(context, name)
     try:
-        if hasattr(job, "get_reconstructable_repository"):
-            spec = context.assets_def.get_asset_spec(key)
-            code = spec.code_version, transaction.attempt.contract.digest
-            parcel = pickle.dumps(_Parcel(job, key, code, _packed(call)))
-            warn = _Warnings(context, name)
-            processes = SplitProcesses(
-                _stage_in_process, parcel, at_once=splits.at_once, done=done, warn=warn
-            )
-            processes.run(every)
-        else:
+        if not hasattr(job, "get_reconstructable_repository"):
             context.log.info(
                 "%s: its splits run in this process, for no other one can load the job %s",
                 name,
                 context.job_name,
             )
             for split in every:
-                done(split, _stage(declared, call, split))
+                done(split, stage(declared, call, split))
+        elif splits.worker is not None and variables.SPLIT_JOBS in os.environ:
+            from practicus_assets.assets.splits.in_pods import run_in_pods  # noqa: PLC0415 takes half a second
+
+            run_in_pods(context, job, call, every, at_once=splits.at_once, done=done, warn=warn)
+        else:
+            if splits.worker is not None and in_pod():
+                warn("its splits run in this pod, for its executor is not worker_executor with pods")
+            work = parcel(job, context.assets_def, call)
+            SplitProcesses(stage_parcel, work, at_once=splits.at_once, done=done, warn=warn).run(every)
         if not parts:
             parts[0] = transaction.stage([])
         return _fitting([parts[index] for index in sorted(parts)])
@@ -150,107 +107,6 @@ class _Warnings:
 
     def __call__(self, text: str) -> None:
         self.context.log.warning("%s: %s", self.name, text)
-
-
-def _stage_in_process(parcel: bytes, split: Split) -> Staged | None:
-    """Stage one split in a process of its own, by the code that it loads."""
-    what: _Parcel = pickle.loads(parcel)  # noqa: S301 from the step that started this process
-    table: Any = what.job.get_repository_definition().assets_defs_by_key[what.key]
-    contract = table.terms.contract or Contract()
-    code = table.get_asset_spec(what.key).code_version, contract.digest
-    if code != what.code:
-        raise DeclarationError(
-            f"the code of {what.key.to_user_string()} was changed while its step ran.",
-            "Run it again.",
-        )
-    call: _Call = unpacked(what.call, {"contract": contract})
-    with ExitStack() as until:
-        values = {name: received(value, until) for name, value in call.values.items()}
-        return _stage(table.terms.splits, replace(call, values=values), split)
-
-
-def _stage(declared: DeclaredSplits, call: _Call, split: Split) -> Staged | None:
-    """Call the function on a split's part of the inputs, and stage the rows that it returns.
-
-    None stands for no rows, of which nobody knows the columns.
-    """
-    function, annotations = declared.function, hints(declared.function)
-    by = declared.splits.by
-    arguments = {
-        name: given(value, annotations.get(name), split, by=by, divided=name in call.divided)
-        for name, value in call.values.items()
-    }
-    parameter = split_parameter(function)
-    if parameter is not None:
-        arguments[parameter] = split
-    output = Output(call.key, AuthorChecks((), ()), required=True)
-    try:
-        rows = output.rows_of(function(**arguments))
-    except Exception as error:
-        raise SplitFailed(error, of_function=True) from error
-    try:
-        attempt = call.transaction.attempt
-        if attempt.schema is None and attempt.contract.schema is None:
-            rows = _with_first(rows)
-        if rows is None:  # nobody knows its columns, but maybe another split
-            return None
-        part = call.transaction.stage(rows, part=str(split))
-    except Exception as error:
-        raise SplitFailed(error) from error
-    try:
-        list(output.finish())
-        _refuse_said(output)
-    except Exception as error:
-        call.transaction.discard(part)
-        raise SplitFailed(error) from error
-    return part
-
-
-def _with_first(rows: Any) -> Any:
-    """Return an author's rows as they are; None for a list or a generator that has none."""
-    if isinstance(rows, list) and not rows:
-        return None
-    if not isinstance(rows, Iterator) or isinstance(rows, pa.RecordBatchReader):  # which has columns
-        return rows
-    first = next(rows, _NOTHING)
-    return None if first is _NOTHING else _after(first, rows)
-
-
-def _after(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
-
-
-def _refuse_said(output: Output) -> None:
-    """Raise DataRefused for what a split says to Dagster beside its rows."""
-    said = {
-        "metadata": output.metadata,
-        "tags": output.tags,
-        "a data version": output.data_version,
-        "events": output.events,
-        "check results": output.check_results,
-    }
-    given_ones = [name for name, value in said.items() if value]
-    if given_ones:
-        raise DataRefused(
-            f"the function gave {' and '.join(given_ones)} beside its rows, and runs once for each split.",
-            "Return rows alone; what is to be said of all rows is a rule of the contract.",
-        )
-
-
-def _packed(call: _Call) -> bytes:
-    references = {"contract": call.transaction.attempt.contract}
-    values = {name: sent(value) for name, value in call.values.items()}
-    for name, value in values.items():
-        try:
-            packed(value, references)
-        except Exception as error:  # noqa: BLE001 whatever a class of theirs raises
-            raise DeclarationError(
-                f"the parameter {name!r} is {type(value).__name__}, which the processes of splits cannot be "
-                f"given: {type(error).__name__}: {error}.",
-                "Make it in the function.",
-            ) from None
-    return packed(replace(call, values=values), references)
 
 
 def _fitting(parts: Sequence[Staged]) -> list[Staged]:

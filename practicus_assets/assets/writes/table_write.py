@@ -32,7 +32,7 @@ from practicus_assets.assets.runs import (
 )
 from practicus_assets.assets.writes.reuse import StepReuse
 from practicus_assets.assets.writes.terms import TableTerms
-from practicus_assets.engines.processes import SplitFailed
+from practicus_assets.engines.answers import SplitFailed
 from practicus_assets.errors import AuditFailed, LossyValues, SchemaMismatch, naming
 from practicus_assets.lake.contracts.audit import AuditResult, schema_failure
 from practicus_assets.lake.contracts.contract import Contract

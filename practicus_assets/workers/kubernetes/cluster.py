@@ -19,6 +19,7 @@ TIMEOUT_S = (5, 30)  # to connect, and to answer
 _KEEP_ALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 _LOG_LINES = 25
 _LOG_BYTES = 20_000
+_WHOLE_LOG_BYTES = 2**20
 
 # what the calls below need in the pods' namespace, each as verb, API group and resource
 RIGHTS = (
@@ -134,15 +135,22 @@ class Cluster:
         warnings = self._items(self._core.list_namespaced_event, field_selector=selector)
         return sorted(warnings, key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
 
-    def log_tail(self, pod: str, container: str) -> str:
-        """Return the last lines that a container wrote; nothing if there are none to be had."""
+    def log_tail(self, pod: str, container: str, *, lines: int | None = _LOG_LINES) -> str:
+        """Return the last lines that a container wrote; nothing if there are none to be had.
+
+        Args:
+            pod: the pod's name.
+            container: the container's name.
+            lines: how many, in few bytes; None for all that there are, up to a megabyte from their beginning.
+
+        """
         try:
             answer = self._core.read_namespaced_pod_log(
                 pod,
                 self.namespace,
                 container=container,
-                tail_lines=_LOG_LINES,
-                limit_bytes=_LOG_BYTES,
+                **({"tail_lines": lines} if lines is not None else {}),
+                limit_bytes=_LOG_BYTES if lines is not None else _WHOLE_LOG_BYTES,
                 _preload_content=False,
                 _request_timeout=TIMEOUT_S,
             )

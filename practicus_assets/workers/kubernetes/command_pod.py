@@ -61,7 +61,7 @@ class CommandPod:
         """Return the pod of the command of the step that this process runs."""
         job = json.loads(os.environ[variables.COMMAND_JOB])
         cluster = Cluster(Region(), own_namespace() or "default")
-        owner = _answer(cluster, cluster.run_pod)
+        owner = answered(cluster, cluster.run_pod)
         return cls(job, cluster, owner, int(os.environ[variables.ATTEMPT]))
 
     def run(
@@ -84,12 +84,12 @@ class CommandPod:
         job = with_command(self._job, command, environment)
         if self._owner is not None:
             job["metadata"]["ownerReferences"] = [dict(self._owner)]
-        _answer(self._cluster, lambda: self._cluster.create_job(job))
+        answered(self._cluster, lambda: self._cluster.create_job(job))
         log = CommandLog(self._cluster, pass_on)
         pod = self._ended(log)
         log.finish()
         if pod is not None and pod_status.is_held(pod):  # by a sidecar, which does not end by itself
-            _answer(self._cluster, lambda: self._cluster.delete_job(self._name))
+            answered(self._cluster, lambda: self._cluster.delete_job(self._name))
         end = pod_status.end(pod, pod_status.PATIENCE_S + 1) if pod is not None else None
         if end is None or type(end.error) is not WorkerCrashed or end.exit_code is None:
             sys.stdout.flush()
@@ -101,7 +101,7 @@ class CommandPod:
         """Wait for the pod to end, and return it; None if it is gone, or never came."""
         seen, blocked, since = "", None, time.monotonic()
         while True:
-            pods = _answer(self._cluster, lambda: self._cluster.pods(f"job-name={self._name}"))
+            pods = answered(self._cluster, lambda: self._cluster.pods(f"job-name={self._name}"))
             pod = next((each for each in pods if seen in {"", each["metadata"]["uid"]}), None)
             if pod is None:
                 late = time.monotonic() - since > _NO_POD_S
@@ -119,7 +119,7 @@ class CommandPod:
 
     def _has_none(self) -> bool:
         """Whether the Job is gone, or has failed before it had a pod."""
-        job = _answer(self._cluster, lambda: self._cluster.job(self._name))
+        job = answered(self._cluster, lambda: self._cluster.job(self._name))
         return job is None or _is_over(job)
 
     def _end_earlier(self) -> None:
@@ -127,10 +127,10 @@ class CommandPod:
         stem = self._name.removesuffix(str(self._attempt))
         for number in range(1, self._attempt + 1):
             name = f"{stem}{number}"
-            job = _answer(self._cluster, partial(self._cluster.job, name))
+            job = answered(self._cluster, partial(self._cluster.job, name))
             if job is None or (number < self._attempt and _is_over(job)):
                 continue
-            _answer(self._cluster, partial(self._cluster.delete_job, name))
+            answered(self._cluster, partial(self._cluster.delete_job, name))
             since = time.monotonic()
             while self._is_there(name):
                 if time.monotonic() - since > _PATIENCE_S:
@@ -142,9 +142,9 @@ class CommandPod:
                 time.sleep(_LOOK_S)
 
     def _is_there(self, name: str) -> bool:
-        if _answer(self._cluster, lambda: self._cluster.job(name)) is not None:
+        if answered(self._cluster, lambda: self._cluster.job(name)) is not None:
             return True
-        pods = _answer(self._cluster, lambda: self._cluster.pods(f"job-name={name}"))
+        pods = answered(self._cluster, lambda: self._cluster.pods(f"job-name={name}"))
         return any((pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"} for pod in pods)
 
 
@@ -161,14 +161,15 @@ def with_command(
     """
     made: dict[str, Any] = json.loads(json.dumps(job))
     container = made["spec"]["template"]["spec"]["containers"][0]
-    container["args" if container.get("command") else "command"] = [_literal(word) for word in command]
-    own = [{"name": name, "value": _literal(value)} for name, value in environment.items()]
+    container["args" if container.get("command") else "command"] = [literal(word) for word in command]
+    own = [{"name": name, "value": literal(value)} for name, value in environment.items()]
     kept = [each for each in container.get("env", ()) if each["name"] not in environment]
     container["env"] = [*kept, *own]
     return made
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """Return a text as a manifest has it where Kubernetes would replace `$(NAME)`."""
     return text.replace("$", "$$")
 
 
@@ -177,8 +178,8 @@ def _is_over(job: Mapping[str, Any]) -> bool:
     return any(each["type"] in {"Complete", "Failed"} and each["status"] == "True" for each in conditions)
 
 
-def _answer(cluster: Cluster, call: Callable[[], Answer]) -> Answer:
-    """Return what the API server answers, once it does.
+def answered(cluster: Cluster, call: Callable[[], Answer]) -> Answer:
+    """Return what the API server answers to a pod that cannot go on without it, once it does.
 
     Raises:
         WorkerRejected: if it refuses.

@@ -14,7 +14,7 @@ from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.manifest import k8s_config
 from practicus_assets.workers.request.tags import K8S_CONFIG_TAG
 
-COMMAND = ("python", "-m", "practicus_assets.workers.launch.entrypoint", "api", "execute_step")
+COMMAND: Sequence[str] = ("python", "-m", "practicus_assets.workers.launch.entrypoint", "api", "execute_step")
 _RESOURCES = ("cpu", "cpu_limit", "memory", "memory_limit", "ephemeral_storage", "gpu")
 RUN_LABEL = "dagster/run-id"
 
@@ -27,6 +27,7 @@ def step_job(
     environment: Mapping[str, str],
     launcher: Any,
     owner: Mapping[str, str] | None = None,
+    command: Sequence[str] = COMMAND,
 ) -> dict[str, Any]:
     """Return the Job in which a step runs: for the executor, for those who want to see it, and for a trial.
 
@@ -42,13 +43,14 @@ def step_job(
         environment: the variables of the step's process; a command has none of them.
         launcher: the instance's run launcher, if it is a `K8sRunLauncher`.
         owner: an owner reference; the Job is deleted with its owner.
+        command: what its container runs, unless that is a command in an image without this package.
 
     Raises:
         DeclarationError: if no image is named anywhere, or Dagster cannot make a Job of it.
 
     """
     try:
-        job = _job(name, placement, run, environment, launcher)
+        job = _job(name, placement, run, environment, launcher, command)
     except DeclarationError:
         raise
     except Exception as error:  # what Dagster and the client raise for a wrong field has no common class
@@ -71,8 +73,13 @@ def step_job(
     return manifest
 
 
-def _job(
-    name: str, placement: Placement, run: dg.DagsterRun, environment: Mapping[str, str], launcher: Any
+def _job(  # noqa: PLR0917 what a Job is made of
+    name: str,
+    placement: Placement,
+    run: dg.DagsterRun,
+    environment: Mapping[str, str],
+    launcher: Any,
+    command: Sequence[str],
 ) -> Any:
     worker = placement.worker
     launcher = launcher if isinstance(launcher, K8sRunLauncher) else None
@@ -102,7 +109,7 @@ def _job(
         )
     return construct_dagster_k8s_job(
         job_config=config,
-        args=None if bare else COMMAND,
+        args=None if bare else command,
         job_name=name,
         pod_name=name,
         component="command" if bare else "step_worker",

@@ -1,15 +1,43 @@
 """The failure of an attempt whose pod ended before it was done, with what helps to look inside."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
 
-from practicus_assets.errors import WorkerOutOfMemory
+from practicus_assets.errors import WorkerFailed, WorkerLost, WorkerOutOfMemory, WorkerRejected
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.pod_status import End
 from practicus_assets.workers.launch.handler import Failure
 from practicus_assets.workers.placement.placement import Placement
+
+NO_POD_S = 10.0  # after which a Job without a pod is asked why
+_REFUSED = re.compile(r"FailedCreate: .*(forbidden|invalid)", re.IGNORECASE)
+
+
+def without_pod(cluster: Cluster, name: str, warning: Callable[[], str]) -> WorkerFailed | None:
+    """Return why a Job whose pod never came will have none; None while it may still come.
+
+    Args:
+        cluster: where the Job is.
+        name: the Job's name.
+        warning: returns the newest warning about it; empty if there is none.
+
+    """
+    job = cluster.job(name)
+    if job is None:
+        return WorkerLost(f"its Job {name} was deleted.")
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    if any(each["type"] == "Failed" and each["status"] == "True" for each in conditions):
+        return WorkerLost("its pod was deleted.")
+    why = warning()
+    if _REFUSED.search(why) and "exceeded quota" not in why:
+        return WorkerRejected(
+            f"the cluster refuses its pod. {why.rstrip('.')}.",
+            "Correct its worker, or create what it names; practicus-assets worker prints the Job.",
+        )
+    return None
 
 
 def failure_of(cluster: Cluster, placement: Placement, pod: Mapping[str, Any], end: End) -> Failure:

@@ -250,6 +250,12 @@ def obstacle(pod: Mapping[str, Any]) -> str:
     return ""
 
 
+def last_word(pod: Mapping[str, Any]) -> str:
+    """Return the termination message of the step's container; empty while it runs."""
+    terminated = (_container(pod.get("status") or {}).get("state") or {}).get("terminated") or {}
+    return str(terminated.get("message") or "")
+
+
 def has_started(pod: Mapping[str, Any]) -> bool:
     """Whether the step's container has been running."""
     state = _container(pod.get("status") or {}).get("state") or {}

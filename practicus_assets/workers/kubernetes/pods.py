@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.command_pod import SILENT, command_job_name
 from practicus_assets.workers.kubernetes.job import RUN_LABEL, step_job
-from practicus_assets.workers.kubernetes.pod_failure import failure_of
+from practicus_assets.workers.kubernetes.pod_failure import NO_POD_S, failure_of, without_pod
 from practicus_assets.workers.kubernetes.refusal import (
     UNREACHABLE,
     may_pass,
@@ -27,6 +26,7 @@ from practicus_assets.workers.kubernetes.refusal import (
     refusal,
     refusals,
 )
+from practicus_assets.workers.kubernetes.split_jobs import SPLITS_LABEL, SplitJobs, end_splits
 from practicus_assets.workers.launch import usage, variables
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
@@ -36,9 +36,7 @@ from practicus_assets.workers.placement.region import Region, own_namespace
 from practicus_assets.workers.request.manifest import job_name
 
 _PAGE_S = 0.9  # how long one look at a region's pods serves all steps
-_NO_POD_S = 10.0  # after which a Job without a pod is asked why
 _LEAVE_S = 10.0  # that a run's end waits for pods with sidecars
-_REFUSED = re.compile(r"FailedCreate: .*(forbidden|invalid)", re.IGNORECASE)
 _SLOW_START_S = 15.0  # after which a pod that has not started is asked why
 
 
@@ -104,6 +102,8 @@ class PodHandler(WorkerHandler):
         command = self._command_job(attempt, step_pod)
         if command is not None:
             environment[variables.COMMAND_JOB] = json.dumps(command)
+        if step_pod.placement.splits is not None:
+            environment |= self._splits(attempt, step_pod).environment
         job = step_job(
             step_pod.job,
             step_pod.placement.starter or step_pod.placement,
@@ -113,7 +113,7 @@ class PodHandler(WorkerHandler):
             owner=owner,
         )
         container = (command or job)["spec"]["template"]["spec"]["containers"][0]
-        if command is None:  # else the step only starts it, and what it uses says nothing of the work
+        if command is None and step_pod.placement.splits is None:  # else it only starts what does the work
             asked = usage.of_container(attempt.run.run_id, attempt.step, container)
             container["env"] += [{"name": name, "value": value} for name, value in asked.items()]
         yield dg.DagsterEvent.step_worker_starting(
@@ -130,6 +130,16 @@ class PodHandler(WorkerHandler):
         )
         step_pod.unmade = job
         self._make(step_pod)
+
+    def _splits(self, attempt: Attempt, step_pod: _StepPod) -> SplitJobs:
+        """Return what the step makes the Jobs of its splits of."""
+        return SplitJobs.described(
+            step_pod.placement,
+            attempt.run,
+            attempt=attempt.number,
+            configuration=self.configuration,
+            launcher=self._launcher,
+        )
 
     def _command_job(self, attempt: Attempt, step_pod: _StepPod) -> dict[str, Any] | None:
         """Return the Job that the step starts for its command; None if it is to start none."""
@@ -176,6 +186,10 @@ class PodHandler(WorkerHandler):
         self._unreachable.discard(step_pod.cluster.region.name)
         if failure is None or has_ended(attempt.instance, attempt.run.run_id, attempt.step, attempt.number):
             return None
+        if (
+            step_pod.placement.splits is not None
+        ):  # a failed pod stays to look inside, and owns those of its splits
+            end_splits(step_pod.cluster, attempt.step, attempt.run.run_id)
         if isinstance(failure.error, WorkerLost | WorkerRejected):
             # a Job without its pod would start another one, and a pod that cannot start would wait for ever
             self._delete(attempt, step_pod.cluster, step_pod.jobs)
@@ -234,7 +248,7 @@ class PodHandler(WorkerHandler):
 
     def _listed(self, cluster: Cluster, run_id: str) -> dict[str, list[dict[str, Any]]]:
         by_job: dict[str, list[dict[str, Any]]] = {}
-        for pod in cluster.pods(f"{RUN_LABEL}={run_id}"):
+        for pod in cluster.pods(f"{RUN_LABEL}={run_id},!{SPLITS_LABEL}"):
             by_job.setdefault(pod["metadata"]["labels"].get("job-name", ""), []).append(pod)
         return by_job
 
@@ -296,23 +310,11 @@ class PodHandler(WorkerHandler):
     def _without_pod(self, attempt: Attempt, step_pod: _StepPod) -> Failure | None:
         if step_pod.pod:
             return Failure(WorkerLost("its pod was deleted."))
-        if time.monotonic() - step_pod.since < _NO_POD_S:
+        if time.monotonic() - step_pod.since < NO_POD_S:
             return None
-        job = step_pod.cluster.job(step_pod.job)
-        if job is None:
-            return Failure(WorkerLost(f"its Job {step_pod.job} was deleted."))
-        conditions = (job.get("status") or {}).get("conditions") or ()
-        if any(each["type"] == "Failed" and each["status"] == "True" for each in conditions):
-            return Failure(WorkerLost("its pod was deleted."))
-        warning = self._tell_warning(attempt, step_pod, "Job", step_pod.job)
-        if _REFUSED.search(warning) and "exceeded quota" not in warning:
-            return Failure(
-                WorkerRejected(
-                    f"the cluster refuses its pod. {warning.rstrip('.')}.",
-                    "Correct its worker, or create what it names; practicus-assets worker prints the Job.",
-                )
-            )
-        return None
+        cluster, job = step_pod.cluster, step_pod.job
+        error = without_pod(cluster, job, lambda: self._tell_warning(attempt, step_pod, "Job", job))
+        return Failure(error) if error is not None else None
 
     def _tell_obstacle(self, attempt: Attempt, step_pod: _StepPod, pod: dict[str, Any]) -> None:
         if pod_status.has_started(pod):

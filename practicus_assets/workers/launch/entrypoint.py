@@ -10,8 +10,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,30 @@ from practicus_assets.workers.launch import pod_memory, variables
 
 _TERMINATION_MESSAGE = Path("/dev/termination-log")  # Container.terminationMessagePath, its default
 _PAUSE_S = 0.2
+_LONGEST_WORD = 1000  # bytes, of the 4096 that a termination message may have
 
 
 def main() -> None:
-    """Run a command of Dagster's CLI in a child, and watch it from a process that outlives it.
+    """Run a command of Dagster's CLI in a child, and watch it."""
+    watch(lambda _: _dagster(sys.argv[1:]))
+
+
+def watch(work: Callable[[Callable[[str], None]], None]) -> None:
+    """Do a pod's work in a child, and watch it from a process that outlives it.
 
     A pod is asked to end when it is evicted, deleted or cancelled. Dagster would report that as the step's
     failure; the executor knows better, so the child ends without a word. The pod's termination message
-    tells the peak of memory, however it ends.
+    tells the peak of memory, however it ends, and what the work said.
+
+    Args:
+        work: what the child does. It is given what takes its word for the termination message, a short text.
+
     """
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
     child = os.fork()
     if child == 0:
-        _dagster(sys.argv[1:])
+        work(partial(_say, writer))
         return
 
     def end(*_: Any) -> None:
@@ -44,10 +57,14 @@ def main() -> None:
     status = 0
     ended = 0
     while not ended:
-        _tell_peak_memory()
+        _tell(b"")
         time.sleep(_PAUSE_S)
         ended, status = os.waitpid(child, os.WNOHANG)
-    _tell_peak_memory()
+    try:
+        word = os.read(reader, _LONGEST_WORD)
+    except BlockingIOError:  # it said nothing
+        word = b""
+    _tell(word)
     code = os.waitstatus_to_exitcode(status)
     sys.exit(code if code >= 0 else 128 - code)  # 128 + signal, as a shell has it
 
@@ -65,11 +82,19 @@ def _dagster(arguments: Sequence[str]) -> None:
     runpy.run_module("dagster", run_name="__main__", alter_sys=True)
 
 
-def _tell_peak_memory() -> None:
-    peak = pod_memory.peak() if _TERMINATION_MESSAGE.is_file() else None
-    if peak is not None:
+def _say(writer: int, text: str) -> None:
+    os.write(writer, text.encode())
+
+
+def _tell(word: bytes) -> None:
+    if not _TERMINATION_MESSAGE.is_file():
+        return
+    peak = pod_memory.peak()
+    lines = [word.decode(), *([f"peak_memory_bytes={peak}"] if peak is not None else [])]
+    text = "\n".join(line for line in lines if line)
+    if text:
         with suppress(OSError):
-            _TERMINATION_MESSAGE.write_text(f"peak_memory_bytes={peak}")
+            _TERMINATION_MESSAGE.write_text(text)
 
 
 def end_with_parent() -> None:

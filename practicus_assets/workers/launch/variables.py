@@ -12,6 +12,8 @@ ROOTS = "PRACTICUS_ROOTS"  # where lakes are found in the region, JSON, by the r
 HELD = "PRACTICUS_HELD"  # what the run's process holds open for its steps, JSON, see `launch.held`
 ASKED = "PRACTICUS_ASKED"  # what the worker of the step asks for, JSON, see `launch.usage`
 TIME_LIMIT = "PRACTICUS_TIME_LIMIT"  # of a local process: its worker's time limit, in seconds
+SPLIT_JOBS = "PRACTICUS_SPLIT_JOBS"  # what the step makes the Jobs of its splits of, JSON
+SPLIT = "PRACTICUS_SPLIT"  # of the pod of a split: where it finds its work, and leaves its answer, JSON
 COMMAND_JOB = "PRACTICUS_COMMAND_JOB"  # the Job that the step starts for its command, JSON
 
 _LOADED_IN = Path.cwd()

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from practicus_assets.errors import DeclarationError, did_you_mean
-from practicus_assets.workers.placement.layers import LayeredWorker
-from practicus_assets.workers.placement.placement import Placement
+from practicus_assets.workers.placement.layers import SPOT_ATTEMPTS, LayeredWorker
+from practicus_assets.workers.placement.placement import Placement, SplitPlacements
 from practicus_assets.workers.placement.region import Region
 from practicus_assets.workers.placement.schema import BACKENDS, SCHEMA, processed
 from practicus_assets.workers.placement.spot import with_spot_policy
@@ -19,7 +19,7 @@ from practicus_assets.workers.request.worker import Worker
 
 ENVIRONMENT = "PRACTICUS_WORKERS"
 _BUILT_IN = Worker(keep_failed_seconds=3600, capture_logs=True)
-STARTS_COMMAND_LABEL = "practicus/starts-command"  # of a step's pod that calls the API server
+STARTS_COMMAND_LABEL = "practicus/starts-command"  # of a step's pod that starts others
 # what defaults give to steps that run code of ours, and to no other image
 _OF_OWN_CODE = {
     "image",
@@ -50,6 +50,7 @@ class Configuration:
         regions: the other regions, by name.
         keep_succeeded_seconds: the time for which the pods of successful steps stay.
         lost_retries: the number of times that a step is tried again after it lost its pod.
+        split_start_seconds: the time that a step waits for the pods of its splits while none of them runs.
 
     """
 
@@ -63,6 +64,7 @@ class Configuration:
     regions: Mapping[str, Region] = field(default_factory=dict)
     keep_succeeded_seconds: int = 300
     lost_retries: int = 5
+    split_start_seconds: int = 1800
 
     @classmethod
     def of(cls, run_config: Mapping[str, Any]) -> "Configuration":
@@ -80,7 +82,7 @@ class Configuration:
         regions = kubernetes.pop("regions", None) or {}
         rest = {
             name: kubernetes.pop(name)
-            for name in ("keep_succeeded_seconds", "lost_retries")
+            for name in ("keep_succeeded_seconds", "lost_retries", "split_start_seconds")
             if name in kubernetes
         }
         return cls(
@@ -105,6 +107,7 @@ class Configuration:
         lost: int = 0,
         pod_tags: Mapping[str, str] | None = None,
         bare_image: bool = False,
+        splits: Worker | None = None,
     ) -> Placement:
         """Return the worker that a step gets, and the region it goes to.
 
@@ -117,6 +120,7 @@ class Configuration:
             pod_tags: the step's own tags in Dagster's terms, see `Placement`.
             bare_image: whether the worker is that of a command whose image has not this package. It gets no
                 variables, secrets, volumes or rights by default then; the step that starts it does.
+            splits: the worker of the step's splits, where they are to be pods of their own.
 
         Raises:
             DeclarationError: for an unknown size or region.
@@ -126,8 +130,11 @@ class Configuration:
         above = [(step, declared), *changes]
         region = self.region(LayeredWorker.of([*below, *above], self.sizes).worker.region)
         defaults = [*below, (region.label, region.worker())]
+        own = [*above]
+        if splits is not None:  # the author's own account is above that which can start pods
+            own.insert(0, (f"{region.label}, for its splits", _starting_pods(region)))
         given = [(name, _for_any_image(worker)) for name, worker in defaults] if bare_image else defaults
-        layered = LayeredWorker.of([*given, *above], self.sizes).after(out_of_memory, lost)
+        layered = LayeredWorker.of([*given, *own], self.sizes).after(out_of_memory, lost)
         worker, starter = with_spot_policy(layered.worker, region), None
         if bare_image:
             by_default = LayeredWorker.of(defaults, self.sizes)
@@ -142,7 +149,11 @@ class Configuration:
                 keep_failed_seconds=worker.keep_failed_seconds,
             )
             starter = Placement(step, starting, by_default.origins, region)
-        return Placement(step, worker, layered.origins, region, pod_tags or {}, starter)
+        pods = None
+        if splits is not None:
+            of_split = LayeredWorker.of([*defaults, *above, (f"splits of {step}", splits)], self.sizes)
+            pods = _split_placements(step, of_split, region, pod_tags or {})
+        return Placement(step, worker, layered.origins, region, pod_tags or {}, starter, pods)
 
     def region(self, name: str | None) -> Region:
         """Return a region.
@@ -165,6 +176,28 @@ class Configuration:
                 ),
             )
         return self.regions[name]
+
+
+def _starting_pods(region: Region) -> Worker:
+    """Return what a step gets that starts pods by itself."""
+    return Worker(
+        service_account=region.command_account,
+        service_account_token=True,
+        labels={STARTS_COMMAND_LABEL: "yes"},
+    )
+
+
+def _split_placements(
+    step: str, layered: LayeredWorker, region: Region, pod_tags: Mapping[str, str]
+) -> SplitPlacements:
+    def placement(out_of_memory: int, lost: int) -> Placement:
+        after = layered.after(out_of_memory, lost)
+        return Placement(step, with_spot_policy(after.worker, region), after.origins, region, pod_tags)
+
+    grown = [placement(0, 0)]
+    while grown[-1].next_memory is not None:
+        grown.append(placement(len(grown), 0))
+    return SplitPlacements(tuple(grown), placement(0, SPOT_ATTEMPTS) if layered.worker.spot else None)
 
 
 def _for_any_image(worker: Worker) -> Worker:

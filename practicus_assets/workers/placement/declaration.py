@@ -14,6 +14,7 @@ from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.tags import (
     BARE_IMAGE_TAG,
     K8S_CONFIG_TAG,
+    SPLIT_WORKER_TAG,
     WORKER_TAG,
     k8s_config_of,
     own_pod_tags,
@@ -146,6 +147,7 @@ class StepDeclaration:
             DeclarationError: if what is asked for contradicts itself or the configuration.
 
         """
+        splits = self.tags.get(SPLIT_WORKER_TAG)
         return configuration.place(
             self.step,
             self.worker(run_tags, instance),
@@ -154,6 +156,7 @@ class StepDeclaration:
             lost=lost,
             pod_tags=own_pod_tags(self.tags, self.step),
             bare_image=BARE_IMAGE_TAG in self.tags,
+            splits=Worker.from_config(splits, f"the tag {SPLIT_WORKER_TAG}") if splits is not None else None,
         )
 
     def worker(self, run_tags: Mapping[str, str], instance: dg.DagsterInstance | None) -> Worker:

@@ -7,7 +7,7 @@ from typing import Any
 from practicus_assets.workers.request.quantity import amount, memory
 from practicus_assets.workers.request.worker import SIZES, Worker
 
-_SPOT_ATTEMPTS = 2  # how many attempts may lose a spot node before one gets a node that stays
+SPOT_ATTEMPTS = 2  # how many attempts may lose a spot node before one gets a node that stays
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class LayeredWorker:
             grown = min(amount(worker.memory) * 2**out_of_memory, amount(worker.memory_limit))
             worker = replace(worker, memory=memory(grown))
             origins["memory"] = f"{out_of_memory} attempts ran out of memory"
-        if lost >= _SPOT_ATTEMPTS and worker.spot:
+        if lost >= SPOT_ATTEMPTS and worker.spot:
             worker = replace(worker, spot=False)
             origins["spot"] = f"{lost} attempts lost their pod"
         return LayeredWorker(worker, origins)

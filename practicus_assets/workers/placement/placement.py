@@ -9,6 +9,20 @@ from practicus_assets.workers.request.worker import Worker
 
 
 @dataclass(frozen=True)
+class SplitPlacements:
+    """The workers that the pods of a step's splits get.
+
+    Attributes:
+        grown: that of a split's first pod, and those after each that ran out of memory, as far as they grow.
+        off_spot: that of a split which has lost too many spot nodes; None if it asks for none.
+
+    """
+
+    grown: tuple["Placement", ...]
+    off_spot: "Placement | None" = None
+
+
+@dataclass(frozen=True)
 class Placement:
     """The worker that a step gets, and the region it goes to.
 
@@ -21,6 +35,7 @@ class Placement:
             the pod that they describe.
         starter: where the step starts its command in a pod of its own, whose image has not this package: what
             the step itself gets. The worker is that of the command then; None where the step is the work.
+        splits: what the pods get that the step starts for its splits; None where these are processes.
 
     """
 
@@ -30,6 +45,7 @@ class Placement:
     region: Region
     pod_tags: Mapping[str, str] = field(default_factory=dict)
     starter: "Placement | None" = None
+    splits: SplitPlacements | None = None
 
     @property
     def next_memory(self) -> str | None:

@@ -23,7 +23,8 @@ class Region:
         kubeconfig: the path of a kubeconfig file; None is the default one, or inside of a cluster, that
             cluster.
         service_account, image, env: fields of workers that do not set them.
-        command_account: the service account of steps that start the pods of commands in images of their own.
+        command_account: the service account of steps that start pods: of splits, or of commands in images of
+            their own.
         roots: the root of a lake there, by the root that the code configures.
         spot: the `node_selector` and the `tolerations` of nodes that can be taken away.
 

@@ -33,7 +33,7 @@ _REGION = {
     "command_account": dg.Field(
         dg.StringSource,
         is_required=False,
-        description="The service account of steps that start the pods of commands in images of their own.",
+        description="The service account of steps that start pods: commands in other images, or splits.",
     ),
     "image": dg.Field(
         dg.StringSource, is_required=False, description="The image of the pods; by default the run's."
@@ -56,6 +56,11 @@ _KUBERNETES = {
         dg.IntSource,
         is_required=False,
         description="How often a step that lost its pod or node is tried again.",
+    ),
+    "split_start_seconds": dg.Field(
+        dg.IntSource,
+        is_required=False,
+        description="The seconds that a step waits for the pods of its splits while none of them runs.",
     ),
 }
 SCHEMA = {

@@ -11,6 +11,7 @@ from practicus_assets.workers.request.manifest import k8s_config, merged
 from practicus_assets.workers.request.worker import SIZES, Worker
 
 WORKER_TAG = "practicus/worker"
+SPLIT_WORKER_TAG = "practicus/split-worker"  # of a step whose splits are pods: their worker
 TASK_TAG = "practicus/task"  # what a task runs, which keeps its time limit itself
 BARE_IMAGE_TAG = "practicus/bare-image"  # of a task whose command runs in an image that has not this package
 K8S_CONFIG_TAG = "dagster-k8s/config"  # what the stock k8s_job_executor reads
