@@ -78,8 +78,22 @@ class MainGroup(CommandGroup):
         except PracticusAssetsError as error:
             code = report_error(error, as_json=as_json)
         except click.ClickException as error:
-            code = report_usage(error, as_json=as_json)
+            code = report_usage(self._hinted(error), as_json=as_json)
         except click.Abort:
             click.echo("Aborted!", err=True)
             code = 1
         sys.exit(code or 0)
+
+    def _hinted(self, error: click.ClickException) -> click.ClickException:
+        """Return an error with where an option belongs that was given before the command."""
+        if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.command is not self:
+            return error
+        takes = next(
+            (c for c in self.commands.values() for p in c.params if error.option_name in p.opts), None
+        )
+        if takes is None:
+            return error
+        return click.UsageError(
+            f"{error.option_name} belongs after the command: {self.name} {takes.name} {error.option_name} …",
+            error.ctx,
+        )

@@ -11,6 +11,7 @@ from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.planning.lineage import Graph
 from practicus_assets.redaction import description
 
+_NAMED = 12  # assets that an error names
 _RANGE = "..."  # between two keys, as Dagster's own commands take it
 
 
@@ -42,6 +43,13 @@ class PlanRequest:
             return set(self.within if self.within is not None else dg.AssetSelection.all().resolve(graph))
         try:
             keys = set(dg.AssetSelection.from_coercible(self.select.split(",")).resolve(graph))
+        except dg.DagsterInvalidSubsetError as error:  # its text repeats the selection at length
+            names = sorted(key.to_user_string() for key in graph.get_all_asset_keys())
+            bare = self.select.split(",")[0].strip("+* ")
+            raise DeclarationError(
+                f"the selection {self.select!r} names assets that are not here.",
+                did_you_mean(bare, names, f"There are {', '.join(names[:_NAMED])}.", most=3),
+            ) from error
         except Exception as error:
             raise DeclarationError(
                 f"the selection {self.select!r} is none: {description(error)}.",

@@ -259,6 +259,12 @@ def test_show_has_place_columns_contract_and_rows(folder: Path) -> None:
     assert "x" * 100 not in shown
 
 
+@pytest.mark.usefixtures("folder")
+def test_show_says_what_is_promised_of_a_column_without_its_name() -> None:
+    [row] = [line for line in run("show", "orders").stdout.splitlines() if "at most 9" in line]
+    assert "n is at most 9" not in row
+
+
 def test_show_prints_a_contract_that_is_python(folder: Path) -> None:
     names: dict[str, Any] = {}
     exec(run("show", "orders", "--contract").stdout, names)  # noqa: S102 it is what a user pastes

@@ -231,8 +231,9 @@ def test_partitions_and_ranges_narrow_a_plan_and_wrong_ones_are_refused(shop: Sh
         shop.plan("orders", "2024-01-09")
     with pytest.raises(DeclarationError, match="the range of partitions is 'a'"):
         shop.plan("orders", ranges=["a"])
-    with pytest.raises(DeclarationError, match="the selection 'order'"):
+    with pytest.raises(DeclarationError, match="the selection 'order'") as error:
         shop.plan("order")
+    assert "names assets that are not here. Did you mean orders?" in str(error.value)
 
 
 def test_a_schema_change_that_would_be_refused_is_known_before_a_run(filled: Shop) -> None:

@@ -112,6 +112,9 @@ def test_the_version_is_told() -> None:
             "Commands are status, show, list, check, plan, history, diff, rollback, verify, maintain, worker",
         ),
         (["history", "orders", "--lmit", "3"], "Did you mean '--limit'?"),
+        (["-m", "shop", "status"], "-m belongs after the command: practicus-assets status -m …"),
+        (["--apply", "rollback"], "--apply belongs after the command: practicus-assets rollback --apply …"),
+        (["--zzz", "list"], "No such option '--zzz'."),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest(arguments: list[str], question: str) -> None:

@@ -165,7 +165,7 @@ def _show(entry: TableEntry, described: Mapping[str, Any], wanted: Shown) -> Non
             printable(c["name"]),
             printable(c["type"]),
             _short(c["description"]),
-            _short("; ".join(c["promised"])),
+            _short("; ".join(_without_name(text, c["name"]) for text in c["promised"])),
         ]
         for c in described["columns"]
     ]
@@ -176,6 +176,11 @@ def _show(entry: TableEntry, described: Mapping[str, Any], wanted: Shown) -> Non
         return
     if entry.contract is None:
         console.print("No contract is known here.", style="dim")
+
+
+def _without_name(promise: str, column: str) -> str:
+    """Return a promise beside its column: `amount is never null` as `never null`."""
+    return promise.removeprefix(f"{column} ").removeprefix("is ")
 
 
 def _short(text: str) -> str:
