@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.servers.cluster import Cluster
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.seaweedfs import SeaweedFS
 
+_INSTANCE = {"telemetry": {"enabled": False}}
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 pods come from other addresses than this machine's own
 
 
@@ -56,3 +59,42 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 def s3_in_pods(cluster: Cluster, s3: SeaweedFS) -> dict[str, str]:
     """The environment variables by which delta-rs and boto3 in a pod use the S3 server."""
     return s3.storage_options(f"http://{cluster.node_address}:{s3.port}")
+
+
+@pytest.fixture(scope="module")
+def home_namespace(cluster: Cluster) -> Iterator[str]:
+    with cluster.namespace() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def home(
+    request: pytest.FixtureRequest,
+    cluster: Cluster,
+    postgresql: PostgreSQL,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The folder of an instance for a module's tests, where pods find it too: the node is this machine."""
+    name = request.module.__name__.rpartition(".")[2]
+    postgresql.create_database(name)
+    folder = tmp_path_factory.mktemp(name)
+    for each in (folder, folder / "lake", folder / "logs"):
+        each.mkdir(exist_ok=True)
+        each.chmod(0o777)
+    folder.parent.chmod(0o755)
+    database = {
+        "scheme": "postgresql+psycopg2",
+        "hostname": cluster.node_address,
+        "port": postgresql.port,
+        "username": postgresql.user,
+        "password": {"env": "INSTANCE_PASSWORD"},
+        "db_name": name,
+    }
+    logs = {
+        "module": "dagster._core.storage.local_compute_log_manager",
+        "class": "LocalComputeLogManager",
+        "config": {"base_dir": str(folder / "logs")},
+    }
+    instance = {**_INSTANCE, "storage": {"postgres": {"postgres_db": database}}, "compute_logs": logs}
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(instance))
+    return folder

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from tests.workers.place import Place, Run, until
 
 STEPS = Path(__file__).parent / "task_steps"
 CHECKOUT = Path(__file__).parents[2]
-_INSTANCE = {"telemetry": {"enabled": False}}
 _RIGHTS = [
     {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "delete"]},
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
@@ -40,39 +38,6 @@ def tools_image() -> str:
 def tasks_image() -> str:
     """The image of images/tasks.Dockerfile."""
     return named("PRACTICUS_TASKS_IMAGE", "the image with examples, of tests/cluster/images/tasks.Dockerfile")
-
-
-@pytest.fixture(scope="module")
-def home_namespace(cluster: Cluster) -> Iterator[str]:
-    with cluster.namespace() as name:
-        yield name
-
-
-@pytest.fixture(scope="module")
-def home(cluster: Cluster, postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The instance's folder, where pods find it too: the node is this machine."""
-    postgresql.create_database("tasks")
-    folder = tmp_path_factory.mktemp("tasks")
-    for each in (folder, folder / "lake", folder / "logs"):
-        each.mkdir(exist_ok=True)
-        each.chmod(0o777)
-    folder.parent.chmod(0o755)
-    database = {
-        "scheme": "postgresql+psycopg2",
-        "hostname": cluster.node_address,
-        "port": postgresql.port,
-        "username": postgresql.user,
-        "password": {"env": "INSTANCE_PASSWORD"},
-        "db_name": "tasks",
-    }
-    logs = {
-        "module": "dagster._core.storage.local_compute_log_manager",
-        "class": "LocalComputeLogManager",
-        "config": {"base_dir": str(folder / "logs")},
-    }
-    instance = {**_INSTANCE, "storage": {"postgres": {"postgres_db": database}}, "compute_logs": logs}
-    (folder / "dagster.yaml").write_text(yaml.safe_dump(instance))
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,8 @@ class Place:
     storage_options: Mapping[str, str] = field(repr=False)
     config: Mapping[str, Any]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    module: str = "steps"
+    folder: Path = HERE
 
     def start(
         self, job: str, *, tags: Mapping[str, str] | None = None, config: Mapping[str, Any] | None = None
@@ -87,7 +89,9 @@ class Place:
         imported everything when the second run begins. Steps must not run in this process.
         """
         executor = {**self.config, **(config or {})}
-        repository = ReconstructableRepository.for_module("steps", "defs", working_directory=str(HERE))
+        repository = ReconstructableRepository.for_module(
+            self.module, "defs", working_directory=str(self.folder)
+        )
         os.environ.update(self.environment)
         result = dg.execute_job(
             repository.get_reconstructable_job(f"job_{job}"),

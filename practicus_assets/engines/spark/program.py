@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 _LOOK_S = 1.0  # between two looks at whether the parent is still there
 _STARTED = re.compile(r"Spark Connect server started at: .*:(\d+)\s*$")
@@ -36,8 +37,11 @@ def main() -> None:
 
 
 def _sail() -> Callable[[], None]:
-    from pysail.spark import SparkConnectServer  # noqa: PLC0415 only this program needs it
+    from pysail import _native  # noqa: PLC0415 only this program needs it
+    from pysail.spark import SparkConnectServer  # noqa: PLC0415
 
+    with suppress(RuntimeError):  # no address; before it looks, it chooses its TLS, which pods need
+        _native.main(["sail", "spark", "server", "--ip", "none"])
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     address = server.listening_address
@@ -62,7 +66,7 @@ def _spark(cores: int, memory_mb: int) -> Callable[[], None]:
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 no thread runs yet
+        preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 no thread runs yet
     )
 
     def follow() -> None:
@@ -80,7 +84,8 @@ def _spark(cores: int, memory_mb: int) -> Callable[[], None]:
     return java.kill
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it has ended."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

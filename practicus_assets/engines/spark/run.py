@@ -13,6 +13,7 @@ from practicus_assets.engines.spark.inputs import SparkInput, spark_schema
 from practicus_assets.engines.spark.server import Server
 from practicus_assets.engines.spark.spark_connect import SparkConnect
 from practicus_assets.engines.spark.stores import tables_of, uri_of, variables_of
+from practicus_assets.engines.spark.workers import SailWorkers
 from practicus_assets.errors import (
     DataRefused,
     DeclarationError,
@@ -169,7 +170,9 @@ def running(engine: SparkConnect, table: TableFolder, inputs: Iterable[Any] = ()
     with ExitStack() as stack:
         server = None
         if engine.address is None:
-            server = stack.enter_context(Server(engine.server, variables_of(tables)))
+            reach = variables_of(tables)
+            workers = SailWorkers(engine.workers, inputs, reach) if engine.workers is not None else None
+            server = stack.enter_context(Server(engine.server, reach, workers))
         try:
             address = server.address if server is not None else engine.address or ""
             session = SparkSession.builder.remote(address).create()
@@ -182,17 +185,26 @@ def running(engine: SparkConnect, table: TableFolder, inputs: Iterable[Any] = ()
         except PracticusAssetsError:
             raise
         except Exception as error:
+            is_of_engine = isinstance(error, PySparkException) or _is_rpc(error)
+            text, shown = str(error), redacted(redacted(str(error), os.environ), secrets)
+            if is_of_engine and server is not None and (trouble := server.trouble()):
+                raise EngineFailed(
+                    f"{engine.name} failed: {redacted(trouble, secrets)}. It says: {_short(shown)}",
+                    "Give SparkConnect(worker=...) what its pods lack, then run again.",
+                ) from None
             if server is not None and (end := server.end_of()):
                 raise EngineFailed(
                     f"{engine.name} failed: {end}. It says: {server.last_messages(secrets) or 'nothing'}.",
                     "The kernel kills it when memory runs out: give the worker more, then run again.",
                 ) from None
-            if not isinstance(error, PySparkException) and not _is_rpc(error):
+            if not is_of_engine:
                 raise
-            text, shown = str(error), redacted(redacted(str(error), os.environ), secrets)
             cause = error if text == shown and len(text) < _LONGEST else None
             raise EngineFailed(
-                f"{engine.name} says: {type(error).__name__}: {_short(shown)}", "Correct the query."
+                f"{engine.name} says: {type(error).__name__}: {_short(shown)}",
+                "Give the engine more workers, or the query fewer partitions: all of its tasks run at once."
+                if "worker task slots" in shown
+                else "Correct the query.",
             ) from cause
 
 

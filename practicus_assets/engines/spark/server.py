@@ -16,6 +16,7 @@ from typing import IO, Any, Self
 from practicus_assets.engines.limits import cores, engine_memory
 from practicus_assets.engines.spark.spark_connect import NAMES, ServerKind
 from practicus_assets.engines.spark.stores import with_variables
+from practicus_assets.engines.spark.workers import SailWorkers
 from practicus_assets.errors import DeclarationError, EngineFailed
 from practicus_assets.redaction import redacted
 
@@ -37,6 +38,7 @@ class Server:
     Args:
         kind: which one.
         variables: what its environment says beside that of this process, such as how to reach a store.
+        workers: the workers that it has; None if it computes itself.
 
     Attributes:
         address: where it listens, on this machine alone.
@@ -47,9 +49,15 @@ class Server:
 
     """
 
-    def __init__(self, kind: ServerKind, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        kind: ServerKind,
+        variables: Mapping[str, str] | None = None,
+        workers: SailWorkers | None = None,
+    ) -> None:
         self._kind = kind
         self._variables = variables or {}
+        self._workers = workers
         self.address = ""
         self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 closed by __exit__
         self._folder = tempfile.TemporaryDirectory(prefix="practicus-engine-", ignore_cleanup_errors=True)
@@ -59,6 +67,8 @@ class Server:
         environment = with_variables(os.environ, self._variables)
         environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         environment |= _settings(self._kind)
+        if self._workers is not None:
+            environment |= self._workers.settings()
         program = ["-P", "-m", "practicus_assets.engines.spark.program", self._kind, str(os.getpid())]
         sizes = [str(cores()), str(engine_memory() // _MEGABYTE)]
         self._process = subprocess.Popen(  # noqa: S603 our own program
@@ -75,6 +85,8 @@ class Server:
         except BaseException:
             self.__exit__(None, None, None)
             raise
+        if self._workers is not None:
+            self._workers.watch(lambda: self.last_messages({}), self._process.kill)
         return self
 
     def __exit__(
@@ -91,6 +103,8 @@ class Server:
                 process.kill()
                 process.wait()
             process.stdout.close()
+            if self._workers is not None:
+                self._workers.end()
         self._messages.close()
         self._folder.cleanup()
 
@@ -103,11 +117,15 @@ class Server:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return f"its server {how}"
 
+    def trouble(self) -> str:
+        """Return what is wrong with its workers, as a phrase; empty if nothing is known to be."""
+        return self._workers.trouble() if self._workers is not None else ""
+
     def last_messages(self, settings: Mapping[str, str]) -> str:
         """Return the end of what the server said of what went wrong, without secrets."""
-        self._messages.seek(0, os.SEEK_END)
-        self._messages.seek(max(0, self._messages.tell() - _LAST))
-        text = self._messages.read().decode(errors="replace")
+        file = self._messages.fileno()
+        begin = max(0, os.fstat(file).st_size - _LAST)  # the server writes where a seek would lead
+        text = os.pread(file, _LAST, begin).decode(errors="replace")
         return " ".join(redacted(redacted(text, os.environ), settings).split())
 
     def _port(self, process: "subprocess.Popen[Any]") -> int:
@@ -135,13 +153,7 @@ def _settings(kind: ServerKind) -> dict[str, str]:
 
     """
     if kind == "sail":
-        return {
-            **_TRUSTS_NO_STATISTICS,
-            "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(cores()),
-            "SAIL_RUNTIME__MEMORY_POOL__TYPE": "fair",
-            "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": str(engine_memory()),
-            "RUST_LOG": os.environ.get("RUST_LOG", "error"),
-        }
+        return {"SAIL_EXECUTION__DEFAULT_PARALLELISM": str(cores()), **sail_settings()}
     home = os.environ.get("SPARK_HOME") or _installed()
     if home is None or not Path(home, "bin", "spark-submit").is_file():
         raise DeclarationError(
@@ -155,6 +167,16 @@ def _settings(kind: ServerKind) -> dict[str, str]:
             'Install it (Debian: openjdk-17-jre-headless), or write server="sail".',
         )
     return {"SPARK_HOME": home, "SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def sail_settings() -> dict[str, str]:
+    """Return the variables that configure what computes in Sail, a server or a worker, where this runs."""
+    return {
+        **_TRUSTS_NO_STATISTICS,
+        "SAIL_RUNTIME__MEMORY_POOL__TYPE": "fair",
+        "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": str(engine_memory()),
+        "RUST_LOG": os.environ.get("RUST_LOG", "error"),
+    }
 
 
 def _installed() -> str | None:

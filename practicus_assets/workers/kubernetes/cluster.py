@@ -121,6 +121,16 @@ class Cluster:
         """Return the pods that have these labels, as manifests."""
         return self._items(self._core.list_namespaced_pod, label_selector=selector)
 
+    def delete_pods(self, selector: str) -> None:
+        """Delete the pods that have these labels, at once."""
+        self._core.delete_collection_namespaced_pod(
+            self.namespace,
+            label_selector=selector,
+            grace_period_seconds=0,
+            _preload_content=False,
+            _request_timeout=TIMEOUT_S,
+        )
+
     def job(self, name: str) -> dict[str, Any] | None:
         """Return a Job as a manifest; None if there is none."""
         return self._unless_gone(self._batch.read_namespaced_job, name, self.namespace, parsed=True)

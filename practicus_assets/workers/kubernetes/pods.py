@@ -17,6 +17,7 @@ from practicus_assets.instance.events import has_ended
 from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.command_pod import SILENT, command_job_name
+from practicus_assets.workers.kubernetes.engine_pod import engine_environment
 from practicus_assets.workers.kubernetes.job import RUN_LABEL, step_job
 from practicus_assets.workers.kubernetes.pod_failure import NO_POD_S, failure_of, without_pod
 from practicus_assets.workers.kubernetes.refusal import (
@@ -99,6 +100,7 @@ class PodHandler(WorkerHandler):
             with refusals(cluster.region, cluster.namespace):
                 owner = self._owner(resumed=attempt.instance.run_will_resume(attempt.run.run_id))
         environment = attempt.environment(worker, cluster.region.roots)
+        environment |= engine_environment(step_pod.placement, attempt.run, self._launcher)
         command = self._command_job(attempt, step_pod)
         if command is not None:
             environment[variables.COMMAND_JOB] = json.dumps(command)

@@ -15,6 +15,7 @@ TIME_LIMIT = "PRACTICUS_TIME_LIMIT"  # of a local process: its worker's time lim
 SPLIT_JOBS = "PRACTICUS_SPLIT_JOBS"  # what the step makes the Jobs of its splits of, JSON
 SPLIT = "PRACTICUS_SPLIT"  # of the pod of a split: where it finds its work, and leaves its answer, JSON
 COMMAND_JOB = "PRACTICUS_COMMAND_JOB"  # the Job that the step starts for its command, JSON
+ENGINE_POD = "PRACTICUS_ENGINE_POD"  # the pod of each worker of the engine that the step starts, JSON
 
 _LOADED_IN = Path.cwd()
 

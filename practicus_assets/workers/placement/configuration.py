@@ -20,6 +20,7 @@ from practicus_assets.workers.request.worker import Worker
 ENVIRONMENT = "PRACTICUS_WORKERS"
 _BUILT_IN = Worker(keep_failed_seconds=3600, capture_logs=True)
 STARTS_COMMAND_LABEL = "practicus/starts-command"  # of a step's pod that starts others
+ENGINE_LABEL = "practicus/engine"  # "driver": of a step's pod whose engine has workers; "worker": of theirs
 # what defaults give to steps that run code of ours, and to no other image
 _OF_OWN_CODE = {
     "image",
@@ -108,6 +109,7 @@ class Configuration:
         pod_tags: Mapping[str, str] | None = None,
         bare_image: bool = False,
         splits: Worker | None = None,
+        engine: Worker | None = None,
     ) -> Placement:
         """Return the worker that a step gets, and the region it goes to.
 
@@ -121,6 +123,8 @@ class Configuration:
             bare_image: whether the worker is that of a command whose image has not this package. It gets no
                 variables, secrets, volumes or rights by default then; the step that starts it does.
             splits: the worker of the step's splits, where they are to be pods of their own.
+            engine: what each worker of the step's engine asks for, beside what the step does; None if its
+                engine has no workers of its own.
 
         Raises:
             DeclarationError: for an unknown size or region.
@@ -153,7 +157,11 @@ class Configuration:
         if splits is not None:
             of_split = LayeredWorker.of([*defaults, *above, (f"splits of {step}", splits)], self.sizes)
             pods = _split_placements(step, of_split, region, pod_tags or {})
-        return Placement(step, worker, layered.origins, region, pod_tags or {}, starter, pods)
+        placement = Placement(step, worker, layered.origins, region, pod_tags or {}, starter, pods)
+        if engine is None:
+            return placement
+        of_engine = LayeredWorker.of([*defaults, *above, (f"engine of {step}", engine)], self.sizes)
+        return _with_engine(placement, of_engine, engine.gpu, declared.service_account)
 
     def region(self, name: str | None) -> Region:
         """Return a region.
@@ -198,6 +206,30 @@ def _split_placements(
     while grown[-1].next_memory is not None:
         grown.append(placement(len(grown), 0))
     return SplitPlacements(tuple(grown), placement(0, SPOT_ATTEMPTS) if layered.worker.spot else None)
+
+
+def _with_engine(
+    placement: Placement, layered: LayeredWorker, gpu: int | None, account: str | None
+) -> Placement:
+    """Return the placement of a step whose engine has workers of its own, which the step may start.
+
+    Args:
+        placement: the step's.
+        layered: what each worker gets.
+        gpu: the GPUs of each worker, for those of the step are not theirs.
+        account: the service account that the step declares; None for that of the region.
+
+    """
+    region, worker = placement.region, with_spot_policy(layered.worker, placement.region)
+    theirs = replace(worker, labels={**(worker.labels or {}), ENGINE_LABEL: "worker"}, gpu=gpu)
+    driving = replace(
+        placement.worker,
+        service_account=account or region.engine_account,
+        service_account_token=True,
+        labels={**(placement.worker.labels or {}), ENGINE_LABEL: "driver"},
+    )
+    pods = Placement(placement.step, theirs, layered.origins, region, placement.pod_tags)
+    return replace(placement, worker=driving, engine=pods)
 
 
 def _for_any_image(worker: Worker) -> Worker:

@@ -13,6 +13,7 @@ from practicus_assets.workers.placement.layers import largest
 from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.tags import (
     BARE_IMAGE_TAG,
+    ENGINE_TAG,
     K8S_CONFIG_TAG,
     SPLIT_WORKER_TAG,
     WORKER_TAG,
@@ -157,6 +158,9 @@ class StepDeclaration:
             pod_tags=own_pod_tags(self.tags, self.step),
             bare_image=BARE_IMAGE_TAG in self.tags,
             splits=Worker.from_config(splits, f"the tag {SPLIT_WORKER_TAG}") if splits is not None else None,
+            engine=Worker.from_config(self.tags[ENGINE_TAG], f"the tag {ENGINE_TAG} of {self.op.name}")
+            if ENGINE_TAG in self.tags
+            else None,
         )
 
     def worker(self, run_tags: Mapping[str, str], instance: dg.DagsterInstance | None) -> Worker:

@@ -36,6 +36,7 @@ class Placement:
         starter: where the step starts its command in a pod of its own, whose image has not this package: what
             the step itself gets. The worker is that of the command then; None where the step is the work.
         splits: what the pods get that the step starts for its splits; None where these are processes.
+        engine: where the step's engine has workers of its own: what each of them gets; else None.
 
     """
 
@@ -46,6 +47,7 @@ class Placement:
     pod_tags: Mapping[str, str] = field(default_factory=dict)
     starter: "Placement | None" = None
     splits: SplitPlacements | None = None
+    engine: "Placement | None" = None
 
     @property
     def next_memory(self) -> str | None:

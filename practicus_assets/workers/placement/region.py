@@ -25,6 +25,7 @@ class Region:
         service_account, image, env: fields of workers that do not set them.
         command_account: the service account of steps that start pods: of splits, or of commands in images of
             their own.
+        engine_account: the service account of steps whose engine starts pods.
         roots: the root of a lake there, by the root that the code configures.
         spot: the `node_selector` and the `tolerations` of nodes that can be taken away.
 
@@ -36,6 +37,7 @@ class Region:
     kubeconfig: str | None = None
     service_account: str | None = None
     command_account: str | None = None
+    engine_account: str | None = None
     image: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[str, str] = field(default_factory=dict)

@@ -35,6 +35,11 @@ _REGION = {
         is_required=False,
         description="The service account of steps that start pods: commands in other images, or splits.",
     ),
+    "engine_account": dg.Field(
+        dg.StringSource,
+        is_required=False,
+        description="The service account of steps whose engine starts pods, its workers.",
+    ),
     "image": dg.Field(
         dg.StringSource, is_required=False, description="The image of the pods; by default the run's."
     ),

@@ -14,6 +14,7 @@ WORKER_TAG = "practicus/worker"
 SPLIT_WORKER_TAG = "practicus/split-worker"  # of a step whose splits are pods: their worker
 TASK_TAG = "practicus/task"  # what a task runs, which keeps its time limit itself
 BARE_IMAGE_TAG = "practicus/bare-image"  # of a task whose command runs in an image that has not this package
+ENGINE_TAG = "practicus/engine-worker"  # of a table whose engine has workers: what each of them asks for
 K8S_CONFIG_TAG = "dagster-k8s/config"  # what the stock k8s_job_executor reads
 _OWN_K8S_CONFIG_TAG = "practicus/k8s-config"  # the author's part of it, where a worker is laid over that
 _RESOURCES_TAG = "dagster-k8s/resource_requirements"  # deprecated, and still read by Dagster
