@@ -15,7 +15,7 @@ from practicus_assets.engines.limits import cores
 from practicus_assets.errors import DeclarationError, EngineFailed
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.layers.listed_files import listed_files
-from practicus_assets.redaction import is_secret
+from practicus_assets.redaction import is_secret, may_be_secret
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.placement.region import Region, own_namespace
 from practicus_assets.workers.request.manifest import CONTAINER
@@ -229,10 +229,10 @@ def _told(reach: Mapping[str, str]) -> list[dict[str, str]]:
     """
     given = {name: value for name, value in reach.items() if os.environ.get(name) != value}
     for name, value in given.items():
-        if is_secret(name, value):
+        if may_be_secret(name) or is_secret(name, value):
             raise DeclarationError(
-                f"the storage option {name} is a secret that the pods of the engine's workers would not know.",
-                f"Put it into a Kubernetes Secret under the key {name}, and name that in the worker's secrets.",
+                f"the storage option {name} is nothing that the pods of the engine's workers may be told.",
+                f"Put it into a Kubernetes Secret with the key {name}, which the worker names in secrets.",
             )
     given[REACH] = ",".join(reach)
     return [{"name": name, "value": value} for name, value in given.items()]
