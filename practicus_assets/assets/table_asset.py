@@ -241,8 +241,7 @@ def table_asset(
         name = function.__name__
         options["op_tags"], _ = (declare(worker, op, options, name) for op in (compute, evaluate))
         with as_declaration_error(options.get("name") or name):
-            of_engine = engine.tags if engine is not None else {}
-            tags = {**options["op_tags"], **Splits.tags(cut), **of_engine}
+            tags = {**options["op_tags"], **Splits.tags(cut), **SparkConnect.tags(engine)}
             assets = _asset(compute, {**options, "check_specs": specs, "op_tags": tags})
         refuse_strangers(assets.key.to_user_string(), promised, assets.asset_deps[assets.key])
         checks_op = _checks_op(assets, specs, evaluate, options) if specs else None

@@ -91,7 +91,7 @@ def joined(orders: Any) -> Any:
     return orders.join(totals, "shop").where("ratio > 1")
 
 
-def assert_equal_to_one_process(root: Path) -> None:
+def assert_equal_to_one_process(root: Path, *others: Any) -> None:
     columns = Contract({"day": "string"})
 
     @table_asset(engine=SparkConnect(), partition_by="day", contract=columns)
@@ -102,27 +102,23 @@ def assert_equal_to_one_process(root: Path) -> None:
     def together(orders: DataFrame) -> DataFrame:
         return joined(orders)
 
-    result = run(root, alone, together)
+    result = run(root, alone, together, *others)
     assert Snapshot.open(root / "together").row_count > 0
     assert version_of(result, "together") == version_of(result, "alone")
 
 
-def test_the_pages_query_runs(tmp_path: Path) -> None:
+def test_rows_of_workers_in_one_process_have_the_fingerprint_of_a_server_alone(tmp_path: Path) -> None:
     page = Path(__file__).parents[2] / "docs" / "scale.md"
     [block] = [
         code
         for code in page.read_text(encoding="utf-8").split("```")
         if code.startswith("python") and "SparkConnect(workers=" in code
     ]
-    names: dict[str, Any] = {"table_asset": table_asset, "SparkConnect": SparkConnect, "Worker": Worker}
-    exec(compile(block.removeprefix("python"), str(page), "exec"), {**globals(), **names}, names)  # noqa: S102
-    run(tmp_path, names["shops"])
+    names: dict[str, Any] = {**globals()}
+    exec(compile(block.removeprefix("python"), str(page), "exec"), names)  # noqa: S102 the page's code
+    assert_equal_to_one_process(tmp_path, names["shops"])
     rows = Snapshot.open(tmp_path / "shops").to_arrow()
     assert (rows.num_rows, sum(rows["orders"].to_pylist())) == (97, COUNT)
-
-
-def test_rows_of_workers_in_one_process_have_the_fingerprint_of_a_server_alone(tmp_path: Path) -> None:
-    assert_equal_to_one_process(tmp_path)
 
 
 def test_rows_of_workers_in_pods_have_the_fingerprint_of_a_server_alone(tmp_path: Path, pods: Pods) -> None:

@@ -66,9 +66,13 @@ class Server:
     def __enter__(self) -> Self:
         environment = with_variables(os.environ, self._variables)
         environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        environment |= _settings(self._kind)
-        if self._workers is not None:
-            environment |= self._workers.settings()
+        try:
+            environment |= _settings(self._kind)
+            if self._workers is not None:
+                environment |= self._workers.settings()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         program = ["-P", "-m", "practicus_assets.engines.spark.program", self._kind, str(os.getpid())]
         sizes = [str(cores()), str(engine_memory() // _MEGABYTE)]
         self._process = subprocess.Popen(  # noqa: S603 our own program

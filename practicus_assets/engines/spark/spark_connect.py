@@ -87,12 +87,12 @@ class SparkConnect:
                 "Give them to the asset's worker.",
             )
 
-    @property
-    def tags(self) -> dict[str, Any]:
-        """The tags of the asset's op by which its executor knows that the engine has workers."""
-        if self.workers is None:
+    @staticmethod
+    def tags(engine: "SparkConnect | None") -> dict[str, Any]:
+        """Return the tags of an asset's op by which its executor knows that the engine has workers."""
+        if engine is None or engine.workers is None:
             return {}
-        return {ENGINE_TAG: (self.worker or Worker()).given()}
+        return {ENGINE_TAG: (engine.worker or Worker()).given()}
 
     @property
     def name(self) -> str:
