@@ -147,7 +147,7 @@ def test_a_worker_that_is_killed_fails_its_step_and_a_retry_commits_once(tmp_pat
         return orders.groupBy("shop").agg(F.sum(same("amount")).alias("total"))
 
     run(tmp_path, selection=[orders])
-    with pytest.raises(EngineFailed, match=r"totals: Sail failed: its pod step-.* ended with exit code 137"):
+    with pytest.raises(EngineFailed, match=r"totals: Sail: its pod step-.* ended with exit code 137"):
         run(tmp_path, totals, selection=[totals])
     assert not (tmp_path / "totals").exists()
     run(tmp_path, totals, selection=[totals])

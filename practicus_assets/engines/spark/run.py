@@ -189,7 +189,7 @@ def running(engine: SparkConnect, table: TableFolder, inputs: Iterable[Any] = ()
             text, shown = str(error), redacted(redacted(str(error), os.environ), secrets)
             if is_of_engine and server is not None and (trouble := server.trouble()):
                 raise EngineFailed(
-                    f"{engine.name} failed: {redacted(trouble, secrets)}. It says: {_short(shown).rstrip('.')}.",
+                    f"{engine.name}: {redacted(trouble, secrets)}. It says: {_short(shown).rstrip('.')}.",
                     "Give SparkConnect(worker=...) what its pods lack, then run again.",
                 ) from None
             if server is not None and (end := server.end_of()):
