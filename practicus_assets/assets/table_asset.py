@@ -160,8 +160,8 @@ def table_asset(
             partitions instead of one. The runs of a backfill count together.
         reuse: whether a run ends before the function, and reports the table as it is, if the function's code,
             its config, the contract and the rows of all inputs are those of the last commit.
-        splits: into how many parts a step's work is cut, each of which a process of its own does: a number,
-            which divides the rows of the one input, or `Splits`.
+        splits: into how many parts a step's work is cut, each of which a process or pod of its own does: a
+            number, which divides the rows of the one input, or `Splits`.
         engine: the engine of the function's queries; then it takes and returns DataFrames of Spark.
         worker: what a step asks of the place where it runs, or a function from partition key to that.
         asset_options: what `dg.asset` takes. `code_version` is by default derived from the function's source,

@@ -107,7 +107,7 @@ def test_splits_in_pods_land_one_commit_of_the_same_rows_and_no_secret_leaves_it
     assert not any(file.startswith("staged-") for file in place.files("same"))  # neither work nor answers
     assert place.cluster.jobs == {}
     messages = "\n".join(entry.user_message for entry in place.instance.all_logs(result.run_id))
-    assert "same: its 3 splits run in pods of their own, at most 32 at a time" in messages
+    assert "same: 3 splits in pods of their own, at most 32 at a time" in messages
     assert "3 of 3 done" in messages
 
 

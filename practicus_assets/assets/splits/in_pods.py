@@ -12,6 +12,7 @@ from practicus_assets.assets.splits.post import Post
 from practicus_assets.engines.pods import AT_ONCE, SplitPods
 from practicus_assets.engines.secrets import Secrets
 from practicus_assets.engines.splits import Split
+from practicus_assets.wording import number_of
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.split_jobs import SplitJobs
 from practicus_assets.workers.placement.region import Region, own_namespace
@@ -50,9 +51,9 @@ def run_in_pods(
     work = parcel(job, context.assets_def, call, secrets)
     attempt = call.transaction.attempt
     context.log.info(
-        "%s: its %d splits run in pods of their own, at most %d at a time: %s",
+        "%s: %s in pods of their own, at most %d at a time: %s",
         call.key.to_user_string(),
-        len(splits),
+        number_of(len(splits), "split"),
         at_once or AT_ONCE,
         cluster.kubectl("get", "pods", "-l", jobs.selector),
     )
