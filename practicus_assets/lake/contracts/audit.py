@@ -1,6 +1,6 @@
 """Audits: the run of a contract on staged rows, before anybody can see them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -13,14 +13,14 @@ from practicus_assets.lake.contracts.bad_rows import bad_rows
 from practicus_assets.lake.contracts.breaches import AuditedPartitions, Breach, Breaches, add
 from practicus_assets.lake.contracts.check import Check, Kind, Severity, blaming, rows_parameter
 from practicus_assets.lake.contracts.quarantine import Divided, divided, excess
-from practicus_assets.lake.rows.distinct import counted
+from practicus_assets.lake.contracts.unique import Rescan, doubled
 from practicus_assets.lake.rows.fingerprints.hashes import Hashes, hash_rows
 from practicus_assets.lake.rows.frames import read_as, record_batches
+from practicus_assets.lake.rows.key_hashes import KeyHashes
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS, shown
 from practicus_assets.wording import number_of, readable_row
 
 Counted = Literal["bad_rows", "bad_partitions", "cases", ""]
-Rescan = Callable[[Sequence[str] | None], pa.RecordBatchReader]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Observations:
     Attributes:
         bad_rows: how many rows break a rule, by its name.
         samples: some of them.
-        keys: the hashes of each row's unique key, by the rule's name.
+        keys: the hash of each row's unique key, by the rule's name.
         breaches: the bad rows of each partition, by the rule's name.
         divided: how many rows were divided into good and bad ones.
         rejected: how many of them are bad.
@@ -78,7 +78,7 @@ class Observations:
 
     bad_rows: dict[str, int] = field(default_factory=dict)
     samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    keys: dict[str, list[Hashes]] = field(default_factory=dict)
+    keys: dict[str, KeyHashes] = field(default_factory=dict)
     breaches: dict[str, Breaches] = field(default_factory=dict)
     divided: int = 0
     rejected: int = 0
@@ -93,8 +93,8 @@ class Observations:
         add(self.breaches.setdefault(rule, {}), breaches, sample_rows)
 
     def add_keys(self, rule: str, hashes: Hashes) -> None:
-        """Keep the hashes of unique keys."""
-        self.keys.setdefault(rule, []).append(hashes)
+        """Keep the hashes of unique keys; raises StoreFailed if they are many, and the disk is full."""
+        self.keys.setdefault(rule, KeyHashes()).add(hashes)
 
     @classmethod
     def merged(cls, parts: Iterable["Observations"]) -> "Observations":
@@ -106,7 +106,7 @@ class Observations:
             for rule, count in part.bad_rows.items():
                 merged.add_bad_rows(rule, count, part.samples.get(rule, []))
             for rule, keys in part.keys.items():
-                merged.keys.setdefault(rule, []).extend(keys)
+                merged.keys.setdefault(rule, KeyHashes()).take_in(keys)
             for rule, breaches in part.breaches.items():
                 most = max((len(breach.sample) for breach in breaches.values()), default=0)
                 merged.add_breaches(rule, breaches, most)
@@ -156,7 +156,7 @@ class Audit:
         return parts
 
     def observe(self, batch: pa.RecordBatch) -> None:
-        """Run the rules on rows, and remember the unique keys (8 bytes per row and key).
+        """Run the rules on rows, and remember the unique keys (8 bytes per row and key, most on the disk).
 
         Of an audit that divides batches, those that reject rows were run before.
         """
@@ -183,6 +183,11 @@ class Audit:
         for check in self._unique_checks:
             for batch in scan(check.columns):
                 self.observations.add_keys(check.name, hash_rows(batch, check.columns))
+
+    def prepare(self) -> None:
+        """Do what `finish` would have to do first, while the last rows are on their way to the store."""
+        for hashes in self.observations.keys.values():
+            hashes.sort()
 
     def finish(self, rescans: Sequence[Rescan], rows: Mapping[str, int]) -> list[AuditResult]:
         """Run the remaining rules and return every result, in the order of declaration.
@@ -231,28 +236,10 @@ class Audit:
         return self._partitions.breaches(rows, self._sample_rows) if self._partitions is not None else None
 
     def _unique(self, check: Check, rescans: Sequence[Rescan]) -> AuditResult:
-        """Find hashes that appear twice; only where there are any, compare the keys themselves."""
-        hashes = np.concatenate([np.empty(0, dtype=np.uint64), *self.observations.keys.pop(check.name, ())])
-        hashes.sort()
-        suspects = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
-        if not len(suspects):
-            return _outcome(check, 0)
-        rows = [
-            batch.filter(pa.array(np.isin(hash_rows(batch, check.columns), suspects)))
-            for rescan in rescans
-            for batch in rescan(check.columns)
-        ]
-        keys = pa.Table.from_batches(rows)
-        if any(pa.types.is_nested(f.type) for f in keys.schema):
-            keys = pa.table({name: pa.array(map(repr, keys[name].to_pylist())) for name in keys.column_names})
-        counts = counted(keys)
-        times = counts.columns[-1]
-        twice = counts.filter(pc.greater(times, 1))
-        surplus = (pc.sum(times).as_py() or 0) - counts.num_rows
-        further = np.repeat(np.arange(twice.num_rows), twice.columns[-1].to_numpy() - 1)
-        keys = twice.select(range(len(check.columns))).rename_columns(list(check.columns))
-        sample = shown(keys.slice(0, self._sample_rows))
-        return _outcome(check, surplus, sample, breaches=self._breaches(keys.take(further)))
+        """Find keys that several rows have."""
+        hashes = self.observations.keys.pop(check.name, KeyHashes())
+        found = doubled(check.columns, hashes, rescans, self._partitions, self._sample_rows)
+        return _outcome(check, found.surplus, found.sample, breaches=found.breaches)
 
 
 def _over(result: AuditResult, over: str) -> AuditResult:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+_COUNTED_ROWS = 1 << 18  # that wait to be added up
 _SAMPLED_ROWS = 1 << 13
 _REPETITIVE = (
     4  # rows per distinct value, from which on a dictionary makes a column smaller, and in less time
@@ -21,6 +22,37 @@ def counted(table: pa.Table) -> pa.Table:
     plain = positional(table)
     counts = plain.group_by(plain.column_names, use_threads=False).aggregate([([], "count_all")])
     return counts.rename_columns([*table.column_names, "times"])
+
+
+class Counts:
+    """Counts how often each distinct row occurs, of rows that come in tables; each is held once."""
+
+    def __init__(self) -> None:
+        self._counted: pa.Table | None = None
+        self._waiting: list[pa.Table] = []
+
+    def add(self, rows: pa.Table) -> None:
+        """Count further rows; all have the same columns."""
+        self._waiting.append(counted(rows))
+        known = self._counted.num_rows if self._counted is not None else 0
+        if sum(table.num_rows for table in self._waiting) > max(known, _COUNTED_ROWS):
+            self.result()
+
+    def result(self) -> pa.Table:
+        """Return each distinct row once, in the order of appearance, with its count as the last column.
+
+        Raises:
+            ValueError: if no table was added, which would say the columns.
+
+        """
+        parts = ([self._counted] if self._counted is not None else []) + self._waiting
+        if not parts:
+            raise ValueError("no rows were counted")
+        plain = positional(pa.concat_tables(parts))
+        *names, times = plain.column_names
+        counts = plain.group_by(names, use_threads=False).aggregate([(times, "sum")])
+        self._counted, self._waiting = counts.rename_columns(parts[0].column_names), []
+        return self._counted
 
 
 def repetitive_columns(rows: pa.Table) -> list[str]:

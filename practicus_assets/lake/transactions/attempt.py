@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from practicus_assets.errors import CommitConflict
-from practicus_assets.lake.contracts.audit import Rescan
 from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.contracts.unique import Rescan
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import Scope

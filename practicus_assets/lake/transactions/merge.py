@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.errors import DataRefused, SchemaMismatch, did_you_mean
-from practicus_assets.lake.contracts.audit import Rescan
+from practicus_assets.lake.contracts.unique import Rescan
 from practicus_assets.lake.rows.distinct import counted, positional
 from practicus_assets.lake.rows.samples import shown
 from practicus_assets.lake.transactions.attempt import Attempt

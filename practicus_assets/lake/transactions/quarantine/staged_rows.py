@@ -45,6 +45,8 @@ def staged_rows(
             part.add(good)
             with judging:
                 audit.observe(good)
+        with judging:
+            audit.prepare()
         staged = part.finish(name, audit.observations)
         kept_out = rejected.finish() if rejected is not None else None
         return replace(staged, rejected=kept_out, durations=Durations(audit=judging.seconds))

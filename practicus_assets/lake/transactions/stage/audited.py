@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from practicus_assets.lake.contracts.audit import Audit, AuditResult, Rescan, failure
+from practicus_assets.lake.contracts.audit import Audit, AuditResult, failure
 from practicus_assets.lake.contracts.breaches import AuditedPartitions
 from practicus_assets.lake.delta.record import TransactionRecord
 from practicus_assets.lake.partitions.recorded import RecordedRows
@@ -14,6 +15,9 @@ from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import recorded
 from practicus_assets.lake.transactions.effect import NO_TIME, Durations, Matched
 from practicus_assets.lake.transactions.stage.staged import Staged
+
+if TYPE_CHECKING:
+    from practicus_assets.lake.contracts.unique import Rescan
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
 """The run of a contract on rows, batch by batch."""
 
+import errno
+import os
+import pickle
 import tracemalloc
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
+from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch, StoreFailed
+from practicus_assets.lake.contracts import unique
 from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.rule import RowRule, TableRule
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
-from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.rows import distinct, key_hashes
+from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests.kit import partitions
 
@@ -178,6 +184,72 @@ def test_unique_keys_cost_a_few_bytes_a_row(table: Table) -> None:
     assert commit.rows == 100_000
     assert peak < 6 * 2**20  # the text is 9 MB, 100,000 hashes are 0.8 MB
     assert pa.total_allocated_bytes() - before < 2**20
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a few keys be too many for the memory."""
+    monkeypatch.setattr(key_hashes, "_IN_MEMORY", 5)
+    monkeypatch.setattr(key_hashes, "_SENT", 1)
+    monkeypatch.setattr(key_hashes, "_AT_ONCE", 4)
+    monkeypatch.setattr(unique, "_AT_ONCE", 3)
+    monkeypatch.setattr(unique, "BATCH_ROWS", 2)
+    monkeypatch.setattr(distinct, "_COUNTED_ROWS", 2)
+
+
+def doubled_keys(table: Table, mode: Mode, *, pickled: bool) -> AuditResult:
+    """Return what is found in 30 rows of three partitions, in several parts, after 10 rows that stay."""
+    options, scope = WriteOptions(partition_by=["p"], mode=mode), partitions(*"abc")
+    old = pa.table({"p": ["a"] * 10, "x": range(10)})
+    Transaction(table, scope, options).write(old)
+    transaction = Transaction(table, scope, options, contract=Contract(unique=[["p", "x"]]))
+    parts = [
+        transaction.stage(pa.table({"p": [p] * 10, "x": [n % modulus for n in range(10)]}))
+        for p, modulus in [("a", 9), ("b", 2), ("c", 10)]
+    ]
+    if pickled:
+        parts = pickle.loads(pickle.dumps(parts))  # noqa: S301 our own
+    with pytest.raises(AuditFailed) as error:
+        transaction.commit(*parts)
+    [result] = error.value.results
+    return result
+
+
+@pytest.mark.parametrize("where", ["own parts", "parts of others"])
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_keys_on_the_disk_are_named_and_counted_as_those_in_memory(
+    table: Table, request: pytest.FixtureRequest, mode: Mode, where: str
+) -> None:
+    pickled = where == "parts of others"
+    in_memory = doubled_keys(Table("m", f"{table.uri}-m"), mode, pickled=pickled)
+    request.getfixturevalue("tiny")
+    on_disk = doubled_keys(table, mode, pickled=pickled)
+    assert (on_disk.bad_rows, on_disk.counted) == (9 if mode == "replace" else 18, "bad_rows")
+    assert on_disk.bad_rows == in_memory.bad_rows
+    assert on_disk.breaches is not None
+    assert in_memory.breaches is not None
+    rows = {key: breach.rows for key, breach in on_disk.breaches.items()}
+    assert rows == {key: breach.rows for key, breach in in_memory.breaches.items()}
+    assert rows == ({"a": 1, "b": 8} if mode == "replace" else {"a": 10, "b": 8})
+    keys = {("a", n) for n in range(1 if mode == "replace" else 10)} | {("b", 0), ("b", 1)}
+    assert {(row["p"], row["x"]) for row in on_disk.sample} <= keys
+    assert len(on_disk.sample) == len(in_memory.sample)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_full_disk_of_the_worker_ends_the_transaction_and_nothing_is_written(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(
+        StoreFailed, match=r"No space left on device.*TMPDIR.*Nothing was written\.$"
+    ) as error:
+        audited(table, Contract(unique=[["x"]]), column(INT, *range(20)))
+    assert error.value.table == table.name
+    assert not Path(table.uri).exists()
 
 
 # --- Row counts ---------------------------------------------------------------------------------------------
