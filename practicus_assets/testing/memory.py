@@ -57,7 +57,8 @@ class MemoryTable(Table):
         """Return the table's files as a pyarrow file system."""
         return self._filesystem
 
-    def _reader(self) -> pyarrow.fs.FileSystem:
+    def reader(self) -> pyarrow.fs.FileSystem:
+        """Return the table's files as a pyarrow file system."""
         return self._filesystem
 
     @cached_property

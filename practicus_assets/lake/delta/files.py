@@ -41,7 +41,12 @@ def listed(table: Table) -> dict[str, pyarrow.fs.FileInfo]:
 def without_markers(infos: Iterable[pyarrow.fs.FileInfo]) -> dict[str, pyarrow.fs.FileInfo]:
     """Return files by their paths, without the empty objects by which some programs mark folders."""
     paths = {info.path.strip("/"): info for info in infos}
-    folders = {path[:end] for path in paths for end, character in enumerate(path) if character == "/"}
+    folders: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
     return {path: info for path, info in paths.items() if path not in folders}
 
 

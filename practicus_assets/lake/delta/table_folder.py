@@ -107,8 +107,13 @@ class TableFolder:
         with self.reaching("the store"):
             return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
 
-    def _reader(self) -> pyarrow.fs.FileSystem:
-        """Return the table's folder as a pyarrow file system to read from; nothing is made by looking."""
+    def reader(self) -> pyarrow.fs.FileSystem:
+        """Return the table's folder as a pyarrow file system to read from; nothing is made by looking.
+
+        Raises:
+            StoreFailed: if the options do not name a store.
+
+        """
         if self.local_path is not None:
             return pyarrow.fs.SubTreeFileSystem(str(self.local_path), pyarrow.fs.LocalFileSystem())
         return self._store()
@@ -120,7 +125,7 @@ class TableFolder:
             StoreFailed: if the store does not answer.
 
         """
-        filesystem = self._reader()
+        filesystem = self.reader()
         with self.reaching(path):
             modified: int | None = filesystem.get_file_info(path).mtime_ns
         return modified
@@ -147,7 +152,7 @@ class TableFolder:
 
     def _infos(self, folder: str, *, recursive: bool) -> list[pyarrow.fs.FileInfo]:
         selector = pyarrow.fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
-        filesystem = self._reader()
+        filesystem = self.reader()
         with self.reaching(f"the list of files{' in ' * bool(folder)}{folder}"):
             return list(filesystem.get_file_info(selector))
 
@@ -158,7 +163,7 @@ class TableFolder:
             StoreFailed: if the store does not answer.
 
         """
-        filesystem, wanted = self._reader(), list(paths)
+        filesystem, wanted = self.reader(), list(paths)
         slices = [wanted[i : i + _LOOKS] for i in range(0, len(wanted), _LOOKS)]
         with self.reaching("a look at files"), ThreadPoolExecutor(_MOST_THREADS) as threads:
             looks = threads.map(filesystem.get_file_info, slices)  # each file is a request, or two
@@ -173,7 +178,7 @@ class TableFolder:
             StoreFailed: if it cannot be read.
 
         """
-        filesystem = self._reader()
+        filesystem = self.reader()
         with self.reaching(path):
             try:
                 with filesystem.open_input_stream(path) as stream:
@@ -220,7 +225,7 @@ class TableFolder:
 
         """
         self.refuse_read_only()
-        filesystem = self._reader()
+        filesystem = self.reader()
         with self.reaching(f"deleting {path}"):
             try:
                 filesystem.delete_file(path)
@@ -232,7 +237,7 @@ class TableFolder:
         """Delete files that no commit names, as far as the store lets it; vacuum removes the others."""
         self.refuse_read_only()
         with suppress(PracticusAssetsError):
-            filesystem = self._reader()
+            filesystem = self.reader()
             for path in paths:
                 with suppress(PracticusAssetsError), self.reaching(f"deleting {path}"):
                     filesystem.delete_file(path)
@@ -250,7 +255,7 @@ class TableFolder:
             StoreFailed: if it is damaged, or cannot be read.
 
         """
-        filesystem = self._reader()
+        filesystem = self.reader()
         failures = self.reaching(f"staged file {path}") if staged else self.reading(path)
         with failures, pq.ParquetFile(path, filesystem=filesystem) as parquet:
             yield parquet

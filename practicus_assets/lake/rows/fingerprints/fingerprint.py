@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from practicus_assets.lake.rows.fingerprints.hashes import Hashes, hash_rows, mixed
+from practicus_assets.lake.rows.fingerprints.hashes import BLOCK_ROWS, Hashes, hash_rows, mixed
 from practicus_assets.lake.rows.fingerprints.pandas_hashes import pandas_hashes
 
 _SECOND_SUM = np.uint64(0xA0761D6478BD642F)
@@ -44,8 +44,10 @@ class Fingerprint:
     def add(self, hashes: Hashes) -> None:
         """Add rows by their hashes, which are those of the fingerprint's algorithm."""
         self.rows += len(hashes)
-        self._first = (self._first + int(hashes.sum(dtype=np.uint64))) % _LIMIT
-        self._second = (self._second + int(mixed(hashes ^ _SECOND_SUM).sum(dtype=np.uint64))) % _LIMIT
+        for start in range(0, len(hashes), BLOCK_ROWS):
+            block = hashes[start : start + BLOCK_ROWS]
+            self._first = (self._first + int(block.sum(dtype=np.uint64))) % _LIMIT
+            self._second = (self._second + int(mixed(block ^ _SECOND_SUM).sum(dtype=np.uint64))) % _LIMIT
 
     def add_rows(self, batch: pa.RecordBatch, columns: Sequence[str]) -> None:
         """Add rows by these columns."""

@@ -25,7 +25,7 @@ Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 _WORD = np.dtype("<u8")
 _WORD_BYTES = 8
 _LIMIT = 1 << 64
-_BLOCK_ROWS = 1 << 14  # what fits into a processor's cache while it is hashed
+BLOCK_ROWS = 1 << 14  # what fits into a processor's cache while it is hashed
 _HALF = np.uint64(32)
 _MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
 _PLACE = np.uint64(0x9E3779B97F4A7C15)
@@ -40,7 +40,7 @@ _LONG = 2048  # bytes; a longer text is one word, its BLAKE2b hash
 _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(_WORD_BYTES + 1)], dtype=np.uint64)
 
 
-def hash_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Hashes:
+def hash_rows(batch: pa.RecordBatch, columns: Sequence[str], further: Hashes | None = None) -> Hashes:
     """Return one hash per row, of these columns' values.
 
     Rows with equal values have equal hashes, however Arrow holds them and in whatever order the columns
@@ -49,14 +49,50 @@ def hash_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Hashes:
     Args:
         batch: the rows, of types that a Delta table can hold; encoded, large or viewed ones are taken too.
         columns: the names of the columns.
+        further: what further columns of each row add, by `shares`; a single one is that of all rows.
 
     """
     hashes = np.empty(batch.num_rows, dtype=np.uint64)
-    for start in range(0, batch.num_rows, _BLOCK_ROWS):
-        rows = batch.slice(start, _BLOCK_ROWS)
-        fields = [(name, rows.column(name)) for name in columns]
-        hashes[start : start + _BLOCK_ROWS] = mixed(_hash_fields(rows.num_rows, fields))
+    encoded = {name: _Encoded(name, batch.column(name)) for name in columns if _is_worth(batch.column(name))}
+    plain = [name for name in columns if name not in encoded]
+    for start in range(0, batch.num_rows, BLOCK_ROWS):
+        rows = batch.slice(start, BLOCK_ROWS)
+        end = start + rows.num_rows
+        total = _hash_fields(rows.num_rows, [(name, rows.column(name)) for name in plain])
+        for column in encoded.values():
+            total += column.shares.take(column.positions[start:end])
+        if further is not None:
+            total += further[start:end] if len(further) > 1 else further
+        hashes[start:end] = mixed(total)
     return hashes
+
+
+def shares(name: str, values: pa.Array) -> Hashes:
+    """Return what each value of a column adds to the hash of its row, before that is spread."""
+    return mixed(_hash_values(values) ^ _key_of_name(name))
+
+
+class _Encoded:
+    """A column of which each distinct value is hashed once.
+
+    Attributes:
+        shares: what each of its values, and in the end a null, adds to the hash of a row.
+        positions: the number of each row's value.
+
+    """
+
+    def __init__(self, name: str, array: pa.Array) -> None:
+        nulls = pa.nulls(1)
+        self.shares = np.append(shares(name, array.dictionary), shares(name, nulls))
+        positions = array.indices
+        if positions.null_count:
+            positions = positions.cast(pa.int64()).fill_null(len(array.dictionary))
+        self.positions = positions.to_numpy()
+
+
+def _is_worth(array: pa.Array) -> bool:
+    """Whether the values of a column repeat, and are held once."""
+    return pa.types.is_dictionary(array.type) and len(array.dictionary) < len(array)
 
 
 def mixed(words: Hashes) -> Hashes:
@@ -74,7 +110,7 @@ def _hash_fields(rows: int, fields: Sequence[tuple[str, pa.Array]]) -> Hashes:
     """Return the sum of the fields' hashes, each keyed by the field's name."""
     total = np.zeros(rows, dtype=np.uint64)
     for name, array in fields:
-        total += mixed(_hash_values(array) ^ _key_of_name(name))
+        total += shares(name, array)
     return total
 
 

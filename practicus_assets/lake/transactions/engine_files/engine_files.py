@@ -1,8 +1,9 @@
 """Engine files: what an engine wrote for an attempt, as its staged rows."""
 
+import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
@@ -11,8 +12,10 @@ import pyarrow as pa
 
 from practicus_assets.errors import DataRefused
 from practicus_assets.lake.contracts.audit import Observations
+from practicus_assets.lake.rows.key_hashes import KeyHashes
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.engine_files.file_columns import output_columns, refuse_lacking
+from practicus_assets.lake.transactions.engine_files.file_reader import FileReader
 from practicus_assets.lake.transactions.engine_files.file_rows import FileRows
 from practicus_assets.lake.transactions.engine_files.found_files import (
     FoundFile,
@@ -29,7 +32,12 @@ from practicus_assets.lake.transactions.engine_files.staged_parquet import (
 from practicus_assets.lake.transactions.incoming import IncomingRows
 from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 
-_MOST_THREADS = 8
+_MOST_THREADS = 8  # which wait for a store
+_LOCAL_THREADS = min(_MOST_THREADS, os.cpu_count() or 1)
+_PYTHON_THREADS = 2  # more would wait for each other, for what small files take is mostly Python
+_GROUP_FILES = 64  # small files that are read one after the other, and hashed together
+_GROUP_BYTES = 8 << 20
+_SMALL_BYTES = 1 << 20
 _READ_BYTES = 512 << 20  # of files that are read at the same time; a single one may be larger
 
 
@@ -69,17 +77,20 @@ def staged_files(attempt: Attempt, data: StagedParquet, part: str | None) -> Sta
 
 def _read(attempt: Attempt, files: FoundFiles) -> Staged:
     """Read the files, and return them as one part."""
-    incoming = IncomingRows(attempt, pa.RecordBatchReader.from_batches(_columns(attempt, files), []))
-    rows = FileRows(attempt, incoming.schema, incoming.bounds)
-    nothing = Staged(attempt.id, ("",), incoming.schema, (), {}, Observations())
+    reader = FileReader(attempt.table)
+    columns = _columns(attempt, files, reader)
+    incoming = IncomingRows(attempt, pa.RecordBatchReader.from_batches(columns, []))
+    keys = {check.name: KeyHashes() for check in attempt.contract.checks if check.kind == "unique"}
+    rows = FileRows(attempt, incoming.schema, incoming.bounds, reader, keys=keys)
+    nothing = Staged(attempt.id, ("",), incoming.schema, (), {}, Observations(keys=keys))
     return Staged.merged([nothing, *_each(rows, files.files)])
 
 
-def _columns(attempt: Attempt, files: FoundFiles) -> pa.Schema:
+def _columns(attempt: Attempt, files: FoundFiles, reader: FileReader) -> pa.Schema:
     """Return the columns of the rows: those of the first file that has any, or of the first one of all."""
     first: tuple[FoundFile, pa.Schema] | None = None
     for file in files.files:
-        with FileRows.opened(attempt, file) as parquet:
+        with reader.opened(file) as parquet:
             first = first or (file, parquet.schema_arrow)
             if parquet.metadata.num_rows:
                 first = (file, parquet.schema_arrow)
@@ -92,19 +103,37 @@ def _columns(attempt: Attempt, files: FoundFiles) -> pa.Schema:
     return output_columns(inside, [*file.texts], attempt.scope, known)
 
 
-def _each(rows: FileRows, files: tuple[FoundFile, ...]) -> Iterator[Staged]:
+def _each(rows: FileRows, files: Sequence[FoundFile]) -> Iterator[Staged]:
     """Yield the files that have rows, as parts, in their order; several are read at a time."""
     largest = max((file.size for file in files), default=0) or 1
-    threads = max(1, min(_MOST_THREADS, len(files), _READ_BYTES // largest))
+    most = _MOST_THREADS
+    if rows.attempt.table.local_path is not None:
+        most = _PYTHON_THREADS if largest <= _SMALL_BYTES else _LOCAL_THREADS
+    threads = max(1, min(most, len(files), _READ_BYTES // largest))
     pool = ThreadPoolExecutor(threads, "practicus-assets-reader")
     try:
-        reads = [pool.submit(copy_context().run, rows.staged, file) for file in files]
+        groups = _grouped(files, min(_GROUP_FILES, len(files) // threads))
+        reads = [pool.submit(copy_context().run, rows.staged, group) for group in groups]
         for read in reads:
             part = read.result()
             if part is not None:
                 yield part
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _grouped(files: Sequence[FoundFile], most: int) -> Iterator[list[FoundFile]]:
+    """Yield small files together, at most so many, and others alone."""
+    group: list[FoundFile] = []
+    size = 0
+    for file in files:
+        if group and (len(group) >= most or size + file.size > _GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += file.size
+    if group:
+        yield group
 
 
 def _refuse_none(files: FoundFiles, data: StagedParquet) -> None:

@@ -1,109 +1,195 @@
-"""Rows of one file that an engine wrote: read once, audited, fingerprinted and measured."""
+"""Rows of files that an engine wrote: read once, audited, fingerprinted and measured."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from practicus_assets.errors import DataRefused, OutOfScope, StoreFailed
-from practicus_assets.lake.contracts.audit import Audit
+from practicus_assets.errors import DataRefused, OutOfScope
+from practicus_assets.lake.contracts.audit import Audit, Observations
 from practicus_assets.lake.contracts.breaches import AuditedPartitions
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.values import Value, can_partition, is_null, parsed, serialized
+from practicus_assets.lake.rows.casts import exact_batch
 from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint
-from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
+from practicus_assets.lake.rows.fingerprints.hashes import hash_rows, shares
 from practicus_assets.lake.rows.frames import BATCH_ROWS
+from practicus_assets.lake.rows.key_hashes import KeyHashes
 from practicus_assets.lake.rows.schema import conformed
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.engine_files.file_columns import (
     refuse_lacking,
     refuse_other_columns,
 )
+from practicus_assets.lake.transactions.engine_files.file_reader import (
+    AGAIN,
+    FileReader,
+    batch_rows,
+    naming_files,
+)
 from practicus_assets.lake.transactions.engine_files.found_files import FoundFile
 from practicus_assets.lake.transactions.merge import Merge
-from practicus_assets.lake.transactions.stage.staged import Staged, StagedFile
+from practicus_assets.lake.transactions.stage.staged import Staged, StagedFile, Values
 from practicus_assets.lake.transactions.stage.statistics import Statistics
 from practicus_assets.wording import names_of, number_of, readable
 
 _BATCH_BYTES = 64 << 20
 
 
+@dataclass
+class _Measured:
+    """A file that is being read: its partition values, statistics and number of rows so far."""
+
+    file: FoundFile
+    values: dict[str, Value]
+    statistics: Statistics
+    rows: int = 0
+
+
+class _Piece(NamedTuple):
+    """Some rows of a file, without the columns of its folders."""
+
+    of: _Measured
+    rows: pa.RecordBatch
+
+
 @dataclass(frozen=True)
 class FileRows:
-    """Reads files of one attempt; several threads can read at once, each a file.
+    """Reads files of one attempt; several threads can read at once, each other files.
 
     Attributes:
         attempt: the attempt.
         schema: the table's columns after the commit.
         bounds: the attempt's scope on these columns.
+        reader: opens the files.
         lock: held while rules run that are an author's functions, which need not be made for threads.
         fitting: the columns of folders and inside of files that were found to fit the table.
+        keys: the hash of each row's unique key, by the rule's name; those of all files together.
 
     """
 
     attempt: Attempt
     schema: pa.Schema
     bounds: Bounds
+    reader: FileReader
     lock: Lock = field(default_factory=Lock)
     fitting: list[tuple[AbstractSet[str], pa.Schema]] = field(default_factory=list)
+    keys: dict[str, KeyHashes] = field(default_factory=dict)
 
-    def staged(self, file: FoundFile) -> Staged | None:
-        """Return a file as a part of the attempt's rows; None if it has no row.
+    def staged(self, files: Sequence[FoundFile]) -> Staged | None:
+        """Return files as a part of the attempt's rows; None if they have no row.
 
         Raises:
-            DataRefused: if it is no Parquet file, is gone, has other columns than the table, or rows of
+            DataRefused: if one is no Parquet file, is gone, has other columns than the table, or rows of
                 another partition.
-            StoreFailed: if it cannot be read.
+            StoreFailed: if one cannot be read.
 
         """
         attempt = self.attempt
-        partition_by = attempt.options.partition_by
-        contract = attempt.contract
+        observations = Observations(keys=self.keys)
         partitions = AuditedPartitions.of(attempt.written, self.schema)
-        audit = Audit(contract.checks, attempt.table.sample_rows, partitions=partitions)
-        own_rules = any(check.kind == "row" for check in contract.checks)
+        audit = Audit(attempt.contract.checks, attempt.table.sample_rows, observations, partitions)
         merge = Merge(attempt.options.merge_keys) if attempt.options.mode == "merge" else None
-        stored = [f for f in self.schema if f.name not in partition_by and not pa.types.is_null(f.type)]
-        statistics, fingerprint = Statistics(pa.schema(stored)), Fingerprint()
-        values: dict[str, Value] = {}
-        rows = 0
-        with self.opened(attempt, file) as parquet:
-            if not parquet.metadata.num_rows:
-                return None
-            inside = parquet.schema_arrow
-            self._refuse_other_columns(file, inside)
-            values = {column: self._typed(column, text) for column, text in file.texts.items()}
-            for raw in parquet.iter_batches(_batch_rows(parquet), use_threads=False):
-                batch = self._conformed(file, raw, values, rows)
-                if not rows:
-                    self._refuse_outside(values, parquet.metadata.num_rows)
-                rows += batch.num_rows
-                fingerprint.add(hash_rows(batch, self.schema.names))
-                statistics.add(batch)
-                with self.lock if own_rules else nullcontext():
-                    audit.observe(batch)
-                if merge is not None:
-                    _exhaust(merge.observed([batch]))
-            if rows != parquet.metadata.num_rows:
-                raise DataRefused(
-                    f"it has {rows} rows, and {parquet.metadata.num_rows} by its footer.", _AGAIN
-                )
-        ordered = tuple(values[column] for column in partition_by)
+        fingerprints: dict[Values, Fingerprint] = {}
+        measured: list[_Measured] = []
+        for pieces in _together(self._pieces(files, measured)):
+            with naming_files([piece.of.file for piece in pieces]):
+                self._observe(pieces, fingerprints, audit, merge)
+        if not measured:
+            return None
         return Staged(
             attempt.id,
-            (file.path,),
+            tuple(own.file.path for own in measured),
             self.schema,
-            (StagedFile(file.path, file.size, rows, ordered, statistics.result(rows), file.state),),
-            {ordered: fingerprint},
-            audit.observations,
+            tuple(
+                StagedFile(
+                    own.file.path,
+                    own.file.size,
+                    own.rows,
+                    self._ordered(own.values),
+                    own.statistics.result(own.rows),
+                    own.file.state,
+                )
+                for own in measured
+            ),
+            fingerprints,
+            replace(observations, keys={}),
             merge_keys=merge.seen if merge is not None else (),
         )
+
+    def _pieces(self, files: Sequence[FoundFile], measured: list[_Measured]) -> Iterator[_Piece]:
+        """Yield the rows of files as the table has them; those that have any are added to the measured."""
+        partition_by = self.attempt.options.partition_by
+        stored = [f for f in self.schema if f.name not in partition_by and not pa.types.is_null(f.type)]
+        for file in files:
+            with self.reader.opened(file) as parquet:
+                metadata, inside = parquet.metadata, parquet.schema_arrow
+                if not metadata.num_rows:
+                    continue
+                self._refuse_other_columns(file, inside)
+                values = {column: self._typed(column, text) for column, text in file.texts.items()}
+                own = _Measured(file, values, Statistics(pa.schema(stored)))
+                for raw in parquet.iter_batches(batch_rows(metadata), use_threads=False):
+                    rows = self._conformed(own, raw)
+                    if not own.rows:
+                        self._refuse_outside(own, metadata.num_rows)
+                    own.rows += rows.num_rows
+                    own.statistics.add(rows)
+                    yield _Piece(own, rows)
+                if own.rows != metadata.num_rows:
+                    raise DataRefused(
+                        f"it has {own.rows} rows, and {metadata.num_rows} by its footer.", AGAIN
+                    )
+                measured.append(own)
+
+    def _observe(
+        self,
+        pieces: Sequence[_Piece],
+        fingerprints: dict[Values, Fingerprint],
+        audit: Audit,
+        merge: Merge | None,
+    ) -> None:
+        """Fingerprint rows of the same columns, and run the rules on them."""
+        rows = pa.concat_batches([piece.rows for piece in pieces]) if len(pieces) > 1 else pieces[0].rows
+        lengths = [piece.rows.num_rows for piece in pieces]
+        folders = [*pieces[0].of.file.texts]
+        further = np.zeros(len(pieces), dtype=np.uint64)
+        for column in folders:
+            further += shares(column, self._repeated(column, pieces, [1] * len(pieces)))
+        if len(pieces) > 1:
+            further = np.repeat(further, lengths)
+        hashes = hash_rows(rows, rows.schema.names, further)
+        first = 0
+        for piece in pieces:
+            end = first + piece.rows.num_rows
+            fingerprints.setdefault(self._ordered(piece.of.values), Fingerprint()).add(hashes[first:end])
+            first = end
+        checks = self.attempt.contract.checks
+        if not checks and merge is None:
+            return
+        arrays = {column: self._repeated(column, pieces, lengths) for column in folders}
+        arrays |= {name: rows.column(name) for name in rows.schema.names}
+        batch = exact_batch(pa.record_batch(arrays), self.schema)
+        with self.lock if any(check.kind == "row" for check in checks) else nullcontext():
+            audit.observe(batch)
+        if merge is not None:
+            for _ in merge.observed([batch]):
+                pass
+
+    def _repeated(self, column: str, pieces: Sequence[_Piece], times: Sequence[int]) -> pa.Array:
+        """Return each piece's value of a folder's column so many times."""
+        type_ = self.schema.field(column).type
+        scalars = [pa.scalar(piece.of.values[column], type_) for piece in pieces]
+        return pa.concat_arrays(map(pa.repeat, scalars, times))
+
+    def _ordered(self, values: dict[str, Value]) -> Values:
+        return tuple(values[column] for column in self.attempt.options.partition_by)
 
     def _refuse_other_columns(self, file: FoundFile, inside: pa.Schema) -> None:
         """Raise SchemaMismatch unless a file has the table's columns; most are as one that was looked at."""
@@ -114,33 +200,24 @@ class FileRows:
         refuse_other_columns(file.name, inside, self.schema, file.texts)
         self.fitting.append((folders, inside))
 
-    @staticmethod
-    @contextmanager
-    def opened(attempt: Attempt, file: FoundFile) -> Iterator[pq.ParquetFile]:
-        """Open a file; what is raised meanwhile names it, and is the engine's fault if it is no Parquet."""
-        with _naming_file(file), attempt.table.parquet(file.path, staged=True) as parquet:
-            yield parquet
+    def _conformed(self, own: _Measured, raw: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows with the table's columns, but for those of folders; texts that are held once stay so.
 
-    def _conformed(
-        self, file: FoundFile, raw: pa.RecordBatch, values: dict[str, Value], first_row: int
-    ) -> pa.RecordBatch:
-        """Return rows with the table's columns; the first ones say a partition value that no folder says."""
+        The first ones say a partition value that no folder says.
+        """
         for column in self.attempt.options.partition_by:
             if column in raw.schema.names:
-                self._refuse_contradiction(file, column, raw.column(column), values)
-        constants: dict[str, Any] = {
-            column: pa.scalar(value, self.schema.field(column).type) for column, value in values.items()
-        }
-        void = {f.name: pa.scalar(None, f.type) for f in self.schema if pa.types.is_null(f.type)}
-        return conformed(raw, self.schema, {**constants, **void}, first_row)
+                self._refuse_contradiction(own, column, raw.column(column))
+        fields = [f for f in self.schema if f.name not in own.file.texts]
+        void: dict[str, Any] = {f.name: pa.scalar(None, f.type) for f in fields if pa.types.is_null(f.type)}
+        schema = pa.schema([_as_read(f, raw.schema) for f in fields])
+        return conformed(raw, schema, void, own.rows)
 
-    def _refuse_contradiction(
-        self, file: FoundFile, column: str, array: pa.Array, values: dict[str, Value]
-    ) -> None:
+    def _refuse_contradiction(self, own: _Measured, column: str, array: pa.Array) -> None:
         """Raise OutOfScope unless all rows have one value of a partition column: the folder's, if any."""
         type_ = self.schema.field(column).type
         typed = array.cast(type_)
-        wanted = values.setdefault(column, typed[0].as_py())
+        wanted = own.values.setdefault(column, typed[0].as_py())
         if typed.null_count or is_null(wanted):
             raise OutOfScope(
                 f"its partition column {column!r} has rows that are read as null.",
@@ -149,20 +226,20 @@ class FileRows:
         other = pc.not_equal(typed, pa.scalar(wanted, type_))
         if pc.any(other).as_py():
             odd = typed.filter(other)[0].as_py()
-            place = f"lies in the folder of one {column}" if column in file.texts else "begins with one"
+            place = f"lies in the folder of one {column}" if column in own.file.texts else "begins with one"
             raise OutOfScope(
                 f"it {place}, and has rows of another partition, by column {column!r}.",
                 f"Let the engine write each {column} into files of its own, as PARTITION_BY ({column}) does.",
                 f"E.g. {column} = {readable(odd)}, after {readable(wanted)}.",
             )
 
-    def _refuse_outside(self, values: Mapping[str, Value], rows: int) -> None:
+    def _refuse_outside(self, own: _Measured, rows: int) -> None:
         """Raise OutOfScope for a file of another partition than those of the run."""
-        if self.bounds.part_of(values) is None:
-            partition = ", ".join(f"{column} = {readable(values[column])}" for column in self.bounds.columns)
+        if self.bounds.part_of(own.values) is None:
+            columns = self.bounds.columns
+            partition = ", ".join(f"{column} = {readable(own.values[column])}" for column in columns)
             raise OutOfScope(
-                f"its {number_of(rows, 'row')} are outside the scope, by "
-                f"{names_of('column', self.bounds.columns)}.",
+                f"its {number_of(rows, 'row')} are outside the scope, by {names_of('column', columns)}.",
                 "Let the engine write only rows of the partitions that the run materializes.",
                 f"E.g. {partition}.",
             )
@@ -184,37 +261,24 @@ class FileRows:
         return value
 
 
-_AGAIN = "Let the engine end, and nothing else write there, before the function returns."
+def _as_read(wanted: pa.Field, raw: pa.Schema) -> pa.Field:
+    """Return a column's field with the type that a file's rows have, where that holds each text once."""
+    type_ = raw.field(wanted.name).type if wanted.name in raw.names else None
+    is_held_once = type_ is not None and pa.types.is_dictionary(type_) and type_.value_type == wanted.type
+    return wanted.with_type(type_) if is_held_once else wanted
 
 
-def _batch_rows(parquet: pq.ParquetFile) -> int:
-    """Return how many rows are read at once, so that they are not too large in memory."""
-    metadata = parquet.metadata
-    size = sum(metadata.row_group(i).total_byte_size for i in range(min(metadata.num_row_groups, 4)))
-    rows = sum(metadata.row_group(i).num_rows for i in range(min(metadata.num_row_groups, 4)))
-    return int(max(1, min(BATCH_ROWS, _BATCH_BYTES * rows // max(size, 1))))
-
-
-@contextmanager
-def _naming_file(file: FoundFile) -> Iterator[None]:
-    """Say of which file an error is; one that is no Parquet, or is gone, is the engine's fault."""
-    try:
-        yield
-    except DataRefused as error:
-        if file.name not in error.problem:
-            error.problem = f"the file {file.name}: {error.problem}"
-        raise
-    except StoreFailed as error:
-        cause = error.__cause__
-        if isinstance(cause, FileNotFoundError):
-            raise DataRefused(f"the file {file.name} is not there any more.", _AGAIN) from cause
-        if isinstance(cause, pa.ArrowException):
-            raise DataRefused(
-                f"the file {file.name} cannot be read as Parquet.", _AGAIN, f"pyarrow says: {cause}"
-            ) from cause
-        raise
-
-
-def _exhaust(batches: Iterator[Any]) -> None:
-    for _ in batches:
-        pass
+def _together(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
+    """Yield pieces of the same columns together, until their rows are as many as are hashed at once."""
+    waiting: list[_Piece] = []
+    rows = size = 0
+    for piece in pieces:
+        length, width = piece.rows.num_rows, piece.rows.nbytes
+        is_other = bool(waiting) and not piece.rows.schema.equals(waiting[0].rows.schema)
+        if waiting and (is_other or rows + length > BATCH_ROWS or size + width > _BATCH_BYTES):
+            yield waiting
+            waiting, rows, size = [], 0, 0
+        waiting.append(piece)
+        rows, size = rows + length, size + width
+    if waiting:
+        yield waiting

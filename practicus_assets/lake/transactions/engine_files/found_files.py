@@ -1,8 +1,10 @@
 """Found files: what lies where an engine wrote, which of it is data, and whether it is still the same."""
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow.fs
@@ -105,8 +107,8 @@ def remove_empty_folders(table: Table, path: str) -> None:
     """Remove the folders below a place, on this machine, in which there is nothing."""
     assert table.local_path is not None, "a store has no folders"
     place = table.local_path / path
-    below = sorted((p for p in place.rglob("*") if p.is_dir()), key=lambda p: len(p.parts), reverse=True)
-    for folder in [*below, place, place.parent, table.local_path]:
+    below = [Path(folder) for folder, *_ in os.walk(place, topdown=False)]
+    for folder in [*below, place.parent, table.local_path]:
         with suppress(OSError):
             folder.rmdir()
 

@@ -67,13 +67,17 @@ class Staging:
             self.fingerprints.setdefault(values, Fingerprint()).add(hashes)
         rows = batch.select(self._file_schema.names)
         size = rows.nbytes + _BATCH_BYTES * rows.num_columns
-        self._thread.do(partial(self._store, rows, values, size), size)
+        measured = None
+        if self._thread.is_behind:  # so this one has the time
+            measured = Statistics(self._file_schema)
+            measured.add(rows)
+        self._thread.do(partial(self._store, rows, values, size, measured), size)
 
-    def _store(self, rows: pa.RecordBatch, values: Values, size: int) -> None:
+    def _store(self, rows: pa.RecordBatch, values: Values, size: int, measured: Statistics | None) -> None:
         file = self._open.get(values)
         if file is None:
             file = self._open[values] = self._begin(values)
-        file.add(rows, size)
+        file.add(rows, size, measured)
         self._buffered += size
         if file.is_row_group:
             self._flush(values)
@@ -141,8 +145,11 @@ class _File:
         self._rows = 0
         self._statistics = Statistics(schema)
 
-    def add(self, batch: pa.RecordBatch, size: int) -> None:
-        self._statistics.add(batch)
+    def add(self, batch: pa.RecordBatch, size: int, measured: Statistics | None) -> None:
+        if measured is not None:
+            self._statistics.merge(measured)
+        else:
+            self._statistics.add(batch)
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
         self._rows += batch.num_rows

@@ -1,6 +1,7 @@
 """Statistics of a data file: how many nulls each column has, and between which values its others lie."""
 
 import datetime as dt
+import math
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +24,7 @@ class Statistics:
     def __init__(self, schema: pa.Schema) -> None:
         flat = [f for f in schema if not pa.types.is_nested(f.type)][:_INDEXED_COLUMNS]
         self._nulls = {f.name: 0 for f in flat}
-        self._bounds: dict[str, tuple[Any, Any] | None] = {}
+        self._bounds: dict[str, tuple[Any, Any]] = {}
         self._bounded = {f.name for f in flat if _has_bounds(f.type)}
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -33,28 +34,46 @@ class Statistics:
             self._nulls[name] += column.null_count
             if name not in self._bounded or column.null_count == len(column):
                 continue
-            if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py():
+            if pa.types.is_floating(column.type) and not _is_finite(column):
                 self._bounded.discard(name)
                 continue
+            if pa.types.is_dictionary(column.type):  # it may have values that no row of these has
+                column = column.dictionary.take(column.indices.unique().drop_null())
             low, high = pc.min_max(column).values()
             try:
                 low, high = low.as_py(), high.as_py()
             except (ValueError, OverflowError):  # a time that Python does not know, such as the year 10000
                 self._bounded.discard(name)
                 continue
-            known = self._bounds.get(name)
-            self._bounds[name] = (min(known[0], low), max(known[1], high)) if known else (low, high)
+            self._widen(name, low, high)
+
+    def merge(self, further: "Statistics") -> None:
+        """Add rows of the file that others were made of, for the same columns."""
+        for name, count in further._nulls.items():  # noqa: SLF001 of the same class
+            self._nulls[name] += count
+        self._bounded &= further._bounded  # noqa: SLF001
+        for name, bounds in further._bounds.items():  # noqa: SLF001
+            self._widen(name, *bounds)
+
+    def _widen(self, name: str, low: Any, high: Any) -> None:
+        known = self._bounds.get(name)
+        self._bounds[name] = (min(known[0], low), max(known[1], high)) if known else (low, high)
 
     def result(self, rows: int) -> dict[str, Any]:
         """Return the statistics of a file of so many rows, as the log has them."""
         low: dict[str, Any] = {}
         high: dict[str, Any] = {}
         for name, bounds in self._bounds.items():
-            if name in self._bounded and bounds is not None:
+            if name in self._bounded:
                 texts = _bound(bounds[0], -0.0), _bound(bounds[1], 0.0)
                 if not any(isinstance(text, str) and len(text) > _LONGEST_BOUND for text in texts):
                     low[name], high[name] = texts
         return {"numRecords": rows, "minValues": low, "maxValues": high, "nullCount": self._nulls}
+
+
+def _is_finite(column: pa.Array) -> bool:
+    """Return whether there is neither a NaN nor an infinite number; a sum has it if there is one."""
+    return math.isfinite(pc.sum(column).as_py()) or bool(pc.all(pc.is_finite(column)).as_py())
 
 
 def _has_bounds(type_: pa.DataType) -> bool:

@@ -36,6 +36,11 @@ class WriterThread:
         self._waiting.append((self._executor.submit(self._run, work), size))
         self._bytes += size
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits for the thread, so that its caller has the time to do some of its work."""
+        return len(self._waiting) > 1 and not self._waiting[-2][0].done()
+
     def finish(self) -> None:
         """Wait until all work is done, and end the thread."""
         while self._waiting:

@@ -1,5 +1,6 @@
 """Files that an engine wrote, as the rows of a table: DuckDB and polars write, the transaction commits."""
 
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -24,10 +25,11 @@ from practicus_assets.errors import (
 )
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.lake.contracts.rule import RowRule
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope, Window
 from practicus_assets.lake.partitions.values import folder
-from practicus_assets.lake.transactions.engine_files import engine_files, found_files
+from practicus_assets.lake.transactions.engine_files import engine_files, file_rows, found_files
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from practicus_assets.lake.transactions.options import Mode, WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
@@ -388,6 +390,100 @@ def test_rules_of_the_contract_run_on_the_files(table: Table) -> None:
         "n_unique": 1,
     }
     assert not Path(table.uri).exists()
+
+
+@pytest.fixture(params=[3, 100], ids=["several batches", "one batch"])
+def together(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let groups of small files be hashed in batches of a few rows, or of many."""
+    monkeypatch.setattr(engine_files, "_PYTHON_THREADS", 1)
+    monkeypatch.setattr(engine_files, "_GROUP_FILES", 5)
+    monkeypatch.setattr(file_rows, "BATCH_ROWS", request.param)
+
+
+@pytest.mark.usefixtures("together")
+def test_many_small_files_are_as_their_rows_in_memory(table: Table) -> None:
+    """Also where some have their partition inside, some have dictionaries, and some have no row."""
+    contract = Contract({"n": Column("int64", maximum=50)}, unique=[["n"]])
+    transaction, parts = begin(table, contract=contract), []
+    staged = transaction.staging()
+    for number in range(17):
+        p, n = "abc"[number % 3], list(range(number * 3, number * 3 + number % 4))
+        text = pa.array([None if i % 3 == 1 else f"text {i}" for i in n], pa.string())
+        part = pa.table({"n": pa.array(n, pa.int64()), "s": text})
+        parts.append(part.append_column("p", pa.array([p] * len(n), pa.string())))
+        if number % 5 == 4:
+            part = part.set_column(1, "s", text.dictionary_encode())
+        put(staged, f"p={p}/{number:02}.parquet", parts[-1] if number % 7 == 3 else part)
+    commit = transaction.write(staged)
+    in_memory = begin(Table("m", f"{table.uri}-m"), contract=contract).write(pa.concat_tables(parts))
+    assert commit.fingerprint == in_memory.fingerprint
+    assert (commit.rows, commit.files) == (in_memory.rows, 12)
+    assert [audit.passed for audit in commit.audits] == [True] * len(commit.audits)
+    assert read(table, "p, n, s") == read(Table("m", f"{table.uri}-m"), "p, n, s")
+    for add in (action["add"] for action in log(table, 0) if "add" in action):
+        inside = pq.read_table(Path(table.uri) / add["path"], columns=["n"], partitioning=None)[
+            "n"
+        ].to_pylist()
+        statistics = json.loads(add["stats"])
+        assert (statistics["minValues"]["n"], statistics["maxValues"]["n"]) == (min(inside), max(inside))
+        assert statistics["numRecords"] == len(inside)
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize(
+    ("column", "error", "match"),
+    [
+        ({"n": ["x"]}, SchemaMismatch, r"the file p=b/0\.parquet has the column 'n' as string"),
+        ({"p": ["a"]}, OutOfScope, r"the file p=b/0\.parquet: it lies in the folder of one p"),
+        (
+            {"p": pa.array([None], pa.string())},
+            OutOfScope,
+            r"the file p=b/0\.parquet: its partition column 'p' has rows",
+        ),
+        ({"p": ["b"], "m": [2]}, SchemaMismatch, r"the file p=b/0\.parquet has the further column 'm'"),
+    ],
+)
+def test_of_many_small_files_the_one_that_is_refused_is_named(
+    table: Table, column: dict[str, Any], error: type[DataRefused], match: str
+) -> None:
+    transaction = begin(table)
+    staged = transaction.staging()
+    for p, number in [("a", 0), ("a", 1), ("c", 2), ("c", 3)]:
+        put(staged, f"p={p}/{number}.parquet", numbers(number))
+    put(staged, "p=b/0.parquet", pa.table({"n": [1], "p": [""]} | column))
+    with pytest.raises(error, match=match):
+        transaction.write(staged)
+    assert not Path(table.uri).exists()
+
+
+@pytest.mark.parametrize("rows_each", [20_000, 40_000], ids=["a row group", "several"])
+def test_texts_that_a_file_holds_once_are_as_those_in_memory(table: Table, rows_each: int) -> None:
+    """A value that only other rows of the file have is in no bound, and rules get plain texts."""
+    count = 40_000
+    text = [None if i % 11 == 0 else f"text {i * 7 % 89}" for i in range(count - 1)] + ["z"]
+    part = pa.table({"n": range(count), "s": text, "b": pa.array([b"x", b"y"] * (count // 2))})
+    seen: list[pa.DataType] = []
+
+    def plain(rows: pa.Table) -> list[bool]:
+        seen.append(rows.schema.field("s").type)
+        return [True] * rows.num_rows
+
+    contract = Contract({"s": Column("string", pattern="text .*|z")}, rules=[RowRule("plain", plain)])
+    transaction = begin(table, contract=contract)
+    staged = transaction.staging()
+    path = Path(staged.uri) / "p=a" / "x.parquet"
+    path.parent.mkdir()
+    pq.write_table(part, path, row_group_size=rows_each, store_schema=False)
+    commit = transaction.write(staged)
+    in_memory = begin(Table("m", f"{table.uri}-m"), contract=contract).write(
+        part.append_column("p", pa.array(["a"] * count))
+    )
+    assert commit.fingerprint == in_memory.fingerprint
+    assert {*seen} == {pa.string()}
+    [add], [other] = (
+        [a["add"] for a in log(t, 0) if "add" in a] for t in (table, Table("m", f"{table.uri}-m"))
+    )
+    assert json.loads(add["stats"]) == json.loads(other["stats"])
 
 
 def test_a_file_that_goes_away_before_it_is_read_is_refused(

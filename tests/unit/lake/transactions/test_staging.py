@@ -22,6 +22,7 @@ from practicus_assets.lake.transactions import incoming as incoming_module
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.stage import staging as staging_module
 from practicus_assets.lake.transactions.stage.staging import Staging
+from practicus_assets.lake.transactions.stage.writer_thread import WriterThread
 from practicus_assets.lake.transactions.transaction import Transaction
 
 SCHEMA = pa.schema({"p": pa.string(), "n": pa.int64()})
@@ -130,7 +131,11 @@ def statistics(table: Table) -> dict[str, Any]:
     return found
 
 
-def test_statistics_are_left_out_where_they_would_not_survive(table: Table) -> None:
+@pytest.mark.parametrize("thread", ["writer", "caller"])
+def test_statistics_are_left_out_where_they_would_not_survive(
+    table: Table, monkeypatch: pytest.MonkeyPatch, thread: str
+) -> None:
+    monkeypatch.setattr(WriterThread, "is_behind", thread == "caller")
     data = {
         "n": [1, None],
         "nan": [1.0, float("nan")],
@@ -141,7 +146,9 @@ def test_statistics_are_left_out_where_they_would_not_survive(table: Table) -> N
         "late": pa.array([0, 2**60], pa.timestamp("us")),
     }
     data["nan"] = pa.array(data["nan"])
-    Transaction(table).write(pa.table(data))
+    rows = pa.table(data)
+    monkeypatch.setattr(incoming_module, "BATCH_ROWS", 1)
+    Transaction(table).write(rows)
     found = statistics(table)
     assert found["numRecords"] == 2
     assert found["minValues"] == {"n": 1, "zero": 0.0}
