@@ -206,3 +206,37 @@ def test_a_script_gives_rows_to_a_history_in_its_own_word(tmp_path: Path) -> Non
     with pytest.raises(DeclarationError, match='stored by mode="history", and the script calls merge'):
         table.merge([{"id": 1, "n": 3}])
     assert len([*tmp_path.iterdir()]) == 2
+
+
+def test_a_dump_a_day_makes_a_history_in_which_customers_end_that_are_not_in_it(bench: Bench) -> None:
+    dumps = {FIRST: {7: "Rome", 8: "Oslo"}, SECOND: {7: "Rome"}, THIRD: {7: "Rome", 8: "Oslo"}}
+
+    @table_asset(
+        partitions_def=DAYS,
+        partition_by="day",
+        mode="history",
+        history_keys=["customer"],
+        sequence_by="day",
+        delete_unmatched=True,
+    )
+    def customers(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        rows = [
+            (dt.date.fromisoformat(context.partition_key), *row)
+            for row in dumps[context.partition_key].items()
+        ]
+        return pd.DataFrame(rows, columns=["day", "customer", "city"])
+
+    for day in (THIRD, FIRST, SECOND, FIRST):
+        bench.run([customers], partition=day)
+    ends = {
+        (row.customer, str(row.valid_from)): None if pd.isna(row.valid_to) else str(row.valid_to)
+        for row in bench.frame("customers").itertuples()
+        if pd.isna(row.valid_to) or row.valid_to != row.valid_from
+    }
+    assert ends == {(7, FIRST): None, (8, FIRST): SECOND, (8, THIRD): None}
+    assert customers.get_asset_spec().metadata["delta/delete_unmatched"] is True
+    [entry] = catalog(
+        dg.Definitions([customers], resources={"io_manager": DeltaIOManager(root_uri="x")})
+    ).values()
+    assert entry.settings.options.history is not None
+    assert entry.settings.options.history.is_of_lists
