@@ -11,7 +11,7 @@ from practicus_assets.cli.remembered import Names, remembered
 from practicus_assets.code_location import CodeLocation, code_locations, selected
 from practicus_assets.errors import PracticusAssetsError
 
-Items = list[CompletionItem[Any]]
+Items = list["CompletionItem[Any]"]  # a text: in click 8.1 it takes no type
 
 _PLAIN = re.compile(r"([^\w@%+=:,./-])")  # what bash takes as it is
 
@@ -26,7 +26,9 @@ def complete_tables(context: click.Context, parameter: click.Parameter, incomple
 def complete_first_table(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
     """Return tables for the first of several words, or for all of them with `--against`."""
     is_first = not context.params.get(parameter.name or "")
-    return complete_tables(context, parameter, incomplete) if is_first or context.params["against"] else []
+    return (
+        complete_tables(context, parameter, incomplete) if is_first or context.params.get("against") else []
+    )
 
 
 def complete_tables_or_files(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
@@ -87,7 +89,7 @@ class _Bash(BashComplete):
         self._known = words[-1].rfind(":") + 1
         return words[:-1], words[-1]
 
-    def format_completion(self, item: CompletionItem[Any]) -> str:
+    def format_completion(self, item: "CompletionItem[Any]") -> str:
         """Return a value with its special characters quoted: for the shell, and for the script's `read`."""
         if item.type != "plain":
             return super().format_completion(item)
