@@ -187,7 +187,7 @@ def running(engine: SparkConnect, table: TableFolder, inputs: Iterable[Any] = ()
         except Exception as error:
             is_of_engine = isinstance(error, PySparkException) or _is_rpc(error)
             text, shown = str(error), redacted(redacted(str(error), os.environ), secrets)
-            if is_of_engine and server is not None and (trouble := server.trouble()):
+            if is_of_engine and server is not None and (trouble := server.trouble(text)):
                 raise EngineFailed(
                     f"{engine.name}: {redacted(trouble, secrets)}. It says: {_short(shown).rstrip('.')}.",
                     "Give SparkConnect(worker=...) what its pods lack, then run again.",

@@ -121,9 +121,14 @@ class Server:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return f"its server {how}"
 
-    def trouble(self) -> str:
-        """Return what is wrong with its workers, as a phrase; empty if nothing is known to be."""
-        return self._workers.trouble() if self._workers is not None else ""
+    def trouble(self, said: str) -> str:
+        """Return what is wrong with its workers, as a phrase; empty if nothing is known to be.
+
+        Args:
+            said: what it said of a query that failed.
+
+        """
+        return self._workers.trouble(said) if self._workers is not None else ""
 
     def last_messages(self, settings: Mapping[str, str]) -> str:
         """Return the end of what the server said of what went wrong, without secrets."""

@@ -34,7 +34,8 @@ _GRACE_S = 5
 _DIVIDED = 10 << 20  # bytes from which Sail has several tasks read the files of a partition
 _LOOK_S = 2.0
 _REFUSED = re.compile(r"failed to start worker \d+: (.{1,300})")
-_STATUS_S = 3.0  # that a cluster takes to say how a pod ended
+_LOST = re.compile(r"connection|h2 protocol|transport|broken pipe|lost worker|timeout", re.IGNORECASE)
+_STATUS_S = 20.0  # that a cluster may take to say how a pod ended
 
 
 class SailWorkers:
@@ -124,12 +125,20 @@ class SailWorkers:
             with suppress(EngineFailed), _answers():
                 self._cluster.delete_pods(self._selector)
 
-    def trouble(self) -> str:
-        """Return what is wrong with pods, as a phrase; empty if nothing is known to be."""
-        until = time.monotonic() + _STATUS_S
-        while self.in_pods and not self._trouble and time.monotonic() < until:
+    def trouble(self, said: str) -> str:
+        """Return what is wrong with pods, as a phrase; empty if nothing is known to be.
+
+        Args:
+            said: what the server said of a query that failed; of a connection that is lost, the cluster is
+                given a while to say how the pod ended.
+
+        """
+        until = time.monotonic() + (_STATUS_S if _LOST.search(said) else 0)
+        while self.in_pods and not self._trouble:
             self._trouble = self._failed(waiting=True)
-            time.sleep(0 if self._trouble else _STATUS_S / 5)
+            if time.monotonic() > until:
+                break
+            time.sleep(0 if self._trouble else 0.5)
         return self._trouble
 
     def _failed(self, *, waiting: bool) -> str:
