@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -118,13 +119,16 @@ def test_a_server_killed_at_a_request(
 def test_a_step_killed_at_a_moment_of_its_engine(
     case: str, folder: MakePlace, later: SparkConnect, tally: Tally
 ) -> None:
-    for moment in [MOMENTS[3]] if CI else MOMENTS:
+    """Its own server ends with it; one that ran already goes on to write for it."""
+    engines = [SparkConnect(later.server), later]
+    for engine, moment in product(engines[1:] if CI else engines, [MOMENTS[3]] if CI else MOMENTS):
         place, work, before = prepared(case, folder, later, dies=moment)
-        writer = Writer(work, place)
+        writer = Writer(replace(work, engine=engine), place)
         writer.go()
         outcome = writer.ended()
         problem = None if outcome is None else f"it was not killed: {outcome}"
-        tally.point(f"{case}, {moment}", problem or wrong(Outcome("landed"), work, place, before))
+        where = f"{case}, {moment}, {engine.name.partition(':')[0]}"
+        tally.point(where, problem or wrong(Outcome("landed"), work, place, before))
     tally.settle()
 
 
