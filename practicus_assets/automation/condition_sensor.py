@@ -37,7 +37,7 @@ def build_condition_sensor(
         warnings.simplefilter("ignore", dg.BetaWarning)  # of use_user_code_server
         return dg.AutomationConditionSensorDefinition(
             name,
-            target=target,
+            target=dg.AssetSelection.all() if target == "*" else target,  # a text takes a parser's imports
             minimum_interval_seconds=minimum_interval_seconds,
             run_tags=run_tags,
             description=description or "Evaluates the conditions of assets, and requests their runs.",
