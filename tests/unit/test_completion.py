@@ -5,8 +5,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
+from threading import Thread
 
 import dagster as dg
 import pytest
@@ -50,6 +51,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TERM", "xterm")
     for name in ("DAGSTER_MODULE_NAME", "DAGSTER_PYTHON_FILE", "DAGSTER_WORKING_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "shop.py").write_text(SHOP)
@@ -64,12 +66,23 @@ def names() -> None:
 
 
 @contextmanager
-def at_a_terminal() -> Iterator[None]:
+def at_a_terminal() -> Iterator[list[bytes]]:
+    """Let standard error be a terminal; what it showed is in the list once it is over."""
     ours, theirs = os.openpty()
+    shown: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):  # the other end is closed
+            while part := os.read(ours, 4096):
+                shown.append(part)
+
+    reader = Thread(target=read)
+    reader.start()
     try:
         with os.fdopen(theirs, "w") as stream, redirect_stderr(stream):
-            yield
+            yield shown
     finally:
+        reader.join()
         os.close(ours)
 
 
@@ -182,8 +195,11 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 def test_a_command_at_a_terminal_remembers_its_tables_and_their_newest_partitions() -> None:
     location = code_locations()
-    with at_a_terminal():
+    with at_a_terminal() as shown:
         tables(location, [])
+    seen = b"".join(shown)
+    assert seen.count(b"Loading definitions") > 0
+    assert seen.endswith(b"\x1b[2K")  # and it is gone
     found = remembered(location)
     assert found == {
         "orders": ["2026-01-03", "2026-01-02", "2026-01-01"],
@@ -193,8 +209,11 @@ def test_a_command_at_a_terminal_remembers_its_tables_and_their_newest_partition
     assert completed("practicus-assets show orders --partition ") == found["orders"]
 
 
-def test_a_command_that_no_terminal_sees_remembers_nothing(folder: Path) -> None:
+def test_a_command_that_no_terminal_sees_remembers_nothing_and_shows_nothing(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     tables(code_locations(), [])
+    assert capfd.readouterr() == ("", "")
     assert not (folder / "cache").exists()
 
 

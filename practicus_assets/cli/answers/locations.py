@@ -9,10 +9,13 @@ import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.assets.locations import tables_of
+from practicus_assets.cli.answers import output
 from practicus_assets.cli.remembered import MOST_PARTITIONS, remember
 from practicus_assets.code_location import CodeLocation, selected
 from practicus_assets.definitions import definitions_of, loading
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
+
+_LOADING = "Loading definitions"
 
 
 def tables(locations: Sequence[CodeLocation], names: Sequence[str]) -> list[TableEntry]:
@@ -22,7 +25,8 @@ def tables(locations: Sequence[CodeLocation], names: Sequence[str]) -> list[Tabl
         DeclarationError: if a code location cannot be loaded, or lacks a name.
 
     """
-    with redirect_stdout(sys.stderr):  # what the author's code prints is no output of the command
+    # what the author's code prints is no output of the command
+    with output.waiting(_LOADING), redirect_stdout(sys.stderr):
         entries = tables_of(locations, names)
         remember_names(locations, entries.values())
         return chosen(entries, names)
@@ -102,7 +106,7 @@ def definitions(location: CodeLocation) -> dg.Definitions:
         DeclarationError: if they cannot be loaded.
 
     """
-    with loading(location), redirect_stdout(sys.stderr):
+    with output.waiting(_LOADING), loading(location), redirect_stdout(sys.stderr):
         loaded = definitions_of(location)
         loaded.get_repository_def().get_all_jobs()  # what does not fit together shows here
         return loaded

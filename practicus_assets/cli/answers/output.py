@@ -11,7 +11,10 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.spinner import Spinner
+from rich.text import Text
 
 from practicus_assets.cli.answers.listing import Column, printed
 
@@ -49,6 +52,24 @@ def moment(value: datetime) -> str:
     local = value.astimezone()
     zone = f"{local:%z}"
     return f"{local:%Y-%m-%d %H:%M:%S} {'UTC' if zone == '+0000' else f'{zone[:3]}:{zone[3:5]}'}"
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say at a terminal what takes some seconds, until it is over; elsewhere nothing."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield
+        return
+    # streams stay as they are: a log handler that the author's code makes meanwhile keeps the one it finds
+    shown = Live(
+        Spinner("dots", Text(what)),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with shown:
+        yield
 
 
 @contextmanager
