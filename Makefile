@@ -3,10 +3,11 @@ BIN := .venv/bin
 ROUNDS ?= 1
 TESTERS ?= auto
 PORT ?= 3000
+FACTOR ?= 100
 LAKE := $(CURDIR)/.demo/lake
 DEMO_EXTRAS := build deploy dg kubernetes mysql pandera pipelines polars postgresql webserver
 
-.PHONY: demo demo-servers help ui test quick long faults check tutorial acceptance screenshots cluster bench bench-docs bench-full lock \
+.PHONY: demo demo-servers help ui test quick long faults check tutorial acceptance screenshots cluster bench bench-docs bench-full large lock \
 	wheel docs docs-build clean
 .DEFAULT_GOAL := demo
 
@@ -33,7 +34,7 @@ quick: .venv/dev.ready  ## run the tests that start no process and no server, an
 		-m "not slow and not process and not s3 and not postgresql and not mariadb \
 			and not faults and not browser and not cluster"
 
-long: .venv/dev.ready  ## run the tests of daemons and of Apache Spark (SPARK_HOME), which take minutes; ROUNDS=3 requests a year of runs
+long: .venv/dev.ready .venv/ray.ready  ## run the tests of daemons, of Ray and of Apache Spark (SPARK_HOME), which take minutes; ROUNDS=3 requests a year of runs
 	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v -s -m long tests/integration
 
 faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tries more points
@@ -77,6 +78,9 @@ bench-docs: .venv/dev.ready  ## the same, into docs/performance.md and its plot
 bench-full: .venv/dev.ready  ## measure all of it, the long ones too
 	@$(BIN)/python -W ignore benchmarks/bench.py --full
 
+large: .venv/dev.ready  ## the pipeline's join and sum on FACTOR=100 times the flights, by each way to the same fingerprints, and what each takes
+	@$(BIN)/python -W ignore benchmarks/large.py --factor $(FACTOR)
+
 wheel: .venv/demo.ready  ## build the package into dist/, for projects that cannot reach the repository
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
 
@@ -112,4 +116,8 @@ clean:  ## remove the environments, the demo's lake and what benchmarks left
 # beside the environment: in it, dg would import dagster-openlineage whenever it loads a project
 .venv/openlineage.ready: tests/openlineage.lock | .venv/dev.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/openlineage --require-hashes -r $<
+	@touch $@
+
+.venv/ray.ready: tests/ray.lock | .venv/dev.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/ray --require-hashes -r $<
 	@touch $@
