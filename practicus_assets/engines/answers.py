@@ -1,15 +1,21 @@
 """Answers of splits: what one has staged, or the error that it failed with, as bytes for the step."""
 
+import json
 import pickle
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from practicus_assets.engines.secrets import Secrets
 from practicus_assets.engines.splits import Split
-from practicus_assets.errors import PracticusAssetsError
+from practicus_assets.errors import CommitConflict, DeclarationError, PracticusAssetsError
 
 Work = Callable[[bytes, Split], Any]
+_LONGEST = 380  # bytes of each text of a refusal, of which a pod's last word may have 1000
+_KINDS = {kind.__name__: kind for kind in (DeclarationError, CommitConflict)}
+_REFUSAL = re.compile(rf'^refused=(\["(?:{"|".join(_KINDS)})", ".*"\])$', re.MULTILINE)
 
 
 class SplitFailed(Exception):
@@ -33,12 +39,23 @@ class _Failure:
     of_function: bool
 
 
-def answer(work: Work, payload: bytes, split: Split) -> bytes:
-    """Do the work of a split, and return what came of it."""
+def answer(work: Work, payload: bytes, split: Split, secrets: Secrets | None = None) -> bytes:
+    """Do the work of a split, and return what came of it.
+
+    Args:
+        work: the work.
+        payload: what it is given beside the split.
+        split: the split.
+        secrets: what is not to be in the answer, where that is to lie in the lake on its way.
+
+    """
     try:
-        return pickle.dumps((True, work(payload, split)), pickle.HIGHEST_PROTOCOL)
+        content = pickle.dumps((True, work(payload, split)), pickle.HIGHEST_PROTOCOL)
+        if secrets is not None:
+            secrets.refuse_within(content)
     except Exception as error:  # noqa: BLE001 the step raises it
-        return _portable(error, split)
+        return _portable(error, split, secrets)
+    return content
 
 
 def value_of(content: bytes) -> Any:
@@ -54,15 +71,38 @@ def value_of(content: bytes) -> Any:
     return value
 
 
-def _portable(error: Exception, split: Split) -> bytes:
-    """Return the answer of a split that failed; an error that is no good in another process is told."""
+def refusal_of(error: DeclarationError | CommitConflict) -> str:
+    """Return the word of a pod that does not come as far as to an answer."""
+    texts = (text.encode()[:_LONGEST].decode(errors="ignore") for text in (error.problem, error.advice))
+    return f"refused={json.dumps([type(error).__name__, *texts], ensure_ascii=False)}"
+
+
+def refused(said: str, split: Split) -> bytes | None:
+    """Return the answer of a split whose pod said `refusal_of` an error; None if it did not."""
+    word = _REFUSAL.search(said)
+    if word is None:
+        return None
+    name, problem, advice = json.loads(word[1])
+    return _portable(_KINDS[name](problem, advice), split, None)
+
+
+def _portable(error: Exception, split: Split, secrets: Secrets | None) -> bytes:
+    """Return the answer of a split that failed; an error that is no good in another process is told.
+
+    So is one with a secret in it, without that.
+    """
     failed = error if isinstance(error, SplitFailed) else SplitFailed(error)
     cause, of_function = failed.error, failed.of_function
+    hidden = secrets.redacted if secrets is not None else str
+    told = RuntimeError(hidden(f"{type(cause).__name__}: {cause}"))
     try:
-        copy = pickle.loads(pickle.dumps(cause))  # noqa: S301 our own
-        portable = cause if str(copy) == str(cause) else RuntimeError(f"{type(cause).__name__}: {cause}")
+        content = pickle.dumps(cause)
+        copy = pickle.loads(content)  # noqa: S301 our own
+        shown = f"{cause} {cause.args!r} {vars(cause)!r}"
+        has_secret = hidden(shown) != shown or (secrets is not None and secrets.are_in(content))
+        portable = told if has_secret or str(copy) != str(cause) else cause
     except Exception:  # noqa: BLE001 whatever an author's class raises
-        portable = RuntimeError(f"{type(cause).__name__}: {cause}")
-    text = "" if isinstance(cause, PracticusAssetsError) else "".join(traceback.format_exception(cause))
-    portable.add_note(f"In {split}{':' * bool(text)}\n{text}".rstrip())
+        portable = told
+    text = "" if isinstance(portable, PracticusAssetsError) else "".join(traceback.format_exception(cause))
+    portable.add_note(f"In {split}{':' * bool(text)}\n{hidden(text)}".rstrip())
     return pickle.dumps((False, _Failure(portable, of_function)))

@@ -8,6 +8,7 @@ from typing import Any
 from practicus_assets.engines.secrets import Secrets, value_of
 from practicus_assets.errors import CommitConflict
 from practicus_assets.lake.delta.table import Table, TableVersion
+from practicus_assets.lake.delta.table_folder import TableFolder
 
 
 def packed(value: Any, references: Mapping[str, object], secrets: Secrets | None = None) -> bytes:
@@ -49,12 +50,19 @@ class _Packer(pickle.Pickler):
 
     def persistent_id(self, obj: Any) -> str | tuple[str] | None:
         if self._secrets is not None:
-            if isinstance(obj, Mapping):
-                self._secrets.refuse_in(obj)
+            self._refuse_secrets(obj, self._secrets)
             variable = self._secrets.variable(obj)
             if variable is not None:
                 return (variable,)
         return self._names.get(id(obj))
+
+    def _refuse_secrets(self, obj: Any, secrets: Secrets) -> None:
+        if isinstance(obj, str):
+            secrets.refuse_login(obj)
+        elif isinstance(obj, Mapping):
+            secrets.refuse_in(obj)
+        elif isinstance(obj, TableFolder):
+            secrets.refuse_options(obj.storage_options)
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, TableVersion):  # its handle belongs to this process

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from kubernetes.client.exceptions import ApiException
 
-from practicus_assets.engines.answers import SplitFailed, value_of
+from practicus_assets.engines.answers import SplitFailed, refused, value_of
 from practicus_assets.engines.processes import TRIES
 from practicus_assets.engines.splits import Split
 from practicus_assets.errors import (
@@ -177,13 +177,13 @@ class SplitPods:
         manifest = next((m for m in manifests if pod.uid in {"", m["metadata"]["uid"]}), None)
         if manifest is None:
             error = self._without_pod(pod)
-            return self._failed(pod, error) if error is not None else None
+            return self._failed(pod, error, {}) if error is not None else None
         pod.uid, pod.name = manifest["metadata"]["uid"], manifest["metadata"]["name"]
         if pod_status.has_started(manifest) and not pod.started:
             pod.started, self._moved = True, time.monotonic()
         content = self._answer(pod, manifest)
         if content is not None:
-            self._take(pod, content)
+            self._take(pod, content, manifest)
             return None
         pod.blocked = (pod.blocked or time.monotonic()) if pod_status.is_blocked(manifest) else None
         end = pod_status.end(manifest, time.monotonic() - pod.blocked if pod.blocked is not None else 0)
@@ -193,26 +193,34 @@ class SplitPods:
             return None
         if end.started:
             self._tell_log(pod, self._cluster.log_tail, end.container)
-        return self._failed(pod, end.error)
+        return self._failed(pod, end.error, manifest)
 
     def _answer(self, pod: _Pod, manifest: Mapping[str, Any]) -> bytes | None:
-        """Return the answer of a pod that has ended, if it said that it left one."""
-        said = _ANSWER.search(pod_status.last_word(manifest))
-        return self._post.answer(pod.job, said[1]) if said is not None else None
+        """Return the answer of a pod that has ended, if it said that it left one, or why it cannot."""
+        word = pod_status.last_word(manifest)
+        said = _ANSWER.search(word)
+        return self._post.answer(pod.job, said[1]) if said is not None else refused(word, pod.split)
 
-    def _take(self, pod: _Pod, content: bytes) -> None:
+    def _take(self, pod: _Pod, content: bytes, manifest: Mapping[str, Any]) -> None:
         self._moved = time.monotonic()
         self._tell_log(pod, partial(self._cluster.log_tail, lines=None), CONTAINER)
         try:
             value = value_of(content)
         except SplitFailed as failed:
-            del self._running[pod.job]  # its pod has ended, and stays to look inside
+            self._leave(pod, manifest)
             failed.error.add_note(f"In its pod {pod.name}: {self._cluster.kubectl('logs', pod.name)}")
             raise
         self._delete(pod.job)
         self._done(pod.split, value)
 
-    def _failed(self, pod: _Pod, error: WorkerFailed) -> _Pod:
+    def _leave(self, pod: _Pod, manifest: Mapping[str, Any]) -> None:
+        """Leave a failed pod to look inside, unless a sidecar, which does not end by itself, keeps it up."""
+        if pod_status.is_held(manifest):
+            self._delete(pod.job)
+        else:
+            del self._running[pod.job]
+
+    def _failed(self, pod: _Pod, error: WorkerFailed, manifest: Mapping[str, Any]) -> _Pod:
         """Return the next attempt at a split whose pod ended without an answer.
 
         Raises:
@@ -223,7 +231,7 @@ class SplitPods:
         if isinstance(error, WorkerLost | WorkerRejected):
             self._delete(pod.job)  # a Job without its pod would start another one
         else:
-            del self._running[pod.job]
+            self._leave(pod, manifest)
         again, how = pod.again(), ""
         memory = self._jobs.memory(pod.out_of_memory + 1)
         if isinstance(error, WorkerOutOfMemory) and memory is not None:

@@ -43,8 +43,13 @@ def raises(split: Split) -> pa.Table:
     raise ValueError(f"theirs, in {split}")
 
 
+@table_asset(splits=IN_PODS)
+def leaks(split: Split, store: Store) -> pa.Table:
+    raise ConnectionError(f"no connection to postgresql://ann:{store.password}@base, by {split}")
+
+
 defs = dg.Definitions(
-    assets=[orders, same, careless, raises],
+    assets=[orders, same, careless, raises, leaks],
     resources={
         "io_manager": DeltaIOManager(
             root_uri=os.environ["LAKE"],
@@ -55,6 +60,6 @@ defs = dg.Definitions(
     },
     jobs=[
         dg.define_asset_job(f"job_{name}", name, executor_def=dg.in_process_executor)
-        for name in ("orders", "same", "careless", "raises")
+        for name in ("orders", "same", "careless", "raises", "leaks")
     ],
 )

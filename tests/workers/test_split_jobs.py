@@ -11,7 +11,7 @@ from kubernetes.client.exceptions import ApiException
 
 from practicus_assets import Splits, Worker
 from practicus_assets.engines import pods
-from practicus_assets.engines.answers import SplitFailed, answer
+from practicus_assets.engines.answers import SplitFailed, answer, refusal_of
 from practicus_assets.engines.pods import SplitPods
 from practicus_assets.engines.splits import Split
 from practicus_assets.errors import (
@@ -272,6 +272,36 @@ def test_an_error_of_the_function_ends_the_step_and_the_other_pods_and_names_the
     assert "In split 1 of 2" in notes
     assert "In its pod split-1-2-of-sales-orders-" in notes
     assert all(name.startswith("split-1-") for name in running.cluster.jobs)
+
+
+def beside_a_sidecar(status: Mapping[str, Any]) -> dict[str, Any]:
+    sidecar = {"name": "proxy", "state": {"running": {}}}
+    return {"phase": "Running", "containerStatuses": [{"name": "dagster", **status}, sidecar]}
+
+
+def test_a_split_that_failed_beside_a_sidecar_does_not_keep_its_pod_running() -> None:
+    def raises(_: bytes, split: Split) -> None:
+        raise ValueError("theirs")
+
+    running = Running(beside_a_sidecar(OUT_OF_MEMORY))
+    running.run()
+    assert sorted(running.done) == [(0, 0), (1, 1)]
+    assert running.cluster.jobs == {}
+    running = Running()
+    running._statuses["1-1"] = [lambda job: beside_a_sidecar(running.post.leave(job, raises))]  # type: ignore[list-item]
+    with pytest.raises(SplitFailed, match="theirs"):
+        running.run()
+    assert running.cluster.jobs == {}
+
+
+def test_a_pod_that_is_refused_its_work_fails_the_step_with_that_error() -> None:
+    word = refusal_of(DeclarationError("the variable KEY is not set.", "Set it."))
+    running = Running(ended(message=f"{word}\npeak_memory_bytes=1"))
+    with pytest.raises(SplitFailed) as failed:
+        running.run()
+    assert isinstance(failed.value.error, DeclarationError)
+    assert str(failed.value.error) == "the variable KEY is not set. Set it."
+    assert "In its pod split-1-" in failed.value.error.__notes__[-1]
 
 
 def test_an_answer_with_another_digest_than_the_pod_said_is_not_unpacked() -> None:

@@ -17,12 +17,19 @@ def work(say: Callable[[str], None]) -> None:
     # the process that watches this one is there before all of this is loaded
     from practicus_assets.assets.splits.call import stage_parcel  # noqa: PLC0415
     from practicus_assets.assets.splits.post import Address  # noqa: PLC0415
-    from practicus_assets.engines.answers import answer  # noqa: PLC0415
+    from practicus_assets.engines.answers import answer, refusal_of  # noqa: PLC0415
+    from practicus_assets.engines.secrets import Secrets  # noqa: PLC0415
     from practicus_assets.engines.splits import Split  # noqa: PLC0415
+    from practicus_assets.errors import CommitConflict, DeclarationError  # noqa: PLC0415
 
-    address = Address.of(os.environ[variables.SPLIT])
+    try:
+        address = Address.of(os.environ[variables.SPLIT])
+        given = address.work()
+    except (DeclarationError, CommitConflict) as error:  # there is no place for an answer
+        say(refusal_of(error))
+        return
     split = Split(address.index, address.count)
-    say(address.leave(answer(stage_parcel, address.work(), split)))
+    say(address.leave(answer(stage_parcel, given, split, Secrets())))
 
 
 if __name__ == "__main__":

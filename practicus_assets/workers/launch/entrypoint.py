@@ -90,7 +90,7 @@ def _tell(word: bytes) -> None:
     if not _TERMINATION_MESSAGE.is_file():
         return
     peak = pod_memory.peak()
-    lines = [word.decode(), *([f"peak_memory_bytes={peak}"] if peak is not None else [])]
+    lines = [word.decode(errors="ignore"), *([f"peak_memory_bytes={peak}"] if peak is not None else [])]
     text = "\n".join(line for line in lines if line)
     if text:
         with suppress(OSError):
