@@ -149,7 +149,7 @@ class SplitPods:
 
     def _started(self, pod: _Pod) -> bool:
         """Make the Job of a split; return False where that may be possible later."""
-        pod.job = self._jobs.name(pod.split.index, pod.number)
+        pod.job = self._jobs.name(pod.split.index, pod.number, self._owner)
         work = self._post.work(pod.split, pod.job)
         job = self._jobs.made(pod.job, work, self._owner, out_of_memory=pod.out_of_memory, lost=pod.lost)
         try:

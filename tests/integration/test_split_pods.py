@@ -72,7 +72,7 @@ class Splitting:
 
     def run(self, name: str, partition: str | None = None, **config: Any) -> Any:
         self._said.clear()  # all runs are one to the executor here, whose Jobs have the same names
-        self.cluster.jobs.clear()  # failed ones stay
+        self.cluster.kept.clear()  # failed ones stay
         job = self._repository.get_reconstructable_job(f"job_{name}")
         tags = {"dagster/partition": partition} if partition else {}
         return dg.execute_job(job, instance=self.instance, tags=tags, run_config=config)
@@ -114,7 +114,7 @@ def test_splits_in_pods_land_one_commit_of_the_same_rows_and_no_secret_leaves_it
     assert PASSWORD.encode() not in shown
     assert b"STORE_PASSWORD" in shown
     assert not any(file.startswith("staged-") for file in place.files("same"))  # neither work nor answers
-    assert place.cluster.jobs == {}
+    assert place.cluster.kept == {}
     messages = "\n".join(entry.user_message for entry in place.instance.all_logs(result.run_id))
     assert "same: 3 splits in pods of their own, at most 32 at a time" in messages
     assert "3 of 3 done" in messages

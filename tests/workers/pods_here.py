@@ -21,7 +21,7 @@ class PodsHere:
 
     def __init__(self, status: Callable[[dict[str, Any]], Mapping[str, Any] | None]) -> None:
         self.region, self.namespace = Region(), "here"
-        self.jobs: dict[str, dict[str, Any]] = {}
+        self.kept: dict[str, dict[str, Any]] = {}
         self.made: list[dict[str, Any]] = []
         self.most = 0
         self.owner: dict[str, str] | None = OWNER
@@ -35,14 +35,23 @@ class PodsHere:
     def create_job(self, job: dict[str, Any]) -> None:
         if self.refusals:
             raise self.refusals.pop(0)
-        self.jobs[job["metadata"]["name"]] = job
+        self.kept[job["metadata"]["name"]] = job
         self.made.append(job)
 
     def delete_job(self, name: str) -> None:
-        self.jobs.pop(name, None)
+        self.kept.pop(name, None)
 
     def job(self, name: str) -> dict[str, Any] | None:
-        return self.jobs.get(name)
+        return self.kept.get(name)
+
+    def jobs(self, selector: str) -> list[dict[str, Any]]:
+        label, _, value = selector.partition("=")
+        own = [job for job in self.kept.values() if job["metadata"]["labels"].get(label) == value]
+        over = [{"type": "Failed", "status": "True"}]
+        return [
+            {**job, "status": {"conditions": over if self._phase(self._status(job)) == "Failed" else []}}
+            for job in own
+        ]
 
     def events(self, *_: str) -> list[dict[str, Any]]:
         return self.warnings
@@ -50,7 +59,7 @@ class PodsHere:
     def pods(self, selector: str) -> list[dict[str, Any]]:
         label, _, value = selector.partition("=")
         pods = []
-        for name, job in list(self.jobs.items()):
+        for name, job in list(self.kept.items()):
             labels = {**job["spec"]["template"]["metadata"]["labels"], "job-name": name}
             status = self._status(job) if labels[label] == value else None
             if status is not None:
@@ -66,6 +75,10 @@ class PodsHere:
     def kubectl(self, *words: str) -> str:
         return " ".join(["kubectl", *words])
 
+    def _phase(self, status: Mapping[str, Any] | None) -> str:
+        if status is None or "state" not in status:
+            return str((status or {}).get("phase", ""))
+        return "Running" if "running" in status["state"] else "Failed"
+
     def _of_container(self, status: Mapping[str, Any]) -> dict[str, Any]:
-        phase = "Running" if "running" in status["state"] else "Failed"
-        return {"phase": phase, "containerStatuses": [{"name": "dagster", **status}]}
+        return {"phase": self._phase(status), "containerStatuses": [{"name": "dagster", **status}]}

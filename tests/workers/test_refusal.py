@@ -34,6 +34,7 @@ def answer(status: int, message: str) -> ApiException:
         ),
         ("eu", 404, NO_NAMESPACE, "kubernetes: regions: eu: namespace."),
         ("", 403, NO_RIGHT, '"steps". Grant that right to the run'),
+        ("", 403, NO_RIGHT, "(command_account)"),
         ("", 400, WEBHOOK, "of that registry. Correct its worker"),
     ],
 )

@@ -55,7 +55,7 @@ def pod_of(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def test_the_pod_of_a_split_has_what_its_step_has_and_its_own_resources() -> None:
     jobs = jobs_of(Worker(memory="2Gi"), Worker(cpu=1, memory="500Mi", node_selector={"zone": "a"}))
-    job = jobs.made(jobs.name(2, 1), '{"uri": "s3://$(A)"}', OWNER)
+    job = jobs.made(jobs.name(2, 1, OWNER), '{"uri": "s3://$(A)"}', OWNER)
     pod = pod_of(job)
     [container] = pod["containers"]
     assert container["resources"] == {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"memory": "2Gi"}}
@@ -99,8 +99,10 @@ def test_a_step_without_an_account_that_may_start_pods_says_what_to_set() -> Non
 
 def test_a_splits_job_differs_by_attempt_and_its_step_reads_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = jobs_of(GROWING)
-    names = {jobs.name(0, 1), jobs.name(0, 2), jobs.name(1, 1)}
-    assert len(names) == 3
+    replaced = {**OWNER, "uid": "2"}  # by the Job of the step, in the same attempt
+    calls = ((0, 1, OWNER), (0, 2, OWNER), (1, 1, OWNER), (0, 1, replaced))
+    assert len({jobs.name(*call) for call in calls}) == 4
+    assert jobs.name(0, 1, OWNER) == jobs.name(0, 1, dict(OWNER))
     [(name, value)] = jobs.environment.items()
     monkeypatch.setenv(name, value.replace("$$", "$"))
     assert SplitJobs.of_this_step() == jobs
@@ -198,7 +200,7 @@ def test_splits_end_in_any_order_and_leave_no_job() -> None:
     running = Running()
     running.run(at_once=1)
     assert running.done == [(0, 0), (1, 1)]
-    assert (running.cluster.jobs, running.cluster.most, running.warned) == ({}, 1, [])
+    assert (running.cluster.kept, running.cluster.most, running.warned) == ({}, 1, [])
     assert "split 1 of 2: its pod split-1-2-of-sales-orders-" in running.logs
 
 
@@ -211,7 +213,7 @@ def test_a_split_that_ran_out_of_memory_runs_again_alone_with_more() -> None:
     assert "of which it may have 500Mi. It runs again alone with 1000Mi" in first
     assert "attempt 2" in second
     assert len(running.cluster.made) == 4
-    assert len(running.cluster.jobs) == 2  # those that ran out of memory stay, to look inside
+    assert len(running.cluster.kept) == 2  # those that ran out of memory stay, to look inside
 
 
 def test_a_split_that_needs_more_than_its_limit_fails_the_step_with_what_to_do() -> None:
@@ -232,7 +234,7 @@ def test_a_split_whose_pod_is_taken_away_runs_again_as_often_as_a_step(lost: Map
     running.run()
     assert sorted(running.done) == [(0, 0), (1, 1)]
     assert running.memory() == ["500Mi"] * 3
-    assert running.cluster.jobs == {}  # a Job without its pod would start another one
+    assert running.cluster.kept == {}  # a Job without its pod would start another one
     with pytest.raises(WorkerLost, match=r"kubernetes: lost_retries, 2, is used up"):
         Running(lost, lost, lost).run()
 
@@ -271,7 +273,7 @@ def test_an_error_of_the_function_ends_the_step_and_the_other_pods_and_names_the
     notes = "\n".join(failed.value.error.__notes__)
     assert "In split 1 of 2" in notes
     assert "In its pod split-1-2-of-sales-orders-" in notes
-    assert all(name.startswith("split-1-") for name in running.cluster.jobs)
+    assert all(name.startswith("split-1-") for name in running.cluster.kept)
 
 
 def beside_a_sidecar(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,12 +288,12 @@ def test_a_split_that_failed_beside_a_sidecar_does_not_keep_its_pod_running() ->
     running = Running(beside_a_sidecar(OUT_OF_MEMORY))
     running.run()
     assert sorted(running.done) == [(0, 0), (1, 1)]
-    assert running.cluster.jobs == {}
+    assert running.cluster.kept == {}
     running = Running()
     running._statuses["1-1"] = [lambda job: beside_a_sidecar(running.post.leave(job, raises))]  # type: ignore[list-item]
     with pytest.raises(SplitFailed, match="theirs"):
         running.run()
-    assert running.cluster.jobs == {}
+    assert running.cluster.kept == {}
 
 
 def test_a_pod_that_is_refused_its_work_fails_the_step_with_that_error() -> None:
@@ -324,7 +326,7 @@ def test_pods_that_find_no_room_end_the_step_with_what_the_scheduler_says() -> N
     ):
         running.run(splits=[0])
     assert running.warned == ["the pods of splits wait. Unschedulable: no room."]
-    assert running.cluster.jobs == {}
+    assert running.cluster.kept == {}
 
 
 def test_a_quota_is_waited_for_while_others_run_and_a_refusal_is_not() -> None:
@@ -353,11 +355,53 @@ def test_a_job_whose_pod_the_cluster_refuses_fails_the_step() -> None:
 def test_a_new_attempt_ends_what_the_one_before_left_running() -> None:
     running = Running()
     left = running.jobs.made("left", '{"index": 1, "name": "left-1"}', OWNER)
-    running.cluster.jobs["left"] = left
+    running.cluster.kept["left"] = left
     statuses = running.cluster._status
     running.cluster._status = lambda job: RUNNING if job is left else statuses(job)
     running.run()
-    assert running.cluster.jobs == {}
+    assert running.cluster.kept == {}
+
+
+def test_a_new_attempt_ends_the_jobs_that_have_no_pod_and_keeps_those_that_have_ended() -> None:
+    running = Running()
+    work = '{"index": 1, "name": "left-1"}'
+    statuses = {"waiting": None, "held": beside_a_sidecar(ended()), "failed": ended(1)}
+    left = {name: running.jobs.made(name, work, OWNER) for name in statuses}
+    running.cluster.kept |= left
+    others = running.cluster._status
+
+    def status(job: dict[str, Any]) -> Mapping[str, Any] | None:
+        name = job["metadata"]["name"]
+        return statuses[name] if name in statuses else others(job)
+
+    running.cluster._status = status
+    running.run()
+    assert list(running.cluster.kept) == ["failed"]
+
+
+def test_a_new_attempt_ends_pods_also_where_its_account_may_not_list_jobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(_: str) -> list[dict[str, Any]]:
+        raise ApiException(status=403, reason="Forbidden")
+
+    running = Running()
+    monkeypatch.setattr(running.cluster, "jobs", forbidden)
+    left = running.jobs.made("left", '{"index": 1, "name": "left-1"}', OWNER)
+    running.cluster.kept["left"] = left
+    statuses = running.cluster._status
+    running.cluster._status = lambda job: RUNNING if job is left else statuses(job)
+    running.run()
+    assert running.cluster.kept == {}
+
+
+def test_a_pod_of_a_step_does_not_take_jobs_of_another_pod_of_the_same_attempt() -> None:
+    running = Running()
+    running.run()
+    first = {job["metadata"]["name"] for job in running.cluster.made}
+    running.cluster.owner = {**OWNER, "uid": "2"}
+    running.run()
+    assert first.isdisjoint(job["metadata"]["name"] for job in running.cluster.made[2:])
 
 
 def test_a_step_that_does_not_find_its_own_pod_starts_none() -> None:

@@ -25,6 +25,7 @@ _WHOLE_LOG_BYTES = 2**20
 RIGHTS = (
     ("create", "batch", "jobs"),
     ("get", "batch", "jobs"),
+    ("list", "batch", "jobs"),
     ("patch", "batch", "jobs"),
     ("delete", "batch", "jobs"),
     ("get", "", "pods"),
@@ -134,6 +135,10 @@ class Cluster:
     def job(self, name: str) -> dict[str, Any] | None:
         """Return a Job as a manifest; None if there is none."""
         return self._unless_gone(self._batch.read_namespaced_job, name, self.namespace, parsed=True)
+
+    def jobs(self, selector: str) -> list[dict[str, Any]]:
+        """Return the Jobs that have these labels, as manifests."""
+        return self._items(self._batch.list_namespaced_job, label_selector=selector)
 
     def pod(self, name: str) -> dict[str, Any] | None:
         """Return a pod as a manifest; None if there is none."""

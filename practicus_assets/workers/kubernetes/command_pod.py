@@ -120,7 +120,7 @@ class CommandPod:
     def _has_none(self) -> bool:
         """Whether the Job is gone, or has failed before it had a pod."""
         job = answered(self._cluster, lambda: self._cluster.job(self._name))
-        return job is None or _is_over(job)
+        return job is None or is_over(job)
 
     def _end_earlier(self) -> None:
         """End what earlier attempts left running: a command is not to run twice at a time."""
@@ -128,7 +128,7 @@ class CommandPod:
         for number in range(1, self._attempt + 1):
             name = f"{stem}{number}"
             job = answered(self._cluster, partial(self._cluster.job, name))
-            if job is None or (number < self._attempt and _is_over(job)):
+            if job is None or (number < self._attempt and is_over(job)):
                 continue
             answered(self._cluster, partial(self._cluster.delete_job, name))
             since = time.monotonic()
@@ -173,7 +173,8 @@ def literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _is_over(job: Mapping[str, Any]) -> bool:
+def is_over(job: Mapping[str, Any]) -> bool:
+    """Whether a Job has ended."""
     conditions = (job.get("status") or {}).get("conditions") or ()
     return any(each["type"] in {"Complete", "Failed"} and each["status"] == "True" for each in conditions)
 

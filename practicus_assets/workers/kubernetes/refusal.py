@@ -46,7 +46,10 @@ def refusal(region: Region, namespace: str, error: ApiException) -> WorkerReject
     if error.status == _NOT_FOUND and message.startswith("namespaces "):
         advice = f"Create that namespace, or name another one: {region.key}: namespace."
     elif error.status == _FORBIDDEN and "cannot " in message:
-        advice = "Grant that right to the run's service account; practicus-assets doctor lists all it needs."
+        advice = (
+            "Grant that right to the run's service account, or where a step starts pods to its own "
+            "(command_account); practicus-assets doctor lists all that runs need."
+        )
     else:
         advice = (
             "Correct its worker, or ask those who keep the cluster; practicus-assets worker prints the Job."

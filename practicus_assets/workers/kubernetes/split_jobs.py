@@ -11,8 +11,9 @@ import dagster as dg
 from kubernetes.client.exceptions import ApiException
 
 from practicus_assets.errors import DeclarationError
+from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster
-from practicus_assets.workers.kubernetes.command_pod import literal
+from practicus_assets.workers.kubernetes.command_pod import is_over, literal
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.kubernetes.refusal import UNREACHABLE
 from practicus_assets.workers.launch import variables
@@ -21,13 +22,13 @@ from practicus_assets.workers.placement.layers import SPOT_ATTEMPTS
 from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.manifest import job_name
 
-SPLITS_LABEL = "practicus/splits-of"  # of the pods of a step's splits, in all of its attempts
+SPLITS_LABEL = "practicus/splits-of"  # of the Jobs and pods of a step's splits, in all its attempts
 _COMMAND = ("python", "-m", "practicus_assets.assets.splits.pod")
 _NODES = ("nodeSelector", "tolerations", "affinity")
 
 
 def selector(step: str, run_id: str) -> str:
-    """Return the selector of the pods of a step's splits."""
+    """Return the selector of the Jobs and pods of a step's splits."""
     return f"{SPLITS_LABEL}={_label(step, run_id)}"
 
 
@@ -90,7 +91,7 @@ class SplitJobs:
             raise DeclarationError(
                 f"no service account is named with which it starts the pods of its splits in {region.label}.",
                 f"Set {region.key}: command_account in the executor's configuration, to one that may create, "
-                "get and delete jobs, get and list pods, get pods/log and list events.",
+                "get, list and delete jobs, get and list pods, get pods/log and list events.",
             )
         environment = variables.of_step(run.job_name, step, attempt, region.roots)
 
@@ -138,15 +139,17 @@ class SplitJobs:
         limit = (self.resources[out_of_memory].get("limits") or {}).get("memory")
         return str(limit) if limit is not None else None
 
-    def name(self, index: int, number: int) -> str:
-        """Return the name of the Job of a split.
+    def name(self, index: int, number: int, owner: Mapping[str, str]) -> str:
+        """Return the name of the Job of a split, which no other pod of the same step makes as well.
 
         Args:
             index: the split, from 0.
             number: the number of the attempt at it, from 1.
+            owner: an owner reference, to the pod of the step.
 
         """
-        return job_name(f"split {index + 1} {self.attempt} of {self.step}", self.run_id, number)
+        step = f"split {index + 1} {self.attempt} of {self.step}"
+        return job_name(step, self.run_id, number, owner["uid"])
 
     def made(
         self,
@@ -183,12 +186,19 @@ class SplitJobs:
 
 
 def end_splits(cluster: Cluster, step: str, run_id: str) -> None:
-    """Delete the Jobs of a step's splits whose pods have not ended, as far as the API server lets it."""
+    """Delete the Jobs of a step's splits that have not ended, as far as the API server lets it.
+
+    Those without a pod, as under a quota, are found where the account may list Jobs.
+    """
+    labelled = selector(step, run_id)
     with suppress(ApiException, *UNREACHABLE):
-        for pod in cluster.pods(selector(step, run_id)):
+        for pod in cluster.pods(labelled):
             job = pod["metadata"]["labels"].get("job-name")
-            if job and (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}:
+            if job and not pod_status.is_over(pod):
                 cluster.delete_job(job)
+    with suppress(ApiException, *UNREACHABLE):
+        for unended in (each for each in cluster.jobs(labelled) if not is_over(each)):
+            cluster.delete_job(unended["metadata"]["name"])
 
 
 def _pod(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -127,11 +127,12 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-def job_name(step_key: str, run_id: str, attempt: int) -> str:
-    """Return a Job's name: readable, the same for the same attempt, and at most 63 characters.
+def job_name(step_key: str, run_id: str, attempt: int, owner: str = "") -> str:
+    """Return a Job's name: readable, the same for the same attempt of one owner, and at most 63 characters.
 
     Pods get the Job's name and six characters more, so it is kept below 57.
     """
     step = re.sub(r"[^a-z0-9]+", "-", step_key.lower()).strip("-")[:30].rstrip("-") or "step"
-    digest = hashlib.sha256(f"{run_id}/{step_key}".encode()).hexdigest()[:10]
+    identity = "/".join(part for part in (run_id, step_key, owner) if part)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
     return f"{step}-{run_id[:8]}-{digest}-{attempt}"
