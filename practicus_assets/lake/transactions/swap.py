@@ -21,6 +21,7 @@ from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.partitions.values import text_of
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.effect import Before
+from practicus_assets.lake.transactions.history.kind import DELETE_UNMATCHED
 from practicus_assets.lake.transactions.stage.staged import Staged
 from practicus_assets.lake.transactions.table_properties import APPEND_ONLY, CHANGE_FEED
 from practicus_assets.wording import names_of
@@ -170,7 +171,7 @@ class Swap:
             parameters["mergeKeys"] = json.dumps(list(self._attempt.options.merge_keys))
         if (history := self._attempt.options.history) is not None:
             parameters |= {"historyKeys": json.dumps(history.keys), "sequenceBy": history.sequence_by}
-            parameters |= {"deleteUnmatched": "true"} if history.is_of_lists else {}
+            parameters |= {DELETE_UNMATCHED: "true"} if history.is_of_lists else {}
         return parameters
 
     def _properties(self, record: TransactionRecord, handle: TableVersion | None) -> CommitProperties:

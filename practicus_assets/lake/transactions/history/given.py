@@ -15,6 +15,7 @@ from practicus_assets.lake.partitions.values import split, taken
 from practicus_assets.lake.rows.fingerprints.fingerprint import EMPTY, Fingerprint
 from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
 from practicus_assets.lake.transactions.attempt import Attempt
+from practicus_assets.lake.transactions.history.kind import refuse_other_kind
 from practicus_assets.lake.transactions.history.rows import HistoryRows
 from practicus_assets.lake.transactions.incoming import IncomingRows, refuse_outside
 from practicus_assets.lake.transactions.merge import refuse_doubled, refuse_incomparable
@@ -85,11 +86,13 @@ def with_history(attempt: Attempt, given: Staged, stage: Stage) -> tuple[Staged,
         stage: writes rows to staged files while the rules run, given the columns and a name.
 
     Raises:
+        DeclarationError: if the table is a history of lists, and this one of changes, or the other way round.
         DataRefused: if two of them are of one key and time, or those of one list are of several times.
 
     """
     history, scope = attempt.options.history, attempt.scope
     assert history is not None, "the attempt is at a history"
+    refuse_other_kind(attempt, given.schema)
     times = [table.select([*history.keys, history.sequence_by]) for table in given.given]
     same = f"of the same key and the same {history.sequence_by!r}"
     refuse_doubled(times, lambda count: f"{same}, in {number_of(count, 'case')}", "key and time")

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.origins import Changes, newest_changes
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions import transaction
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.effect import Durations
@@ -35,6 +37,7 @@ from practicus_assets.lake.transactions.history import rows as history_rows
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.transaction import Transaction
+from practicus_assets.lake.upkeep.rollback import carry_out, plan_rollback
 from practicus_assets.testing.memory import MemoryTable
 from practicus_assets.testing.rehearsal import Rehearsal
 from tests.kit import partitions, read
@@ -49,6 +52,7 @@ from tests.unit.lake.transactions.histories import (
     table_of,
 )
 
+REPLACE = WriteOptions(partition_by=["p"], on_schema_change="replace")
 WHOLE = WriteOptions(mode="history", history_keys=["id"], sequence_by="t", apply_as_deletes="gone")
 
 
@@ -200,6 +204,41 @@ def test_two_lists_at_once_both_land_and_end_what_the_other_lacks(table: Table) 
     for p in "312":
         runs[p].write(table_of(p, at(int(p), said[p])))
     assert history(table) == expected_of_lists({p: at(int(p), rows) for p, rows in said.items()})
+
+
+@pytest.mark.parametrize(("first", "then"), [(OPTIONS, LISTS), (LISTS, OPTIONS)], ids=["changes", "lists"])
+def test_a_history_of_changes_becomes_none_of_lists_nor_back_before_it_was_replaced(
+    table: Table, first: WriteOptions, then: WriteOptions
+) -> None:
+    def given(p: str, how: WriteOptions, *rows: Given) -> None:
+        Transaction(table, partitions(p), how).write(table_of(p, rows))
+
+    given("1", first, (7, 10, "A"))
+    given("2", first, (8, 11, "B"))
+    DeltaTable(table.uri).alter.set_table_properties({"delta.logRetentionDuration": "interval 90 days"})
+    was, files = history(table), {*Path(table.uri).rglob("*.parquet")}
+    kinds = ("lists", "changes") if first.delete_unmatched else ("changes", "lists")
+    refusal = rf"^t \[3\]: the table is a history of {kinds[0]} since version 1 or before, and "
+    with pytest.raises(DeclarationError, match=refusal) as refused:
+        given("3", then, (7, 20, "A"), (8, 20, "B"))
+    assert refused.value.nothing_written
+    assert kinds[1] in str(refused.value)
+    assert (history(table), {*Path(table.uri).rglob("*.parquet")}) == (was, files)
+    given("3", first, (7, 20, "A"), (8, 20, "B"))
+    Transaction(table, None, REPLACE).write(table_of("1", [(7, 10, "A")]))
+    given("4", then, (7, 20, "A"))
+    with pytest.raises(DeclarationError, match=f"a history of {kinds[1]} since version 5"):
+        given("3", first, (7, 20, "A"))
+
+
+def test_a_history_that_was_rolled_back_is_of_the_kind_that_it_had_then(table: Table) -> None:
+    give(table, "1", (7, 1, "A"))
+    Transaction(table, None, REPLACE).write(table_of("1", [(7, 1, "A")]))
+    Transaction(table, partitions("2"), LISTS).write(table_of("2", [(7, 2, "A")]))
+    carry_out(table, plan_rollback(table, 0, Scope(), whole=True), Provenance(), undo_newer=True)
+    with pytest.raises(DeclarationError, match="a history of changes since version 0"):
+        Transaction(table, partitions("2"), LISTS).write(table_of("2", [(7, 2, "A")]))
+    give(table, "2", (7, 2, "A"))
 
 
 def test_a_list_may_be_partitioned_by_the_column_that_says_its_time() -> None:
