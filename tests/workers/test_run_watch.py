@@ -1,6 +1,7 @@
 """Run watches: what becomes of a run whose own process is killed while its steps share it."""
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import dagster as dg
 import pytest
 from dagster_shared.serdes import serialize_value
 
+from practicus_assets.workers.local import run_watch
 from practicus_assets.workers.local.run_watch import main, watched
 from tests.workers.place import until
 
@@ -86,3 +88,77 @@ def test_nobody_watches_over_a_run_of_an_instance_that_ends_with_its_process(
     monkeypatch.setattr("subprocess.Popen", None)  # it would raise
     with dg.DagsterInstance.ephemeral() as passing, watched(passing, "a run"):
         pass
+
+
+@pytest.mark.process
+def test_a_run_that_lost_its_pipe_is_not_reported_while_its_process_lives(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = started(instance)
+    sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    looks = []
+
+    def look(_: float) -> None:
+        looks.append(status(instance, run_id))
+        if len(looks) == 2:
+            sleeper.kill()  # and is not waited for: it ended, and its number is still taken
+
+    monkeypatch.setattr("time.sleep", look)
+    monkeypatch.setattr("sys.stdin", io.StringIO(serialize_value(instance.get_ref())))
+    try:
+        main(run_id, str(sleeper.pid), run_watch._start_of(sleeper.pid) or "")
+        assert set(looks) == {dg.DagsterRunStatus.STARTED}
+        assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+def test_a_process_of_the_same_number_that_started_later_is_another_one() -> None:
+    mine, parents = run_watch._start_of(os.getpid()), run_watch._start_of(1)
+    assert mine
+    assert mine != parents
+    assert run_watch._start_of(2**22 + 1) is None
+
+
+@pytest.mark.process
+def test_a_body_that_closes_the_pipe_ends_and_what_has_its_number_stays_open(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    run_id = started(instance)
+    with watched(instance, run_id):
+        [watch] = run_watch._open_watches
+        os.close(watch.pipe)
+        other = os.open(tmp_path / "other", os.O_CREAT | os.O_WRONLY)
+        os.dup2(other, watch.pipe)
+        os.close(other)
+    assert watch.process.returncode == -9
+    os.write(watch.pipe, b"mine")
+    os.close(watch.pipe)
+    assert (tmp_path / "other").read_text() == "mine"
+    assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
+
+
+@pytest.mark.process
+def test_a_forked_process_does_not_hold_the_pipe(instance: dg.DagsterInstance) -> None:
+    with watched(instance, started(instance)):
+        [watch] = run_watch._open_watches
+        child = os.fork()
+        if child == 0:
+            try:
+                os.fstat(watch.pipe)
+            except OSError:
+                os._exit(0 if not run_watch._open_watches else 2)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert watch.process.poll() is None
+        assert run_watch._open_watches == [watch]
+    assert not run_watch._open_watches
+
+
+def test_an_instance_that_cannot_be_opened_elsewhere_is_not_watched(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance, "_ref", None)
+    with watched(instance, "a run"):
+        assert not run_watch._open_watches
