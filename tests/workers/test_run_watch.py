@@ -95,7 +95,7 @@ def test_a_run_that_lost_its_pipe_is_not_reported_while_its_process_lives(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = started(instance)
-    sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     looks = []
 
     def look(_: float) -> None:
