@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from practicus_assets.engines.spark.inputs import SparkInput, spark_schema
+from practicus_assets.engines.spark.lost_pods import is_of_connection
 from practicus_assets.engines.spark.server import Server
 from practicus_assets.engines.spark.spark_connect import SparkConnect
 from practicus_assets.engines.spark.stores import tables_of, uri_of, variables_of
@@ -190,7 +191,7 @@ def running(engine: SparkConnect, table: TableFolder, inputs: Iterable[Any] = ()
             if is_of_engine and server is not None and (trouble := server.trouble(text)):
                 raise EngineFailed(
                     f"{engine.name}: {redacted(trouble, secrets)}. It says: {_short(shown).rstrip('.')}.",
-                    "Give SparkConnect(worker=...) what its pods lack, then run again.",
+                    "Run again; if its pods lack something, give it to SparkConnect(worker=...) first.",
                 ) from None
             if server is not None and (end := server.end_of()):
                 raise EngineFailed(
@@ -201,10 +202,7 @@ def running(engine: SparkConnect, table: TableFolder, inputs: Iterable[Any] = ()
                 raise
             cause = error if text == shown and len(text) < _LONGEST else None
             raise EngineFailed(
-                f"{engine.name} says: {type(error).__name__}: {_short(shown)}",
-                "Give the engine more workers, or the query fewer partitions: all of its tasks run at once."
-                if "worker task slots" in shown
-                else "Correct the query.",
+                f"{engine.name} says: {type(error).__name__}: {_short(shown)}", _advice(shown)
             ) from cause
 
 
@@ -219,6 +217,15 @@ def _with_prompt() -> Iterator[None]:
     finally:
         if not has_prompt:
             del sys.ps1
+
+
+def _advice(said: str) -> str:
+    """Return what to do about an error of an engine whose server and pods are well, as far as is known."""
+    if "worker task slots" in said:
+        return "Give the engine more workers, or the query fewer partitions: all of its tasks run at once."
+    if is_of_connection(said):
+        return "It lost a connection, to one of its workers or to a store: run again."
+    return "Correct the query."
 
 
 def _is_rpc(error: Exception) -> bool:

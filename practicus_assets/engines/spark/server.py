@@ -64,33 +64,11 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        environment = with_variables(os.environ, self._variables)
-        environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:
-            environment |= _settings(self._kind)
-            if self._workers is not None:
-                environment |= self._workers.settings()
+            self._start()
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        program = ["-P", "-m", "practicus_assets.engines.spark.program", self._kind, str(os.getpid())]
-        sizes = [str(cores()), str(engine_memory() // _MEGABYTE)]
-        self._process = subprocess.Popen(  # noqa: S603 our own program
-            [sys.executable, *program, *sizes],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._messages,
-            cwd=self._folder.name,
-            env=environment,
-            start_new_session=True,  # a signal to the step's group is for the step, which ends its server
-        )
-        try:
-            self.address = f"sc://127.0.0.1:{self._port(self._process)}"
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        if self._workers is not None:
-            self._workers.watch(lambda: self.last_messages({}), self._process.kill)
         return self
 
     def __exit__(
@@ -136,6 +114,27 @@ class Server:
         begin = max(0, os.fstat(file).st_size - _LAST)  # the server writes where a seek would lead
         text = os.pread(file, _LAST, begin).decode(errors="replace")
         return " ".join(redacted(redacted(text, os.environ), settings).split())
+
+    def _start(self) -> None:
+        environment = with_variables(os.environ, self._variables)
+        environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment |= _settings(self._kind)
+        if self._workers is not None:
+            environment |= self._workers.settings()
+        program = ["-P", "-m", "practicus_assets.engines.spark.program", self._kind, str(os.getpid())]
+        sizes = [str(cores()), str(engine_memory() // _MEGABYTE)]
+        self._process = subprocess.Popen(  # noqa: S603 our own program
+            [sys.executable, *program, *sizes],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._messages,
+            cwd=self._folder.name,
+            env=environment,
+            start_new_session=True,  # a signal to the step's group is for the step, which ends its server
+        )
+        self.address = f"sc://127.0.0.1:{self._port(self._process)}"
+        if self._workers is not None:
+            self._workers.watch(lambda: self.last_messages({}), self._process.kill)
 
     def _port(self, process: "subprocess.Popen[Any]") -> int:
         """Return the port that the server says once it listens."""

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from practicus_assets.engines.limits import cores
+from practicus_assets.engines.spark.lost_pods import has_ended, is_of_connection, trouble_of
 from practicus_assets.errors import DeclarationError, EngineFailed
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.layers.listed_files import listed_files
@@ -34,7 +35,6 @@ _GRACE_S = 5
 _DIVIDED = 10 << 20  # bytes from which Sail has several tasks read the files of a partition
 _LOOK_S = 2.0
 _REFUSED = re.compile(r"failed to start worker \d+: (.{1,300})")
-_LOST = re.compile(r"connection|h2 protocol|transport|broken pipe|lost worker|timeout", re.IGNORECASE)
 _STATUS_S = 20.0  # that a cluster may take to say how a pod ended
 
 
@@ -61,6 +61,7 @@ class SailWorkers:
         self._template: dict[str, Any] | None = json.loads(text) if text else None
         self._over = threading.Event()
         self._trouble = ""
+        self._seen: set[str] = set()  # pods that did not end well; all until they end
         self._watch: threading.Thread | None = None
         self.in_pods = self._template is not None
 
@@ -107,8 +108,8 @@ class SailWorkers:
             while not self._over.wait(_LOOK_S):
                 refused = _REFUSED.search(said())
                 cause = f"it cannot start a pod: {refused[1]}" if refused else ""
-                self._trouble = cause or self._failed(waiting=False)
-                if self._trouble:
+                if found := cause or self._failed(waiting=False):
+                    self._trouble = found
                     give_up()
                     return
 
@@ -133,23 +134,35 @@ class SailWorkers:
                 given a while to say how the pod ended.
 
         """
-        until = time.monotonic() + (_STATUS_S if _LOST.search(said) else 0)
+        until = time.monotonic() + (_STATUS_S if is_of_connection(said) else 0)
         while self.in_pods and not self._trouble:
-            self._trouble = self._failed(waiting=True)
-            if time.monotonic() > until:
+            if found := self._failed(waiting=True):
+                self._trouble = found
+            elif time.monotonic() > until:
                 break
-            time.sleep(0 if self._trouble else 0.5)
+            else:
+                time.sleep(0.5)
         return self._trouble
 
     def _failed(self, *, waiting: bool) -> str:
-        """Return which pods have failed, or those that wait, too; empty if the API server does not answer."""
+        """Return which pods have failed, or those that wait or are gone, too.
+
+        Empty if the API server does not answer. Sail deletes its pods itself where it ends a session, so one
+        that is gone says nothing before a query fails.
+        """
         try:
             with _answers():
                 pods = self._cluster.pods(self._selector)
         except EngineFailed:
             return ""
-        found = [(pod["metadata"]["name"], _trouble_of(pod, waiting=waiting)) for pod in pods]
-        return "; ".join([f"its pod {name} {how}" for name, how in found if how][:3])
+        found = {pod["metadata"]["name"]: trouble_of(pod, waiting=waiting) for pod in pods}
+        ended = {pod["metadata"]["name"] for pod in pods if has_ended(pod)}
+        self._seen = (self._seen | found.keys()) - ended
+        if waiting:
+            found |= dict.fromkeys(
+                sorted(self._seen - found.keys()), "is gone: it was deleted, drained or lost with its node"
+            )
+        return "; ".join([f"its pod {name} {how}" for name, how in found.items() if how][:3])
 
     @property
     def _cores(self) -> int:
@@ -264,22 +277,6 @@ def _tasks_of(value: Any, parallelism: int) -> int:
 
 def _container(template: Mapping[str, Any], name: str = CONTAINER) -> dict[str, Any]:
     return next(each for each in template["spec"]["containers"] if each["name"] == name)
-
-
-def _trouble_of(pod: Mapping[str, Any], *, waiting: bool) -> str:
-    """Return how a pod failed, or if asked what it waits for; empty if it does well."""
-    from practicus_assets.workers.kubernetes import pod_status  # noqa: PLC0415 only of pods
-
-    status = pod.get("status") or {}
-    for container in status.get("containerStatuses") or ():
-        ended = (container.get("state") or {}).get("terminated")
-        if ended is not None and ended.get("exitCode"):
-            return f"ended with exit code {ended['exitCode']}, {ended.get('reason')}"
-    if status.get("phase") == "Failed":
-        return f"failed: {status.get('reason')}: {status.get('message')}"
-    end = pod_status.end(pod) if pod_status.is_blocked(pod) else None
-    waits = pod_status.obstacle(pod) if waiting or end is not None else ""
-    return f"waits: {waits}" if waits else ""
 
 
 @contextmanager

@@ -32,11 +32,15 @@ Breaches = dict[str, Breach]
 
 
 def add(total: Breaches, breaches: Mapping[str, Breach], sample_rows: int) -> None:
-    """Add breaches of further rows to those of earlier ones, with samples of so many rows at most."""
+    """Add breaches of further rows to those of earlier ones, with samples of so many rows at most.
+
+    As within one piece, only the first partitions get samples.
+    """
     for key, breach in breaches.items():
         mine = total.setdefault(key, Breach())
         mine.rows += breach.rows
-        mine.sample += breach.sample[: sample_rows - len(mine.sample)]
+        if mine.sample or len(total) <= _SAMPLED_PARTITIONS:
+            mine.sample += breach.sample[: max(0, sample_rows - len(mine.sample))]
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,8 @@ def _counted(columns: Sequence[str], suspects: Hashes, rescans: Sequence[Rescan]
             at = np.minimum(np.searchsorted(suspects, hashes), len(suspects) - 1)
             keys = pa.table(batch.filter(pa.array(suspects[at] == hashes)))
             if any(pa.types.is_nested(field.type) for field in keys.schema):
-                texts = {name: pa.array(map(repr, keys[name].to_pylist())) for name in keys.column_names}
-                keys = pa.table(texts)
+                texts = [pa.array(map(repr, column.to_pylist()), pa.string()) for column in keys.columns]
+                keys = pa.table(texts, names=keys.column_names)
             counts.add(keys)
     return counts.result()
 

@@ -146,6 +146,13 @@ def test_a_key_of_several_columns_may_repeat_in_each_and_columns_may_have_any_na
     assert (found.bad_rows, found.sample) == (1, [{"rows": 2, "count_all": 2, "a b": 0}])
 
 
+def test_a_nested_key_that_appears_twice_is_counted_after_batches_without_it(table: Table) -> None:
+    type_ = pa.list_(INT)
+    contract = Contract(unique=[["x"]])
+    found = audited(table, contract, column(type_, [1], [2], []), column(type_, [3], [3]))["x_unique"]
+    assert (found.bad_rows, found.sample) == (1, [{"x": "[3]"}])
+
+
 def test_an_append_is_held_against_the_rows_that_are_there(table: Table, rows: Any) -> None:
     contract = Contract(unique=[["x"]])
     assert audited(table, contract, column(INT, 1, 2), mode="append")["x_unique"].passed
