@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from practicus_assets.engines.secrets import Secrets, value_of
-from practicus_assets.errors import CommitConflict
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.delta.table_folder import TableFolder
 
@@ -66,7 +65,7 @@ class _Packer(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, TableVersion):  # its handle belongs to this process
-            return _opened, (obj.table, obj.version, obj.id)
+            return Table.open_same, (obj.table, obj.version, obj.id)
         return NotImplemented
 
 
@@ -77,13 +76,3 @@ class _Unpacker(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         return value_of(*pid) if isinstance(pid, tuple) else self._references[pid]
-
-
-def _opened(table: Table, version: int, table_id: str) -> TableVersion:
-    at = table.open(version)
-    if at.id != table_id:
-        raise CommitConflict(
-            f"{table.name}: another table was put in the place of the one that was read.",
-            "Run again on fresh inputs.",
-        )
-    return at

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
-from practicus_assets.errors import PracticusAssetsError, StoreFailed, UnsupportedTable, VersionGone
+from practicus_assets.errors import (
+    CommitConflict,
+    PracticusAssetsError,
+    StoreFailed,
+    UnsupportedTable,
+    VersionGone,
+)
 from practicus_assets.redaction import redacted
 from practicus_assets.wording import in_short
 
@@ -216,6 +222,14 @@ def named_file(text: str) -> str:
     """Return the path of the Parquet file that an error's text names; nothing if it names none."""
     match = re.search(r"[^\s'\"]+\.parquet", text)
     return match[0] if match else ""
+
+
+def other_table(name: str) -> CommitConflict:
+    """Return the error for a table that is not the one that was opened before."""
+    return CommitConflict(
+        f"{name}: another table was put in the place of the one that was opened before.",
+        "Run again on fresh inputs.",
+    )
 
 
 def version_gone(uri: str, version: int, newest: int) -> VersionGone:

@@ -7,13 +7,15 @@ a folder itself has to look into the same one, so a root is resolved once, befor
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from practicus_assets.errors import DeclarationError
+from practicus_assets.lake.delta.log_files import LOG
 from practicus_assets.wording import readable
 
+_UNSAFE_PART = re.compile(r"[/?#*]")  # in a URI, `?` and `#` end the path
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?::/(?!/)|//)(.*)")
 _FILE = re.compile(r"file:", re.IGNORECASE)
@@ -30,7 +32,7 @@ _ELSEWHERE = {"gcs": "gs", "s3n": "s3a", "wasb": "abfs", "wasbs": "abfss", "adl"
 _ENDPOINTS = {"aws_endpoint_url", "aws_endpoint", "endpoint_url", "endpoint", "aws_endpoint_url_s3"}
 # delta-rs takes `%` for an escape in one place and not in another, `\` for `/`, and panics over the brackets,
 # `^` and `|`
-UNUSABLE = re.compile(r"[\x00-\x1f\x7f%\\\[\]^|]")
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f%\\\[\]^|]")
 
 
 def resolved(
@@ -96,6 +98,19 @@ def refuse_nested(root: str, base: str, what: str = "the lake's root") -> None:
             f"{what} {root} and its base {base} are one place, or one lies in the other.",
             "Give the lake a root of its own beside the base, which is only read.",
         )
+
+
+def refuse_unusable_key(key: Sequence[str]) -> None:
+    """Raise DeclarationError for a table's key that would leave the root or hide in another table's log."""
+    if not key:
+        raise DeclarationError("a table needs a key.", "Name it.")
+    for part in key:
+        hidden = part in {"", ".", ".."} or part.startswith(LOG)
+        if hidden or part != part.strip() or _UNSAFE_PART.search(part) or _UNUSABLE.search(part):
+            raise DeclarationError(
+                f"asset key part {part!r} cannot name a folder of the lake.",
+                "Use letters, digits, '-', '_' and '.'.",
+            )
 
 
 def refuse_unusable_endpoint(uri: str, storage_options: Mapping[str, str]) -> None:
@@ -188,7 +203,7 @@ def _unquoted(text: str, root_uri: str, what: str) -> str:
 
 
 def _refuse_unusable(root_uri: str, path: str, what: str) -> None:
-    match = UNUSABLE.search(path)
+    match = _UNUSABLE.search(path)
     if match is not None:
         raise DeclarationError(
             f"{what} {root_uri!r} has the character {match[0]!r}, which delta-rs does not keep.",

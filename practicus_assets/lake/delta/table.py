@@ -1,7 +1,6 @@
 """Tables: where one lives, and one version of it, with every error of delta-rs in our words."""
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
@@ -21,17 +20,16 @@ from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from practicus_assets.errors import DeclarationError, PracticusAssetsError, StoreFailed, TableNotFound
+from practicus_assets.errors import PracticusAssetsError, StoreFailed, TableNotFound
 from practicus_assets.lake.delta.conditions import ALIAS, queries
 from practicus_assets.lake.delta.data_file import DataFile, FileList
-from practicus_assets.lake.delta.failures import is_denied, version_gone
-from practicus_assets.lake.delta.log_files import LOG, LogFolder
-from practicus_assets.lake.delta.root import UNUSABLE, refuse_unusable_endpoint, resolved
+from practicus_assets.lake.delta.failures import is_denied, other_table, version_gone
+from practicus_assets.lake.delta.log_files import LogFolder
+from practicus_assets.lake.delta.root import refuse_unusable_endpoint, refuse_unusable_key, resolved
 from practicus_assets.lake.delta.table_folder import TableFolder, options_of
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 
-_UNSAFE_PART = re.compile(r"[/?#*]")  # in a URI, `?` and `#` end the path
 _IN_ORDER = {"datafusion.execution.target_partitions": "1"}  # more would mix the order of rows
 # the log's expiry is left to maintenance, which knows what releases need
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
@@ -68,19 +66,12 @@ class Table(TableFolder):
             sample_rows: see the class.
             read_only: see the class.
 
-        Raises DeclarationError for a part that would leave the root or hide in another table's log, or a root
-        that cannot be used.
+        Raises:
+            DeclarationError: for a part that would leave the root or hide in another table's log, or a root
+                that cannot be used.
 
         """
-        if not key:
-            raise DeclarationError("a table needs a key.", "Name it.")
-        for part in key:
-            hidden = part in {"", ".", ".."} or part.startswith(LOG)
-            if hidden or part != part.strip() or _UNSAFE_PART.search(part) or UNUSABLE.search(part):
-                raise DeclarationError(
-                    f"asset key part {part!r} cannot name a folder of the lake.",
-                    "Use letters, digits, '-', '_' and '.'.",
-                )
+        refuse_unusable_key(key)
         root, options = resolved(root_uri), options_of(storage_options)
         refuse_unusable_endpoint(root, options)
         uri = "/".join([root.rstrip("/"), *key])
@@ -135,6 +126,17 @@ class Table(TableFolder):
             raise version_gone(self.uri, version, newest.version) from error
         LogFolder(self).refuse_emptied(handle.version())
         return TableVersion(self, handle)
+
+    def open_same(self, version: int, table_id: str) -> "TableVersion":
+        """Open a version of the table that has an id; raises as `open`.
+
+        Raises:
+            CommitConflict: if another table is in its place.
+
+        """
+        if (found := self.open(version)).id != table_id:
+            raise other_table(self.name)
+        return found
 
     def open_if_exists(self) -> "TableVersion | None":
         """Open the newest version, or return None where there is no table."""
@@ -193,7 +195,7 @@ class TableVersion:
     @property
     def _handle(self) -> DeltaTable:
         if self._held is None:  # a newer version has it
-            self._held = self.table.open(self.version)._handle  # noqa: SLF001 of this class
+            self._held = self.table.open_same(self.version, self.id)._handle  # noqa: SLF001 of this class
         return self._held
 
     @cached_property
@@ -270,30 +272,28 @@ class TableVersion:
 
         None unless that shows that no other table was put in the place of this one.
         """
-        files, log = self._list, LogFolder(self.table)
-        with self._reaching_log():
-            files.load()
-        newest = self._updated()
-        with suppress(PracticusAssetsError):
-            adds = [action["add"] for action in log.actions(self.version) or () if "add" in action]
+        with suppress(PracticusAssetsError), self._reaching_log():
+            (files := self._list).load()
+            newest, actions = self._updated(), LogFolder(self.table).actions(self.version)
+            adds = [action["add"] for action in actions or () if "add" in action]
             return newest if adds and files.names(adds[0]) else None
         return None
 
     def _updated(self) -> "TableVersion | None":
         """Return the newest version, which has this one's handle from now on; None if `open` has to tell."""
-        handle, self._held = self._handle, None
+        files = self.__dict__.pop("_list", None)  # it asks the handle
         try:
             with self._reaching_log():
+                handle, self._held = self._handle, None
                 handle.update_incremental()
             newest = TableVersion(self.table, handle)
             LogFolder(self.table).refuse_emptied(newest.version)
         except PracticusAssetsError:
             return None
-        if newest.version == self.version:
-            self._held, newest = handle, self
-        else:
-            self.__dict__.pop("_list", None)  # it asks that handle
-        return newest
+        if newest.version != self.version:
+            return newest
+        self.__dict__ |= {"_held": handle} | ({"_list": files} if files is not None else {})
+        return self
 
     def commit(
         self,

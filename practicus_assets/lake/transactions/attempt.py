@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from practicus_assets.errors import CommitConflict
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.unique import Rescan
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -107,12 +106,5 @@ class Attempt:
     def __setstate__(self, state: dict[str, Any]) -> None:
         began = None
         if state["began"] is not None:
-            version, table_id = state["began"]
-            began = state["table"].open(version)
-            if began.id != table_id:
-                raise CommitConflict(
-                    f"{state['table'].name}: another table was put in the place of the one on which this "
-                    "attempt began.",
-                    "Run again on fresh inputs.",
-                )
+            began = state["table"].open_same(*state["began"])
         self.__dict__.update({**state, "began": began})

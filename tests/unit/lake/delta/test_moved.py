@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from practicus_assets.errors import TableNotFound
+from practicus_assets.errors import CommitConflict, TableNotFound
 from practicus_assets.lake.delta.table import Table, TableVersion
+from practicus_assets.lake.transactions.commit_window import CommitWindow
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 from tests.kit import partitions, read, table_of, write
@@ -73,6 +74,61 @@ def replace_table(table: Table) -> None:
     shutil.rmtree(table.uri)
     for number in range(4):
         write(table, "a", number)
+
+
+@pytest.mark.parametrize("rows", ["files", "row_count", "schema", "rows"])
+def test_a_version_whose_handle_was_taken_gives_nothing_of_another_table_in_its_place(
+    tmp_path: Path, rows: str
+) -> None:
+    table = Table.from_uri(tmp_path / "t")
+    write(table, "a", 1)
+    before = table.open()
+    write(table, "a", 2)
+    assert before.caught_up() is not None
+    replace_table(table)
+    ask = {
+        "files": before.files,
+        "row_count": lambda: before.row_count,
+        "schema": lambda: before.schema,
+        "rows": lambda: before.query("SELECT 1"),
+    }
+    with pytest.raises(CommitConflict, match="t: another table was put in the place"):
+        ask[rows]()
+    assert before.caught_up() is None
+
+
+def remove_table(table: Table) -> None:
+    shutil.rmtree(table.uri)
+
+
+def clean_log(table: Table) -> None:
+    DeltaTable(table.uri).create_checkpoint()
+    for number in range(2):
+        (Path(table.uri) / "_delta_log" / f"{number:020}.json").unlink()
+
+
+@pytest.mark.parametrize("change", [remove_table, clean_log, replace_table])
+def test_a_second_window_on_a_table_whose_log_is_gone_is_a_conflict(
+    tmp_path: Path, change: Callable[[Table], None]
+) -> None:
+    table = Table.from_uri(tmp_path / "t")
+    write(table, "a", 1)
+    began = table.open()
+    write(table, "a", 2)
+    write(table, "a", 3)
+    CommitWindow(table, began).look(in_doubt=False)
+    change(table)
+    with pytest.raises(CommitConflict, match="the log no longer says who committed what"):
+        CommitWindow(table, began).look(in_doubt=False)
+
+
+def test_a_version_that_is_still_the_newest_keeps_its_list_of_files(tmp_path: Path) -> None:
+    table = Table.from_uri(tmp_path / "t")
+    write(table, "a", 1)
+    version = table.open()
+    files = version.files()
+    assert version.caught_up() is version
+    assert version.files() is files
 
 
 def damage_entry(table: Table) -> None:
