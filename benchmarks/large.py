@@ -101,9 +101,14 @@ def measured(job: str, factor: int) -> tuple[dict[str, list[object]], float, Usa
             env=environment,
             text=True,
         )
-        while process.poll() is None:
-            usage.look(process.pid)
-            time.sleep(_LOOK_S)
+        try:
+            while process.poll() is None:
+                usage.look(process.pid)
+                time.sleep(_LOOK_S)
+        finally:  # after Ctrl-C it would go on
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
         assert process.stdout is not None
         answer = process.stdout.read().splitlines()
     return (json.loads(answer[-1]) if process.returncode == 0 else {}), time.monotonic() - began, usage
@@ -112,11 +117,14 @@ def measured(job: str, factor: int) -> tuple[dict[str, list[object]], float, Usa
 def compare(factor: int, ways: list[str]) -> bool:
     """Run the inputs and each way, print what they took, and return whether all made the same rows."""
     made, seconds, usage = measured("inputs", factor)
-    rows = made["flights"][0] if made else 0
+    if not made:
+        print(f"the inputs failed, see {FOLDER / 'inputs'}.log")
+        return False
+    rows = made["flights"][0]
     print(f"flights times {factor}: {rows:,} rows, written in {seconds:.0f} s, {usage.peak_mb:,.0f} MB")
     print(f"{'way':8} {'seconds':>8} {'processor':>10} {'memory':>9}   rows and fingerprints")
-    versions = set()
-    for way in ways if made else ():
+    versions, failed = set[str](), list[str]()
+    for way in ways:
         tables, seconds, usage = measured(way, factor)
         names = [f"{name}: {n:,} rows, {version}" for name, (n, version) in sorted(tables.items())]
         end = "; ".join(names) or f"failed, see {FOLDER / way}.log"
@@ -124,10 +132,18 @@ def compare(factor: int, ways: list[str]) -> bool:
             f"{way:8} {seconds:6.0f} s {usage.cpu_seconds:8.0f} s {usage.peak_mb:6,.0f} MB   {end}",
             flush=True,
         )
-        versions.add(json.dumps(tables, sort_keys=True) if tables else way)
+        if tables:
+            versions.add(json.dumps(tables, sort_keys=True))
+        else:
+            failed.append(way)
         shutil.rmtree(FOLDER / "lake" / way, ignore_errors=True)
-    print("the rows are the same" if len(versions) == 1 else "THE ROWS ARE NOT THE SAME")
-    return len(versions) == 1
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    if len(versions) > 1:
+        print("THE ROWS ARE NOT THE SAME")
+    elif not failed:
+        print("the rows are the same" if len(ways) > 1 else "one way: there is nothing to compare")
+    return not failed and len(versions) == 1
 
 
 def main() -> None:
