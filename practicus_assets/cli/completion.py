@@ -94,7 +94,7 @@ class _Bash(BashComplete):
         if item.type != "plain":
             return super().format_completion(item)
         quoted = _PLAIN.sub(r"\\\1", str(item.value)[self._known :])
-        return f"plain,{quoted}".replace("\\", "\\\\")
+        return "plain," + quoted.replace("\\", "\\\\").replace(",", "\\,")
 
 
 add_completion_class(_Bash)

@@ -41,7 +41,7 @@ NAMES = {
     "orders": ["2026-01-02", "2026-01-01"],
     "order_lines": ["2026-01-02", "2026-01-01"],
     "hours": ["2026-01-01-01:00", "2026-01-01-00:00", "2025-12-31-23:00"],
-    "by_shop": ["2026-01-01|a", "it's $5 & more"],
+    "by_shop": ["2026-01-01|a", "it's $5 & more", "b,"],
     "countries": [],
 }
 
@@ -161,6 +161,7 @@ def test_a_file_is_offered_where_no_table_has_such_a_name() -> None:
         (["by_shop", "--partition", "2"], [r"2026-01-01\|a"]),
         (["by_shop", "--partition", r"2026-01-01\|"], [r"2026-01-01\|a"]),
         (["by_shop", "--partition", "it"], [r"it\'s\ \$5\ \&\ more"]),
+        (["by_shop", "--partition", "b"], ["b,"]),
     ],
 )
 def test_bash_inserts_words_that_it_reads_as_one_value(
