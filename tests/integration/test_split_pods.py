@@ -229,7 +229,7 @@ def test_a_secret_in_what_a_split_returns_is_refused() -> None:
         "azure_storage_master_key",
         "azure_storage_connection_string",
         "aws_sse_customer_key_base64",
-        "google_service_account_key",
+        "azure_authorization_header",
         "AWS_SESSION_TOKEN",
     ],
 )
