@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,16 +109,50 @@ class _Disk:
         self._descriptor = file.fileno()
         self._lock = Lock()
         self._end = 0
+        self._free: dict[int, int] = {}  # how many bytes are free from where
+        # as a run is forgotten, which may be while the lock is held
+        self._forgotten: deque[tuple[int, int]] = deque()
+
+    def forget(self, begin: int, size: int) -> None:
+        """Take back the room of a run, before the next one is written."""
+        if size:
+            self._forgotten.append((begin, size))
+
+    def _room(self, size: int) -> int:
+        """Return where so many bytes are free: in the first gap that has them, or at the end."""
+        while self._forgotten:
+            begin, freed = self._forgotten.popleft()
+            self._free[begin] = freed
+        gaps: dict[int, int] = {}
+        last = 0
+        for begin, freed in sorted(self._free.items()):
+            if gaps and last + gaps[last] == begin:
+                gaps[last] += freed
+            else:
+                gaps[begin], last = freed, begin
+        if gaps and last + gaps[last] == self._end:
+            self._end -= gaps.pop(last)
+            os.ftruncate(self._descriptor, self._end)
+        begin = next((begin for begin, freed in gaps.items() if freed >= size), self._end)
+        left = gaps.pop(begin, 0) - size
+        if left > 0:
+            gaps[begin + size] = left
+        self._free, self._end = gaps, max(self._end, begin + size)
+        return begin
 
     def write(self, hashes: Hashes) -> int:
-        """Write hashes behind all others, and return where they begin."""
-        with self._lock:
-            begin, self._end = self._end, self._end + hashes.nbytes
+        """Write hashes where there is room, and return where they begin."""
+        with self._lock, _on_disk():
+            begin = self._room(hashes.nbytes)
         left, at = hashes.view(np.uint8).data, begin
-        with _on_disk():
-            while left:
-                written = os.pwrite(self._descriptor, left[:_SLICE], at)
-                left, at = left[written:], at + written
+        try:
+            with _on_disk():
+                while left:
+                    written = os.pwrite(self._descriptor, left[:_SLICE], at)
+                    left, at = left[written:], at + written
+        except BaseException:
+            self.forget(begin, hashes.nbytes)
+            raise
         return begin
 
     def read(self, begin: int, count: int) -> Hashes:
@@ -171,7 +206,9 @@ def _run(hashes: list[Hashes]) -> _Run:
         disk = _DISKS.get(os.getpid())
         if disk is None:
             disk = _DISKS[os.getpid()] = _Disk()
-    return _Run(disk, disk.write(run), starts)
+    written = _Run(disk, disk.write(run), starts)
+    finalize(written, disk.forget, written.begin, run.nbytes).atexit = False
+    return written
 
 
 def _sorted(parts: list[Hashes], kind: Literal["quicksort", "stable"] = "quicksort") -> Hashes:

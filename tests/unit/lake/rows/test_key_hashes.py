@@ -103,6 +103,24 @@ def test_the_file_has_no_name_and_goes_with_the_last_hashes(folder: Path) -> Non
     assert opened() == []
 
 
+@pytest.mark.usefixtures("folder")
+def test_room_of_hashes_that_are_gone_is_used_again_while_others_stay() -> None:
+    kept = KeyHashes()
+    kept.add(random(2000, seed=99))
+    kept.add(random(2000, seed=99))
+    sizes = []
+    for seed in range(6):
+        hashes = KeyHashes()
+        for count in (3000, 1500, 2000 + 100 * seed):
+            hashes.add(random(count, seed))
+        assert twice(hashes) == sorted(random(3000, seed)[: 2000 + 100 * seed].tolist())
+        sizes.append(os.fstat(hashes._runs[0].disk._descriptor).st_size)
+        del hashes
+        gc.collect()
+    assert max(sizes) <= sizes[0] + 500 * 8
+    assert len(twice(kept)) == 2000
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_a_full_disk_is_told_with_the_folder_and_what_to_do(
     folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
