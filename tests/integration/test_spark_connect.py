@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -98,6 +99,21 @@ def test_the_pages_query_runs(tmp_path: Path) -> None:
     run(tmp_path, orders, names["totals"])
     rows = Snapshot.open(tmp_path / "totals").to_arrow().sort_by("shop").to_pylist()
     assert rows == [{"shop": "a", "amount": 3.0}, {"shop": "b", "amount": 3.0}]
+
+
+def test_a_session_lasts_while_a_function_computes_between_its_queries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAIL_SPARK__SESSION_TIMEOUT_SECS", "1")  # Sail's own are 15 minutes
+
+    @table_asset(engine=SparkConnect())
+    def slow(given: DataFrame) -> DataFrame:
+        count = given.count()
+        time.sleep(3)
+        return given.select("id").where(F.col("id") < count)
+
+    run(tmp_path, slow)
+    assert Snapshot.open(tmp_path / "slow").row_count == 3
 
 
 @pytest.mark.parametrize("partition_by", [(), ("shop",), ("day", "id")])

@@ -24,6 +24,9 @@ _START_S = {"sail": 60, "spark": 300}  # a busy machine takes a minute for a JVM
 _END_S = 10
 _LAST = 2000  # characters of its messages that an error shows
 _MEGABYTE = 1 << 20
+_SESSION_S = (
+    365 * 24 * 3600
+)  # Sail ends a session after 15 minutes without a query; ours lasts as long as the step
 # statistics of Parquet files leave out NaN, and Sail takes a column with one bound for a constant
 _TRUSTS_NO_STATISTICS = {
     "SAIL_EXECUTION__COLLECT_STATISTICS": "false",
@@ -161,7 +164,11 @@ def _settings(kind: ServerKind) -> dict[str, str]:
 
     """
     if kind == "sail":
-        return {"SAIL_EXECUTION__DEFAULT_PARALLELISM": str(cores()), **sail_settings()}
+        return {
+            "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(cores()),
+            "SAIL_SPARK__SESSION_TIMEOUT_SECS": str(_SESSION_S),
+            **sail_settings(),
+        }
     home = os.environ.get("SPARK_HOME") or _installed()
     if home is None or not Path(home, "bin", "spark-submit").is_file():
         raise DeclarationError(
