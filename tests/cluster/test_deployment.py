@@ -171,7 +171,7 @@ def test_each_account_has_just_its_rights(cluster: Cluster, place: str, dagster:
         },
         "code": set(),
         "run": {
-            "jobs.batch [] [] [create get patch delete]",
+            "jobs.batch [] [] [create get list patch delete]",
             "pods [] [] [get list]",
             "pods/log [] [] [get]",
             "events [] [] [list]",
