@@ -46,12 +46,14 @@ SEAMS = {
     "overview": {"dagster._core.definitions.freshness"},  # by which it is told whether a table is late
     "tasks": {"dagster._check"},  # whose error Dagster raises for what a task reports
     "workers": {
+        "dagster._check",  # whose error Dagster raises for an instance that cannot be opened elsewhere
         "dagster._config",
         "dagster._core.code_pointer",
         "dagster._core.events",
         "dagster._core.execution.plan.objects",
         "dagster._core.execution.retries",
         "dagster._core.execution.tags",
+        "dagster._core.executor.in_process",
         "dagster._core.executor.step_delegating",
         "dagster._core.origin",
         "dagster_k8s",

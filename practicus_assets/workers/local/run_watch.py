@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
-from dagster_shared.check import CheckError
-from dagster_shared.serdes import deserialize_value, serialize_value
+from dagster._check import CheckError
 
 from practicus_assets.workers.launch.pod_storage import in_pod
 
@@ -111,7 +110,7 @@ def _begun(instance: dg.DagsterInstance, run_id: str) -> _Watch | None:
     reporter = [sys.executable, "-P", "-m", "practicus_assets.workers.local.run_watch"]
     reporter += [run_id, str(pid), _start_of(pid) or ""]
     try:
-        reference = serialize_value(instance.get_ref())
+        reference = dg.serialize_value(instance.get_ref())
         end, pipe = os.pipe()
     except (CheckError, OSError):  # the first of an instance that cannot be opened elsewhere
         return None
@@ -168,7 +167,7 @@ def main(run_id: str, pid: str, started: str = "") -> None:
         started: when it started, as `_start_of` says it.
 
     """
-    reference = deserialize_value(sys.stdin.readline(), InstanceRef)
+    reference: Any = dg.deserialize_value(sys.stdin.readline())
     while _start_of(int(pid)) == started:  # its code closed the pipe
         time.sleep(_LOOK_S)
     with dg.DagsterInstance.from_ref(reference) as instance:
