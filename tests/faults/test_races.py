@@ -80,7 +80,8 @@ def test_many_processes_rewrite_disjoint_partitions_while_columns_change_and_fil
         return DeltaTable(here.table.uri, storage_options=dict(here.options))
 
     def column() -> None:
-        handle().alter.add_columns(Field(f"c{len(handle().schema().fields)}", PrimitiveType("long")))
+        table = handle()  # one, or a writer would be faster each time
+        table.alter.add_columns(Field(f"c{len(table.schema().fields)}", PrimitiveType("long")))
 
     def compact() -> None:
         handle().optimize.compact()
