@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from practicus_assets.cli.completion import complete_locations
+from practicus_assets.cli.completion import complete_locations, complete_partitions
 from practicus_assets.code_location import CodeLocation, code_locations, refuse_absent, selected
 from practicus_assets.errors import DeclarationError
 
@@ -17,6 +17,18 @@ json_option = click.option(
 )
 apply_option = click.option("--apply", is_flag=True, help="Do it; without it, nothing is changed.")
 all_option = click.option("--all", "all_", is_flag=True, help="Every table of the code location.")
+
+
+def partitions_option(help_text: str) -> Callable[[Any], Any]:
+    """Return the option that names partitions, one each time that it is given."""
+    return click.option(
+        "--partition",
+        "partitions",
+        multiple=True,
+        metavar="KEY",
+        shell_complete=complete_partitions,
+        help=help_text,
+    )
 
 
 keep_option = click.option(

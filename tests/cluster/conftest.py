@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from tests.servers.cluster import Cluster
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.seaweedfs import SeaweedFS
 
-_INSTANCE = {"telemetry": {"enabled": False}}
+INSTANCE = {"telemetry": {"enabled": False}}
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 pods come from other addresses than this machine's own
 
 
@@ -67,6 +68,20 @@ def home_namespace(cluster: Cluster) -> Iterator[str]:
         yield name
 
 
+def storage(cluster: Cluster, postgresql: PostgreSQL, name: str) -> dict[str, Any]:
+    """Return the storage of an instance in a new database, whose password is in INSTANCE_PASSWORD."""
+    postgresql.create_database(name)
+    database = {
+        "scheme": "postgresql+psycopg2",
+        "hostname": cluster.node_address,
+        "port": postgresql.port,
+        "username": postgresql.user,
+        "password": {"env": "INSTANCE_PASSWORD"},
+        "db_name": name,
+    }
+    return {"postgres": {"postgres_db": database}}
+
+
 @pytest.fixture(scope="module")
 def home(
     request: pytest.FixtureRequest,
@@ -76,25 +91,16 @@ def home(
 ) -> Path:
     """The folder of an instance for a module's tests, where pods find it too: the node is this machine."""
     name = request.module.__name__.rpartition(".")[2]
-    postgresql.create_database(name)
     folder = tmp_path_factory.mktemp(name)
     for each in (folder, folder / "lake", folder / "logs"):
         each.mkdir(exist_ok=True)
         each.chmod(0o777)
     folder.parent.chmod(0o755)
-    database = {
-        "scheme": "postgresql+psycopg2",
-        "hostname": cluster.node_address,
-        "port": postgresql.port,
-        "username": postgresql.user,
-        "password": {"env": "INSTANCE_PASSWORD"},
-        "db_name": name,
-    }
     logs = {
         "module": "dagster._core.storage.local_compute_log_manager",
         "class": "LocalComputeLogManager",
         "config": {"base_dir": str(folder / "logs")},
     }
-    instance = {**_INSTANCE, "storage": {"postgres": {"postgres_db": database}}, "compute_logs": logs}
+    instance = {**INSTANCE, "storage": storage(cluster, postgresql, name), "compute_logs": logs}
     (folder / "dagster.yaml").write_text(yaml.safe_dump(instance))
     return folder

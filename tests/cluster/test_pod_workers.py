@@ -17,31 +17,14 @@ import yaml
 from deltalake import DeltaTable
 
 from practicus_assets.workers.kubernetes import pod_status
+from tests.cluster.conftest import INSTANCE, storage
 from tests.servers.cluster import Cluster
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.seaweedfs import SeaweedFS
 from tests.workers.behaviours import Behaviours
 from tests.workers.place import HERE, Place, Run, until
 
-_INSTANCE = """
-telemetry: {enabled: false}
-storage:
-  postgres:
-    postgres_db:
-      scheme: postgresql+psycopg2
-      hostname: HOST
-      port: PORT
-      username: USER
-      password: {env: INSTANCE_PASSWORD}
-      db_name: workers
-"""
 _STEPS_VOLUME = {"/steps": {"configMap": {"name": "steps"}}}
-
-
-@pytest.fixture(scope="module")
-def home_namespace(cluster: Cluster) -> Iterator[str]:
-    with cluster.namespace() as name:
-        yield name
 
 
 class _NothingThere(BaseHTTPRequestHandler):
@@ -81,10 +64,9 @@ def place(  # noqa: PLR0917 a place needs all of these
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Place:
     """Steps go to pods, from this process: it is outside of the cluster."""
-    postgresql.create_database("workers")
     home = tmp_path_factory.mktemp("home")
-    instance = _INSTANCE.replace("HOST", cluster.node_address).replace("PORT", str(postgresql.port))
-    (home / "dagster.yaml").write_text(instance.replace("USER", postgresql.user))
+    instance = {**INSTANCE, "storage": storage(cluster, postgresql, "workers")}
+    (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
     secrets = {"INSTANCE_PASSWORD": postgresql.password, **s3_in_pods}
     equip(cluster, home_namespace, secrets)
     config = {

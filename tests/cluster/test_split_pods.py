@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import yaml
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from deltalake import write_deltalake
 
+from tests.cluster.conftest import INSTANCE, storage
 from tests.servers.cluster import Cluster
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.seaweedfs import SeaweedFS
@@ -23,12 +23,6 @@ from tests.workers.place import Place, Run, until
 STEPS = Path(__file__).parent / "split_steps"
 CHECKOUT = Path(__file__).parents[2]
 _KILL = "import os, signal; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), signal.SIGKILL)"
-
-
-@pytest.fixture(scope="module")
-def home_namespace(cluster: Cluster) -> Iterator[str]:
-    with cluster.namespace() as name:
-        yield name
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +36,8 @@ def place(  # noqa: PLR0917 a place needs all of these
     tmp_path_factory: pytest.TempPathFactory,
 ) -> "SplitPlace":
     """Steps go to pods, from this process, and may start those of their splits by the rights of deploy/."""
-    postgresql.create_database("splits")
     home = tmp_path_factory.mktemp("splits")
-    database = {
-        "scheme": "postgresql+psycopg2",
-        "hostname": cluster.node_address,
-        "port": postgresql.port,
-        "username": postgresql.user,
-        "password": {"env": "INSTANCE_PASSWORD"},
-        "db_name": "splits",
-    }
-    instance = {"telemetry": {"enabled": False}, "storage": {"postgres": {"postgres_db": database}}}
+    instance = {**INSTANCE, "storage": storage(cluster, postgresql, "splits")}
     (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
     secrets = {"INSTANCE_PASSWORD": postgresql.password, **s3_in_pods}
     code = {"splitting.py": (STEPS / "splitting.py").read_text()}

@@ -1,9 +1,7 @@
 """Workers of Sail: parts of its process, or pods, which are processes behind a small API server here."""
 
 import json
-import os
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from practicus_assets import (
 )
 from practicus_assets.engines.spark.workers import SailWorkers, pod_template
 from practicus_assets.workers.launch import variables
+from tests.integration.spark import DataFrame, F
 from tests.servers.pods import Pods
 
 pytestmark = [
@@ -30,9 +29,6 @@ pytestmark = [
     pytest.mark.process,
     pytest.mark.filterwarnings("ignore:.*maximum number of retries:UserWarning"),
 ]
-os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
-F = import_module("pyspark.sql.functions")  # it looks at the variable when it is imported
-DataFrame = import_module("pyspark.sql").DataFrame
 
 COUNT = 20_000
 STEP = {

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,9 @@ import pytest
 
 from practicus_assets import Contract, DeltaIOManager, Snapshot, SparkConnect, Splits, table_asset
 from practicus_assets.engines.spark.server import Server
-from tests.integration.test_spark_connect import version_of
+from tests.integration.spark import DataFrame, F, version_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
-F = import_module("pyspark.sql.functions")
-DataFrame = import_module("pyspark.sql").DataFrame
 
 DAYS = [date(2026, 1, 1) + timedelta(days) for days in range(3)]
 CONTRACT = Contract({"day": "date32", "shop": "string", "amount": "decimal(18, 2)", "orders": "int64"})

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import dagster as dg
@@ -27,10 +26,9 @@ from practicus_assets.engines.spark.stores import variables_of
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
+from tests.integration.spark import DataFrame, F
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
-F = import_module("pyspark.sql.functions")
-DataFrame = import_module("pyspark.sql").DataFrame
 
 DAYS = dg.StaticPartitionsDefinition(["a", "b"])
 CONTRACT = Contract({"id": Column("int64", nullable=False, minimum=0), "day": "string"}, unique=[["id"]])

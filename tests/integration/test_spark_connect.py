@@ -7,9 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,29 +31,13 @@ from practicus_assets import (
 )
 from practicus_assets.engines.spark import spark_connect
 from practicus_assets.engines.spark.server import Server
+from tests.integration.spark import ROWS, DataFrame, F, children_of, given, servers_of, version_of
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.process,
     pytest.mark.filterwarnings("ignore:.*maximum number of retries:UserWarning"),
 ]
-os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
-F = import_module("pyspark.sql.functions")  # it looks at the variable when it is imported
-DataFrame = import_module("pyspark.sql").DataFrame
-
-ROWS = pa.table(
-    {
-        "id": pa.array([1, 2, 3, 4], pa.int32()),
-        "day": pa.array([date(2026, 1, 1), date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 2)]),
-        "shop": ["a b/c=%1", "a b/c=%1", "é'?#", "é'?#"],
-        "ratio": [1.5, math.nan, -0.0, None],
-        "amount": pa.array([Decimal("1.23"), None, Decimal("-9.99"), Decimal(0)], pa.decimal128(38, 2)),
-        "at": pa.array([datetime(1500, 1, 1, tzinfo=UTC), None] * 2, pa.timestamp("us", "UTC")),
-        "local": pa.array([datetime.fromisoformat("2026-01-01 01:02:03.04"), None] * 2, pa.timestamp("us")),
-        "raw": [b"\x00\xff", None, b"", b"x"],
-        "tags": pa.array([[1, None], [], None, [2]], pa.list_(pa.int64())),
-    }
-)
 
 
 @pytest.fixture(scope="module", params=["sail", pytest.param("spark", marks=pytest.mark.long)])
@@ -65,21 +46,10 @@ def engine(request: pytest.FixtureRequest) -> Iterator[SparkConnect]:
         yield SparkConnect(request.param, server.address)
 
 
-@dg.asset
-def given() -> pa.Table:
-    return ROWS
-
-
 def run(root: Path, *assets: Any, **options: Any) -> dg.ExecuteInProcessResult:
     return dg.materialize(
         [given, *assets], resources={"io_manager": DeltaIOManager(root_uri=str(root))}, **options
     )
-
-
-def version_of(result: dg.ExecuteInProcessResult, name: str) -> str:
-    [event] = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(name)]
-    assert event.step_materialization_data.materialization.tags is not None
-    return event.step_materialization_data.materialization.tags["dagster/data_version"]
 
 
 def test_the_pages_query_runs(tmp_path: Path) -> None:
@@ -277,7 +247,7 @@ def test_a_server_that_is_killed_fails_its_step_and_a_retry_commits_once(tmp_pat
     def orders(given: DataFrame) -> DataFrame:
         if kills:
             kills.pop()
-            [server] = _servers_of(os.getpid())
+            [server] = _own_servers()
             os.kill(server, signal.SIGKILL)
         return given.select("id")
 
@@ -288,7 +258,7 @@ def test_a_server_that_is_killed_fails_its_step_and_a_retry_commits_once(tmp_pat
     run(tmp_path, orders, selection=[orders])
     assert Snapshot.open(tmp_path / "orders").version == 0
     assert Snapshot.open(tmp_path / "orders").row_count == ROWS.num_rows
-    assert not _servers_of(os.getpid())
+    assert not _own_servers()
 
 
 @pytest.mark.parametrize("kind", ["sail", pytest.param("spark", marks=pytest.mark.long)])
@@ -334,14 +304,9 @@ def test_mistakes_are_refused_where_they_are_declared(monkeypatch: pytest.Monkey
         SparkConnect().refuse_missing()
 
 
-def _servers_of(pid: int) -> list[int]:
-    """Return the processes of this module's servers that a process started, but for those of the fixture."""
-    return [
-        child
-        for child in _children_of(pid)
-        if b"practicus_assets.engines.spark.program" in Path(f"/proc/{child}/cmdline").read_bytes()
-        and child not in _FIXTURES
-    ]
+def _own_servers() -> list[int]:
+    """Return the servers that this process started, but for those of the fixture."""
+    return [server for server in servers_of(os.getpid()) if server not in _FIXTURES]
 
 
 _FIXTURES: set[int] = set()
@@ -350,16 +315,11 @@ _FIXTURES: set[int] = set()
 @pytest.fixture(autouse=True)
 def servers_before() -> None:
     _FIXTURES.clear()
-    _FIXTURES.update(_servers_of(os.getpid()))
-
-
-def _children_of(pid: int) -> list[int]:
-    text = "".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
-    return [int(child) for child in text.split()]
+    _FIXTURES.update(servers_of(os.getpid()))
 
 
 def _descendants_of(pid: int) -> list[int]:
-    children = _children_of(pid)
+    children = children_of(pid)
     return [*children, *(below for child in children for below in _descendants_of(child))]
 
 

@@ -3,7 +3,6 @@
 import os
 import uuid
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,10 @@ from practicus_assets import (
 from practicus_assets.engines.spark.server import Server
 from practicus_assets.engines.spark.stores import variables_of
 from practicus_assets.lake.delta.table_folder import TableFolder
-from tests.integration.test_spark_connect import ROWS, _servers_of, given, version_of
+from tests.integration.spark import ROWS, DataFrame, given, servers_of, version_of
 from tests.servers.seaweedfs import SeaweedFS
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
-DataFrame = import_module("pyspark.sql").DataFrame
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def test_a_table_on_s3_has_the_fingerprint_from_one_process_and_no_secret_is_see
     lake: DeltaIOManager, engine: SparkConnect, seaweedfs: SeaweedFS, capfd: pytest.CaptureFixture[str]
 ) -> None:
     commands: list[bytes] = []
-    others = _servers_of(os.getpid())
+    others = servers_of(os.getpid())
     before = dict(os.environ)
 
     @table_asset(partition_by=["shop"])
@@ -66,7 +64,7 @@ def test_a_table_on_s3_has_the_fingerprint_from_one_process_and_no_secret_is_see
     @table_asset(partition_by=["shop"], engine=SparkConnect())
     def there(given: DataFrame) -> DataFrame:
         commands.extend(
-            Path(f"/proc/{pid}/cmdline").read_bytes() for pid in _servers_of(os.getpid()) if pid not in others
+            Path(f"/proc/{pid}/cmdline").read_bytes() for pid in servers_of(os.getpid()) if pid not in others
         )
         return given
 
@@ -83,7 +81,7 @@ def test_a_table_on_s3_has_the_fingerprint_from_one_process_and_no_secret_is_see
     assert {k: v for k, v in os.environ.items() if k.startswith("AWS_")} == {
         k: v for k, v in before.items() if k.startswith("AWS_")
     }
-    assert _servers_of(os.getpid()) == others
+    assert servers_of(os.getpid()) == others
 
 
 def test_an_object_that_vanishes_while_it_is_read_ends_the_step(

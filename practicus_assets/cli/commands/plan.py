@@ -2,8 +2,8 @@
 
 import click
 
-from practicus_assets.cli.completion import complete_partitions, complete_tables
-from practicus_assets.cli.options import Locations, json_option, location_options, only
+from practicus_assets.cli.completion import complete_tables
+from practicus_assets.cli.options import Locations, json_option, location_options, only, partitions_option
 
 
 @click.command(short_help="What a run would compute, and why.")
@@ -14,14 +14,7 @@ from practicus_assets.cli.options import Locations, json_option, location_option
     shell_complete=complete_tables,
     help="Assets, as for `dagster asset materialize`; by default all.",
 )
-@click.option(
-    "--partition",
-    "partitions",
-    multiple=True,
-    metavar="KEY",
-    shell_complete=complete_partitions,
-    help="One partition; repeatable.",
-)
+@partitions_option("One partition; repeatable.")
 @click.option(
     "--partition-range",
     "ranges",

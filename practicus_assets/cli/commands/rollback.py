@@ -2,9 +2,15 @@
 
 import click
 
-from practicus_assets.cli.completion import complete_partitions, complete_tables
+from practicus_assets.cli.completion import complete_tables
 from practicus_assets.cli.dagster_home import refuse_unset_instance
-from practicus_assets.cli.options import Locations, apply_option, json_option, location_options
+from practicus_assets.cli.options import (
+    Locations,
+    apply_option,
+    json_option,
+    location_options,
+    partitions_option,
+)
 
 
 @click.command(short_help="Bring a table or partitions back.")
@@ -15,14 +21,7 @@ from practicus_assets.cli.options import Locations, apply_option, json_option, l
     required=True,
     help="A version, or the run that made it (or the run id's beginning).",
 )
-@click.option(
-    "--partition",
-    "partitions",
-    metavar="KEY",
-    multiple=True,
-    shell_complete=complete_partitions,
-    help="Only this partition; may be given again.",
-)
+@partitions_option("Only this partition; may be given again.")
 @click.option("--undo-newer", is_flag=True, help="Undo several commits; without it only a single one.")
 @apply_option
 @json_option

@@ -24,9 +24,8 @@ _START_S = {"sail": 60, "spark": 300}  # a busy machine takes a minute for a JVM
 _END_S = 10
 _LAST = 2000  # characters of its messages that an error shows
 _MEGABYTE = 1 << 20
-_SESSION_S = (
-    365 * 24 * 3600
-)  # Sail ends a session after 15 minutes without a query; ours lasts as long as the step
+# by itself, Sail ends a session after 15 minutes without a query; ours lasts as long as the step
+_SESSION_S = 365 * 24 * 3600
 # statistics of Parquet files leave out NaN, and Sail takes a column with one bound for a constant
 _TRUSTS_NO_STATISTICS = {
     "SAIL_EXECUTION__COLLECT_STATISTICS": "false",

@@ -188,9 +188,8 @@ class PodHandler(WorkerHandler):
         self._unreachable.discard(step_pod.cluster.region.name)
         if failure is None or has_ended(attempt.instance, attempt.run.run_id, attempt.step, attempt.number):
             return None
-        if (
-            step_pod.placement.splits is not None
-        ):  # a failed pod stays to look inside, and owns those of its splits
+        # a failed pod stays to look inside, and owns those of its splits
+        if step_pod.placement.splits is not None:
             end_splits(step_pod.cluster, attempt.step, attempt.run.run_id)
         if isinstance(failure.error, WorkerLost | WorkerRejected):
             # a Job without its pod would start another one, and a pod that cannot start would wait for ever

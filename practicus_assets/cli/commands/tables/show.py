@@ -2,20 +2,13 @@
 
 import click
 
-from practicus_assets.cli.completion import complete_partitions, complete_tables
-from practicus_assets.cli.options import Locations, json_option, location_options
+from practicus_assets.cli.completion import complete_tables
+from practicus_assets.cli.options import Locations, json_option, location_options, partitions_option
 
 
 @click.command(short_help="A table's rows, columns, contract and place.")
 @click.argument("table", shell_complete=complete_tables)
-@click.option(
-    "--partition",
-    "partitions",
-    multiple=True,
-    metavar="KEY",
-    shell_complete=complete_partitions,
-    help="Rows of it; repeatable.",
-)
+@partitions_option("Rows of it; repeatable.")
 @click.option("--version", type=click.IntRange(0), metavar="N", help="That version; the newest by default.")
 @click.option(
     "--rows", metavar="N", type=click.IntRange(0), default=5, show_default=True, help="How many rows to show."

@@ -15,7 +15,7 @@ from practicus_assets.lake.contracts.audit import Observations
 from practicus_assets.lake.rows.key_hashes import KeyHashes
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.engine_files.file_columns import output_columns, refuse_lacking
-from practicus_assets.lake.transactions.engine_files.file_reader import FileReader
+from practicus_assets.lake.transactions.engine_files.file_reader import SMALL_BYTES, FileReader
 from practicus_assets.lake.transactions.engine_files.file_rows import FileRows
 from practicus_assets.lake.transactions.engine_files.found_files import (
     FoundFile,
@@ -37,7 +37,6 @@ _LOCAL_THREADS = min(_MOST_THREADS, os.cpu_count() or 1)
 _PYTHON_THREADS = 2  # more would wait for each other, for what small files take is mostly Python
 _GROUP_FILES = 64  # small files that are read one after the other, and hashed together
 _GROUP_BYTES = 8 << 20
-_SMALL_BYTES = 1 << 20
 _READ_BYTES = 512 << 20  # of files that are read at the same time; a single one may be larger
 
 
@@ -108,7 +107,7 @@ def _each(rows: FileRows, files: Sequence[FoundFile]) -> Iterator[Staged]:
     largest = max((file.size for file in files), default=0) or 1
     most = _MOST_THREADS
     if rows.attempt.table.local_path is not None:
-        most = _PYTHON_THREADS if largest <= _SMALL_BYTES else _LOCAL_THREADS
+        most = _PYTHON_THREADS if largest <= SMALL_BYTES else _LOCAL_THREADS
     threads = max(1, min(most, len(files), _READ_BYTES // largest))
     pool = ThreadPoolExecutor(threads, "practicus-assets-reader")
     try:

@@ -13,8 +13,8 @@ from practicus_assets.lake.transactions.engine_files.found_files import FoundFil
 from practicus_assets.wording import number_of
 
 AGAIN = "Let the engine end, and nothing else write there, before the function returns."
-_BATCH_BYTES = 64 << 20
-_SMALL_BYTES = 1 << 20  # a file of at most so many is read in one piece, and parsed in memory
+BATCH_BYTES = 64 << 20
+SMALL_BYTES = 1 << 20  # a file of at most so many is read in one piece, and parsed in memory
 _MANY_ROWS = 1 << 14  # from which on opening a file twice is worth it
 _ENCODED_BYTES = 3  # per row, below which a column of texts holds each of them once: plain ones have 4 more
 
@@ -43,7 +43,7 @@ class FileReader:
         path, files = file.path, self._filesystem
         failures = self._table.reaching(f"staged file {path}")
         with naming_files([file]), failures, files.open_input_file(path) as stored:
-            source = pa.BufferReader(stored.read_buffer()) if file.size <= _SMALL_BYTES else stored
+            source = pa.BufferReader(stored.read_buffer()) if file.size <= SMALL_BYTES else stored
             parquet = pq.ParquetFile(source)
             encoded = _repeated_texts(parquet)
             if encoded:
@@ -55,7 +55,7 @@ def batch_rows(metadata: pq.FileMetaData) -> int:
     """Return how many rows of a file are read at once, so that they are not too large in memory."""
     first = [metadata.row_group(i) for i in range(min(metadata.num_row_groups, 4))]
     size, rows = sum(group.total_byte_size for group in first), sum(group.num_rows for group in first)
-    fitting = int(max(1, min(BATCH_ROWS, _BATCH_BYTES * rows // max(size, 1))))
+    fitting = int(max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(size, 1))))
     groups = first[0].num_rows if first else 0
     return groups if fitting // 2 < groups <= fitting else fitting  # a batch of two groups is read in pieces
 

@@ -29,6 +29,7 @@ from practicus_assets.lake.transactions.engine_files.file_columns import (
 )
 from practicus_assets.lake.transactions.engine_files.file_reader import (
     AGAIN,
+    BATCH_BYTES,
     FileReader,
     batch_rows,
     naming_files,
@@ -38,8 +39,6 @@ from practicus_assets.lake.transactions.merge import Merge
 from practicus_assets.lake.transactions.stage.staged import Staged, StagedFile, Values
 from practicus_assets.lake.transactions.stage.statistics import Statistics
 from practicus_assets.wording import names_of, number_of, readable
-
-_BATCH_BYTES = 64 << 20
 
 
 @dataclass
@@ -275,7 +274,7 @@ def _together(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
     for piece in pieces:
         length, width = piece.rows.num_rows, piece.rows.nbytes
         is_other = bool(waiting) and not piece.rows.schema.equals(waiting[0].rows.schema)
-        if waiting and (is_other or rows + length > BATCH_ROWS or size + width > _BATCH_BYTES):
+        if waiting and (is_other or rows + length > BATCH_ROWS or size + width > BATCH_BYTES):
             yield waiting
             waiting, rows, size = [], 0, 0
         waiting.append(piece)
