@@ -15,6 +15,7 @@ from practicus_assets.doctor.trial import TrialSettings, step_manifest, trial, t
 from practicus_assets.errors import DeclarationError, PracticusAssetsError
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, message_of
+from practicus_assets.workers.kubernetes.starting_account import Right, StartingAccount
 from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.placement.region import Region
 
@@ -39,6 +40,7 @@ class RegionExamination:
         self._autoscaled = autoscaled
         self._server = ApiServer(Cluster.of(region, settings.launcher))
         self._pods: list[tuple[Placement, Mapping[str, Any]]] = []  # once the API server has answered
+        self._started: list[tuple[Placement, Mapping[str, Any]]] = []  # those that these pods start
 
     @property
     def title(self) -> str:
@@ -57,14 +59,21 @@ class RegionExamination:
         yield ok("API server", f"it answers, Kubernetes {version}")
         yield from _answered("rights", lambda: rights(self._server))
         yield from _answered("rights of runs", self._rights_of_runs)
+        starting: dict[str, dict[Right, None]] = {}
         for worker in self._workers:
             try:
-                job = step_manifest(worker, self._settings)
+                account = StartingAccount.of(worker)
+                own, *started = [(each, self._pod(each)) for each in _with_started(worker)]
             except DeclarationError as error:
                 yield failed(f"worker of {worker.step}", error.problem, error.advice)
-            else:
-                self._pods.append((worker, job["spec"]["template"]["spec"]))
-        wanted = {each for _, pod in self._pods for each in references(pod)}
+                continue
+            self._pods.append(own)
+            self._started += started
+            if account is not None:
+                starting.setdefault(account.name, {}).update(dict.fromkeys(account.rights))
+        for name, needed in starting.items():
+            yield from _answered("rights of steps", lambda: self._rights_of_steps(name, list(needed)))  # noqa: B023 it is called at once
+        wanted = {each for _, pod in self._pods + self._started for each in references(pod)}
         yield from _answered("named objects", lambda: existence(self._server, wanted))
         yield from _answered("nodes", self._capacity)
 
@@ -88,6 +97,14 @@ class RegionExamination:
         if name and namespace and not region.context and not region.kubeconfig:  # it is known there
             yield from rights(self._server, (namespace, name))
 
+    def _rights_of_steps(self, name: str, needed: Sequence[Right]) -> Iterator[Finding]:
+        account = (self._server.cluster.namespace, name)
+        yield from rights(self._server, account, needed, "its steps use, which start pods")
+
+    def _pod(self, placement: Placement) -> Mapping[str, Any]:
+        spec: Mapping[str, Any] = step_manifest(placement, self._settings)["spec"]["template"]["spec"]
+        return spec
+
     def _capacity(self) -> Iterator[Finding]:
         try:
             nodes = self._server.nodes()
@@ -95,8 +112,14 @@ class RegionExamination:
             advice = "Run doctor as a cluster's administrator."
             yield not_checked("nodes", "the caller may not list nodes", advice)
             return
-        asked = [(each.step, pod, each.worker.memory_limit) for each, pod in self._pods]
+        asked = [(each.step, pod, each.worker.memory_limit) for each, pod in self._pods + self._started]
         yield from capacity(nodes, asked, autoscaled=self._autoscaled)
+
+
+def _with_started(placement: Placement) -> list[Placement]:
+    """Return what a step's pod gets, and then what the pods get that start beside it."""
+    splits = placement.splits.grown[:1] if placement.splits is not None else ()
+    return [placement, *filter(None, (placement.starter, placement.engine, *splits))]
 
 
 def _answered(check: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

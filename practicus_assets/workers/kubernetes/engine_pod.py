@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.kubernetes.job import step_job
+from practicus_assets.workers.kubernetes.starting_account import StartingAccount
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.request.manifest import CONTAINER
@@ -27,13 +27,7 @@ def engine_environment(placement: Placement, run: dg.DagsterRun, launcher: Any) 
     """
     if placement.engine is None:
         return {}
-    region = placement.region
-    if placement.worker.service_account is None:
-        raise DeclarationError(
-            f"no service account is named with which its engine starts its workers in {region.label}.",
-            f"Set {region.key}: engine_account in the executor's configuration, to one that may create, get, "
-            "list, delete and deletecollection pods.",
-        )
+    StartingAccount.of(placement)
     job = step_job("engine", placement.engine, run, environment={}, launcher=launcher)
     return {variables.ENGINE_POD: json.dumps(_pod_of(job))}
 

@@ -12,7 +12,7 @@ import dagster as dg
 from dagster._core.events import EngineEventData
 from kubernetes.client.exceptions import ApiException
 
-from practicus_assets.errors import DeclarationError, WorkerLost, WorkerRejected
+from practicus_assets.errors import WorkerLost, WorkerRejected
 from practicus_assets.instance.events import has_ended
 from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster
@@ -28,6 +28,7 @@ from practicus_assets.workers.kubernetes.refusal import (
     refusals,
 )
 from practicus_assets.workers.kubernetes.split_jobs import SPLITS_LABEL, SplitJobs, end_splits
+from practicus_assets.workers.kubernetes.starting_account import StartingAccount
 from practicus_assets.workers.launch import usage, variables
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
@@ -147,13 +148,7 @@ class PodHandler(WorkerHandler):
         """Return the Job that the step starts for its command; None if it is to start none."""
         if not step_pod.command:
             return None
-        region = step_pod.placement.region
-        if region.command_account is None:
-            raise DeclarationError(
-                f"no service account is named with which it starts its command in {region.label}.",
-                f"Set {region.key}: command_account in the executor's configuration, to one that may create, "
-                "get and delete jobs, get and list pods, and get pods/log.",
-            )
+        StartingAccount.of(step_pod.placement)
         return step_job(
             step_pod.command, step_pod.placement, attempt.run, environment={}, launcher=self._launcher
         )

@@ -10,12 +10,12 @@ from typing import Any
 import dagster as dg
 from kubernetes.client.exceptions import ApiException
 
-from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.command_pod import is_over, literal
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.kubernetes.refusal import UNREACHABLE
+from practicus_assets.workers.kubernetes.starting_account import StartingAccount
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.layers import SPOT_ATTEMPTS
@@ -87,12 +87,7 @@ class SplitJobs:
         """
         splits, region, step = placement.splits, placement.region, placement.step
         assert splits is not None, "its splits are pods"
-        if placement.origins.get("service_account") in {None, region.label}:  # that of all steps
-            raise DeclarationError(
-                f"no service account is named with which it starts the pods of its splits in {region.label}.",
-                f"Set {region.key}: command_account in the executor's configuration, to one that may create, "
-                "get, list and delete jobs, get and list pods, get pods/log and list events.",
-            )
+        StartingAccount.of(placement)
         environment = variables.of_step(run.job_name, step, attempt, region.roots)
 
         def job_of(each: Placement) -> dict[str, Any]:
