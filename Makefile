@@ -34,7 +34,7 @@ quick: .venv/dev.ready  ## run the tests that start no process and no server, an
 		-m "not slow and not process and not s3 and not postgresql and not mariadb \
 			and not faults and not browser and not cluster"
 
-long: .venv/dev.ready  ## run the tests of daemons and of Apache Spark (SPARK_HOME), which take minutes; ROUNDS=3 requests a year of runs
+long: .venv/dev.ready .venv/ray.ready  ## run the tests of daemons, of Ray and of Apache Spark (SPARK_HOME), which take minutes; ROUNDS=3 requests a year of runs
 	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v -s -m long tests/integration
 
 faults: .venv/dev.ready  ## attack transactions on a disk and on S3; ROUNDS=3 tries more points
@@ -113,7 +113,7 @@ clean:  ## remove the environments, the demo's lake and what benchmarks left
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# beside the environment: in it, dg would import dagster-openlineage whenever it loads a project
-.venv/openlineage.ready: tests/openlineage.lock | .venv/dev.ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/openlineage --require-hashes -r $<
+# beside the environment: in it, dg would import dagster-openlineage whenever it loads a project, and Ray is large
+.venv/openlineage.ready .venv/ray.ready: .venv/%.ready: tests/%.lock | .venv/dev.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/$* --require-hashes -r $<
 	@touch $@
