@@ -14,6 +14,7 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pytest
+from grpc import _common
 
 from practicus_assets import (
     Contract,
@@ -226,6 +227,45 @@ def test_rows_of_other_partitions_are_refused(tmp_path: Path, engine: SparkConne
     run(tmp_path, selection=[given])
     with pytest.raises(OutOfScope, match="orders"):
         run(tmp_path, orders, selection=[orders], partition_key="a")
+
+
+@pytest.mark.parametrize(
+    ("answer", "times"),
+    [("ConfigResponse", 2), ("AnalyzePlanResponse", 2), ("ConfigResponse", 9), ("ExecutePlanResponse", 1)],
+)
+def test_an_answer_that_cannot_be_read_is_asked_for_again_or_ends_the_step_with_the_reason(
+    tmp_path: Path, engine: SparkConnect, monkeypatch: pytest.MonkeyPatch, answer: str, times: int
+) -> None:
+    read, unread = _common.deserialize, []
+
+    def deserialize(message: Any, deserializer: Callable[[bytes], Any]) -> Any:
+        def reading(data: bytes) -> Any:
+            found = deserializer(data)
+            if type(found).__name__ == answer and len(unread) < times:
+                unread.append(found)
+                raise ValueError("no message of the protocol")
+            return found
+
+        return read(message, reading)
+
+    @table_asset(engine=engine)
+    def orders(given: DataFrame) -> DataFrame:
+        return given.select("id")
+
+    run(tmp_path, selection=[given])
+    monkeypatch.setattr(_common, "deserialize", deserialize)
+    if times == 2:
+        run(tmp_path, orders, selection=[orders])
+    else:
+        with pytest.raises(EngineFailed, match=r"\(ValueError: no message of the protocol\).*run again"):
+            run(tmp_path, orders, selection=[orders])
+        assert not (tmp_path / "orders").exists()
+        monkeypatch.undo()
+        run(tmp_path, orders, selection=[orders])
+    assert (Snapshot.open(tmp_path / "orders").version, Snapshot.open(tmp_path / "orders").row_count) == (
+        0,
+        4,
+    )
 
 
 def test_a_file_that_vanishes_while_it_is_read_ends_the_step(tmp_path: Path, engine: SparkConnect) -> None:

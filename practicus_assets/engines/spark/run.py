@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from practicus_assets.engines.spark.inputs import SparkInput, spark_schema
 from practicus_assets.engines.spark.lost_pods import is_of_connection
+from practicus_assets.engines.spark.retries import UNREAD, reading_again, unread, while_running
 from practicus_assets.engines.spark.server import Server
 from practicus_assets.engines.spark.spark_connect import SparkConnect
 from practicus_assets.engines.spark.stores import tables_of, uri_of, variables_of
@@ -166,9 +167,8 @@ def running(engine: SparkConnect, table: TableFolder, inputs: Iterable[Any] = ()
         from pyspark.errors import PySparkException  # noqa: PLC0415 the extra spark
         from pyspark.sql.connect.session import SparkSession  # noqa: PLC0415
 
-        from practicus_assets.engines.spark.retries import while_running  # noqa: PLC0415
-
     with ExitStack() as stack:
+        reasons = stack.enter_context(unread())
         server = None
         if engine.address is None:
             reach = variables_of(tables)
@@ -178,8 +178,8 @@ def running(engine: SparkConnect, table: TableFolder, inputs: Iterable[Any] = ()
             address = server.address if server is not None else engine.address or ""
             session = SparkSession.builder.remote(address).create()
             stack.callback(_quietly, session.stop)
-            if server is not None:
-                session.client.set_retry_policies([while_running(server)])
+            own = [while_running(server)] if server is not None else session.client.get_retry_policies()
+            session.client.set_retry_policies([*own, reading_again()])
             for name, value in _SETTINGS.items():
                 session.conf.set(name, value)
             yield SparkRun(engine, session)
@@ -201,9 +201,10 @@ def running(engine: SparkConnect, table: TableFolder, inputs: Iterable[Any] = ()
             if not is_of_engine:
                 raise
             cause = error if text == shown and len(text) < _LONGEST else None
-            raise EngineFailed(
-                f"{engine.name} says: {type(error).__name__}: {_short(shown)}", _advice(shown)
-            ) from cause
+            said = f"{engine.name} says: {type(error).__name__}: {_short(shown)}"
+            if UNREAD in text and reasons:
+                said += f" ({_short(redacted(redacted(reasons[-1], os.environ), secrets))})"
+            raise EngineFailed(said, _advice(shown)) from cause
 
 
 @contextmanager
@@ -223,6 +224,8 @@ def _advice(said: str) -> str:
     """Return what to do about an error of an engine whose server and pods are well, as far as is known."""
     if "worker task slots" in said:
         return "Give the engine more workers, or the query fewer partitions: all of its tasks run at once."
+    if UNREAD in said:
+        return "An answer of its server could not be read, which passes: run again."
     if is_of_connection(said):
         return "It lost a connection, to one of its workers or to a store: run again."
     return "Correct the query."
