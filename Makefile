@@ -53,7 +53,7 @@ screenshots: .venv/dev.ready  ## take the pictures of docs/images anew, in Chrom
 	@SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/acceptance/test_pictures.py
 
 cluster: .venv/dev.ready  ## run the tests on the cluster of KUBECONFIG, with the images that .ci/run builds and names
-	@$(BIN)/python -m pytest -n 4 --dist loadfile tests/cluster
+	@$(BIN)/python -m pytest -n 4 --dist loadscope tests/cluster
 
 check: .venv/dev.ready  ## lint, format, types, import rules, definitions
 	@$(BIN)/ruff check
