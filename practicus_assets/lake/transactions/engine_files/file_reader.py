@@ -15,7 +15,6 @@ from practicus_assets.wording import number_of
 AGAIN = "Let the engine end, and nothing else write there, before the function returns."
 BATCH_BYTES = 64 << 20
 SMALL_BYTES = 1 << 20  # a file of at most so many is read in one piece, and parsed in memory
-_MANY_ROWS = 1 << 14  # from which on opening a file twice is worth it
 _ENCODED_BYTES = 3  # per row, below which a column of texts holds each of them once: plain ones have 4 more
 
 
@@ -33,21 +32,28 @@ class FileReader:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._filesystem = table.reader()  # one for all files: in a store, each has connections of its own
+        self._texts: list[str] | None = None  # of small files, by the first that has rows
 
     @contextmanager
     def opened(self, file: FoundFile) -> Iterator[pq.ParquetFile]:
         """Open a file; what is raised meanwhile names it, and is the engine's fault if it is no Parquet.
 
-        Texts that the file holds once for many rows come so, as Arrow's dictionaries.
+        Texts that the file holds once for many rows come so, as Arrow's dictionaries. Of small files the
+        first one decides that for all, for to ask each would be to open it twice.
         """
         path, files = file.path, self._filesystem
         failures = self._table.reaching(f"staged file {path}")
         with naming_files([file]), failures, files.open_input_file(path) as stored:
-            source = pa.BufferReader(stored.read_buffer()) if file.size <= SMALL_BYTES else stored
-            parquet = pq.ParquetFile(source)
-            encoded = _repeated_texts(parquet)
-            if encoded:
-                parquet = pq.ParquetFile(source, metadata=parquet.metadata, read_dictionary=encoded)
+            is_small = file.size <= SMALL_BYTES
+            source = pa.BufferReader(stored.read_buffer()) if is_small else stored
+            texts = self._texts if is_small else None
+            parquet = pq.ParquetFile(source, read_dictionary=texts)
+            if texts is None and parquet.metadata.num_rows:
+                texts = _repeated_texts(parquet.metadata)
+                if is_small:
+                    self._texts = texts
+                elif texts:
+                    parquet = pq.ParquetFile(source, metadata=parquet.metadata, read_dictionary=texts)
             yield parquet
 
 
@@ -89,11 +95,8 @@ def naming_files(files: Sequence[FoundFile]) -> Iterator[None]:
         raise
 
 
-def _repeated_texts(parquet: pq.ParquetFile) -> list[str]:
+def _repeated_texts(metadata: pq.FileMetaData) -> list[str]:
     """Return the columns of texts, and of bytes, that the first row group holds once for many rows."""
-    metadata = parquet.metadata
-    if metadata.num_rows < _MANY_ROWS:
-        return []
     group = metadata.row_group(0)
     return [
         chunk.path_in_schema

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -37,24 +38,38 @@ from practicus_assets.lake.transactions.engine_files.file_reader import (
 from practicus_assets.lake.transactions.engine_files.found_files import FoundFile
 from practicus_assets.lake.transactions.merge import Merge
 from practicus_assets.lake.transactions.stage.staged import Staged, StagedFile, Values
-from practicus_assets.lake.transactions.stage.statistics import Statistics
+from practicus_assets.lake.transactions.stage.statistics import Statistics, add_each
 from practicus_assets.wording import names_of, number_of, readable
 
 
-@dataclass
-class _Measured:
-    """A file that is being read: its partition values, statistics and number of rows so far."""
+class _Columns(NamedTuple):
+    """What files have that were written alike, and were found to fit the table.
+
+    Attributes:
+        folders: the columns of their folders.
+        inside: those inside of them.
+
+    """
+
+    folders: AbstractSet[str]
+    inside: pa.Schema
+
+
+class _Measured(NamedTuple):
+    """A file that is read: its rows by its footer, its partition values, and its statistics so far."""
 
     file: FoundFile
+    columns: _Columns
+    rows: int
     values: dict[str, Value]
     statistics: Statistics
-    rows: int = 0
 
 
 class _Piece(NamedTuple):
-    """Some rows of a file, without the columns of its folders."""
+    """Some rows of a file as they lie in it, and the number of the first of them."""
 
     of: _Measured
+    first: int
     rows: pa.RecordBatch
 
 
@@ -68,7 +83,7 @@ class FileRows:
         bounds: the attempt's scope on these columns.
         reader: opens the files.
         lock: held while rules run that are an author's functions, which need not be made for threads.
-        fitting: the columns of folders and inside of files that were found to fit the table.
+        fitting: the columns of files, as far as they were looked at.
         keys: the hash of each row's unique key, by the rule's name; those of all files together.
 
     """
@@ -78,7 +93,7 @@ class FileRows:
     bounds: Bounds
     reader: FileReader
     lock: Lock = field(default_factory=Lock)
-    fitting: list[tuple[AbstractSet[str], pa.Schema]] = field(default_factory=list)
+    fitting: list[_Columns] = field(default_factory=list)
     keys: dict[str, KeyHashes] = field(default_factory=dict)
 
     def staged(self, files: Sequence[FoundFile]) -> Staged | None:
@@ -123,28 +138,24 @@ class FileRows:
         )
 
     def _pieces(self, files: Sequence[FoundFile], measured: list[_Measured]) -> Iterator[_Piece]:
-        """Yield the rows of files as the table has them; those that have any are added to the measured."""
+        """Yield the rows of files as they are; those that have any are added to the measured."""
         partition_by = self.attempt.options.partition_by
         stored = [f for f in self.schema if f.name not in partition_by and not pa.types.is_null(f.type)]
+        blank = Statistics(pa.schema(stored))
         for file in files:
             with self.reader.opened(file) as parquet:
                 metadata, inside = parquet.metadata, parquet.schema_arrow
                 if not metadata.num_rows:
                     continue
-                self._refuse_other_columns(file, inside)
+                columns = self._fitting(file, inside)
                 values = {column: self._typed(column, text) for column, text in file.texts.items()}
-                own = _Measured(file, values, Statistics(pa.schema(stored)))
-                for raw in parquet.iter_batches(batch_rows(metadata), use_threads=False):
-                    rows = self._conformed(own, raw)
-                    if not own.rows:
-                        self._refuse_outside(own, metadata.num_rows)
-                    own.rows += rows.num_rows
-                    own.statistics.add(rows)
-                    yield _Piece(own, rows)
-                if own.rows != metadata.num_rows:
-                    raise DataRefused(
-                        f"it has {own.rows} rows, and {metadata.num_rows} by its footer.", AGAIN
-                    )
+                own, read = _Measured(file, columns, metadata.num_rows, values, blank.another()), 0
+                for rows in parquet.iter_batches(batch_rows(metadata), use_threads=False):
+                    self._refuse_other_partitions(own, rows)
+                    yield _Piece(own, read, rows)
+                    read += rows.num_rows
+                if read != metadata.num_rows:
+                    raise DataRefused(f"it has {read} rows, and {metadata.num_rows} by its footer.", AGAIN)
                 measured.append(own)
 
     def _observe(
@@ -154,25 +165,27 @@ class FileRows:
         audit: Audit,
         merge: Merge | None,
     ) -> None:
-        """Fingerprint rows of the same columns, and run the rules on them."""
-        rows = pa.concat_batches([piece.rows for piece in pieces]) if len(pieces) > 1 else pieces[0].rows
+        """Measure and fingerprint rows of the same columns, and run the rules on them."""
+        rows = self._conformed(pieces)
         lengths = [piece.rows.num_rows for piece in pieces]
+        add_each([piece.of.statistics for piece in pieces], rows, lengths)
         folders = [*pieces[0].of.file.texts]
         further = np.zeros(len(pieces), dtype=np.uint64)
         for column in folders:
-            further += shares(column, self._repeated(column, pieces, [1] * len(pieces)))
+            further += shares(column, self._values(column, pieces))
         if len(pieces) > 1:
             further = np.repeat(further, lengths)
         hashes = hash_rows(rows, rows.schema.names, further)
         first = 0
-        for piece in pieces:
-            end = first + piece.rows.num_rows
-            fingerprints.setdefault(self._ordered(piece.of.values), Fingerprint()).add(hashes[first:end])
+        for values, run in groupby(pieces, lambda piece: self._ordered(piece.of.values)):
+            end = first + sum(piece.rows.num_rows for piece in run)
+            fingerprints.setdefault(values, Fingerprint()).add(hashes[first:end])
             first = end
         checks = self.attempt.contract.checks
         if not checks and merge is None:
             return
-        arrays = {column: self._repeated(column, pieces, lengths) for column in folders}
+        positions = pa.array(np.repeat(np.arange(len(pieces)), lengths))
+        arrays = {column: self._values(column, pieces).take(positions) for column in folders}
         arrays |= {name: rows.column(name) for name in rows.schema.names}
         batch = exact_batch(pa.record_batch(arrays), self.schema)
         with self.lock if any(check.kind == "row" for check in checks) else nullcontext():
@@ -181,36 +194,48 @@ class FileRows:
             for _ in merge.observed([batch]):
                 pass
 
-    def _repeated(self, column: str, pieces: Sequence[_Piece], times: Sequence[int]) -> pa.Array:
-        """Return each piece's value of a folder's column so many times."""
-        type_ = self.schema.field(column).type
-        scalars = [pa.scalar(piece.of.values[column], type_) for piece in pieces]
-        return pa.concat_arrays(map(pa.repeat, scalars, times))
+    def _values(self, column: str, pieces: Sequence[_Piece]) -> pa.Array:
+        """Return each piece's value of a folder's column."""
+        return pa.array([piece.of.values[column] for piece in pieces], self.schema.field(column).type)
 
     def _ordered(self, values: dict[str, Value]) -> Values:
         return tuple(values[column] for column in self.attempt.options.partition_by)
 
-    def _refuse_other_columns(self, file: FoundFile, inside: pa.Schema) -> None:
-        """Raise SchemaMismatch unless a file has the table's columns; most are as one that was looked at."""
+    def _fitting(self, file: FoundFile, inside: pa.Schema) -> _Columns:
+        """Return a file's columns, of which most have those of another; raise unless they fit the table."""
         folders = file.texts.keys()
-        if any(columns == folders and inside.equals(schema) for columns, schema in self.fitting):
-            return
+        for columns in self.fitting:
+            if columns.folders == folders and inside.equals(columns.inside):
+                return columns
         refuse_lacking(file.name, self.attempt.options.partition_by, inside, file.texts)
         refuse_other_columns(file.name, inside, self.schema, file.texts)
-        self.fitting.append((folders, inside))
+        columns = _Columns(folders, inside)
+        self.fitting.append(columns)
+        return columns
 
-    def _conformed(self, own: _Measured, raw: pa.RecordBatch) -> pa.RecordBatch:
-        """Return rows with the table's columns, but for those of folders; texts that are held once stay so.
+    def _conformed(self, pieces: Sequence[_Piece]) -> pa.RecordBatch:
+        """Return rows with the table's columns but those of folders; texts that are held once stay so."""
+        rows = pa.concat_batches([piece.rows for piece in pieces]) if len(pieces) > 1 else pieces[0].rows
+        fields = [f for f in self.schema if f.name not in pieces[0].of.file.texts]
+        void: dict[str, Any] = {f.name: pa.scalar(None, f.type) for f in fields if pa.types.is_null(f.type)}
+        schema = pa.schema([_as_read(f, rows.schema) for f in fields])
+        try:
+            return conformed(rows, schema, void, pieces[0].first)
+        except DataRefused:
+            for piece in pieces:  # of one file, which the error then names
+                with naming_files([piece.of.file]):
+                    conformed(piece.rows, schema, void, piece.first)
+            raise
+
+    def _refuse_other_partitions(self, own: _Measured, rows: pa.RecordBatch) -> None:
+        """Raise OutOfScope unless all rows are of one partition, and that is one of the run's.
 
         The first ones say a partition value that no folder says.
         """
         for column in self.attempt.options.partition_by:
-            if column in raw.schema.names:
-                self._refuse_contradiction(own, column, raw.column(column))
-        fields = [f for f in self.schema if f.name not in own.file.texts]
-        void: dict[str, Any] = {f.name: pa.scalar(None, f.type) for f in fields if pa.types.is_null(f.type)}
-        schema = pa.schema([_as_read(f, raw.schema) for f in fields])
-        return conformed(raw, schema, void, own.rows)
+            if column in rows.schema.names:
+                self._refuse_contradiction(own, column, rows.column(column))
+        self._refuse_outside(own)
 
     def _refuse_contradiction(self, own: _Measured, column: str, array: pa.Array) -> None:
         """Raise OutOfScope unless all rows have one value of a partition column: the folder's, if any."""
@@ -232,13 +257,13 @@ class FileRows:
                 f"E.g. {column} = {readable(odd)}, after {readable(wanted)}.",
             )
 
-    def _refuse_outside(self, own: _Measured, rows: int) -> None:
+    def _refuse_outside(self, own: _Measured) -> None:
         """Raise OutOfScope for a file of another partition than those of the run."""
         if self.bounds.part_of(own.values) is None:
             columns = self.bounds.columns
             partition = ", ".join(f"{column} = {readable(own.values[column])}" for column in columns)
             raise OutOfScope(
-                f"its {number_of(rows, 'row')} are outside the scope, by {names_of('column', columns)}.",
+                f"its {number_of(own.rows, 'row')} are outside the scope, by {names_of('column', columns)}.",
                 "Let the engine write only rows of the partitions that the run materializes.",
                 f"E.g. {partition}.",
             )
@@ -273,7 +298,7 @@ def _together(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
     rows = size = 0
     for piece in pieces:
         length, width = piece.rows.num_rows, piece.rows.nbytes
-        is_other = bool(waiting) and not piece.rows.schema.equals(waiting[0].rows.schema)
+        is_other = bool(waiting) and piece.of.columns is not waiting[0].of.columns
         if waiting and (is_other or rows + length > BATCH_ROWS or size + width > BATCH_BYTES):
             yield waiting
             waiting, rows, size = [], 0, 0

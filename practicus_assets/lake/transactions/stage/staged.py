@@ -23,6 +23,9 @@ from practicus_assets.wording import names_of
 
 Values = tuple[Value, ...]
 
+# delta-rs decodes the escapes of characters beyond U+FFFF wrongly, and would skip the file
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
 
 @dataclass(frozen=True)
 class StagedFile:
@@ -55,9 +58,7 @@ class StagedFile:
         """
         partition = {c: serialized(v) for c, v in zip(partition_by, self.values, strict=True)}
         now_ms = int(time.time() * 1000)
-        # delta-rs decodes the escapes of characters beyond U+FFFF wrongly, and would skip the file
-        statistics = json.dumps(self.statistics, ensure_ascii=False)
-        return AddAction(self.path, self.size, partition, now_ms, new_rows, statistics)
+        return AddAction(self.path, self.size, partition, now_ms, new_rows, _JSON.encode(self.statistics))
 
 
 @dataclass(frozen=True)

@@ -430,6 +430,55 @@ def test_many_small_files_are_as_their_rows_in_memory(table: Table) -> None:
 
 
 @pytest.mark.usefixtures("together")
+def test_statistics_of_many_small_files_are_those_that_each_has_alone(table: Table) -> None:
+    """Of every kind of column, with nulls, numbers without an order, and times that Python does not know."""
+    years = pa.array([253_402_300_800_000_000 - 1, 253_402_300_800_000_000, -1], pa.timestamp("us"))
+    columns: dict[str, list[pa.Array]] = {
+        "small": [pa.array([3, -1, 2], pa.int8()), pa.array([None, 7], pa.int8()), pa.array([0], pa.int8())],
+        "d": [pa.array([1.5, float("nan")]), pa.array([float("inf"), 0.0]), pa.array([-0.0, 0.0, 2.5])],
+        "f": [pa.array([0.1], pa.float32()), pa.array([None], pa.float32()), pa.array([7], pa.float32())],
+        "day": [pa.array([19_000, -1], pa.date32()), pa.array([0], pa.date32())],
+        "at": [years, pa.array([0], pa.timestamp("us")), years.slice(2)],
+        "zoned": [pa.array([5, -5], pa.timestamp("us", "UTC")), pa.array([1], pa.timestamp("us", "UTC"))],
+        "s": [
+            pa.array(["ü", "b", "z"]),
+            pa.array(["a" * 80, "b"]),
+            pa.array(["", None]),
+            pa.array(["\U0001f600"]),
+        ],
+        "yes": [pa.array([True, False]), pa.array([None, True])],
+        "raw": [pa.array([b"b", b"a"])],
+        "amount": [pa.array([1, None], pa.decimal128(9, 2))],
+        "tags": [pa.array([[1], [], None])],
+    }
+    rows_of = [
+        {
+            name: pa.concat_arrays([kinds[(number + i) % len(kinds)]] * 4).slice(i % 2, 4)
+            for i, (name, kinds) in enumerate(columns.items())
+        }
+        for number in range(12)
+    ]
+    transaction = begin(table)
+    staged = transaction.staging()
+    alone = {}
+    for number, arrays in enumerate(rows_of):
+        part = pa.table(
+            {name: array.slice(0, min(map(len, arrays.values()))) for name, array in arrays.items()}
+        )
+        put(staged, f"p=a/{number:02}.parquet", part)
+        other = Table(f"t{number}", f"{table.uri}-{number}")
+        begin(other).write(part.append_column("p", pa.array(["a"] * part.num_rows)))
+        [alone[f"{number:02}"]] = [json.loads(a["add"]["stats"]) for a in log(other, 0) if "add" in a]
+    transaction.write(staged)
+    together = {
+        Path(action["add"]["path"]).stem: json.loads(action["add"]["stats"])
+        for action in log(table, 0)
+        if "add" in action
+    }
+    assert together == alone
+
+
+@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize(
     ("column", "error", "match"),
     [
