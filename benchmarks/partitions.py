@@ -1,11 +1,11 @@
 """Measures what a log of very many partitions costs a transaction that replaces one of them.
 
-python benchmarks/partitions.py [--partitions 100000] [--columns 8]
+python benchmarks/partitions.py [--partitions 100000] [--columns 8] [--folder /tmp]
 
 It writes a Delta log of one file for each partition, with statistics as our tables have them; the files
 themselves are not there, and nothing reads them. Each step then runs in a process of its own, and prints its
-seconds, and its largest memory: a checkpoint, opening the table, listing its files, reading one partition's
-part of the list, replacing a partition by one of other rows, and ten more such commits.
+seconds, and its largest memory: a checkpoint, opening the table, reading one partition's part of the list,
+replacing a partition by one of other rows, reading these, ten more such commits, and listing all files.
 """
 
 import argparse
@@ -79,14 +79,22 @@ def _one(place: Path) -> None:
     assert [*snapshot.partition_rows.values()] == [1000]
 
 
+def _read(place: Path) -> None:
+    """Read the rows of the partition that was replaced first."""
+    from practicus_assets import Snapshot
+
+    assert Snapshot.open(place, partitions=["k000000000"]).to_arrow().num_rows == 1
+
+
 STEPS: dict[str, Callable[[Path], Any]] = {
     "open without a checkpoint": lambda place: _table(place).open(),
     "write a checkpoint": lambda place: _table(place).open().checkpoint(),
     "open": lambda place: _table(place).open(),
-    "list the files": lambda place: len(_table(place).open().files()),
     "find one partition": _one,
     "replace one partition": lambda place: _replace(place, range(1)),
+    "read it": _read,
     f"replace {_MORE} more, one by one": lambda place: _replace(place, range(1, 1 + _MORE)),
+    "list the files": lambda place: len(_table(place).open().files()),
 }
 
 
@@ -113,13 +121,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--partitions", type=int, default=100_000)
     parser.add_argument("--columns", type=int, default=8)
+    parser.add_argument("--folder", type=Path, help="where the log is written; needs 1.5 kB a partition")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
         step(arguments.step, arguments.place)
         return
-    place = Path(tempfile.mkdtemp(prefix="practicus-partitions-"))
+    place = Path(tempfile.mkdtemp(prefix="practicus-partitions-", dir=arguments.folder))
     try:
         fill(place, arguments.partitions, arguments.columns)
         print(f"{arguments.partitions:,} partitions of one file, {arguments.columns} columns with statistics")

@@ -7,14 +7,16 @@ order of their values are read as one range, and the ranges are spread over quer
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import groupby
 from typing import Any
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
-from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.failures import in_one_line
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.values import Value, identifier, literal
+
+PresentValues = Callable[[Sequence[str]], AbstractSet[tuple[Value | None, ...]]]
 
 _ALTERNATIVES = 200  # of one query
 ALIAS = "snapshot"  # the name by which queries call the table
@@ -27,7 +29,7 @@ def queries(
     bounds: Bounds | None,
     predicate: str | None,
     partition_by: Sequence[str],
-    files: Callable[[], Iterable[DataFile]],
+    present: PresentValues,
     *,
     without: Sequence[Bounds] = (),
     absent: Sequence[str] = (),
@@ -40,13 +42,13 @@ def queries(
         bounds: the scope; None for no row.
         predicate: a further condition that rows must satisfy; whatever it says, it stays inside of the scope.
         partition_by: the table's partition columns.
-        files: a function that returns the files of the version that is read.
+        present: returns the combinations of values of partition columns that the version's files have.
         without: scopes whose rows are left out.
         absent: names that the predicate may have, of columns that the version lacks: they are null.
         alias: the name by which the queries call the table.
 
     """
-    scopes = [NOTHING] if bounds is None else _conditions(bounds, partition_by, files, without)
+    scopes = [NOTHING] if bounds is None else _conditions(bounds, partition_by, present, without)
     selection = f"SELECT {', '.join(map(identifier, columns))}"
     every = ", ".join(["*", *(f"NULL AS {identifier(name)}" for name in absent)])
     sources = [
@@ -60,7 +62,7 @@ def queries(
 def _conditions(
     bounds: Bounds,
     partition_by: Sequence[str],
-    files: Callable[[], Iterable[DataFile]],
+    present_values: PresentValues,
     without: Sequence[Bounds] = (),
 ) -> list[str | None]:
     """Return the SQL condition of each query; None for a query of the whole table."""
@@ -71,10 +73,10 @@ def _conditions(
         return [None]
     if not columns.keys() <= set(partition_by):
         left = " AND ".join(f"({each.predicate()}) IS NOT TRUE" for each in without)
-        scopes = _conditions(bounds, partition_by, files) if without else []
+        scopes = _conditions(bounds, partition_by, present_values) if without else []
         scopes = scopes or [part.predicate() for part in bounds.divided(_ALTERNATIVES)]
         return [" AND ".join(f"({term})" for term in (scope, left) if term) for scope in scopes]
-    present = {tuple(file.values[column] for column in columns) for file in files()}
+    present = present_values([*columns])
     named = ((values, dict(zip(columns, values, strict=True))) for values in present)
     inside = {
         values

@@ -95,6 +95,19 @@ class FileList:
         )
         return [file for file in files if bounds.part_of(file.values) is not None]
 
+    def values(self, columns: Sequence[str]) -> set[tuple[Value | None, ...]]:
+        """Return the combinations of values that partition columns have; Python sees no file for that.
+
+        Args:
+            columns: some of the table's partition columns, one at least.
+
+        """
+        names = [f"partition.{column}" for column in columns]
+        if not self._actions.num_rows:
+            return set()
+        distinct = self._actions.select(names).group_by(names).aggregate([])
+        return set(zip(*(distinct[name].to_pylist() for name in names), strict=True))
+
     def load(self) -> None:
         """Take the list from the handle now, which may go on to another version."""
         self._actions  # noqa: B018 kept by that

@@ -305,9 +305,9 @@ class Snapshot(RowSource):
     def _selects(self) -> list[Select]:
         """Return the SELECTs that together read the rows."""
         bounds = self.scope.on(self.schema) if not self._no_rows else None
-        alias = alias_of(0)
-        read = queries(self.schema.names, bounds, None, self._at.partition_by, self._at.files, alias=alias)
-        return [(self._at, alias, read)]
+        at, alias = self._at, alias_of(0)
+        read = queries(self.schema.names, bounds, None, at.partition_by, at.present_values, alias=alias)
+        return [(at, alias, read)]
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Give all rows to whoever takes Arrow streams (the Arrow PyCapsule interface).

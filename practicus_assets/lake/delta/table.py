@@ -128,12 +128,7 @@ class Table(TableFolder):
         return TableVersion(self, handle)
 
     def open_same(self, version: int, table_id: str) -> "TableVersion":
-        """Open a version of the table that has an id; raises as `open`.
-
-        Raises:
-            CommitConflict: if another table is in its place.
-
-        """
+        """Open a version of the table that has an id; raises as `open`, and CommitConflict for another."""
         if (found := self.open(version)).id != table_id:
             raise other_table(self.name)
         return found
@@ -215,6 +210,11 @@ class TableVersion:
         with self._reaching_log():
             return self._list.files(bounds)
 
+    def present_values(self, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+        """Return the combinations of values that partition columns have; raises as `files` does."""
+        with self._reaching_log():
+            return self._list.values(columns)
+
     @cached_property
     def _list(self) -> FileList:
         return FileList(self._handle, has_vectors="deletionVectors" in self.features)
@@ -248,7 +248,7 @@ class TableVersion:
             predicate: a SQL condition that the rows must satisfy.
 
         """
-        return map(self.query, queries(columns, bounds, predicate, self.partition_by, self.files))
+        return map(self.query, queries(columns, bounds, predicate, self.partition_by, self.present_values))
 
     def query(self, sql: str) -> pa.RecordBatchReader:
         """Return the answer to one of `queries`; raises StoreFailed."""

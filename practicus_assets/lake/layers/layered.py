@@ -114,7 +114,7 @@ class LayeredSnapshot(Snapshot):
                 self.scope.on(at.schema) if not self._no_rows else None,
                 None,
                 at.partition_by,
-                at.files,
+                at.present_values,
                 without=self._claims.bounds(at.schema) if at is self._base else [],
                 absent=[name for name in self._schema.names if name not in at.schema.names],
                 alias=alias_of(number),
@@ -131,7 +131,7 @@ class LayeredSnapshot(Snapshot):
             self.scope.on(at.schema) if not self._no_rows else None,
             predicate,
             at.partition_by,
-            at.files,
+            at.present_values,
             without=without,
             absent=[name for name in self._schema.names if name not in at.schema.names],
         )
