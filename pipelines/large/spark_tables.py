@@ -9,13 +9,14 @@ from practicus_assets import SparkConnect
 
 
 def _join(flights: DataFrame, weather: DataFrame, planes: DataFrame, airlines: DataFrame) -> DataFrame:
-    """Each flight with its weather, plane and airline; a query of Spark."""
-    return (
-        flights.join(weather, ["origin", "time_hour"], "left")
-        .join(planes, ["tailnum"], "left")
-        .join(airlines, ["carrier"], "left")
-        .select(*LargeFlightsInWeather.columns)
-    )
+    """Each flight with its weather, plane and airline; a query of Spark.
+
+    Sail holds the left side of each join in memory, whatever their sizes: the small one, as long as it is
+    written first.
+    """
+    with_weather = weather.join(flights, ["origin", "time_hour"], "right")
+    with_planes = planes.join(with_weather, ["tailnum"], "right")
+    return airlines.join(with_planes, ["carrier"], "right").select(*LargeFlightsInWeather.columns)
 
 
 def _sum(flights_in_weather: DataFrame) -> DataFrame:
