@@ -10,6 +10,7 @@ from pipelines.large.contracts import Delays, LargeFlightsInWeather
 from practicus_assets import Snapshot, Splits, table_asset
 
 _KEYS = ["month", "day", "origin", "airline"]
+_MOST_COUNTS = 100  # of batches, before they are added up
 _SUMMED = [*_KEYS, "dep_time", "dep_delay", "visib", "wind_speed"]
 
 
@@ -97,9 +98,12 @@ def _join(
 
 def _sum(flights_in_weather: Snapshot) -> pl.DataFrame:
     """Delays by day, airport and airline; added up batch by batch."""
-    empty = _counted(pl.DataFrame(flights_in_weather.without_rows().to_arrow(_SUMMED)))
-    batches = flights_in_weather.scan(_SUMMED)
-    return _added([empty, *(_counted(pl.DataFrame(batch)) for batch in batches)])
+    counts = [_counted(pl.DataFrame(flights_in_weather.without_rows().to_arrow(_SUMMED)))]
+    for batch in flights_in_weather.scan(_SUMMED):
+        counts.append(_counted(pl.DataFrame(batch)))
+        if len(counts) > _MOST_COUNTS:
+            counts = [_added(counts)]
+    return _added(counts)
 
 
 in_memory = declared("memory", _join_all, _sum_all)
