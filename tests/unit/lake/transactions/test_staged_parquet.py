@@ -460,7 +460,7 @@ def test_statistics_of_many_small_files_are_those_that_each_has_alone(table: Tab
     ]
     transaction = begin(table)
     staged = transaction.staging()
-    alone = {}
+    alone: dict[str, Any] = {}
     for number, arrays in enumerate(rows_of):
         part = pa.table(
             {name: array.slice(0, min(map(len, arrays.values()))) for name, array in arrays.items()}
