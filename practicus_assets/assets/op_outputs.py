@@ -15,24 +15,10 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.metadata.places import OP_OUTPUTS
 from practicus_assets.errors import DataRefused, DeclarationError, StoreFailed, VersionGone
 from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.lake.upkeep.lake_files import LakeFiles
-
-FOLDER = "_outputs"
-ARTIFACTS = "_artifacts"
-_OWN_PLACES = {FOLDER: "op outputs", ARTIFACTS: "artifacts of tasks"}
-
-
-def refuse_place(key: dg.AssetKey) -> None:
-    """Raise DeclarationError for the key of an asset whose table would lie where no tables are."""
-    if key.path[0] in _OWN_PLACES:
-        raise DeclarationError(
-            f"asset key {key.to_user_string()} begins with {key.path[0]}, the place of "
-            f"{_OWN_PLACES[key.path[0]]}.",
-            "Rename the asset.",
-        )
-
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 _LONGEST_NAME = 100
@@ -121,7 +107,7 @@ class OpOutputs:
     @property
     def files(self) -> LakeFiles:
         """The files that hold them; a path is the run's id, `/` and the output."""
-        return LakeFiles(self.root_uri, FOLDER, self.storage_options)
+        return LakeFiles(self.root_uri, OP_OUTPUTS, self.storage_options)
 
     @property
     def _folder(self) -> TableFolder:

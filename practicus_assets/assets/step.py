@@ -8,19 +8,11 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.io_manager import lake_of
-from practicus_assets.assets.report.outcome import cut_own_frames
-from practicus_assets.assets.runs import until_end
 from practicus_assets.assets.splits.declared import DeclaredSplits, refuse_undividable, split_parameter
-from practicus_assets.assets.splits.inputs import input_type
-from practicus_assets.assets.splits.staging import staged
-from practicus_assets.assets.writes.checks_alone import evaluation
-from practicus_assets.assets.writes.table_write import TableWrite
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.engines.spark.annotations import as_snapshot, is_frame
-from practicus_assets.engines.spark.run import running
 from practicus_assets.engines.splits import Split, Splits
-from practicus_assets.errors import DeclarationError, naming, naming_page
+from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.rows.annotations import hints
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 
@@ -103,9 +95,10 @@ class Step:
 
         def compute(context: Any, **values: Any) -> Iterator[Any]:
             given = (context,) if self._takes_context else ()
-            own = _asset_context(context)
-            with until_end(own), naming_page():
-                yield from self._materialize(own, partial(self._call, given), values)
+            from practicus_assets.assets.writes.step_run import StepRun  # noqa: PLC0415 definitions do without
+
+            run = StepRun(_asset_context(context), self.terms, self._io_manager_key)
+            yield from run.events(partial(self._call, given), values, self._places, self._frames)
 
         return self._alike(compute, [context.replace(name="context"), *map(self._read_by_splits, inputs)])
 
@@ -128,7 +121,13 @@ class Step:
 
     def evaluate(self) -> Function:
         """Return the function of the op that evaluates the asset's checks alone."""
-        return evaluation(lambda _: self.terms, self._partitions_def, self._io_manager_key)
+
+        def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+            from practicus_assets.assets.writes.checks_alone import evaluations  # noqa: PLC0415 as above
+
+            yield from evaluations(context, lambda _: self.terms, self._partitions_def, self._io_manager_key)
+
+        return evaluate
 
     def _call(self, context: Sequence[Any], values: Mapping[str, Any]) -> Any:
         """Call the author's function, by position where it takes a value in no other way."""
@@ -153,48 +152,10 @@ class Step:
         splits = self.terms.splits
         if splits is None or parameter.name not in splits.inputs:
             return parameter
+        from practicus_assets.assets.splits.inputs import input_type  # noqa: PLC0415 few assets have splits
+
         annotation = parameter.annotation if parameter.annotation is not parameter.empty else None
         return parameter.replace(annotation=input_type(annotation))
-
-    def _materialize(
-        self,
-        context: dg.AssetExecutionContext,
-        call: Callable[[Mapping[str, Any]], Any],
-        inputs: Mapping[str, Any],
-    ) -> Iterator[Any]:
-        with naming(context.asset_key.to_user_string(), nothing_written=True):
-            lake = lake_of(context, self._io_manager_key)
-        write = TableWrite(context, context.asset_key, lake, self.terms)
-        if not write.is_landed:
-            try:
-                places = {name: write.staging() for name in self._places}
-                if self.terms.splits is not None:
-                    write.prepare_parts(partial(staged, context, self.terms.splits, inputs))
-                elif not self._prepare(write, call, {**inputs, **places}):
-                    yield from write.news()
-                    return
-                write.land()
-            except Exception as error:
-                yield from write.refused(error)
-                cut_own_frames(error)
-                raise
-        yield from write.report()
-
-    def _prepare(
-        self, write: TableWrite, call: Callable[[Mapping[str, Any]], Any], inputs: Mapping[str, Any]
-    ) -> bool:
-        """Stage and audit the rows that a call returns; return False if there are none."""
-        engine = self.terms.engine
-        if engine is None:
-            return write.prepare(partial(call, inputs))
-        read = {name: inputs[name] for name in self._frames if name in inputs}
-        with write.refusing(), running(engine, write.table, read.values()) as run:
-            frames = {name: run.given(value) for name, value in read.items()}
-
-            def stage(rows: Any) -> Any:
-                return run.staged(rows, write.partition_by, write.types, write.staging)
-
-            return write.prepare(partial(call, {**inputs, **frames}), stage)
 
 
 def _parameters(function: Function) -> list[Parameter]:

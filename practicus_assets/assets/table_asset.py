@@ -19,9 +19,9 @@ from practicus_assets.assets.asset_options import (
     refuse_other_than_function,
     refuse_others,
 )
-from practicus_assets.assets.op_outputs import refuse_place
+from practicus_assets.assets.metadata.places import refuse_place
 from practicus_assets.assets.output import may_be_none, refuse_unvalidated
-from practicus_assets.assets.report.checks import check_specs
+from practicus_assets.assets.report.check_specs import check_specs
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.lineage import code_reference, column_lineage, refuse_strangers
 from practicus_assets.assets.report.names import (
@@ -49,9 +49,9 @@ from practicus_assets.lake.transactions.options import (
     Mode,
     OnSchemaChange,
     WriteOptions,
+    refuse_rejecting,
     refuse_unpromised,
 )
-from practicus_assets.lake.transactions.quarantine.rejected_table import refuse_unable
 from practicus_assets.workers.placement.declaration import WorkerOf, declare
 from practicus_assets.workers.request.worker import Worker
 
@@ -206,7 +206,7 @@ def table_asset(
     promised = as_contract(contract)
     if promised is not None:
         refuse_unpromised(settings.options, promised.columns, closed=promised.closed)
-        refuse_unable(settings.options, promised)
+        refuse_rejecting(settings.options, rejects=promised.rejects)
 
     def decorate(function: Function) -> dg.AssetsDefinition:
         refuse_other_than_function(function)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from practicus_assets.assets.catalog import TableEntry
-from practicus_assets.assets.op_outputs import ARTIFACTS, FOLDER
+from practicus_assets.assets.metadata.places import ARTIFACTS, OP_OUTPUTS
 from practicus_assets.errors import PracticusAssetsError, naming
 from practicus_assets.lake.upkeep.lake_files import LakeFile, LakeFiles
 from practicus_assets.wording import number_of
@@ -78,7 +78,7 @@ def remove_op_outputs(
     def old(files: Mapping[str, LakeFile]) -> list[str]:
         return [path for path, file in files.items() if file.modified < moment]
 
-    return _removed(entries, FOLDER, moment, old, lambda: _runs_needed(instance, unfinished), apply=apply)
+    return _removed(entries, OP_OUTPUTS, moment, old, lambda: _runs_needed(instance, unfinished), apply=apply)
 
 
 def remove_artifacts(

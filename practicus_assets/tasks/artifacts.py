@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from practicus_assets.assets.io_manager import DeltaIOManager
-from practicus_assets.assets.op_outputs import ARTIFACTS
+from practicus_assets.assets.metadata.places import ARTIFACTS
 from practicus_assets.assets.runs import subject_of
 from practicus_assets.errors import DeclarationError, TaskFailed
 from practicus_assets.wording import number_of

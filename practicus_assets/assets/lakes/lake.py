@@ -3,17 +3,20 @@
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import dagster as dg
 from pydantic import Field, model_validator
 
-from practicus_assets.assets import op_outputs
 from practicus_assets.assets.lakes import storage_options as options_of_lakes
-from practicus_assets.assets.lakes.layered_table import LayeredTable
 from practicus_assets.assets.metadata import other_fields
-from practicus_assets.assets.metadata.places import OWN_KEY, place, refuse_pattern, refuse_shared
-from practicus_assets.assets.op_outputs import OpOutputs
+from practicus_assets.assets.metadata.places import (
+    OWN_KEY,
+    place,
+    refuse_pattern,
+    refuse_place,
+    refuse_shared,
+)
 from practicus_assets.assets.report.names import (
     COMMIT_METADATA,
     HISTORY_KEYS,
@@ -26,11 +29,14 @@ from practicus_assets.assets.report.names import (
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.fields import NamedFields
 from practicus_assets.lake.delta.root import refuse_nested, resolved
-from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 from practicus_assets.workers.launch import variables
-from practicus_assets.workers.launch.pod_storage import refuse_lost_with_pod
+
+if TYPE_CHECKING:
+    from practicus_assets.assets.lakes.layered_table import LayeredTable
+    from practicus_assets.assets.op_outputs import OpOutputs
+    from practicus_assets.lake.delta.table import Table
+    from practicus_assets.lake.delta.table_folder import TableFolder
 
 _OF_ASSETS: Mapping[str, Mapping[str, Any]] = {  # what each asset says by itself, in a mode
     "merge": {MERGE_KEYS: ["id"]},
@@ -69,6 +75,9 @@ class Lake(NamedFields, dg.ConfigurableIOManager):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 Dagster's signature
         """Refuse a lake that is gone with the pod of a step, before the step's function runs."""
+        from practicus_assets.lake.delta.table import Table  # noqa: PLC0415 definitions do without
+        from practicus_assets.workers.launch.pod_storage import refuse_lost_with_pod  # noqa: PLC0415 as above
+
         folder = Table.at(self.root(), ["lake"], {}).local_path
         if folder is not None:
             refuse_lost_with_pod(folder.parent)
@@ -103,7 +112,7 @@ class Lake(NamedFields, dg.ConfigurableIOManager):
         roots: dict[str, str] = json.loads(os.environ.get(variables.ROOTS, "{}"))
         return resolved(roots.get(uri, uri), variables.working_folder(), what)
 
-    def table(self, key: dg.AssetKey, metadata: Mapping[str, Any] | None = None, step: Any = None) -> Table:
+    def table(self, key: dg.AssetKey, metadata: Mapping[str, Any] | None = None, step: Any = None) -> "Table":
         """Return the place of an asset's table, which is named after it.
 
         Args:
@@ -116,8 +125,10 @@ class Lake(NamedFields, dg.ConfigurableIOManager):
                 asset of the step's run has the same.
 
         """
+        from practicus_assets.lake.delta.table import Table  # noqa: PLC0415 as above
+
         path = place(self.table_path, key, metadata or {})
-        op_outputs.refuse_place(dg.AssetKey(path))
+        refuse_place(dg.AssetKey(path))
         graph = step.job_def.asset_layer.asset_graph if step is not None else None
         if graph is not None and graph.has(key):
             refuse_shared(self.table_path, graph.get(key).metadata.get(IO_MANAGER_KEY), graph.asset_nodes)
@@ -125,8 +136,11 @@ class Lake(NamedFields, dg.ConfigurableIOManager):
 
     def layered(
         self, key: dg.AssetKey, metadata: Mapping[str, Any] | None = None, step: Any = None
-    ) -> LayeredTable:
+    ) -> "LayeredTable":
         """Return an asset's table with that of the base which it lies over; arguments and errors as above."""
+        from practicus_assets.assets.lakes.layered_table import LayeredTable  # noqa: PLC0415 as above
+        from practicus_assets.lake.delta.table import Table  # noqa: PLC0415 as above
+
         own, base = self.table(key, metadata, step), self.base()
         if base is None:
             return LayeredTable(own)
@@ -147,16 +161,18 @@ class Lake(NamedFields, dg.ConfigurableIOManager):
         defaults = {MODE: self.mode, ON_SCHEMA_CHANGE: self.on_schema_change}
         return TableSettings.from_metadata(metadata, defaults)
 
-    def op_outputs(self) -> OpOutputs:
+    def op_outputs(self) -> "OpOutputs":
         """Return the values that ops handed on to other ops.
 
         Raises:
             DeclarationError: if an environment variable is not set.
 
         """
+        from practicus_assets.assets.op_outputs import OpOutputs  # noqa: PLC0415 as above
+
         return OpOutputs(self.root(), self._options())
 
-    def folder(self, path: str) -> TableFolder:
+    def folder(self, path: str) -> "TableFolder":
         """Return a folder of the lake that holds no table.
 
         Args:
@@ -166,6 +182,8 @@ class Lake(NamedFields, dg.ConfigurableIOManager):
             DeclarationError: if an environment variable is not set.
 
         """
+        from practicus_assets.lake.delta.table_folder import TableFolder  # noqa: PLC0415 as above
+
         return TableFolder(path, f"{self.root().rstrip('/')}/{path}", self._options())
 
     def _options(self) -> dict[str, str]:

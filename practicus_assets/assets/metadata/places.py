@@ -1,6 +1,5 @@
 """Places: the folder of an asset's table, below the root of its lake."""
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,11 +9,12 @@ import dagster as dg
 from practicus_assets.assets.metadata.spellings import plain
 from practicus_assets.assets.report import names
 from practicus_assets.errors import DeclarationError
-from practicus_assets.lake.delta.log import entries
-from practicus_assets.lake.delta.table import Table
 from practicus_assets.wording import enumerated
 
 OWN_KEY = "{key}"
+OP_OUTPUTS = "_outputs"
+ARTIFACTS = "_artifacts"
+_TAKEN = {OP_OUTPUTS: "op outputs", ARTIFACTS: "artifacts of tasks"}
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _FIELDS = {"key", "schema", "name"}
 _OF_OTHERS = {"schema": "schema", "root_name": "name"}  # the words of other IO managers, and what they fill
@@ -77,6 +77,16 @@ def place(table_path: str, key: dg.AssetKey, metadata: Mapping[str, Any]) -> lis
     return _FIELD.sub(lambda match: parts[match[1]], table_path).split("/")
 
 
+def refuse_place(key: dg.AssetKey) -> None:
+    """Raise DeclarationError for the key of an asset whose table would lie where no tables are."""
+    if key.path[0] in _TAKEN:
+        raise DeclarationError(
+            f"asset key {key.to_user_string()} begins with {key.path[0]}, the place of "
+            f"{_TAKEN[key.path[0]]}.",
+            "Rename the asset.",
+        )
+
+
 def refuse_shared(table_path: str, io_manager_key: str, nodes: Iterable[Any]) -> None:
     """Raise DeclarationError for two assets of one lake whose tables would be one.
 
@@ -106,27 +116,3 @@ def shared(path: str, keys: Iterable[dg.AssetKey]) -> DeclarationError:
         f"the tables of {enumerated(owners)} are one, {path}: each would replace the other's rows.",
         "Make them one asset with all the partitions, or give each a place of its own.",
     )
-
-
-def warn_of_other_asset(log: logging.Logger, key: dg.AssetKey, table: Table, version: int | None) -> None:
-    """Warn where another asset has committed the table of one last, unless the table lies at its own key.
-
-    Args:
-        log: the step's log.
-        key: the key of the asset that is going to commit.
-        table: its table.
-        version: the table's newest version; None if there is no table.
-
-    """
-    if version is None or table.name == "/".join(key.path):
-        return
-    newest = next(entries(table, version, version), None)
-    record = newest.record if newest is not None else None
-    if record is not None and record.asset_key not in {"", key.to_user_string()}:
-        log.warning(
-            "%s: version %d of the table was committed by the asset %s. Unless that one is gone, give each "
-            "asset a place of its own: each replaces the other's rows.",
-            table.name,
-            version,
-            record.asset_key,
-        )

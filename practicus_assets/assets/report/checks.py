@@ -1,6 +1,5 @@
-"""Asset checks: the rules of a contract as Dagster shows them, and their run on a table as it is."""
+"""Asset checks: what the rules of a contract found, and their run on a table as it is."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,31 +27,6 @@ from practicus_assets.wording import number_of
 
 _LISTED = 20  # partitions that a result names
 _EVALUATIONS = 200  # of single partitions in one run of a table: Dagster takes about 0.1 s for each
-
-
-def check_specs(
-    contract: Contract | None, key: dg.AssetKey, partitions_def: dg.PartitionsDefinition[Any] | None = None
-) -> list[dg.AssetCheckSpec]:
-    """Return an asset check for each rule; one that fails with ERROR keeps the rows from the table.
-
-    Args:
-        contract: the contract.
-        key: the asset's key.
-        partitions_def: the asset's partitions, which are those of its checks.
-
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.PreviewWarning)  # of partitions_def
-        return [
-            dg.AssetCheckSpec(
-                check.name,
-                asset=key,
-                description=check.description,
-                blocking=check.severity == "ERROR",
-                partitions_def=partitions_def,
-            )
-            for check in (contract.checks if contract else ())
-        ]
 
 
 def check_results(  # noqa: PLR0917 what one table's results need

@@ -1,6 +1,7 @@
 """Outcomes: what a log says became of a table, in a line, and errors without lines that say nothing."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from types import TracebackType
 
@@ -125,3 +126,14 @@ def _of_authors(frames: TracebackType | None) -> TracebackType | None:
     if kept:
         kept[-1].tb_next = None
     return kept[0] if kept else None
+
+
+def warn_of_properties(log: logging.Logger, table: str, differences: Iterable[object]) -> None:
+    """Say which declared properties a table does not have, for a run does not change them."""
+    for difference in differences:
+        log.warning(
+            "%s: %s. A run sets properties only when it creates the table; deltalake's "
+            "DeltaTable(…).alter.set_table_properties changes them.",
+            table,
+            difference,
+        )

@@ -5,15 +5,17 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.assets.report import names
 from practicus_assets.errors import DeclarationError, did_you_mean
-from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.wording import number_of, readable
+
+if TYPE_CHECKING:
+    from practicus_assets.lake.delta.snapshot import Snapshot
 
 _MOST = 20  # columns: of each, up to five entries are kept in Dagster's event log for each materialization
 _PARTITIONS = 1000  # of one run, as for previews
@@ -62,7 +64,7 @@ class Statistics:
             )
         return cls(columns)
 
-    def of(self, snapshot: Snapshot) -> dict[str, float]:
+    def of(self, snapshot: "Snapshot") -> dict[str, float]:
         """Return the statistics of a snapshot as metadata; the columns are read for them.
 
         Of each column they are the number of nulls, and of one of numbers the mean, the standard deviation of
@@ -83,13 +85,13 @@ class Statistics:
                 numbers |= {f"{names.STATISTICS}/{name}/{what}": value for what, value in total.of_values()}
         return numbers
 
-    def by_partition(self, snapshot: Snapshot) -> dict[str, dict[str, float]]:
+    def by_partition(self, snapshot: "Snapshot") -> dict[str, dict[str, float]]:
         """Return the statistics of each partition of a snapshot, by key; of very many, of the first ones."""
         if not self._present(snapshot):
             return {}
         return {key: self.of(part) for key, part in islice(snapshot.by_partition().items(), _PARTITIONS)}
 
-    def warn_of_missing(self, snapshot: Snapshot, log: logging.Logger) -> None:
+    def warn_of_missing(self, snapshot: "Snapshot", log: logging.Logger) -> None:
         """Say which columns that were asked for have no statistics."""
         if self.columns is True:
             count = len(_of_numbers(snapshot))
@@ -101,7 +103,7 @@ class Statistics:
                 advice = did_you_mean(name, snapshot.schema.names, f"It has {snapshot.schema.names[:_MOST]}.")
                 log.warning("%s: the table has no column %r. %s", names.STATISTICS, name, advice)
 
-    def _present(self, snapshot: Snapshot) -> list[str]:
+    def _present(self, snapshot: "Snapshot") -> list[str]:
         if self.columns is True:
             return _of_numbers(snapshot)[:_MOST]
         return [name for name in self.columns or () if name in snapshot.schema.names]
@@ -165,7 +167,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return any(is_kind(kind) for is_kind in _OF_NUMBERS)
 
 
-def _of_numbers(snapshot: Snapshot) -> list[str]:
+def _of_numbers(snapshot: "Snapshot") -> list[str]:
     """Return the columns of numbers, without those that hold the partition's key."""
     keys = snapshot.scope.columns
     return [f.name for f in snapshot.schema if _is_number(f.type) and f.name not in keys]

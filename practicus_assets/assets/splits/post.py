@@ -15,7 +15,7 @@ from typing import Any
 from practicus_assets.engines.secrets import Secrets, settings_of
 from practicus_assets.engines.splits import Split
 from practicus_assets.errors import CommitConflict
-from practicus_assets.lake.delta.files import STAGED
+from practicus_assets.lake.delta.root import STAGED
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.lake.transactions.stage.staged import delete_files

@@ -21,29 +21,27 @@ from practicus_assets.lake.partitions.scope import Scope
 Evaluations = Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation | dg.Output[None]]
 
 
-def evaluation(
+def evaluations(
+    context: dg.AssetCheckExecutionContext,
     terms_of: Callable[[dg.AssetKey], TableTerms],
     partitions_def: dg.PartitionsDefinition[Any] | None,
     io_manager_key: str,
-) -> Callable[..., Evaluations]:
-    """Return the function of an op that evaluates checks without their assets.
+) -> Evaluations:
+    """Evaluate the checks that a run selects, without their assets.
 
     Args:
+        context: the context of the step.
         terms_of: returns what the definition of a table says, by its asset's key.
         partitions_def: the assets' partitions; None if they have none.
         io_manager_key: the resource key of their lake.
 
     """
-
-    def evaluate(context: dg.AssetCheckExecutionContext) -> Evaluations:
-        lake = lake_of(context, io_manager_key)
-        selected = context.selected_asset_check_keys
-        with naming_page():
-            for key in sorted({check.asset_key for check in selected}):
-                of_table = {check for check in selected if check.asset_key == key}
-                yield from _evaluated(context, lake, key, of_table, terms_of(key), partitions_def)
-
-    return evaluate
+    lake = lake_of(context, io_manager_key)
+    selected = context.selected_asset_check_keys
+    with naming_page():
+        for key in sorted({check.asset_key for check in selected}):
+            of_table = {check for check in selected if check.asset_key == key}
+            yield from _evaluated(context, lake, key, of_table, terms_of(key), partitions_def)
 
 
 def _evaluated(  # noqa: PLR0917 what one table's evaluation needs

@@ -10,9 +10,9 @@ import dagster as dg
 import pyarrow as pa
 
 from practicus_assets.assets.author_checks import AuthorChecks, audits
-from practicus_assets.assets.io_manager import DeltaIOManager, warn_of_properties
+from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.lakes.pins import begun_over_base
-from practicus_assets.assets.metadata.places import warn_of_other_asset
+from practicus_assets.assets.metadata.committed_by import warn_of_other_asset
 from practicus_assets.assets.metadata.protection import refuse_unnamed
 from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
 from practicus_assets.assets.report import outcome
@@ -110,7 +110,7 @@ class TableWrite:
             contract=terms.contract,
             provenance=self._provenance,
         )
-        warn_of_properties(context.log, self.table, self._transaction)
+        outcome.warn_of_properties(context.log, self.table.name, self._transaction.property_differences)
         warn_of_other_asset(context.log, key, self.table, self._transaction.began)
         self._output = Output(key, self._checks, required=terms.output_required)
         self._commit = self._transaction.landed or reuse.commit(self._transaction)

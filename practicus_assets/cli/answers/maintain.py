@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 
 from practicus_assets.assets.catalog import chosen
-from practicus_assets.assets.op_outputs import ARTIFACTS
+from practicus_assets.assets.metadata.places import ARTIFACTS
 from practicus_assets.cli.answers import locations, output
 from practicus_assets.cli.answers.instance import dagster_instance
 from practicus_assets.cli.answers.listing import Column

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from practicus_assets.errors import DeclarationError
-from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.rows.annotations import hints, is_optional, kind_by_partition, without_none
 
 
@@ -23,6 +22,8 @@ def as_snapshot(annotation: Any) -> Any:
         return as_snapshot(without_none(annotation)) | None
     if getattr(annotation, "__origin__", None) is dict:
         return dict[str, as_snapshot(kind_by_partition(annotation))]  # type: ignore[misc] # what it holds is computed
+    from practicus_assets.lake.delta.snapshot import Snapshot  # noqa: PLC0415 few assets have an engine
+
     return Snapshot
 
 

@@ -1,30 +1,24 @@
 """Contracts: what a table promises about its columns and rows, declared by its author."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from practicus_assets.errors import DeclarationError, LossyValues, SchemaMismatch, did_you_mean
-from practicus_assets.lake.contracts.audit import Audit, AuditResult, schema_failure
-from practicus_assets.lake.contracts.beginnings.contract_source import contract_source
-from practicus_assets.lake.contracts.beginnings.inferred import inferred
+from practicus_assets.errors import DeclarationError, SchemaMismatch, did_you_mean
 from practicus_assets.lake.contracts.check import Check, check_name
 from practicus_assets.lake.contracts.column import Column, column_checks, refuse_broken_column
-from practicus_assets.lake.contracts.odcs.left_out import Notes, Unkept
-from practicus_assets.lake.contracts.odcs.reading import promises
-from practicus_assets.lake.contracts.odcs.writing import text
 from practicus_assets.lake.contracts.quarantine import refuse_limit
 from practicus_assets.lake.contracts.rule import RowRule, TableRule, rule_check
-from practicus_assets.lake.partitions.scope import WHOLE_TABLE
-from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
-from practicus_assets.lake.rows.python_values import NO_COLUMNS
-from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.parameters import named_parameters
 from practicus_assets.wording import names_of
+
+if TYPE_CHECKING:
+    from practicus_assets.lake.contracts.audit import AuditResult
+    from practicus_assets.lake.contracts.odcs.left_out import Unkept
 
 
 @named_parameters
@@ -117,6 +111,8 @@ class Contract:
             SchemaMismatch: if the rows are no table, or a column is of a type that Delta Lake cannot hold.
 
         """
+        from practicus_assets.lake.contracts.beginnings.inferred import inferred  # noqa: PLC0415 as for audits
+
         return cls(inferred(rows).columns)
 
     @property
@@ -127,6 +123,10 @@ class Contract:
             DeclarationError: for a contract with rules, which are functions.
 
         """
+        from practicus_assets.lake.contracts.beginnings.contract_source import (  # noqa: PLC0415 as for audits
+            contract_source,
+        )
+
         return contract_source(self)
 
     @property
@@ -163,16 +163,7 @@ class Contract:
                 "Declare what the output has, or leave it out.",
             )
 
-    def _refuse_misspelt(self, schema: pa.Schema) -> None:
-        """Raise SchemaMismatch for a column without values whose name is near a declared one."""
-        for column in schema:
-            nearest = did_you_mean(column.name, self.columns, "")
-            if pa.types.is_null(column.type) and column.name not in self.columns and nearest:
-                raise SchemaMismatch(
-                    f"column {column.name!r} is not declared and holds only nulls. {nearest}", "Rename it."
-                )
-
-    def audit(self, data: Any) -> list[AuditResult]:
+    def audit(self, data: Any) -> "list[AuditResult]":
         """Run every rule on rows, as a transaction would that replaces a whole table with them.
 
         No table is needed, and a broken rule is a result and no exception. All rows are held in memory.
@@ -184,36 +175,9 @@ class Contract:
             DataRefused: if the rows are no table, or a rule fails to give an answer.
 
         """
-        try:
-            reader = record_batches(data, self.schema or NO_COLUMNS)
-            self.refuse_undeclared(reader.schema.names)
-            self._refuse_misspelt(reader.schema)
-            schema = reconcile(reader.schema, None, self.schema, {}, "add", all_rows=True)
-            batches, first_row = [], 0
-            for batch in reader:
-                batches.append(conformed(batch, schema, {}, first_row))
-                first_row += batch.num_rows
-        except (SchemaMismatch, LossyValues) as error:
-            if _is_no_table(data):
-                raise SchemaMismatch(
-                    f"the audit is given a value of type {type(data).__qualname__}, which is no table.",
-                    "Give it what a table asset may return: a DataFrame, a pyarrow.Table, a list of dicts.",
-                ) from None
-            if not self.columns:
-                raise
-            return schema_failure(self.checks, error)
-        audit = Audit(self.checks, most_rejected=self.max_rejected)
-        batches = pa.Table.from_batches(batches, schema).to_batches(BATCH_ROWS)
-        if self.rejects:
-            batches = [audit.divide(batch).good for batch in batches]
-        rows = pa.Table.from_batches(batches, schema)
-        for batch in batches:
-            audit.observe(batch)
+        from practicus_assets.lake.contracts.audited_rows import audited  # noqa: PLC0415 definitions do without
 
-        def scan(columns: Sequence[str] | None) -> pa.RecordBatchReader:
-            return (rows.select(columns) if columns else rows).to_reader(BATCH_ROWS)
-
-        return audit.finish([scan], {WHOLE_TABLE: rows.num_rows})
+        return audited(self, data)
 
     @classmethod
     @named_parameters
@@ -223,7 +187,7 @@ class Contract:
         table: str | None = None,
         *,
         rules: Sequence[RowRule | TableRule] = (),
-        unkept: Unkept = "refuse",
+        unkept: "Unkept" = "refuse",
     ) -> "Contract":
         """Return the contract of a table in a file of the Open Data Contract Standard (version 3).
 
@@ -241,6 +205,9 @@ class Contract:
             DeclarationError: if the file is none of the standard, lacks the table, or has such promises.
 
         """
+        from practicus_assets.lake.contracts.odcs.left_out import Notes  # noqa: PLC0415 as for audits
+        from practicus_assets.lake.contracts.odcs.reading import promises  # noqa: PLC0415 as for audits
+
         notes, rules = Notes(), cls(rules=rules).rules
         name, parts = promises(source, table, {rule.name for rule in rules}, notes)
         severities = {rule.severity for rule in (*rules, *parts["columns"].values())}
@@ -257,7 +224,7 @@ class Contract:
 
     @named_parameters
     def to_odcs(
-        self, table: str, *, version: str = "1.0.0", status: str = "active", unkept: Unkept = "refuse"
+        self, table: str, *, version: str = "1.0.0", status: str = "active", unkept: "Unkept" = "refuse"
     ) -> str:
         """Return the contract as YAML of the Open Data Contract Standard (version 3.1).
 
@@ -273,6 +240,9 @@ class Contract:
             DeclarationError: for such promises.
 
         """
+        from practicus_assets.lake.contracts.odcs.left_out import Notes  # noqa: PLC0415 as for audits
+        from practicus_assets.lake.contracts.odcs.writing import text  # noqa: PLC0415 as for audits
+
         notes = Notes()
         parts = {part.name: getattr(self, part.name) for part in fields(self)}
         written = text(table, parts, version, status, notes)
@@ -309,14 +279,6 @@ def _columns(declared: Any) -> dict[str, Column]:
                 f"column {name!r} of the contract: {error.problem}", error.advice
             ) from None
     return columns
-
-
-def _is_no_table(data: Any) -> bool:
-    """Return whether a value could hold no rows of any kind, such as a number or a text."""
-    if isinstance(data, str | bytes | tuple | set | frozenset):
-        return True
-    readable_as = ("__arrow_c_stream__", "collect", "scanner", "to_batches", "scan")
-    return not isinstance(data, Iterable) and not any(hasattr(data, name) for name in readable_as)
 
 
 def _refuse_broken_counts(rows: Any) -> None:

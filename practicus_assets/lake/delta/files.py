@@ -8,11 +8,10 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from practicus_assets.lake.delta.data_file import DataFile
-from practicus_assets.lake.delta.log_files import LOG
+from practicus_assets.lake.delta.root import LOG, STAGED
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.rows.casts import exact_cast
 
-STAGED = "staged-"  # what the folders begin with below which engines write the files of an attempt
 _PLACE = re.compile(  # below which one engine wrote for one attempt
     rf"{STAGED}[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}/[0-9a-f]{{8}}/"
 )

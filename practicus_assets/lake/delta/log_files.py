@@ -11,10 +11,10 @@ import pyarrow.fs
 
 from practicus_assets.errors import PracticusAssetsError, StoreFailed
 from practicus_assets.lake.delta.failures import in_one_line
+from practicus_assets.lake.delta.root import LOG
 from practicus_assets.lake.delta.table_folder import TableFolder
 from practicus_assets.wording import names_of
 
-LOG = "_delta_log"
 POINTER = "_last_checkpoint"
 _SIDECARS = f"{LOG}/_sidecars"
 _ENTRY = re.compile(r"(\d{20})\.json")

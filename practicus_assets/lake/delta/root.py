@@ -12,9 +12,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from practicus_assets.errors import DeclarationError
-from practicus_assets.lake.delta.log_files import LOG
 from practicus_assets.wording import readable
 
+LOG = "_delta_log"  # the folder of a table's log, below the table's
+STAGED = "staged-"  # what the folders begin with below which engines write the files of an attempt
 _UNSAFE_PART = re.compile(r"[/?#*]")  # in a URI, `?` and `#` end the path
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?::/(?!/)|//)(.*)")

@@ -11,8 +11,7 @@ from practicus_assets.errors import (
     did_you_mean,
     naming,
 )
-from practicus_assets.lake.delta.log_files import LOG
-from practicus_assets.lake.delta.root import resolved
+from practicus_assets.lake.delta.root import LOG, resolved
 from practicus_assets.lake.delta.snapshot import Snapshot, opened
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.delta.table_folder import TableFolder, options_of

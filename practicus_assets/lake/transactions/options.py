@@ -2,17 +2,19 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, did_you_mean
 from practicus_assets.lake.delta.record import RECORD
 from practicus_assets.lake.rows.histories.declaration import HistoryDeclaration, refuse_without_mode
-from practicus_assets.lake.rows.schema import SchemaChange
 from practicus_assets.lake.transactions.table_properties import APPEND_ONLY, refuse_undeclarable
 from practicus_assets.parameters import named_parameters
 from practicus_assets.wording import readable
+
+if TYPE_CHECKING:
+    from practicus_assets.lake.rows.schema import SchemaChange
 
 Mode = Literal["replace", "append", "merge", "history", "overwrite"]
 MergeKind = Literal["upsert", "insert", "update", "deduplicate_insert", "update_only"]
@@ -23,7 +25,7 @@ _MERGE_KINDS: dict[MergeKind, MergeKind] = {  # dagster-delta's words for ours
     "deduplicate_insert": "insert",
     "update_only": "update",
 }
-_SCHEMA_CHANGES: dict[OnSchemaChange, SchemaChange] = {
+_SCHEMA_CHANGES: dict[OnSchemaChange, "SchemaChange"] = {
     "add": "add",
     "merge": "add",
     "refuse": "refuse",
@@ -191,7 +193,7 @@ class WriteOptions:
         )
 
     @property
-    def schema_change(self) -> SchemaChange:
+    def schema_change(self) -> "SchemaChange":
         """What `on_schema_change` says, in the words of this package."""
         return _SCHEMA_CHANGES[self.on_schema_change]
 
@@ -222,6 +224,23 @@ def refuse_unpromised(options: WriteOptions, columns: Collection[str], *, closed
                     f"{option} names {column!r}, which is no column of the contract ({', '.join(columns)}).",
                     nearest or "Declare it in the contract, or name one of these.",
                 )
+
+
+def refuse_rejecting(options: WriteOptions, *, rejects: bool) -> None:
+    """Raise DeclarationError for a mode whose rows cannot be divided into good and bad ones.
+
+    Args:
+        options: how a table is written.
+        rejects: whether a rule of its contract rejects rows.
+
+    """
+    if rejects and options.mode not in {"replace", "append"}:
+        raise DeclarationError(
+            f'a rule of the contract has the severity "QUARANTINE", and the mode is "{options.mode}", in '
+            "which rows of earlier runs stay, and would be judged again.",
+            'Reject rows in a table with mode="replace" or "append" that this one is made from, or write the '
+            'severity "ERROR" or "WARN".',
+        )
 
 
 def _commit_metadata(entries: Any) -> dict[str, str]:

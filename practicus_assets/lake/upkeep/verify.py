@@ -10,9 +10,10 @@ from practicus_assets.errors import PracticusAssetsError, TableNotFound
 from practicus_assets.lake.delta.data_file import DataFile, stored_path
 from practicus_assets.lake.delta.files import listed, read_file
 from practicus_assets.lake.delta.log import entries
-from practicus_assets.lake.delta.log_files import LOG, LogFolder
+from practicus_assets.lake.delta.log_files import LogFolder
 from practicus_assets.lake.delta.origins import origins
 from practicus_assets.lake.delta.protocol import refuse_unsupported
+from practicus_assets.lake.delta.root import LOG
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE, Scope
 from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint, same_rows

@@ -11,7 +11,7 @@ from practicus_assets.assets.io_manager import DeltaIOManager, lake_of
 from practicus_assets.assets.runs import until_end
 from practicus_assets.assets.table_asset import table_asset
 from practicus_assets.assets.table_definition import TableDefinition, TablesDefinition
-from practicus_assets.assets.writes.checks_alone import evaluation
+from practicus_assets.assets.writes.checks_alone import evaluations
 from practicus_assets.assets.writes.table_write import TableWrite
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import DeclarationError, did_you_mean, naming_page
@@ -189,7 +189,10 @@ def several_tables(
         **of_step,
     )(compute)
     partitions_def = options.get("partitions_def")
-    evaluate = evaluation(terms.__getitem__, partitions_def, io_manager_key)
+
+    def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        yield from evaluations(context, terms.__getitem__, partitions_def, io_manager_key)
+
     checks = None
     if specs:
         checks = dg.multi_asset_check(

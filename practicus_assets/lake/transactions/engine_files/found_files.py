@@ -11,7 +11,7 @@ import pyarrow.fs
 
 from practicus_assets.errors import DataRefused, OutOfScope, SchemaMismatch, did_you_mean
 from practicus_assets.lake.delta.files import is_hidden, without_markers
-from practicus_assets.lake.delta.log_files import LOG
+from practicus_assets.lake.delta.root import LOG
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import is_null
 from practicus_assets.lake.transactions.stage.staged import StagedFile, delete_files

@@ -4,12 +4,15 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from practicus_assets.errors import DataRefused, DeclarationError
-from practicus_assets.lake.contracts.contract import Contract
-from practicus_assets.lake.delta.files import STAGED
-from practicus_assets.lake.transactions.attempt import Attempt
-from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.delta.root import STAGED
+
+if TYPE_CHECKING:
+    from practicus_assets.lake.contracts.contract import Contract
+    from practicus_assets.lake.transactions.attempt import Attempt
+    from practicus_assets.lake.transactions.options import WriteOptions
 
 _SCHEMES = {"s3a": "s3", "s3n": "s3"}  # as Spark calls stores
 
@@ -49,7 +52,7 @@ class StagedParquet:
         object.__setattr__(self, "uri", str(os.fspath(self.uri)).rstrip("/"))
 
 
-def begun_below(attempt: Attempt) -> StagedParquet:
+def begun_below(attempt: "Attempt") -> StagedParquet:
     """Return a new place for an engine's files of an attempt.
 
     Raises:
@@ -66,7 +69,7 @@ def begun_below(attempt: Attempt) -> StagedParquet:
     return StagedParquet(f"{table.uri}/{path}", table.storage_options)
 
 
-def path_of(staged: StagedParquet, attempt: Attempt) -> str:
+def path_of(staged: StagedParquet, attempt: "Attempt") -> str:
     """Return the path of an engine's files below the table's folder.
 
     Raises:
@@ -85,7 +88,7 @@ def path_of(staged: StagedParquet, attempt: Attempt) -> str:
     return place.removeprefix(f"{table}/")
 
 
-def refuse_unfit(options: WriteOptions, contract: Contract | None) -> None:
+def refuse_unfit(options: "WriteOptions", contract: "Contract | None") -> None:
     """Raise DeclarationError for a table whose rows do not become its files as they are."""
     advice = "Return the rows as a stream instead, e.g. a pyarrow.RecordBatchReader."
     if options.mode == "history":
@@ -107,7 +110,7 @@ def refuse_unfit(options: WriteOptions, contract: Contract | None) -> None:
         )
 
 
-def _folder(attempt: Attempt) -> str:
+def _folder(attempt: "Attempt") -> str:
     return f"{STAGED}{attempt.id}"
 
 

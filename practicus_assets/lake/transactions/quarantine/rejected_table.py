@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 
 from practicus_assets.errors import (
     CommitConflict,
-    DeclarationError,
     PracticusAssetsError,
     UnsupportedTable,
     naming,
@@ -34,7 +33,7 @@ from practicus_assets.lake.delta.table import TableVersion
 from practicus_assets.lake.transactions.attempt import Attempt
 from practicus_assets.lake.transactions.commit import Rejected
 from practicus_assets.lake.transactions.landing import Landed, Landing
-from practicus_assets.lake.transactions.options import WriteOptions
+from practicus_assets.lake.transactions.options import WriteOptions, refuse_rejecting
 from practicus_assets.lake.transactions.pauses import pauses
 from practicus_assets.lake.transactions.quarantine.columns import (
     ATTEMPT,
@@ -51,17 +50,6 @@ SUFFIX = "__rejected"  # after the table's name
 _TRIES = 5
 
 Land = Callable[[Attempt, Staged, TransactionRecord, type[Landing]], Landed]
-
-
-def refuse_unable(options: WriteOptions, contract: Contract) -> None:
-    """Raise DeclarationError for a mode whose rows cannot be divided into good and bad ones."""
-    if contract.rejects and options.mode not in {"replace", "append"}:
-        raise DeclarationError(
-            f'a rule of the contract has the severity "QUARANTINE", and the mode is "{options.mode}", in '
-            "which rows of earlier runs stay, and would be judged again.",
-            'Reject rows in a table with mode="replace" or "append" that this one is made from, or write the '
-            'severity "ERROR" or "WARN".',
-        )
 
 
 class RejectedTable:
@@ -81,7 +69,7 @@ class RejectedTable:
     """
 
     def __init__(self, attempt: Attempt) -> None:
-        refuse_unable(attempt.options, attempt.contract)
+        refuse_rejecting(attempt.options, rejects=attempt.contract.rejects)
         self.table = attempt.table.beside(SUFFIX)
         self.unsettled = ""
         self._main = attempt
