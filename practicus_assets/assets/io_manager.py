@@ -45,7 +45,7 @@ class DeltaIOManager(Lake):
         None writes nothing, where the annotation `X | None` or `output_required=False` allows it.
         The value of an op's output that is no asset is kept for the ops that take it.
         """
-        from practicus_assets.assets import plain_output  # noqa: PLC0415 definitions do without
+        from practicus_assets.assets.values import plain_output  # noqa: PLC0415 definitions do without
 
         plain_output.store(self, context, obj)
 
@@ -57,9 +57,9 @@ class DeltaIOManager(Lake):
         `dict[str, X | None]` of those that have rows. One that is `X | None` gets None where there is no
         table, or no row of the partitions. What another op handed on, and is no asset, is returned as it was.
         """
-        from practicus_assets.assets import plain_input  # noqa: PLC0415 definitions do without
+        from practicus_assets.assets.values import loaded_input  # noqa: PLC0415 definitions do without
 
-        return plain_input.load(self, context)
+        return loaded_input.load(self, context)
 
 
 def lake_of(context: Any, resource_key: str) -> DeltaIOManager:

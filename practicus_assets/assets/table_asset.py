@@ -19,9 +19,9 @@ from practicus_assets.assets.asset_options import (
     refuse_other_than_function,
     refuse_others,
 )
+from practicus_assets.assets.check_specs import check_specs
 from practicus_assets.assets.metadata.places import refuse_place
 from practicus_assets.assets.output import may_be_none, refuse_unvalidated
-from practicus_assets.assets.report.check_specs import check_specs
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.lineage import code_reference, column_lineage, refuse_strangers
 from practicus_assets.assets.report.names import (

@@ -8,16 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from practicus_assets.errors import AuditFailed, DataRefused, SchemaMismatch
+from practicus_assets.errors import AuditFailed, DataRefused, LossyValues, SchemaMismatch
 from practicus_assets.lake.contracts.bad_rows import bad_rows
 from practicus_assets.lake.contracts.breaches import AuditedPartitions, Breach, Breaches, add
 from practicus_assets.lake.contracts.check import Check, Kind, Severity, blaming, rows_parameter
 from practicus_assets.lake.contracts.quarantine import Divided, divided, excess
 from practicus_assets.lake.contracts.unique import Rescan, doubled
+from practicus_assets.lake.partitions.scope import WHOLE_TABLE
 from practicus_assets.lake.rows.fingerprints.hashes import Hashes, hash_rows
-from practicus_assets.lake.rows.frames import read_as, record_batches
+from practicus_assets.lake.rows.frames import BATCH_ROWS, is_no_table, read_as, record_batches
 from practicus_assets.lake.rows.key_hashes import KeyHashes
+from practicus_assets.lake.rows.python_values import NO_COLUMNS
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS, shown
+from practicus_assets.lake.rows.schema import conformed, reconcile
 from practicus_assets.wording import number_of, readable_row
 
 Counted = Literal["bad_rows", "bad_partitions", "cases", ""]
@@ -316,3 +319,37 @@ def _run_table_rule(check: Check, rescan: Rescan) -> tuple[pa.Table | None, str]
         ) from error
     with blaming(check):
         return stream.read_all(), ""
+
+
+def audited(contract: Any, data: Any) -> list[AuditResult]:
+    """Return the result of each rule of a contract, whose module imports this one, on rows in memory."""
+    try:
+        reader = record_batches(data, contract.schema or NO_COLUMNS)
+        contract.refuse_undeclared(reader.schema.names)
+        contract.refuse_misspelt(reader.schema)
+        schema = reconcile(reader.schema, None, contract.schema, {}, "add", all_rows=True)
+        batches, first_row = [], 0
+        for batch in reader:
+            batches.append(conformed(batch, schema, {}, first_row))
+            first_row += batch.num_rows
+    except (SchemaMismatch, LossyValues) as error:
+        if is_no_table(data):
+            raise SchemaMismatch(
+                f"the audit is given a value of type {type(data).__qualname__}, which is no table.",
+                "Give it what a table asset may return: a DataFrame, a pyarrow.Table, a list of dicts.",
+            ) from None
+        if not contract.columns:
+            raise
+        return schema_failure(contract.checks, error)
+    audit = Audit(contract.checks, most_rejected=contract.max_rejected)
+    batches = pa.Table.from_batches(batches, schema).to_batches(BATCH_ROWS)
+    if contract.rejects:
+        batches = [audit.divide(batch).good for batch in batches]
+    rows = pa.Table.from_batches(batches, schema)
+    for batch in batches:
+        audit.observe(batch)
+
+    def scan(columns: Sequence[str] | None) -> pa.RecordBatchReader:
+        return (rows.select(columns) if columns else rows).to_reader(BATCH_ROWS)
+
+    return audit.finish([scan], {WHOLE_TABLE: rows.num_rows})

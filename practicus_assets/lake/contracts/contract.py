@@ -163,6 +163,15 @@ class Contract:
                 "Declare what the output has, or leave it out.",
             )
 
+    def refuse_misspelt(self, schema: pa.Schema) -> None:
+        """Raise SchemaMismatch for a column without values whose name is near a declared one."""
+        for column in schema:
+            nearest = did_you_mean(column.name, self.columns, "")
+            if pa.types.is_null(column.type) and column.name not in self.columns and nearest:
+                raise SchemaMismatch(
+                    f"column {column.name!r} is not declared and holds only nulls. {nearest}", "Rename it."
+                )
+
     def audit(self, data: Any) -> "list[AuditResult]":
         """Run every rule on rows, as a transaction would that replaces a whole table with them.
 
@@ -175,7 +184,7 @@ class Contract:
             DataRefused: if the rows are no table, or a rule fails to give an answer.
 
         """
-        from practicus_assets.lake.contracts.audited_rows import audited  # noqa: PLC0415 definitions do without
+        from practicus_assets.lake.contracts.audit import audited  # noqa: PLC0415 definitions do without
 
         return audited(self, data)
 

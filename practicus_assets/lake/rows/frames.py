@@ -259,3 +259,11 @@ def read_as(reader: pa.RecordBatchReader, annotation: Any) -> Any:
         "Annotate it as pd.DataFrame, pa.Table, pa.RecordBatchReader, Snapshot, pl.DataFrame or "
         "pl.LazyFrame; several partitions also as a mapping, such as dict[str, pl.DataFrame].",
     )
+
+
+def is_no_table(data: Any) -> bool:
+    """Return whether a value could hold no rows of any kind, such as a number or a text."""
+    if isinstance(data, str | bytes | tuple | set | frozenset):
+        return True
+    readable_as = ("__arrow_c_stream__", "collect", "scanner", "to_batches", "scan")
+    return not isinstance(data, Iterable) and not any(hasattr(data, name) for name in readable_as)

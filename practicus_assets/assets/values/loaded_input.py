@@ -1,16 +1,16 @@
-"""Plain input: what a step gets for a parameter, of a table or of another op."""
+"""Loaded inputs: what a step gets for a parameter, of a table or of another op."""
 
 from functools import partial
 from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.asset_input import AssetInput
 from practicus_assets.assets.lakes.lake import Lake
 from practicus_assets.assets.lakes.layered_table import LayeredTable
 from practicus_assets.assets.lakes.pins import pinned_for
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.assets.runs import reading
+from practicus_assets.assets.values.asset_input import AssetInput
 from practicus_assets.errors import DeclarationError, TableNotFound, naming
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.partitions.scope import Scope
