@@ -71,15 +71,18 @@ if TYPE_CHECKING:
     from practicus_assets.notifications.notification_sensor import build_notification_sensor
     from practicus_assets.notifications.receiver import Log
     from practicus_assets.notifications.webhook import Webhook
-    from practicus_assets.operations.diff import DiffConfig, build_diff_job
-    from practicus_assets.operations.history import HistoryConfig, build_history_job
-    from practicus_assets.operations.maintain import (
+    from practicus_assets.operations.configs import (
+        DiffConfig,
+        HistoryConfig,
         MaintainConfig,
-        build_maintain_job,
-        build_maintain_schedule,
+        RollbackConfig,
+        VerifyConfig,
     )
-    from practicus_assets.operations.rollback import RollbackConfig, build_rollback_job
-    from practicus_assets.operations.verify import VerifyConfig, build_verify_job
+    from practicus_assets.operations.jobs.diff import build_diff_job
+    from practicus_assets.operations.jobs.history import build_history_job
+    from practicus_assets.operations.jobs.maintain import build_maintain_job, build_maintain_schedule
+    from practicus_assets.operations.jobs.rollback import build_rollback_job
+    from practicus_assets.operations.jobs.verify import build_verify_job
     from practicus_assets.planning.plan_job import PlanConfig, build_plan_job
     from practicus_assets.sources.files.formats.csv import CSV
     from practicus_assets.sources.files.store import Files
@@ -156,15 +159,18 @@ _NAMES = {  # public ones, by the module that has them
     "practicus_assets.notifications.notification_sensor": ("build_notification_sensor",),
     "practicus_assets.notifications.receiver": ("Log",),
     "practicus_assets.notifications.webhook": ("Webhook",),
-    "practicus_assets.operations.diff": ("DiffConfig", "build_diff_job"),
-    "practicus_assets.operations.history": ("HistoryConfig", "build_history_job"),
-    "practicus_assets.operations.maintain": (
+    "practicus_assets.operations.jobs.diff": ("build_diff_job",),
+    "practicus_assets.operations.jobs.history": ("build_history_job",),
+    "practicus_assets.operations.configs": (
+        "DiffConfig",
+        "HistoryConfig",
         "MaintainConfig",
-        "build_maintain_job",
-        "build_maintain_schedule",
+        "RollbackConfig",
+        "VerifyConfig",
     ),
-    "practicus_assets.operations.rollback": ("RollbackConfig", "build_rollback_job"),
-    "practicus_assets.operations.verify": ("VerifyConfig", "build_verify_job"),
+    "practicus_assets.operations.jobs.maintain": ("build_maintain_job", "build_maintain_schedule"),
+    "practicus_assets.operations.jobs.rollback": ("build_rollback_job",),
+    "practicus_assets.operations.jobs.verify": ("build_verify_job",),
     "practicus_assets.planning.plan_job": ("PlanConfig", "build_plan_job"),
     "practicus_assets.sources.files.formats.csv": ("CSV",),
     "practicus_assets.sources.files.store": ("Files",),

@@ -1,14 +1,14 @@
 """Output: the rows that an author's function returned or yielded, and what it says of them to Dagster."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.asset_options import RESULTS
 from practicus_assets.assets.author_checks import AuthorChecks
 from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG
-from practicus_assets.errors import DataRefused, DeclarationError
-from practicus_assets.lake.rows.annotations import is_optional, without_none, written
+from practicus_assets.errors import DataRefused
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from practicus_assets.wording import enumerated
 
@@ -18,7 +18,6 @@ NOTHING = object()
 _NO_VALUE: Any = dg.MaterializeResult().value  # how Dagster says that there is none
 _DEFAULT_NAME = dg.Output(None).output_name
 _EVENTS = (dg.AssetMaterialization, dg.AssetObservation, dg.ExpectationResult)
-_RESULTS = (dg.Output, dg.MaterializeResult)
 _OWN_TAGS = {DATA_VERSION_TAG, CODE_VERSION_TAG}
 
 
@@ -194,34 +193,6 @@ class Output:
             self._checks.refuse_failed(self.check_results)
 
 
-def may_be_none(annotation: Any) -> bool:
-    """Return whether a function may return None by its annotation: `X | None`, `dg.Output[X | None]`."""
-    kinds = get_args(annotation) if get_origin(annotation) in _RESULTS else ()
-    return is_optional(kinds[0] if kinds else annotation)
-
-
-def refuse_unvalidated(annotation: Any, advice: str) -> None:
-    """Refuse a function whose value is annotated as a patito model: no row would be validated by it.
-
-    Args:
-        annotation: that of the value; None if there is none.
-        advice: what to write instead.
-
-    Raises:
-        DeclarationError: naming the model.
-
-    """
-    kinds = get_args(annotation) if get_origin(annotation) in _RESULTS else ()
-    kind = without_none(kinds[0] if kinds else annotation)
-    packages = {parent.__module__.partition(".")[0] for parent in getattr(kind, "__mro__", ())}
-    if "patito" in packages and getattr(kind, "model", None) is not None:
-        raise DeclarationError(
-            f"the function's value is annotated as {written(annotation)}, and nothing here validates rows by "
-            "a model of patito.",
-            advice,
-        )
-
-
 def without_owned_tags(tags: Mapping[str, str], warn: Callable[[str], None]) -> dict[str, str]:
     """Return an author's tags without those that Dagster and the transaction set, of which a warning says."""
     own = sorted(_OWN_TAGS & set(tags))
@@ -249,7 +220,7 @@ def warn_of_owned(
 
 
 def _is_result(value: Any) -> bool:
-    return isinstance(value, _RESULTS)
+    return isinstance(value, RESULTS)
 
 
 def _refuse_result_inside(returned: list[Any] | tuple[Any, ...]) -> None:

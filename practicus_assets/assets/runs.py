@@ -14,7 +14,6 @@ from practicus_assets.assets.report.account import InputsRead
 from practicus_assets.assets.report.names import VERSION
 from practicus_assets.errors import DeclarationError
 from practicus_assets.instance.events import CLOCK_SKEW, materializations
-from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS
 from practicus_assets.lake.delta.record import SourceRead
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.unchanged.reuse import InputRead
@@ -161,23 +160,6 @@ def provenance_of(
         inputs=tuple(each.read for each in _inputs[step.run_id, step.step.key].values()),
         sources=tuple(_sources[step.run_id, step.step.key].values()),
     )
-
-
-def partition_keys(
-    partitions_def: dg.PartitionsDefinition[Any] | None,
-    run_tags: Mapping[str, str],
-    instance: dg.DagsterInstance,
-) -> list[str]:
-    """Return the keys of the partitions that a run is of; none for a run without partitions."""
-    if partitions_def is None:
-        return []
-    if PARTITION_TAG in run_tags:
-        return [run_tags[PARTITION_TAG]]
-    if not all(tag in run_tags for tag in RANGE_TAGS):
-        return []
-    between = dg.PartitionKeyRange(*(run_tags[tag] for tag in RANGE_TAGS))
-    with dg.partition_loading_context(dynamic_partitions_store=instance):
-        return list(partitions_def.get_partition_keys_in_range(between))
 
 
 def refuse_no_partition(

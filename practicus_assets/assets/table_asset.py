@@ -15,13 +15,14 @@ import dagster as dg
 from practicus_assets.assets.asset_options import (
     AssetOptions,
     as_declaration_error,
+    may_be_none,
     refuse_mistaken,
     refuse_other_than_function,
     refuse_others,
+    refuse_unvalidated,
 )
 from practicus_assets.assets.check_specs import check_specs
 from practicus_assets.assets.metadata.places import refuse_place
-from practicus_assets.assets.output import may_be_none, refuse_unvalidated
 from practicus_assets.assets.report.column_schema import table_schema
 from practicus_assets.assets.report.lineage import code_reference, column_lineage, refuse_strangers
 from practicus_assets.assets.report.names import (

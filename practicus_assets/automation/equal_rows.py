@@ -8,7 +8,6 @@ import dagster as dg
 
 from practicus_assets.assets.report.names import FINGERPRINT
 from practicus_assets.instance.events import latest
-from practicus_assets.lake.rows.fingerprints.fingerprint import same_rows
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class EqualRows(dg.AutomationCondition[Any]):
 
     def evaluate(self, context: Any) -> Any:
         """Return the partitions of which it is true."""
+        from practicus_assets.lake.rows.fingerprints.fingerprint import same_rows  # noqa: PLC0415 definitions do without
+
         cursor, candidates = context.previous_max_storage_id, context.candidate_subset
         if cursor is None or candidates.is_empty or not candidates.is_partitioned:
             return dg.AutomationResult(context, context.get_empty_subset())

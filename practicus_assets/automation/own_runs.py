@@ -7,8 +7,13 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.runs import partition_keys
-from practicus_assets.instance.run_tags import PARTITION_TAG, RANGE_TAGS, RETRIED_BY_TAG, WILL_RETRY_TAG
+from practicus_assets.instance.run_tags import (
+    PARTITION_TAG,
+    RANGE_TAGS,
+    RETRIED_BY_TAG,
+    WILL_RETRY_TAG,
+    partition_keys,
+)
 
 ATTEMPT_TAG = "practicus/catch_up_attempt"
 SCHEDULE_TAG = "dagster/schedule_name"

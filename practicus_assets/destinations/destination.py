@@ -1,9 +1,12 @@
 """Destinations: what an export needs of another system."""
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-from practicus_assets.destinations.export import Export, Exported
 from practicus_assets.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from practicus_assets.destinations.export import Export, Exported
 
 WAIT_S = 600.0  # for another export of the same rows to end
 MARKERS = "practicus_exports"
@@ -37,7 +40,7 @@ class Destination(ABC):
         """
 
     @abstractmethod
-    def write(self, export: Export) -> Exported:
+    def write(self, export: "Export") -> "Exported":
         """Replace the rows of a scope there, all of them or none, unless they are there already.
 
         Raises:

@@ -9,9 +9,8 @@ import dagster as dg
 from practicus_assets.assets.settings import PartitionBy, TableSettings
 from practicus_assets.assets.table_definition import TableDefinition
 from practicus_assets.destinations.destination import WAIT_S, Destination
-from practicus_assets.destinations.systems import destination_of
 from practicus_assets.errors import DeclarationError
-from practicus_assets.external.export_step import ExportStep, Upstream
+from practicus_assets.external.upstream import Upstream
 from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.parameters import named_parameters, refuse_unknown
 from practicus_assets.sources.system import System
@@ -69,6 +68,8 @@ def export_asset(
 
     """
     refuse_unknown("export_asset", asset_options, [*_OWN, *_OPTIONS])
+    from practicus_assets.destinations.systems import destination_of  # noqa: PLC0415 knows every system
+
     destination = destination_of(to, wait_s)
     destination.refuse_target(table)
     spec, contract = _declared(asset)
@@ -95,15 +96,20 @@ def export_asset(
     upstream = Upstream(
         spec.key, settings, io_manager_key or "io_manager", contract, _partition_columns(spec, settings)
     )
-    step = ExportStep(upstream, destination, table, _names(columns), create=create)
-    compute = step.compute()
+    named = _names(columns)
+
+    def export(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        from practicus_assets.external.export_step import ExportStep  # noqa: PLC0415 definitions do without
+
+        return ExportStep(upstream, destination, table, named, create=create).run(context)
+
     options["required_resource_keys"] = {
         upstream.io_manager_key,
         *(options.get("required_resource_keys") or ()),
     }
-    options["op_tags"] = declare(worker, compute, options, spec.key.to_user_string())
+    options["op_tags"] = declare(worker, export, options, spec.key.to_user_string())
     decorate = dg.asset(deps=[spec.key], **options)
-    return cast("dg.AssetsDefinition", decorate(compute))
+    return cast("dg.AssetsDefinition", decorate(export))
 
 
 def _declared(asset: Exported) -> tuple[dg.AssetSpec, Contract | None]:

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -13,11 +12,10 @@ from practicus_assets.assets.io_manager import lake_of
 from practicus_assets.assets.lakes.pins import pinned_for
 from practicus_assets.assets.report import names
 from practicus_assets.assets.runs import metadata_of
-from practicus_assets.assets.settings import TableSettings
 from practicus_assets.destinations.destination import Destination
 from practicus_assets.destinations.export import Export, Exported
 from practicus_assets.errors import DeclarationError, naming, naming_page
-from practicus_assets.lake.contracts.contract import Contract
+from practicus_assets.external.upstream import Upstream
 from practicus_assets.wording import number_of
 
 OUTCOME = "export/outcome"
@@ -27,26 +25,6 @@ ADDRESS = "export/address"
 TABLE_VERSION = "export/table_version"
 DATA_VERSION = "export/data_version"
 SECONDS = "export/seconds"
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """The table that is exported.
-
-    Attributes:
-        key: its asset key.
-        settings: how it is stored.
-        io_manager_key: the resource key of its lake.
-        contract: what it promises; None if that is not known here.
-        partition_columns: the columns that hold its partition keys.
-
-    """
-
-    key: dg.AssetKey
-    settings: TableSettings
-    io_manager_key: str
-    contract: Contract | None = None
-    partition_columns: tuple[str, ...] = ()
 
 
 class ExportStep:
@@ -76,14 +54,10 @@ class ExportStep:
         self._columns = columns
         self._create = create
 
-    def compute(self) -> Callable[..., dg.MaterializeResult[Any]]:
-        """Return the function of the asset's op."""
-
-        def export(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-            with naming_page():
-                return self._run(context)
-
-        return export
+    def run(self, context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        """Bring the rows of a run there, and return what Dagster records of it."""
+        with naming_page():
+            return self._run(context)
 
     def _run(self, context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         upstream, partitions_def = self._upstream, context.assets_def.partitions_def

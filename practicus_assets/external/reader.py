@@ -15,7 +15,6 @@ from practicus_assets.assets.runs import reading, record_source, step_of
 from practicus_assets.errors import DeclarationError, SourceChanged, SourceFailed, naming, naming_page
 from practicus_assets.external import names
 from practicus_assets.external.declaration import Declaration
-from practicus_assets.external.kept_state import KeptState
 from practicus_assets.external.reads import Readers, Reads
 from practicus_assets.external.sessions import Sessions
 from practicus_assets.lake.delta.record import SourceRead
@@ -25,7 +24,7 @@ from practicus_assets.lake.rows.frames import read_as
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS, sampling
 from practicus_assets.sources.declared import asked, conformed_rows, declared_schema
 from practicus_assets.sources.system import Session
-from practicus_assets.workers.launch.held import Hold, held, loaders
+from practicus_assets.workers.launch.held import held, loaders
 
 
 class SourceReader(dg.IOManager):
@@ -137,45 +136,6 @@ class SourceReader(dg.IOManager):
             record_source(step, SourceRead(name, relation.system.address, relation.name, state))
 
 
-class SourceResource(dg.IOManagerDefinition):
-    """The resource that reads a source; Dagster makes it for a run, or for a step in a process of its own.
-
-    It has `worker_executor` keep a session open in the run's process, whose state all steps of the run read.
-
-    Args:
-        declaration: the source's declaration.
-
-    """
-
-    def __init__(self, declaration: Declaration) -> None:
-        self.declaration = declaration
-
-        def make(context: dg.InitResourceContext) -> Iterator[SourceReader]:
-            reader = SourceReader(declaration, context.run.run_id if context.run is not None else None)
-            try:
-                yield reader
-            finally:
-                reader.close()
-
-        in_context: Any = contextmanager(make)
-        super().__init__(in_context, description=f"Reads {declaration.relation.name}.")
-
-    def hold_key(self) -> str | None:
-        """Return the address of the system whose state the steps of a run share; None if they share none."""
-        system = self.declaration.relation.system
-        return system.address if self.declaration.consistent == "run" and system.shares_state else None
-
-    def hold(self, sharers: Sequence[Any]) -> Hold:
-        """Open a session, and keep it open for its state.
-
-        Raises:
-            SourceFailed: if the system cannot be reached.
-
-        """
-        relations = [sharer.declaration.relation for sharer in sharers]
-        return KeptState(self.declaration.relation.system, relations)
-
-
 def _readers(step: Any) -> Readers:
     """Return the systems that each step of this process reads."""
     if step is None:
@@ -185,7 +145,7 @@ def _readers(step: Any) -> Readers:
         each.key: [
             loader.declaration.relation.system
             for loader in loaders(step.job_def, each)
-            if isinstance(loader, SourceResource)
+            if isinstance(getattr(loader, "declaration", None), Declaration)
         ]
         for each in plan.steps
         if each.key in plan.step_keys_to_execute

@@ -15,11 +15,9 @@ from practicus_assets.external import names
 from practicus_assets.external.changes.observation import observable_asset
 from practicus_assets.external.changes.observer import Observer, observe
 from practicus_assets.external.declaration import Consistent, Declaration, declared
-from practicus_assets.external.reader import SourceResource
+from practicus_assets.external.source_resource import SourceResource
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.parameters import named_parameters
-from practicus_assets.sources.connection_file import read_connection_file
-from practicus_assets.sources.connection_relation import relation_of
 from practicus_assets.sources.credentials import Credential
 from practicus_assets.sources.relation import Relation
 
@@ -130,6 +128,9 @@ class Source(dg.AssetsDefinition):
                 would change the rows.
 
         """
+        from practicus_assets.sources.connection_file import read_connection_file  # noqa: PLC0415 few are by files
+        from practicus_assets.sources.connection_relation import relation_of  # noqa: PLC0415 as above
+
         connection = read_connection_file(path, credentials)
         return cls(name or connection.table_name, relation_of(connection), **options)
 

@@ -1,12 +1,14 @@
 """Receivers: who is told. What all of them have in common, and the log, which is the simplest."""
 
 import logging
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 
 from practicus_assets.errors import DeclarationError
-from practicus_assets.notifications.message import Message
+
+if TYPE_CHECKING:
+    from practicus_assets.notifications.message import Message
 
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "ok": logging.INFO}
 
@@ -18,7 +20,7 @@ class Receiver(Protocol):
     def name(self) -> str:
         """How the sensor's log and cursor call it; the same from tick to tick, and no secret."""
 
-    def send(self, message: Message, log: logging.Logger) -> None:
+    def send(self, message: "Message", log: logging.Logger) -> None:
         """Send a message, or raise what kept it from being sent; it is tried again later."""
 
 
@@ -27,7 +29,7 @@ class Log:
 
     name = "log"
 
-    def send(self, message: Message, log: logging.Logger) -> None:
+    def send(self, message: "Message", log: logging.Logger) -> None:
         """Write a message."""
         log.log(_LEVELS[message.level], "%s", message.text)
 

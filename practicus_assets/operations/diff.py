@@ -1,30 +1,19 @@
 """Diffs of tables of assets: what changed between two versions or runs, for the command and the job."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
-from practicus_assets.fields import NamedFields
 from practicus_assets.lake.upkeep.diff import Diff, diff_versions
 from practicus_assets.lake.upkeep.history import version_of
 from practicus_assets.lake.upkeep.own_roots.base_diff import BaseDiff, diff_base
 from practicus_assets.lake.upkeep.progress import Progress, unseen
+from practicus_assets.operations.configs import DiffConfig
 from practicus_assets.operations.promote import two_tables
-from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
-from practicus_assets.parameters import named_parameters
-
-
-class DiffConfig(NamedFields, dg.Config):
-    """What a run of the diff job compares."""
-
-    table: str = Field(description="The table's name, with '/' between the parts of its asset key.")
-    before: str = Field(description="The version to compare with, or the run that made it.")
-    after: str = Field(description="The version to compare, or the run that made it.")
-    samples: int = Field(default=5, ge=0, description="How many rows to show that only one version has.")
+from practicus_assets.operations.table_job import records
 
 
 def diff_table(entry: TableEntry, config: DiffConfig, progress: Progress = unseen) -> Diff:
@@ -59,28 +48,6 @@ def diff_with_base(
     return diff_base(two_tables(entry), within, samples=samples, progress=progress)
 
 
-@named_parameters
-def build_diff_job(selection: Selection | None = None, name: str = "table_diff") -> TableJob:
-    """Return a job that observes a table with what changed from one of its versions to another.
-
-    Args:
-        selection: the assets that it may be about, as for `dg.define_asset_job`; all by default.
-        name: the job's name.
-
-    """
-
-    def make_op(tables: SelectedTables) -> dg.OpDefinition:
-        @dg.op(name="diff", out={}, required_resource_keys=tables.resource_keys)
-        def show_diff(context: dg.OpExecutionContext, config: DiffConfig) -> Iterator[Any]:
-            """Show columns, counts, changed partitions and some rows."""
-            [table] = chosen(tables.entries(context), [config.table])
-            yield dg.AssetObservation(table.key, metadata=_metadata(diff_table(table, config)))
-
-        return show_diff
-
-    return table_job(name, selection, "Show what changed between two versions of a table.", make_op)
-
-
 def _metadata(diff: Diff) -> dict[str, Any]:
     sides = [{**asdict(side), "columns": dict(side.columns)} for side in (diff.before, diff.after)]
     metadata = {
@@ -90,3 +57,9 @@ def _metadata(diff: Diff) -> dict[str, Any]:
         "diff/gained": records(diff.gained),
     }
     return {name: value for name, value in metadata.items() if value.records}
+
+
+def observed(tables: Mapping[str, TableEntry], config: DiffConfig) -> Iterator[dg.AssetObservation]:
+    """Yield an observation of a table with what changed between two versions."""
+    [table] = chosen(tables, [config.table])
+    yield dg.AssetObservation(table.key, metadata=_metadata(diff_table(table, config)))

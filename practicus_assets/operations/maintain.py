@@ -1,17 +1,14 @@
 """Maintenance: keeps a table's files few and its folder small, without touching what a run may need."""
 
-import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
-from practicus_assets.errors import DeclarationError, PracticusAssetsError, TableNotFound, naming
-from practicus_assets.fields import NamedFields
+from practicus_assets.errors import PracticusAssetsError, TableNotFound, naming
 from practicus_assets.instance.events import CLOCK_SKEW
 from practicus_assets.lake.upkeep.compaction import Compaction, compact
 from practicus_assets.lake.upkeep.progress import Progress, unseen
@@ -23,12 +20,9 @@ from practicus_assets.lake.upkeep.retention import (
     unneeded_entries,
     unneeded_files,
 )
-from practicus_assets.operations.defaults import RELEASES, RETENTION_HOURS
+from practicus_assets.operations.configs import MaintainConfig
 from practicus_assets.operations.op_outputs import RemovableOutputs, remove_artifacts, remove_op_outputs
-from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, table_job
-from practicus_assets.parameters import named_parameters, refuse_unknown
 
-_OP = "maintain"
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -36,33 +30,6 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-
-
-class MaintainConfig(NamedFields, dg.Config):
-    """What a run of the maintain job does, in the order of the fields."""
-
-    tables: list[str] = Field(default=[], description="The names of the tables to maintain; none for all.")
-    compact: bool = Field(default=True, description="Rewrite partitions that have several small files.")
-    z_order: list[str] = Field(
-        default=[], description="Sort the rows of each partition by these columns, instead of compacting."
-    )
-    checkpoint: bool = Field(default=True, description="Write a checkpoint of the log.")
-    vacuum: bool = Field(default=True, description="Delete files that only older versions need, and orphans.")
-    expire: bool = Field(default=True, description="Delete log entries that only older versions need.")
-    retention_hours: float = Field(
-        default=RETENTION_HOURS,
-        ge=0,
-        description="Versions that were the newest within these hours stay readable.",
-    )
-    releases: int = Field(
-        default=RELEASES, ge=0, description="How many of the newest releases stay readable."
-    )
-    artifact_days: float | None = Field(
-        default=None,
-        ge=0,
-        description="Delete artifacts of tasks that are older, but for those of each task's newest run.",
-    )
-    apply: bool = Field(default=False, description="Do it; without it, a run only shows what it would do.")
 
 
 @dataclass(frozen=True)
@@ -222,75 +189,15 @@ def maintain_artifacts(
 
 
 def _removed_run_files(
-    context: dg.OpExecutionContext, tables: SelectedTables, config: MaintainConfig
+    context: dg.OpExecutionContext, tables: Iterable[TableEntry], config: MaintainConfig
 ) -> list[str]:
     """Delete what runs left beside tables, say so in the log, and return errors."""
-    entries = list(tables.entries(context).values())
+    entries = list(tables)
     outputs = maintain_op_outputs(entries, context.instance, config, run_id=context.run_id)
     outputs += maintain_artifacts(entries, context.instance, config)
     for lake in outputs:
         context.log.info(str(lake))
     return [str(lake.error) for lake in outputs if lake.error is not None]
-
-
-@named_parameters
-def build_maintain_job(selection: Selection | None = None, name: str = "table_maintain") -> TableJob:
-    """Return a job that maintains tables; one that cannot be maintained does not stop the others.
-
-    Its runs show what would be done, and do it with `apply: true` in their config.
-
-    Args:
-        selection: the assets that it is about, as for `dg.define_asset_job`; all by default.
-        name: the job's name.
-
-    """
-
-    def make_op(tables: SelectedTables) -> dg.OpDefinition:
-        @dg.op(name=_OP, out={}, required_resource_keys=tables.resource_keys)
-        def maintain_tables(context: dg.OpExecutionContext, config: MaintainConfig) -> Iterator[Any]:
-            """Compact, checkpoint, vacuum and expire."""
-            errors = []
-            for entry in chosen(tables.entries(context), config.tables):
-                maintained = maintain_table(entry, context.instance, config, run_id=context.run_id)
-                if maintained.error is not None:
-                    errors.append(str(maintained.error))
-                elif maintained.cutoff is not None:
-                    yield dg.AssetObservation(entry.key, metadata=_metadata(maintained))
-                elif entry.is_written:
-                    context.log.info("%s has no table yet", entry.name)
-            errors += _removed_run_files(context, tables, config)
-            if not config.apply:
-                context.log.info("Nothing was changed: set apply: true to do it.")
-            if errors:
-                raise dg.Failure("\n".join(errors))
-
-        return maintain_tables
-
-    return table_job(name, selection, "Compact, checkpoint, vacuum and expire tables.", make_op)
-
-
-@named_parameters
-def build_maintain_schedule(
-    job: TableJob, cron_schedule: str = "0 3 * * *", **options: Any
-) -> dg.ScheduleDefinition:
-    """Return a schedule for a maintain job, by default each night at 3; it begins switched off.
-
-    Its runs apply what they find: the config that it launches them with says `apply: true`. A `run_config`
-    of your own takes its place, and must say so, too.
-
-    Args:
-        job: the job that `build_maintain_job` made.
-        cron_schedule: the times to run at.
-        options: other options of `dg.ScheduleDefinition`, e.g. `execution_timezone` or `run_config`.
-
-    """
-    if not isinstance(job, TableJob):
-        raise DeclarationError(f"the job is {job!r}.", "Pass the job that build_maintain_job made.")
-    own = ("job", "cron_schedule", *inspect.signature(dg.ScheduleDefinition.__init__).parameters)
-    refuse_unknown("build_maintain_schedule", options, [name for name in own if name != "self"])
-    options.setdefault("run_config", {"ops": {_OP: {"config": {"apply": True}}}})
-    options.setdefault("description", f"Launches {job.name}, which applies what it finds.")
-    return dg.ScheduleDefinition(name=f"{job.name}_schedule", job=job, cron_schedule=cron_schedule, **options)
 
 
 def _metadata(maintained: MaintainedTable) -> dict[str, Any]:
@@ -316,3 +223,23 @@ def _metadata(maintained: MaintainedTable) -> dict[str, Any]:
     if maintained.removed is not None:
         metadata["maintain/removed"] = maintained.removed
     return metadata
+
+
+def maintained(
+    context: dg.OpExecutionContext, tables: Mapping[str, TableEntry], config: MaintainConfig
+) -> Iterator[Any]:
+    """Maintain tables, and yield what Dagster records of them."""
+    errors = []
+    for entry in chosen(tables, config.tables):
+        done = maintain_table(entry, context.instance, config, run_id=context.run_id)
+        if done.error is not None:
+            errors.append(str(done.error))
+        elif done.cutoff is not None:
+            yield dg.AssetObservation(entry.key, metadata=_metadata(done))
+        elif entry.is_written:
+            context.log.info("%s has no table yet", entry.name)
+    errors += _removed_run_files(context, tables.values(), config)
+    if not config.apply:
+        context.log.info("Nothing was changed: set apply: true to do it.")
+    if errors:
+        raise dg.Failure("\n".join(errors))

@@ -1,11 +1,10 @@
 """Rollbacks of tables of assets: which partitions go back, and what Dagster gets to know of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.assets.report.changes import changes_of
@@ -20,7 +19,6 @@ from practicus_assets.assets.report.names import (
 )
 from practicus_assets.assets.report.summary import summary
 from practicus_assets.errors import DeclarationError, RollbackRefused
-from practicus_assets.fields import NamedFields
 from practicus_assets.instance.events import latest
 from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.delta.record import VersionElsewhere
@@ -33,24 +31,12 @@ from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.upkeep.history import HistoryEntry, version_of
 from practicus_assets.lake.upkeep.rollback import RollbackPlan, carry_out, plan_rollback
+from practicus_assets.operations.configs import RollbackConfig
 from practicus_assets.operations.drift import fingerprints
-from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, records, table_job
-from practicus_assets.parameters import named_parameters
+from practicus_assets.operations.table_job import records
 from practicus_assets.wording import enumerated
 
 _JUDGED_BY = (DATA_VERSION_TAG, CODE_VERSION_TAG, "dagster/input_data_version", "dagster/input_event_pointer")
-
-
-class RollbackConfig(NamedFields, dg.Config):
-    """What a run of the rollback job does."""
-
-    table: str = Field(description="The table's name, with '/' between the parts of its asset key.")
-    to: str = Field(description="The version to go back to, or the run that made it.")
-    partitions: list[str] = Field(
-        default=[], description="The keys of the partitions that go back; none for all that changed since."
-    )
-    undo_newer: bool = Field(default=False, description="Undo several commits, not only a single one.")
-    apply: bool = Field(default=False, description="Do it; without it, a run only shows what it would undo.")
 
 
 @dataclass(frozen=True)
@@ -154,39 +140,6 @@ def _applied(
 
 def _who(commit: HistoryEntry) -> str:
     return f"run {commit.run_id[:8]}" if commit.run_id else commit.engine
-
-
-@named_parameters
-def build_rollback_job(selection: Selection | None = None, name: str = "table_rollback") -> TableJob:
-    """Return a job that brings a table, or partitions of it, back to what they were.
-
-    Its runs show what would be undone, and do it with `apply: true` in their config.
-
-    Args:
-        selection: the assets that it may be about, as for `dg.define_asset_job`; all by default.
-        name: the job's name.
-
-    """
-
-    def make_op(tables: SelectedTables) -> dg.OpDefinition:
-        @dg.op(name="rollback", out={}, required_resource_keys=tables.resource_keys)
-        def roll_table_back(context: dg.OpExecutionContext, config: RollbackConfig) -> Iterator[Any]:
-            """Bring a table, or partitions of it, back to a version, in a new commit."""
-            [table] = chosen(tables.entries(context), [config.table])
-            attempt = context.retry_number + 1
-            who = Provenance(context.run_id, context.op_handle.name, attempt, asset_key=table.name)
-            rollback = roll_back(table, context.instance, config, who)
-            plan = rollback.plan
-            if plan.scope is None and rollback.commit is None:
-                context.log.info("%s holds the rows of version %s already", table.name, plan.target)
-            elif rollback.commit is None:
-                context.log.info("Nothing was written: set apply: true to do it.")
-            yield dg.AssetObservation(table.key, metadata=_metadata(rollback))
-            yield from rollback.events
-
-        return roll_table_back
-
-    return table_job(name, selection, "Bring a table, or partitions of it, back to a version.", make_op)
 
 
 def _metadata(rollback: Rollback) -> dict[str, Any]:
@@ -301,3 +254,20 @@ def _original_tags(
         }
         for partition, event in originals.items()
     }
+
+
+def rolled_back(
+    context: dg.OpExecutionContext, tables: Mapping[str, TableEntry], config: RollbackConfig
+) -> Iterator[Any]:
+    """Bring a table back, and yield what Dagster records of it."""
+    [table] = chosen(tables, [config.table])
+    attempt = context.retry_number + 1
+    who = Provenance(context.run_id, context.op_handle.name, attempt, asset_key=table.name)
+    rollback = roll_back(table, context.instance, config, who)
+    plan = rollback.plan
+    if plan.scope is None and rollback.commit is None:
+        context.log.info("%s holds the rows of version %s already", table.name, plan.target)
+    elif rollback.commit is None:
+        context.log.info("Nothing was written: set apply: true to do it.")
+    yield dg.AssetObservation(table.key, metadata=_metadata(rollback))
+    yield from rollback.events

@@ -1,7 +1,7 @@
 """Table jobs: Dagster jobs that look at or change tables, which are selected as for any asset job."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
@@ -9,9 +9,11 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition,  # what dg.define_asset_job returns
 )
 
-from practicus_assets.assets.catalog import TableEntry, entry, may_be_table
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from practicus_assets.assets.catalog import TableEntry
 
 Selection = (
     dg.AssetSelection
@@ -52,8 +54,10 @@ class SelectedTables:
         every = [(asset, key) for asset, key, io in keys if io in resources and _may_be_table(resources, io)]
         return SelectedTables(every, self.graph)
 
-    def entries(self, context: dg.OpExecutionContext) -> dict[str, TableEntry]:
+    def entries(self, context: dg.OpExecutionContext) -> "dict[str, TableEntry]":
         """Return the selected tables by name; assets that something else stores are left out."""
+        from practicus_assets.assets.catalog import entry, may_be_table  # noqa: PLC0415 definitions do without
+
         entries: dict[str, TableEntry] = {}
         for asset, key in self._assets:
             lake = getattr(context.resources, asset.get_io_manager_key_for_asset_key(key))

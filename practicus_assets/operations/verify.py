@@ -1,33 +1,18 @@
 """Verify: whether tables of assets are whole and Dagster knows what they hold, for command and job."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
 from practicus_assets.assets.catalog import TableEntry, chosen
 from practicus_assets.errors import PracticusAssetsError, TableNotFound
-from practicus_assets.fields import NamedFields
 from practicus_assets.lake.upkeep.progress import Progress, unseen
 from practicus_assets.lake.upkeep.verify import TableProblem, Verification, verify_files
+from practicus_assets.operations.configs import VerifyConfig
 from practicus_assets.operations.drift import Drift, drift, repairs
-from practicus_assets.operations.table_job import SelectedTables, Selection, TableJob, table_job
-from practicus_assets.parameters import named_parameters
-
-
-class VerifyConfig(NamedFields, dg.Config):
-    """What a run of the verify job does."""
-
-    tables: list[str] = Field(default=[], description="The names of the tables to verify; none for all.")
-    rows: bool = Field(
-        default=False, description="Read every row, and compare statistics and content with the commits."
-    )
-    repair: bool = Field(
-        default=False, description="Report to Dagster what the lake holds, where it believes otherwise."
-    )
 
 
 @dataclass(frozen=True)
@@ -109,39 +94,6 @@ def _verification(
         return None  # whether that is wrong depends on what Dagster believes
 
 
-@named_parameters
-def build_verify_job(selection: Selection | None = None, name: str = "table_verify") -> TableJob:
-    """Return a job that verifies tables, and fails if something is wrong.
-
-    Args:
-        selection: the assets that it is about, as for `dg.define_asset_job`; all by default.
-        name: the job's name.
-
-    """
-
-    def make_op(tables: SelectedTables) -> dg.OpDefinition:
-        @dg.op(name="verify", out={}, required_resource_keys=tables.resource_keys)
-        def verify_tables(context: dg.OpExecutionContext, config: VerifyConfig) -> Iterator[Any]:
-            """Verify the log, the files, and what Dagster believes is materialized."""
-            sentences: list[str] = []
-            for entry in chosen(tables.entries(context), config.tables):
-                verified = verify_table(entry, context.instance, config)
-                if verified.verification is not None:
-                    yield dg.AssetObservation(entry.key, metadata=_metadata(verified.verification))
-                elif verified.error is None and entry.is_written:
-                    context.log.info("%s has no table yet", entry.name)
-                yield from verified.events
-                sentences += _sentences(verified)
-            if sentences:
-                raise dg.Failure(
-                    "\n".join(sentences), metadata={"problems": len(sentences)}, allow_retries=False
-                )
-
-        return verify_tables
-
-    return table_job(name, selection, "Verify tables, and what Dagster believes of them.", make_op)
-
-
 def _metadata(verification: Verification) -> dict[str, Any]:
     return {f"verify/{n}": value for n, value in asdict(verification).items() if isinstance(value, int)}
 
@@ -151,3 +103,20 @@ def _sentences(verified: VerifiedTable) -> list[str]:
     sentences = [str(verified.error)] if verified.error is not None else []
     sentences += [f"{name}, {p.kind}: {p.subject}: {p.text} {p.advice}" for p in verified.problems]
     return sentences + [drift.sentence(name) for drift in verified.open_drifts]
+
+
+def verified(
+    context: dg.OpExecutionContext, tables: Mapping[str, TableEntry], config: VerifyConfig
+) -> Iterator[Any]:
+    """Verify tables, and yield what Dagster records; fail if something is wrong."""
+    sentences: list[str] = []
+    for entry in chosen(tables, config.tables):
+        found = verify_table(entry, context.instance, config)
+        if found.verification is not None:
+            yield dg.AssetObservation(entry.key, metadata=_metadata(found.verification))
+        elif found.error is None and entry.is_written:
+            context.log.info("%s has no table yet", entry.name)
+        yield from found.events
+        sentences += _sentences(found)
+    if sentences:
+        raise dg.Failure("\n".join(sentences), metadata={"problems": len(sentences)}, allow_retries=False)

@@ -27,11 +27,12 @@ from practicus_assets.errors import (
 )
 from practicus_assets.lake.delta.log import entries
 from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.operations.configs import MaintainConfig, RollbackConfig, VerifyConfig
 from practicus_assets.operations.diff import diff_with_base
-from practicus_assets.operations.maintain import MaintainConfig, maintain_table
+from practicus_assets.operations.maintain import maintain_table
 from practicus_assets.operations.promote import Promotion, promote_tables
-from practicus_assets.operations.rollback import RollbackConfig, roll_back
-from practicus_assets.operations.verify import VerifyConfig, verify_table
+from practicus_assets.operations.rollback import roll_back
+from practicus_assets.operations.verify import verify_table
 from tests.integration.bench import errors
 from tests.servers.seaweedfs import SeaweedFS
 

@@ -13,9 +13,10 @@ from practicus_assets import DeltaIOManager, Snapshot, table_asset
 from practicus_assets.assets.catalog import catalog
 from practicus_assets.errors import DeclarationError, PromotionRefused, RollbackRefused
 from practicus_assets.lake.transactions.provenance import Provenance
+from practicus_assets.operations.configs import RollbackConfig
 from practicus_assets.operations.drift import drift
 from practicus_assets.operations.promote import promote_tables
-from practicus_assets.operations.rollback import RollbackConfig, roll_back
+from practicus_assets.operations.rollback import roll_back
 from practicus_assets.planning.request import PlanRequest
 from practicus_assets.task import TaskTable
 from practicus_assets.testing import run_table

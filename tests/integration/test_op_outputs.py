@@ -17,8 +17,9 @@ from deltalake import DeltaTable
 from practicus_assets import DeltaIOManager, MaintainConfig, build_maintain_job, table_asset
 from practicus_assets.assets.catalog import catalog
 from practicus_assets.errors import DeclarationError, StoreFailed, VersionGone
+from practicus_assets.operations.configs import VerifyConfig
 from practicus_assets.operations.maintain import maintain_op_outputs, maintain_table
-from practicus_assets.operations.verify import VerifyConfig, verify_table
+from practicus_assets.operations.verify import verify_table
 from tests.integration.bench import Bench, errors
 from tests.servers.seaweedfs import SeaweedFS
 

@@ -12,9 +12,10 @@ import dagster as dg
 import pytest
 
 from practicus_assets import DeclarationError, Email, Log, NotificationFailed, Webhook
-from practicus_assets.notifications import notification_sensor, outbox
+from practicus_assets.notifications import outbox
 from practicus_assets.notifications.message import single
 from practicus_assets.notifications.notice import Notice
+from practicus_assets.notifications.ticks import tick
 from tests.integration.alerts import Alerts
 from tests.servers.hook import Hook
 from tests.servers.mailbox import Mailbox
@@ -207,7 +208,7 @@ def test_a_dead_receiver_harms_nothing_and_is_told_when_it_lives(
     assert alerts.said == "0 notices, 1 notice waiting."
     hook.status = 200
     later = time.time() + 31
-    monkeypatch.setattr(notification_sensor.time, "time", lambda: later)
+    monkeypatch.setattr(tick.time, "time", lambda: later)
     alerts.tick()
     assert hook.texts == [
         "job nightly failed\nThis run has been marked as failed from outside the execution context."
@@ -220,7 +221,7 @@ def test_a_receiver_that_never_answers_costs_a_tick_its_time_limit_and_one_threa
     instance: dg.DagsterInstance, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance.wipe()
-    monkeypatch.setattr(notification_sensor, "_SENDING", 0.3)
+    monkeypatch.setattr(tick, "_SENDING", 0.3)
     monkeypatch.setattr(outbox, "_FIRST_WAIT", 0.0)
     hook.waits = threading.Event()
     alerts = Alerts(instance, to=[Webhook(hook.url, timeout_seconds=20), Log()])
@@ -269,7 +270,7 @@ def test_a_receiver_that_is_given_up_after_a_day_is_said_so_in_the_log(
     fail(instance)
     alerts.tick()
     tomorrow = time.time() + 25 * 3600
-    monkeypatch.setattr(notification_sensor.time, "time", lambda: tomorrow)
+    monkeypatch.setattr(tick.time, "time", lambda: tomorrow)
     alerts.tick()
     assert "webhook: 1 notification could not be told" in alerts.log
     assert alerts.said == "0 notices."

@@ -17,7 +17,8 @@ from practicus_assets.assets.catalog import catalog
 from practicus_assets.cli import main
 from practicus_assets.errors import DeclarationError, StoreFailed
 from practicus_assets.lake.delta.table_folder import TableFolder
-from practicus_assets.operations.maintain import MaintainConfig, maintain_artifacts
+from practicus_assets.operations.configs import MaintainConfig
+from practicus_assets.operations.maintain import maintain_artifacts
 from tests.integration.bench import Bench, errors
 from tests.servers.seaweedfs import SeaweedFS
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import dagster as dg
 
+from practicus_assets.assets.asset_options import may_be_none, refuse_unvalidated
 from practicus_assets.assets.lakes.lake import Lake
 from practicus_assets.assets.lakes.layered_table import LayeredTable
 from practicus_assets.assets.lakes.pins import begun_over_base
 from practicus_assets.assets.metadata.committed_by import warn_of_other_asset
 from practicus_assets.assets.metadata.protection import refuse_unnamed
 from practicus_assets.assets.metadata.spellings import refuse_of_no_asset
-from practicus_assets.assets.output import may_be_none, refuse_unvalidated, warn_of_owned
+from practicus_assets.assets.output import warn_of_owned
 from practicus_assets.assets.report import outcome
 from practicus_assets.assets.report.account import Account
 from practicus_assets.assets.report.materialization import commit_metadata, nothing_metadata, run_metadata

@@ -12,10 +12,10 @@ from practicus_assets.assets.report.checks import (
     partition_evaluations,
     whole_evaluation,
 )
-from practicus_assets.assets.runs import metadata_of, partition_keys
+from practicus_assets.assets.runs import metadata_of
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.errors import DeclarationError, naming, naming_page
-from practicus_assets.instance.run_tags import PARTITION_TAG
+from practicus_assets.instance.run_tags import PARTITION_TAG, partition_keys
 from practicus_assets.lake.partitions.scope import Scope
 
 Evaluations = Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation | dg.Output[None]]

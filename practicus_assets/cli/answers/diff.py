@@ -10,7 +10,8 @@ from practicus_assets.cli.answers.listing import Column
 from practicus_assets.cli.answers.locations import naming_in_json
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.lake.upkeep.diff import Diff, PartitionDiff
-from practicus_assets.operations.diff import DiffConfig, diff_table
+from practicus_assets.operations.configs import DiffConfig
+from practicus_assets.operations.diff import diff_table
 from practicus_assets.wording import bytes_of, number_of
 
 _SHOWN_PARTITIONS = 40

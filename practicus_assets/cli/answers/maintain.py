@@ -14,8 +14,8 @@ from practicus_assets.cli.answers.instance import dagster_instance
 from practicus_assets.cli.answers.listing import Column
 from practicus_assets.cli.failure import exit_code
 from practicus_assets.code_location import CodeLocation
+from practicus_assets.operations.configs import MaintainConfig
 from practicus_assets.operations.maintain import (
-    MaintainConfig,
     MaintainedTable,
     maintain_artifacts,
     maintain_op_outputs,

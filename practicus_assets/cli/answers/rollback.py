@@ -11,7 +11,8 @@ from practicus_assets.cli.answers.listing import Column
 from practicus_assets.cli.answers.locations import naming_in_json
 from practicus_assets.code_location import CodeLocation
 from practicus_assets.lake.transactions.provenance import Provenance
-from practicus_assets.operations.rollback import Rollback, RollbackConfig, roll_back
+from practicus_assets.operations.configs import RollbackConfig
+from practicus_assets.operations.rollback import Rollback, roll_back
 from practicus_assets.wording import number_of
 
 _COLUMNS = (

@@ -15,7 +15,8 @@ from practicus_assets.cli.answers.listing import Column
 from practicus_assets.cli.dagster_home import instance_is_set
 from practicus_assets.cli.failure import PROBLEMS, exit_code
 from practicus_assets.code_location import CodeLocation
-from practicus_assets.operations.verify import VerifiedTable, VerifyConfig, verify_table
+from practicus_assets.operations.configs import VerifyConfig
+from practicus_assets.operations.verify import VerifiedTable, verify_table
 from practicus_assets.wording import bytes_of
 
 _SHOWN_PROBLEMS = 20  # of each table

@@ -9,7 +9,6 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from practicus_assets.assets.runs import partition_keys
 from practicus_assets.errors import naming
 from practicus_assets.external.changes.cursor import Place
 from practicus_assets.external.changes.observation import Observe, observation
@@ -17,6 +16,7 @@ from practicus_assets.external.declaration import Declaration
 from practicus_assets.external.slots import Slots
 from practicus_assets.instance.events import CLOCK_SKEW
 from practicus_assets.instance.observations import latest_versions
+from practicus_assets.instance.run_tags import partition_keys
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.sources.relation import NO_ROWS
 from practicus_assets.sources.system import Session

@@ -15,8 +15,9 @@ from practicus_assets.lake.contracts.check import Check, Kind, Severity, blaming
 from practicus_assets.lake.contracts.quarantine import Divided, divided, excess
 from practicus_assets.lake.contracts.unique import Rescan, doubled
 from practicus_assets.lake.partitions.scope import WHOLE_TABLE
+from practicus_assets.lake.rows.chunks import BATCH_ROWS
 from practicus_assets.lake.rows.fingerprints.hashes import Hashes, hash_rows
-from practicus_assets.lake.rows.frames import BATCH_ROWS, is_no_table, read_as, record_batches
+from practicus_assets.lake.rows.frames import is_no_table, read_as, record_batches
 from practicus_assets.lake.rows.key_hashes import KeyHashes
 from practicus_assets.lake.rows.python_values import NO_COLUMNS
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS, shown

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from practicus_assets.lake.contracts.breaches import AuditedPartitions, Breaches, add
+from practicus_assets.lake.rows.chunks import BATCH_ROWS
 from practicus_assets.lake.rows.distinct import Counts
 from practicus_assets.lake.rows.fingerprints.hashes import Hashes, hash_rows
-from practicus_assets.lake.rows.frames import BATCH_ROWS
 from practicus_assets.lake.rows.key_hashes import KeyHashes
 from practicus_assets.lake.rows.samples import shown
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-from deltalake.exceptions import DeltaError
 
 from practicus_assets.errors import (
     CommitConflict,
@@ -179,6 +178,8 @@ class Failures:
 
     def _redacted(self, error: BaseException) -> Exception:
         """Return an error without the values of secret options, of the same type where that can be."""
+        from deltalake.exceptions import DeltaError  # noqa: PLC0415 definitions do without
+
         if not isinstance(error, Exception):  # a panic of delta-rs
             return DeltaError(self._clean(str(error)))
         if self._clean(str(error)) == str(error):
@@ -208,6 +209,8 @@ def _denied(text: str) -> str:
 
 def is_foreign(error: BaseException) -> bool:
     """Return whether an error is one of delta-rs (a panic included), of Arrow, or of the operating system."""
+    from deltalake.exceptions import DeltaError  # noqa: PLC0415 definitions do without
+
     raised = isinstance(error, DeltaError | OSError | pa.ArrowException)
     return raised or type(error).__name__ == "PanicException"  # a class of Rust's that cannot be imported
 

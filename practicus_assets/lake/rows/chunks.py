@@ -8,6 +8,8 @@ import pyarrow as pa
 from practicus_assets.errors import DataRefused, LossyValues, SchemaMismatch
 from practicus_assets.lake.rows.casts import exact_cast
 
+BATCH_ROWS = 131_072
+
 
 def typed_as(schema: pa.Schema, declared: pa.Schema) -> pa.Schema:
     """Return the columns of a first chunk, with the types that a contract declares.

@@ -13,12 +13,11 @@ import pyarrow as pa
 
 from practicus_assets.errors import DeclarationError, SchemaMismatch
 from practicus_assets.lake.rows.annotations import without_none, written
-from practicus_assets.lake.rows.chunks import fitted, naming_chunk, typed_as
+from practicus_assets.lake.rows.chunks import BATCH_ROWS, fitted, naming_chunk, typed_as
 from practicus_assets.lake.rows.polars_frames import from_lazy, is_lazy, refuse_polars_types
 from practicus_assets.lake.rows.python_values import NO_COLUMNS, from_columns, from_dicts
 from practicus_assets.wording import enumerated
 
-BATCH_ROWS = 131_072
 _EXHAUSTED = object()
 
 

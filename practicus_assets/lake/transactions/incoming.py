@@ -10,7 +10,8 @@ from practicus_assets.errors import DataRefused, OutOfScope, SchemaMismatch, did
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.misspelt import Misspelt
 from practicus_assets.lake.partitions.values import can_partition, is_null
-from practicus_assets.lake.rows.frames import BATCH_ROWS, record_batches
+from practicus_assets.lake.rows.chunks import BATCH_ROWS
+from practicus_assets.lake.rows.frames import record_batches
 from practicus_assets.lake.rows.histories.declaration import VALID_COLUMNS
 from practicus_assets.lake.rows.python_values import NO_COLUMNS
 from practicus_assets.lake.rows.samples import shown

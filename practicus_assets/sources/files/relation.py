@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import pyarrow as pa
 
@@ -25,17 +25,19 @@ from practicus_assets.sources.files.late_rows import late_values, since_on
 from practicus_assets.sources.files.listing import Listing, SourceFile
 from practicus_assets.sources.files.pattern import Pattern
 from practicus_assets.sources.files.scoped import RowsIn
-from practicus_assets.sources.files.session import FilesSession
 from practicus_assets.sources.relation import NO_ROWS, Relation
 from practicus_assets.sources.system import System
 from practicus_assets.wording import enumerated, names_of, number_of
+
+if TYPE_CHECKING:
+    from practicus_assets.sources.files.session import FilesSession
 
 _MOST_FOLDERS = 32  # that are listed one by one; of more partitions, the folder above is listed
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class FileRelation(Relation[FilesSession]):
+class FileRelation(Relation["FilesSession"]):
     """The rows of all files that match a pattern; made by `Files.files`.
 
     Attributes:
@@ -99,7 +101,7 @@ class FileRelation(Relation[FilesSession]):
             [(key, declared.get(key) or self.pattern.natural_type(key)) for key in self.pattern.keys]
         )
 
-    def schema(self, session: FilesSession) -> pa.Schema:
+    def schema(self, session: "FilesSession") -> pa.Schema:
         """Return the declared columns, or those of all files together, and the keys of the pattern.
 
         Raises:
@@ -111,7 +113,7 @@ class FileRelation(Relation[FilesSession]):
         keys = self._keys
         return pa.schema([*columns, *(key for key in keys if key.name not in columns.names)])
 
-    def _found(self, session: FilesSession) -> pa.Schema:
+    def _found(self, session: "FilesSession") -> pa.Schema:
         """Return the columns of all files together, with those of the pattern in the pattern's types."""
 
         def of_files() -> pa.Schema:
@@ -133,7 +135,7 @@ class FileRelation(Relation[FilesSession]):
 
         return session.remembered(self, of_files)
 
-    def _schema_of(self, session: FilesSession, file: SourceFile) -> pa.Schema | None:
+    def _schema_of(self, session: "FilesSession", file: SourceFile) -> pa.Schema | None:
         with session.reading(file, self._compression_of(file)) as opened:
             return self.format.schema(opened)
 
@@ -143,7 +145,7 @@ class FileRelation(Relation[FilesSession]):
         return self.compression or compression_of(file.path)
 
     def read(
-        self, session: FilesSession, scope: Scope, columns: Sequence[str] | None = None
+        self, session: "FilesSession", scope: Scope, columns: Sequence[str] | None = None
     ) -> pa.RecordBatchReader:
         """Stream the rows of a scope, file by file in the order of their paths.
 
@@ -181,20 +183,20 @@ class FileRelation(Relation[FilesSession]):
         parts = dict.fromkeys(tuple(part[i] for i in numbers) for part in scope.parts)
         return Scope(tuple(scope.columns[i] for i in numbers), tuple(parts)).on(self._keys)
 
-    def _listing(self, session: FilesSession, bounds: Bounds) -> Listing:
+    def _listing(self, session: "FilesSession", bounds: Bounds) -> Listing:
         """Return the files in which rows of a scope can be, and others besides."""
         if self.columns is None:  # all of them are listed for the columns
             bounds = Bounds((), (), ())
         return session.listing(self.pattern, self.pattern.folders(bounds, _MOST_FOLDERS))
 
-    def _values(self, session: FilesSession, file: SourceFile) -> dict[str, Value | None]:
+    def _values(self, session: "FilesSession", file: SourceFile) -> dict[str, Value | None]:
         """Return the values of the pattern's keys for a file."""
         texts = self.pattern.match(file.path) or {}
         name = session.name_of(file.path)
         return {key.name: self.pattern.value(key.name, texts[key.name], key.type, name) for key in self._keys}
 
     def _files(
-        self, session: FilesSession, scope: Scope
+        self, session: "FilesSession", scope: Scope
     ) -> list[tuple[SourceFile, Mapping[str, Value | None]]]:
         """Return the files in which rows of a scope can be, with the values of the pattern's keys.
 
@@ -231,7 +233,7 @@ class FileRelation(Relation[FilesSession]):
 
     def _batches(
         self,
-        session: FilesSession,
+        session: "FilesSession",
         files: Sequence[tuple[SourceFile, Mapping[str, Value | None]]],
         schema: pa.Schema,
         bounds: Bounds,
@@ -257,7 +259,7 @@ class FileRelation(Relation[FilesSession]):
 
     def versions(
         self,
-        session: FilesSession,
+        session: "FilesSession",
         scopes: Sequence[Scope],
         updated_at: str | None = None,  # noqa: ARG002 files tell when they were written
     ) -> list[str]:
@@ -280,7 +282,7 @@ class FileRelation(Relation[FilesSession]):
         return versions
 
     def changed(
-        self, session: FilesSession, columns: Sequence[str], updated_at: str, since: dt.datetime
+        self, session: "FilesSession", columns: Sequence[str], updated_at: str, since: dt.datetime
     ) -> pa.RecordBatchReader:
         """Stream the distinct values of columns in rows changed since a moment, of which all files are read.
 

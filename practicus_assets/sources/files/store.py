@@ -4,20 +4,22 @@ import datetime as dt
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from practicus_assets.lake.delta.root import resolved
 from practicus_assets.parameters import named_parameters
 from practicus_assets.sources.credentials import Credential
 from practicus_assets.sources.files.declaration import declared_schema, format_of
-from practicus_assets.sources.files.delta_table import DeltaRelation
 from practicus_assets.sources.files.formats.compression import Compression
 from practicus_assets.sources.files.formats.format import Format
 from practicus_assets.sources.files.pattern import Pattern
 from practicus_assets.sources.files.relation import FileRelation
-from practicus_assets.sources.files.session import FilesSession
 from practicus_assets.sources.files.storage_options import refuse_unknown_options
 from practicus_assets.sources.system import System
+
+if TYPE_CHECKING:
+    from practicus_assets.sources.files.delta_table import DeltaRelation
+    from practicus_assets.sources.files.session import FilesSession
 
 _KINDS = {"s3": "s3", "s3a": "s3", "gs": "gcs"}
 
@@ -65,6 +67,8 @@ class Files(System):
 
     def session(self, state: str | None = None) -> "FilesSession":
         """Return a session; files are listed in it when they are first asked for, and once."""
+        from practicus_assets.sources.files.session import FilesSession  # noqa: PLC0415 definitions do without
+
         return FilesSession(self.address, self.storage_options, state)
 
     @named_parameters
@@ -113,7 +117,7 @@ class Files(System):
         )
 
     @named_parameters
-    def delta(self, path: str, version: int | dt.datetime | None = None) -> DeltaRelation:
+    def delta(self, path: str, version: int | dt.datetime | None = None) -> "DeltaRelation":
         """Return the rows of a Delta table that others write, at one version.
 
         Args:
@@ -125,4 +129,6 @@ class Files(System):
             DeclarationError: for a path that leaves the root.
 
         """
+        from practicus_assets.sources.files.delta_table import DeltaRelation  # noqa: PLC0415 definitions do without
+
         return DeltaRelation(self, path, version)

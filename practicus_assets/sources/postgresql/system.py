@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, quote, unquote
 
 import pyarrow as pa
@@ -11,9 +11,11 @@ import pyarrow as pa
 from practicus_assets.errors import DeclarationError
 from practicus_assets.parameters import named_parameters
 from practicus_assets.sources.credentials import Credential, Variable, revealed
-from practicus_assets.sources.postgresql.relation import PostgreSQLRelation
-from practicus_assets.sources.postgresql.session import PostgreSQLSession
 from practicus_assets.sources.system import System
+
+if TYPE_CHECKING:
+    from practicus_assets.sources.postgresql.relation import PostgreSQLRelation
+    from practicus_assets.sources.postgresql.session import PostgreSQLSession
 
 _SCHEME = re.compile(r"postgres(ql)?(\+\w+)?://")
 _LOGIN = re.compile(r"[^@/]*@")
@@ -128,6 +130,8 @@ class PostgreSQL(System):
 
     def session(self, state: str | None = None) -> "PostgreSQLSession":
         """Return a session, which connects when it is entered; see `System.session`."""
+        from practicus_assets.sources.postgresql.session import PostgreSQLSession  # noqa: PLC0415 definitions do without
+
         return PostgreSQLSession(self, state)
 
     def table(
@@ -142,6 +146,8 @@ class PostgreSQL(System):
                 `numeric` without precision, `{"duration": "string"}` for types that Delta Lake has not.
 
         """
+        from practicus_assets.sources.postgresql.relation import PostgreSQLRelation  # noqa: PLC0415 as above
+
         return PostgreSQLRelation.of_table(self, name, columns or {})
 
     def query(
@@ -155,6 +161,8 @@ class PostgreSQL(System):
             name: what errors and pages call it; its beginning, if it has no name.
 
         """
+        from practicus_assets.sources.postgresql.relation import PostgreSQLRelation  # noqa: PLC0415 as above
+
         return PostgreSQLRelation.of_query(self, text, columns or {}, name)
 
     def conninfo(self) -> tuple[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from practicus_assets.errors import DataRefused, StoreFailed
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.rows.frames import BATCH_ROWS
+from practicus_assets.lake.rows.chunks import BATCH_ROWS
 from practicus_assets.lake.transactions.engine_files.found_files import FoundFile
 from practicus_assets.wording import number_of
 

@@ -18,9 +18,9 @@ from practicus_assets.lake.contracts.breaches import AuditedPartitions
 from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.partitions.values import Value, can_partition, is_null, parsed, serialized
 from practicus_assets.lake.rows.casts import exact_batch
+from practicus_assets.lake.rows.chunks import BATCH_ROWS
 from practicus_assets.lake.rows.fingerprints.fingerprint import Fingerprint
 from practicus_assets.lake.rows.fingerprints.hashes import hash_rows, shares
-from practicus_assets.lake.rows.frames import BATCH_ROWS
 from practicus_assets.lake.rows.key_hashes import KeyHashes
 from practicus_assets.lake.rows.schema import conformed
 from practicus_assets.lake.transactions.attempt import Attempt

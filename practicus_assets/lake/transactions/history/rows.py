@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 
 from practicus_assets.errors import DataRefused
 from practicus_assets.lake.partitions.values import split
+from practicus_assets.lake.rows.chunks import BATCH_ROWS
 from practicus_assets.lake.rows.distinct import positional
 from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
-from practicus_assets.lake.rows.frames import BATCH_ROWS
 from practicus_assets.lake.rows.histories.declaration import VALID_COLUMNS, VALID_FROM, VALID_TO
 from practicus_assets.lake.rows.histories.validity import Flags, flags, same_as_before, validity
 from practicus_assets.lake.rows.histories.versions import Before, Versions

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.ipc
 
-from practicus_assets.lake.rows.frames import BATCH_ROWS
+from practicus_assets.lake.rows.chunks import BATCH_ROWS
 from practicus_assets.sources.files.formats.format import Format, Wanted
 from practicus_assets.sources.files.formats.one_schema import refuse_doubled
 from practicus_assets.sources.files.formats.open_file import OpenFile

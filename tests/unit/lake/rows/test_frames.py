@@ -23,7 +23,8 @@ from practicus_assets import Column, Contract
 from practicus_assets.errors import DataRefused, DeclarationError, SchemaMismatch
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
-from practicus_assets.lake.rows.frames import BATCH_ROWS, read_as, record_batches
+from practicus_assets.lake.rows.chunks import BATCH_ROWS
+from practicus_assets.lake.rows.frames import read_as, record_batches
 from practicus_assets.lake.transactions.transaction import Transaction
 
 DATA = pa.table({"n": pa.array([1, 2, None], pa.int64()), "t": pa.array(["x", None, "ü"], pa.string())})
