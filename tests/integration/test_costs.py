@@ -17,6 +17,7 @@ from deltalake import write_deltalake
 
 from practicus_assets import Contract, DeltaIOManager, table_asset
 from practicus_assets.assets.report.materialization import partition_metadata
+from practicus_assets.errors import DeclarationError
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
@@ -159,15 +160,39 @@ def _calls_of_report(table: Table, count: int) -> int:
 
 
 @pytest.mark.process
-def test_definitions_load_nothing_beside_dagster_delta_rs_and_what_their_author_imports() -> None:
+def test_definitions_load_nothing_beside_dagster_arrow_and_what_their_author_imports() -> None:
     script = """
-import sys, dagster, deltalake, pandas, pyarrow.csv, pyarrow.json, pyarrow.parquet
+import sys, dagster, pandas, pyarrow.csv, pyarrow.fs, pyarrow.json, pyarrow.parquet
 before = set(sys.modules)
 import pipelines
 loaded = set(sys.modules) - before
 ours = [name for name in loaded if name.startswith("practicus_assets")]
-print(sorted({name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)), len(ours) < 365)
+print(sorted({name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)), len(ours) < 170)
 """
     loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    packages = ["dagster", "deltalake", "pipelines", "practicus_assets", "pyarrow"]
+    packages = ["dagster", "pipelines", "practicus_assets", "pyarrow"]
     assert loaded.stdout.strip() == f"{packages} True"
+
+
+@pytest.mark.process
+def test_a_table_asset_loads_neither_delta_rs_nor_what_its_steps_do() -> None:
+    script = """
+import sys
+from practicus_assets import Column, Contract, DeltaIOManager, Worker, table_asset
+ours = [name for name in sys.modules if name.startswith("practicus_assets")]
+print("deltalake" in sys.modules, "pandas" in sys.modules, len(ours) < 95)
+"""
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert loaded.stdout.strip() == "False False True"
+
+
+def test_a_lake_without_delta_rs_says_so_before_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "practicus_assets.lake.delta.table", None)
+    manager = DeltaIOManager(root_uri=str(tmp_path))
+    with pytest.raises(dg.DagsterResourceFunctionError) as raised:
+        dg.materialize([orders], partition_key="d1", resources={"io_manager": manager})
+    assert isinstance(raised.value.__cause__, DeclarationError)
+    assert "an import fails" in str(raised.value.__cause__)
+    assert not list(tmp_path.iterdir())

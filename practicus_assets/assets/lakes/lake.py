@@ -27,6 +27,7 @@ from practicus_assets.assets.report.names import (
     SEQUENCE_BY,
 )
 from practicus_assets.assets.settings import TableSettings
+from practicus_assets.errors import DeclarationError
 from practicus_assets.fields import NamedFields
 from practicus_assets.lake.delta.root import refuse_nested, resolved
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
@@ -74,8 +75,19 @@ class Lake(NamedFields, dg.ConfigurableIOManager):
         return self
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 Dagster's signature
-        """Refuse a lake that is gone with the pod of a step, before the step's function runs."""
-        from practicus_assets.lake.delta.table import Table  # noqa: PLC0415 definitions do without
+        """Refuse a lake that is gone with the pod of a step, before the step's function runs.
+
+        Raises:
+            DeclarationError: for such a lake, and where delta-rs cannot be imported.
+
+        """
+        try:
+            from practicus_assets.lake.delta.table import Table  # noqa: PLC0415 definitions do without
+        except ImportError as error:
+            raise DeclarationError(
+                f"the lake {self.root()} cannot be used here, for an import fails: {error}.",
+                "Nothing was written. Install practicus-assets with all that it requires where steps run.",
+            ) from error
         from practicus_assets.workers.launch.pod_storage import refuse_lost_with_pod  # noqa: PLC0415 as above
 
         folder = Table.at(self.root(), ["lake"], {}).local_path
