@@ -1,93 +1,153 @@
-"""What one more commit costs in a table that has many already: delta-rs alone, and our transaction.
+"""What one more commit costs in a table that has many commits, or many partitions, already.
 
-python benchmarks/growth.py FOLDER [COMMITS …]
+python benchmarks/growth.py FOLDER [--commits 1 1000 20000] [--partitions 1 100 1000 10000 50000]
+                            [--interval 20] [--rounds 100]
 
-A table of a hundred days gets so many commits, with the checkpoints of delta-rs and without the expiry of the
-log, as our tables are. Then both replace one day with other rows, in turns. It prints medians of processor
-time: while the log has few entries since its checkpoint, and while it has nearly as many as it gets.
+For each number a table is made twice, by its log alone: as delta-rs makes it, with a checkpoint each hundred
+commits, and as ours are, with records, transaction identifiers and the given interval. Then both replace one
+partition with other rows, in turns, so often that all checkpoints of a round trip are among them. It prints
+means of processor time, and medians just after a checkpoint and just before the next.
 """
 
-import sys
+import argparse
+import json
+import shutil
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
-from data import day, events
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, write_deltalake
+import numpy as np
+import pyarrow as pa
+from deltalake import DeltaTable, PostCommitHookProperties, Schema, write_deltalake
 
-from practicus_assets.lake.delta.table import Table
+from practicus_assets.lake.delta.table import CHECKPOINT_INTERVAL, Table
 from practicus_assets.lake.partitions.scope import Scope
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.transaction import Transaction
 
 COMMITS = (1, 1_000, 20_000)
-DAYS, ROWS = 100, 10
-INTERVAL = 100  # commits between two checkpoints, as delta-rs has it
-PLACES = {"1 to 10": 1, "86 to 95": 86}
-ROUNDS, PAIRS = 5, 5
+PARTITIONS = (1, 100, 1_000, 10_000, 50_000)
+ROWS = 10
+NAMES = [f"c{number}" for number in range(8)]
+SCHEMA = pa.schema([("p", pa.string()), *((name, pa.int64()) for name in NAMES)])
+KEEPS_LOG = {"delta.enableExpiredLogCleanup": "false"}
 HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
-Write = Callable[[str, int], object]
+NEAR = 5  # commits after a checkpoint, or before the next
 
 
-def _raw(uri: str, seed: int) -> None:
-    rows, predicate = events(ROWS, range(50, 51), seed), f"day = '{day(50)}'"
-    write_deltalake(uri, rows, mode="overwrite", predicate=predicate, post_commithook_properties=HOOKS)
+def _value(number: int) -> str:
+    return f"k{number:09}"
 
 
-def _ours(uri: str, seed: int) -> None:
-    scope, options = Scope.of([day(50)], ["day"]), WriteOptions(partition_by=("day",))
-    Transaction(Table.from_uri(uri), scope, options).write(events(ROWS, range(50, 51), seed))
+def _rows(seed: int) -> pa.Table:
+    numbers = np.random.default_rng(seed).integers(0, 1 << 40, (len(NAMES), ROWS))
+    columns = {name: pa.array(row) for name, row in zip(NAMES, numbers, strict=True)}
+    return pa.table({"p": [_value(0)] * ROWS, **columns})
 
 
-def _grow(uri: str, until: Callable[[int], bool]) -> None:
-    """Add commits that change no row until the version is the wanted one."""
-    handle = DeltaTable(uri)
-    while not until(handle.version()):
-        properties = CommitProperties({"n": str(handle.version())}, max_commit_retries=0)
-        handle.create_write_transaction(
-            [],
-            "append",
-            handle.schema(),
-            ["day"],
-            commit_properties=properties,
-            post_commithook_properties=HOOKS,
-        )
-        handle.update_incremental()
+def _raw(place: Path, seed: int) -> None:
+    predicate = f"p = '{_value(0)}'"
+    write_deltalake(
+        place, _rows(seed), mode="overwrite", predicate=predicate, post_commithook_properties=HOOKS
+    )
 
 
-def _taken(write: Write, uri: str, seed: int) -> float:
+def _ours(place: Path, seed: int) -> None:
+    options = WriteOptions(partition_by=("p",))
+    Transaction(Table.from_uri(place), Scope.of([_value(0)], ["p"]), options).write(_rows(seed))
+
+
+def _add(number: int) -> dict[str, object]:
+    bounds = {"minValues": dict.fromkeys(NAMES, 0), "maxValues": dict.fromkeys(NAMES, 1 << 40)}
+    return {
+        "path": f"p={_value(number)}/part-00000-6f1ce2e5-0d5e-4b3a-9d53-{number:012}-c000.parquet",
+        "partitionValues": {"p": _value(number)},
+        "size": 10_000_000,
+        "modificationTime": 1_700_000_000_000,
+        "dataChange": True,
+        "stats": json.dumps({"numRecords": 1000, **bounds, "nullCount": dict.fromkeys(NAMES, 0)}),
+    }
+
+
+def _fill(place: Path, commits: int, partitions: int, interval: int | None) -> None:
+    """Write a table's log: a first commit with a file of each partition, which is not there, and others."""
+    every = {"delta.checkpointInterval": str(interval)} if interval else {}
+    configuration = KEEPS_LOG | every
+    DeltaTable.create(place, Schema.from_arrow(SCHEMA), partition_by=["p"], configuration=configuration)
+    log = place / "_delta_log"
+    first = "\n".join(json.dumps({"add": _add(number)}) for number in range(partitions))
+    (log / f"{1:020}.json").write_text(first, encoding="ascii")
+    if interval:
+        _ours(place, 0)
+        *_, newest = sorted(log.glob("*.json"))
+        like = [json.loads(line) for line in newest.read_text(encoding="utf-8").splitlines()]
+    else:
+        _raw(place, 0)
+        like = [{"commitInfo": {"timestamp": 1_700_000_000_000, "operation": "WRITE"}}]
+    others = [action for action in like if "add" not in action and "remove" not in action]
+    for version in range(3, 3 + commits):
+        text = "\n".join(map(json.dumps, others))
+        for action in others:
+            if "txn" in action:
+                text = text.replace(
+                    action["txn"]["appId"], f"practicus_assets/{uuid.uuid4()}/table/0123456789abcdef"
+                )
+        (log / f"{version:020}.json").write_text(text, encoding="utf-8")
+    DeltaTable(place).create_checkpoint()
+
+
+def _measure(place: Path, write: Callable[[Path, int], None], seed: int) -> tuple[int, float]:
+    """Return how many commits there were since the checkpoint, and the milliseconds of the next one."""
+    log = place / "_delta_log"
+    pointer = json.loads((log / "_last_checkpoint").read_text(encoding="utf-8"))
+    newest = pointer["version"]
+    while (log / f"{newest + 1:020}.json").exists():
+        newest += 1
     began = time.process_time()
-    write(uri, seed)
-    return (time.process_time() - began) * 1e3
+    write(place, seed)
+    return newest - pointer["version"], (time.process_time() - began) * 1e3
 
 
-def _measure(uri: str, commits: int) -> None:
-    taken: dict[tuple[str, Write], list[float]] = {}
-    for turn in range(ROUNDS):
-        for place, first in PLACES.items():
-            _grow(uri, lambda version, first=first: version % INTERVAL == first - 1)  # type: ignore[misc]
-            for pair in range(PAIRS):
-                for write in (_raw, _ours) if pair % 2 else (_ours, _raw):
-                    seed = 1_000 * turn + 10 * pair + (write is _ours)
-                    taken.setdefault((place, write), []).append(_taken(write, uri, seed))
-    for place in PLACES:
-        raw, ours = median(taken[place, _raw]), median(taken[place, _ours])
+def _print(what: str, took: dict[str, list[tuple[int, float]]], intervals: dict[str, int]) -> None:
+    means = {}
+    for name, samples in took.items():
+        means[name] = fmean(spent for _, spent in samples)
+        near = median(spent for since, spent in samples if since < NEAR)
+        last = intervals[name] - 1
+        far = median(spent for since, spent in samples if last - NEAR <= since < last)
         print(
-            f"{commits:>7,} commits, {place:>8} since the checkpoint: {raw:6.1f} ms by delta-rs, "
-            f"{ours:6.1f} ms by a transaction, {ours - raw:5.1f} added",
-            flush=True,
+            f"{what}, {name:13} {means[name]:7.1f} ms; after a checkpoint {near:7.1f}, before one {far:7.1f}"
         )
+    ours, raw = means.values()
+    print(f"{what}, added         {ours - raw:7.1f} ms", flush=True)
 
 
-def main(folder: str, *counts: str) -> None:
-    """Print two lines for each number of commits."""
-    uri = str(Path(folder).resolve() / "growing")
-    write_deltalake(uri, events(ROWS * DAYS, range(DAYS)), partition_by=["day"])
-    for commits in [int(count) for count in counts] or COMMITS:
-        _grow(uri, lambda version, commits=commits: version + 1 >= commits)  # type: ignore[misc]
-        _measure(uri, commits)
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--commits", type=int, nargs="*", default=COMMITS)
+    parser.add_argument("--partitions", type=int, nargs="*", default=PARTITIONS)
+    parser.add_argument("--interval", type=int, default=int(CHECKPOINT_INTERVAL))
+    parser.add_argument("--rounds", type=int, default=100)
+    arguments = parser.parse_args()
+    cases = [(f"{count:>6,} commits   ", count, 100) for count in arguments.commits]
+    cases += [(f"{count:>6,} partitions", 1, count) for count in arguments.partitions]
+    intervals = {"a transaction": arguments.interval, "delta-rs": 100}
+    for what, commits, partitions in cases:
+        places = {"a transaction": arguments.folder / "ours", "delta-rs": arguments.folder / "raw"}
+        _fill(places["a transaction"], commits, partitions, arguments.interval)
+        _fill(places["delta-rs"], commits, partitions, None)
+        took: dict[str, list[tuple[int, float]]] = {name: [] for name in places}
+        for turn in range(arguments.rounds):
+            for name, write in (("a transaction", _ours), ("delta-rs", _raw)):
+                took[name].append(_measure(places[name], write, 1 + turn))
+        _print(what, took, intervals)
+        for place in places.values():
+            shutil.rmtree(place)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from cProfile import Profile
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from deltalake import write_deltalake
 from practicus_assets import Contract, DeltaIOManager, table_asset
 from practicus_assets.assets.report.materialization import partition_metadata
 from practicus_assets.errors import DeclarationError
+from practicus_assets.instance.run_tags import RANGE_TAGS
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
@@ -145,6 +147,34 @@ def test_each_row_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_report_of_many_partitions_does_not_cost_more_for_each(tmp_path: Path) -> None:
     calls = {count: _calls_of_report(Table.from_uri(tmp_path / str(count)), count) for count in (100, 200)}
     assert calls[200] < 2.2 * calls[100]
+
+
+@table_asset(
+    partitions_def=dg.DailyPartitionsDefinition("2020-01-01", end_date="2022-01-01"),
+    partition_by="day",
+    contract=Contract(unique=[["day", "x"]]),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def visits(context: dg.AssetExecutionContext) -> pa.Table:
+    days = [date.fromisoformat(key) for key in context.partition_keys]
+    return pa.table({"day": days, "x": range(len(days))})
+
+
+def test_a_run_of_a_range_lists_its_partitions_no_more_often_for_many(tmp_path: Path) -> None:
+    few, many = (_lists_of_run(str(tmp_path / str(count)), count) for count in (3, 12))
+    assert few == many
+
+
+def _lists_of_run(root: str, count: int) -> int:
+    """Return how often a run of so many days lists them, in Dagster too."""
+    first = date(2020, 1, 1)
+    tags = dict(zip(RANGE_TAGS, (str(first), str(first + timedelta(count - 1))), strict=True))
+    resources = {"io_manager": DeltaIOManager(root_uri=root)}
+    counted = Profile()
+    with dg.DagsterInstance.ephemeral() as instance, counted:
+        assert dg.materialize([visits], instance=instance, tags=tags, resources=resources).success
+    listing = dg.TimeWindowPartitionsDefinition.get_partition_keys_in_range.__code__
+    return sum(entry.callcount for entry in counted.getstats() if entry.code is listing)
 
 
 def _calls_of_report(table: Table, count: int) -> int:

@@ -23,6 +23,8 @@ SEAMS = {
         "dagster._check",  # whose error Dagster raises for options of another type
         # by which an evaluation of one partition says which materialization it is about
         "dagster._core.definitions.asset_checks.asset_check_evaluation",
+        # by which a run gives metadata to very many partitions at once
+        "dagster._core.execution.context.metadata_logging",
     },
     "automation": {
         # by which conditions and schedules know which partitions are missing, and which are at work

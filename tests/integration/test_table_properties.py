@@ -48,7 +48,8 @@ def test_the_first_run_creates_the_table_with_what_the_asset_declares(bench: Ben
     assert callable(made)
     first = bench.run([made(FEED)])
     metadata = bench.table("orders").metadata()
-    assert metadata.configuration == {**FEED, "delta.enableExpiredLogCleanup": "false"}
+    kept = {"delta.enableExpiredLogCleanup": "false", "delta.checkpointInterval": "20"}
+    assert metadata.configuration == {**FEED, **kept}
     assert metadata.description == "Every order.\n\nOne row each."
     again = bench.run([made(FEED)])
     assert warnings_of(bench, first) == warnings_of(bench, again) == []

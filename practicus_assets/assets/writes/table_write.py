@@ -21,6 +21,7 @@ from practicus_assets.assets.report.checks import check_results, partition_evalu
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.report.names import SPLITS
+from practicus_assets.assets.report.partition_events import add_partition_metadata
 from practicus_assets.assets.report.rejected import refuse_shared, rejected_events, rejected_metadata
 from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.runs import (
@@ -295,8 +296,7 @@ class TableWrite:
                 table, snapshot, commit, preview_rows=rows, appends=self._appends, statistics=statistics
             )
             by_partition = {key: account.of_partition(key) | own for key, own in by_partition.items()}
-            for partition, entries in by_partition.items():
-                self._context.add_asset_metadata(entries, self.key, partition)
+            add_partition_metadata(self._context, self.key, by_partition)
         rejected = commit.rejected.rows if commit.rejected is not None else 0
         beside: dict[str, Any] = rejected_metadata(self.key, rejected) if self._rejecting else {}
         if self._terms.splits is not None and not self.is_landed:

@@ -31,6 +31,7 @@ from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 
 _IN_ORDER = {"datafusion.execution.target_partitions": "1"}  # more would mix the order of rows
+CHECKPOINT_INTERVAL = "20"  # commits; delta-rs has 100, and opening a table costs it two reads of each since
 # the log's expiry is left to maintenance, which knows what releases need
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
@@ -159,7 +160,7 @@ class Table(TableFolder):
                 mode="error",
                 partition_by=list(partition_by),
                 description=description or None,
-                configuration=dict(configuration),
+                configuration={"delta.checkpointInterval": CHECKPOINT_INTERVAL, **configuration},
                 storage_options=dict(self.storage_options),
                 commit_properties=properties,
             )

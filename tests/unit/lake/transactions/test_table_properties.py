@@ -83,6 +83,18 @@ def test_a_property_that_would_not_be_kept_is_refused_with_what_to_do(properties
 # --- what a table is created with ---------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("declared", "every"), [({}, 20), ({"delta.checkpointInterval": "8"}, 8)])
+def test_a_table_has_a_checkpoint_each_twenty_commits_or_as_often_as_it_declares(
+    table: Table, declared: dict[str, str], every: int
+) -> None:
+    for number in range(2 * every):
+        begin(table, mode="append", table_properties=declared).write(table_of("a", number))
+    names = sorted(path.name for path in Path(table.uri, "_delta_log").glob("*.checkpoint.parquet"))
+    versions = [int(name.partition(".")[0]) for name in names]
+    assert versions[-1] - versions[0] == every
+    assert versions[0] <= every
+
+
 def test_a_table_is_created_with_its_properties_in_the_commit_of_its_first_rows(table: Table) -> None:
     properties = {
         **FEED,
