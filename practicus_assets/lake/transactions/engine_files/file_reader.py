@@ -39,7 +39,7 @@ class FileReader:
         """Open a file; what is raised meanwhile names it, and is the engine's fault if it is no Parquet.
 
         Texts that the file holds once for many rows come so, as Arrow's dictionaries. Of small files the
-        first one decides that for all, for to ask each would be to open it twice.
+        first one decides that for all that have these columns, for to ask each would be to open it twice.
         """
         path, files = file.path, self._filesystem
         failures = self._table.reaching(f"staged file {path}")
@@ -47,7 +47,10 @@ class FileReader:
             is_small = file.size <= SMALL_BYTES
             source = pa.BufferReader(stored.read_buffer()) if is_small else stored
             texts = self._texts if is_small else None
-            parquet = pq.ParquetFile(source, read_dictionary=texts)
+            try:
+                parquet = pq.ParquetFile(source, read_dictionary=texts)
+            except KeyError:  # it lacks one of these columns
+                texts, parquet = None, pq.ParquetFile(source)
             if texts is None and parquet.metadata.num_rows:
                 texts = _repeated_texts(parquet.metadata)
                 if is_small:

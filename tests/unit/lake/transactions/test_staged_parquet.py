@@ -505,6 +505,38 @@ def test_of_many_small_files_the_one_that_is_refused_is_named(
     assert not Path(table.uri).exists()
 
 
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize("inside_of", [{0}, {1, 2}, {0, 2, 4, 6, 8}], ids=["first", "second", "every other"])
+def test_of_small_files_some_may_have_their_partition_inside_as_a_text_that_is_held_once(
+    table: Table, inside_of: set[int]
+) -> None:
+    transaction, parts = begin(table), []
+    staged = transaction.staging()
+    for number in range(10):
+        text = pa.array([f"text {i % 3}" for i in range(200)])
+        part = pa.table({"n": range(number * 200, number * 200 + 200), "s": text})
+        parts.append(part.append_column("p", pa.array(["ab"[number % 2]] * 200)))
+        name = f"p={'ab'[number % 2]}/{number}.parquet"
+        put(staged, name, parts[-1] if number in inside_of else part)
+    put(staged, "p=b/without rows.parquet", pa.table({"n": pa.array([], pa.int64())}))
+    commit = transaction.write(staged)
+    in_memory = begin(Table("m", f"{table.uri}-m")).write(pa.concat_tables(parts))
+    assert commit.fingerprints == in_memory.fingerprints
+    assert (commit.rows, commit.files) == (2000, 10)
+
+
+def test_a_small_file_that_lacks_a_column_whose_texts_others_hold_once_is_named(table: Table) -> None:
+    text = pa.array(["x", "y"] * 200)
+    for other in ({"n": range(400)}, {"n": range(400), "z": text}, {"n": range(400), "s": [["x"]] * 400}):
+        transaction = begin(table)
+        staged = transaction.staging()
+        put(staged, "p=a/0.parquet", pa.table({"n": range(400), "s": text}))
+        put(staged, "p=a/1.parquet", pa.table(other))
+        with pytest.raises(SchemaMismatch, match=r"the file p=a/1\.parquet (lacks|has) the .*column 's'"):
+            transaction.write(staged)
+    assert not Path(table.uri).exists()
+
+
 @pytest.mark.parametrize("rows_each", [20_000, 40_000], ids=["a row group", "several"])
 def test_texts_that_a_file_holds_once_are_as_those_in_memory(table: Table, rows_each: int) -> None:
     """A value that only other rows of the file have is in no bound, and rules get plain texts."""
