@@ -61,6 +61,13 @@ def test_each_step_has_a_process_of_its_own_where_isolation_is_asked_for(place: 
     assert one["pid"] != two["pid"]
 
 
+def test_the_process_of_a_step_begins_with_all_that_a_step_does_loaded(place: Place) -> None:
+    run = place.run_by_command("bare", config={"isolation": "process"})
+    assert run.succeeded, run.output
+    [row] = place.rows("bare_two")
+    assert row["imported"] == ""
+
+
 def test_a_step_with_a_worker_shares_the_runs_process_where_isolation_is_declined(place: Place) -> None:
     run = place.run_by_command("side_by_side", config={"isolation": "none"})
     assert run.succeeded, run.output

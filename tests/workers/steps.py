@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from practicus_assets import DeltaIOManager, Worker, table_asset, worker_executo
 SMALL = Worker(cpu="100m", memory="400Mi", memory_limit="1Gi")
 ATTEMPT = int(os.environ.get("PRACTICUS_ATTEMPT", "1"))
 BATCH_ROWS = 1 << 16
+LOADED = set(sys.modules)
 
 
 def _worker(**fields: object) -> Worker:
@@ -103,7 +105,8 @@ def bare_one() -> pd.DataFrame:
 
 @table_asset
 def bare_two() -> pd.DataFrame:
-    return pd.DataFrame({"pid": [os.getpid()]})
+    imported = [name for name in sys.modules if name.startswith("practicus_assets") and name not in LOADED]
+    return pd.DataFrame({"pid": [os.getpid()], "imported": [" ".join(imported)]})
 
 
 by_day = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-04")

@@ -22,6 +22,13 @@ from practicus_assets.workers.placement.configuration import Configuration
 # Libraries only: the author's module may start threads when it is imported, which do not survive a fork.
 _PRELOADED = ["dagster._cli.api", "pandas", "pyarrow.parquet", "deltalake"]
 _PRELOADED += ["practicus_assets.assets.table_asset", "practicus_assets.workers.executor"]
+_PRELOADED += [  # what steps import when they begin
+    "practicus_assets.assets.values.loaded_input",
+    "practicus_assets.assets.values.plain_output",
+    "practicus_assets.assets.writes.step_run",
+    "practicus_assets.assets.splits.staging",
+    "practicus_assets.engines.spark.run",
+]
 _GRACE_S = 15
 _SIGKILL = 9
 
