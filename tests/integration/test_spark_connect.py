@@ -250,7 +250,7 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again_or_ends_the_step_with_
 
     @table_asset(engine=engine)
     def orders(given: DataFrame) -> DataFrame:
-        return given.select("id")
+        return given.select(given.schema.names[0])  # which the server is asked for
 
     run(tmp_path, selection=[given])
     monkeypatch.setattr(_common, "deserialize", deserialize)
@@ -262,10 +262,9 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again_or_ends_the_step_with_
         assert not (tmp_path / "orders").exists()
         monkeypatch.undo()
         run(tmp_path, orders, selection=[orders])
-    assert (Snapshot.open(tmp_path / "orders").version, Snapshot.open(tmp_path / "orders").row_count) == (
-        0,
-        4,
-    )
+    assert len(unread) == min(times, 4)  # it is asked for three times more at most
+    orders_now = Snapshot.open(tmp_path / "orders")
+    assert (orders_now.version, orders_now.row_count) == (0, 4)
 
 
 def test_a_file_that_vanishes_while_it_is_read_ends_the_step(tmp_path: Path, engine: SparkConnect) -> None:

@@ -74,13 +74,14 @@ def naming_files(files: Sequence[FoundFile]) -> Iterator[None]:
     """Say of which file an error is; one that is no Parquet, or is gone, is the engine's fault.
 
     Args:
-        files: the file, or several whose rows are looked at together.
+        files: the file, or that of each piece of rows that are looked at together.
 
     """
     first, last = files[0], files[-1]
     name = f"the file {first.name}"
     if first is not last:
-        name = f"one of the {number_of(len(files), 'file')} from {first.name} to {last.name}"
+        count = len({file.path for file in files})
+        name = f"one of the {number_of(count, 'file')} from {first.name} to {last.name}"
     try:
         yield
     except DataRefused as error:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, Schema, write_deltalake
 
 from practicus_assets.lake.delta import data_file
+from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.bounds import Bounds, Range
 
@@ -68,3 +69,27 @@ def test_files_of_other_partitions_are_not_described(tmp_path: Path, monkeypatch
     parts: tuple[tuple[int], ...] = ((7,), (48,))
     assert len(Table.from_uri(tmp_path).open().files(Bounds(("p",), (pa.int64(),), parts))) == 2
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("has_checkpoint", [False, True], ids=["entry", "checkpoint"])
+def test_a_partition_is_found_among_those_of_each_type_and_no_file_is_described_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, *, has_checkpoint: bool
+) -> None:
+    type_, values, _, _ = CASES[case]
+    write_deltalake(tmp_path, pa.table({"p": pa.array(values, type_), "n": range(4)}), partition_by=["p"])
+    if has_checkpoint:
+        DeltaTable(tmp_path).create_checkpoint()
+    monkeypatch.delattr(data_file, "described")
+    assert Table.from_uri(tmp_path).open().present_values(["p"]) == {(value,) for value in values}
+    for value in values:
+        if value is not None:
+            rows = Snapshot.open(tmp_path, partitions=[value]).to_arrow(["n"])["n"].to_pylist()
+            assert sorted(rows) == [n for n, other in enumerate(values) if other == value]
+
+
+def test_a_table_without_files_has_no_partition(tmp_path: Path) -> None:
+    schema = pa.schema([("p", pa.string()), ("n", pa.int64())])
+    DeltaTable.create(tmp_path, Schema.from_arrow(schema), partition_by=["p"])
+    assert Table.from_uri(tmp_path).open().present_values(["p"]) == set()
+    assert Snapshot.open(tmp_path, partitions=["a"]).to_arrow().num_rows == 0
