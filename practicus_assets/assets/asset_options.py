@@ -4,16 +4,14 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from typing import Any, TypedDict, get_args, get_origin
+from typing import Any, TypedDict
 
 import dagster as dg
 from dagster._check import CheckError
 
 from practicus_assets.errors import DeclarationError, did_you_mean
-from practicus_assets.lake.rows.annotations import is_optional, without_none, written
 from practicus_assets.wording import enumerated, in_short
 
-RESULTS = (dg.Output, dg.MaterializeResult)  # which have rows as their value
 Key = dg.AssetKey | str | Sequence[str]
 Dependency = Key | dg.AssetSpec | dg.AssetsDefinition | dg.SourceAsset | dg.AssetDep
 
@@ -155,31 +153,3 @@ def as_declaration_error(name: str) -> Iterator[None]:
     except (dg.DagsterInvalidDefinitionError, CheckError) as error:
         text = in_short(str(error), _LONGEST_TEXT).rstrip(".")
         raise DeclarationError(f"the asset {name} cannot be made. Dagster says: {text}.") from error
-
-
-def may_be_none(annotation: Any) -> bool:
-    """Return whether a function may return None by its annotation: `X | None`, `dg.Output[X | None]`."""
-    kinds = get_args(annotation) if get_origin(annotation) in RESULTS else ()
-    return is_optional(kinds[0] if kinds else annotation)
-
-
-def refuse_unvalidated(annotation: Any, advice: str) -> None:
-    """Refuse a function whose value is annotated as a patito model: no row would be validated by it.
-
-    Args:
-        annotation: that of the value; None if there is none.
-        advice: what to write instead.
-
-    Raises:
-        DeclarationError: naming the model.
-
-    """
-    kinds = get_args(annotation) if get_origin(annotation) in RESULTS else ()
-    kind = without_none(kinds[0] if kinds else annotation)
-    packages = {parent.__module__.partition(".")[0] for parent in getattr(kind, "__mro__", ())}
-    if "patito" in packages and getattr(kind, "model", None) is not None:
-        raise DeclarationError(
-            f"the function's value is annotated as {written(annotation)}, and nothing here validates rows by "
-            "a model of patito.",
-            advice,
-        )

@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.asset_options import RESULTS
 from practicus_assets.assets.author_checks import AuthorChecks
 from practicus_assets.assets.report.names import CODE_VERSION_TAG, DATA_VERSION_TAG
+from practicus_assets.assets.value_annotation import RESULTS
 from practicus_assets.errors import DataRefused
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from practicus_assets.wording import enumerated

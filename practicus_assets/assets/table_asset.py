@@ -15,11 +15,9 @@ import dagster as dg
 from practicus_assets.assets.asset_options import (
     AssetOptions,
     as_declaration_error,
-    may_be_none,
     refuse_mistaken,
     refuse_other_than_function,
     refuse_others,
-    refuse_unvalidated,
 )
 from practicus_assets.assets.check_specs import check_specs
 from practicus_assets.assets.metadata.places import refuse_place
@@ -36,6 +34,7 @@ from practicus_assets.assets.settings import PartitionBy, TableSettings
 from practicus_assets.assets.splits.declared import split_parameter
 from practicus_assets.assets.step import Function, Step
 from practicus_assets.assets.table_definition import TableDefinition
+from practicus_assets.assets.value_annotation import may_be_none, refuse_unvalidated
 from practicus_assets.assets.writes.terms import TableTerms
 from practicus_assets.engines.spark.annotations import refuse_without_engine
 from practicus_assets.engines.spark.spark_connect import SparkConnect

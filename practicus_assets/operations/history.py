@@ -1,4 +1,4 @@
-"""The history job: what each commit of a table did, shown in Dagster."""
+"""Histories of tables of assets: what each commit did, as an observation for Dagster."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict

@@ -7,12 +7,12 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from practicus_assets.assets.asset_options import may_be_none
 from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.output import NOTHING, Output, warn_of_owned
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata, run_metadata
 from practicus_assets.assets.settings import TableSettings
 from practicus_assets.assets.table_definition import TableDefinition
+from practicus_assets.assets.value_annotation import may_be_none
 from practicus_assets.errors import DataRefused, DeclarationError, naming
 from practicus_assets.lake.contracts.column import Column
 from practicus_assets.lake.contracts.contract import Contract

@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 
-from practicus_assets.assets.asset_options import may_be_none, refuse_unvalidated
 from practicus_assets.assets.lakes.lake import Lake
 from practicus_assets.assets.lakes.layered_table import LayeredTable
 from practicus_assets.assets.lakes.pins import begun_over_base
@@ -19,6 +18,7 @@ from practicus_assets.assets.report.materialization import commit_metadata, noth
 from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.runs import added_metadata, inputs_read, provenance_of, step_of
 from practicus_assets.assets.settings import TableSettings
+from practicus_assets.assets.value_annotation import may_be_none, refuse_unvalidated
 from practicus_assets.assets.values.asset_input import annotation_of
 from practicus_assets.errors import naming
 from practicus_assets.lake.delta.snapshot import Snapshot
