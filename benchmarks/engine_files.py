@@ -88,20 +88,41 @@ def show(what: str, turns: list[float]) -> None:
     print(f"{what:45} {median(turns):8.2f} s   {peak:5} MB", flush=True)
 
 
-def small_files(root: Path, files: int) -> None:
+def small_files(root: Path, files: int, turns: int) -> None:
     """Measure many small files."""
     print(f"{files:,} files of {_ROWS:,} rows, one commit")
-    for reads in (False, True):
-        place = root / f"hand-{reads}"
+
+    def hand(place: Path, *, reads: bool) -> float:
         fill(place, files)
-        hand = [seconds(partial(by_hand, place, reads=reads))]
-        show("by hand, footers and rows" if reads else "by hand, footers alone", hand)
-        shutil.rmtree(place)
-    transaction = begin(root / "ours")
-    staged = transaction.staging()
-    fill(Path(staged.uri), files)
-    show("StagedParquet", [seconds(partial(transaction.write, staged))])
-    shutil.rmtree(root / "ours")
+        return seconds(partial(by_hand, place, reads=reads))
+
+    def ours(place: Path) -> float:
+        transaction = begin(place)
+        staged = transaction.staging()
+        fill(Path(staged.uri), files)
+        return seconds(partial(transaction.write, staged))
+
+    in_turns(
+        root,
+        turns,
+        {
+            "by hand, footers alone": partial(hand, reads=False),
+            "by hand, footers and rows": partial(hand, reads=True),
+            "StagedParquet": ours,
+        },
+    )
+
+
+def in_turns(root: Path, turns: int, ways: dict[str, Callable[[Path], float]]) -> None:
+    """Measure ways that take turns, each at a place of its own that is removed; print their medians."""
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(turns):
+        for way, measured in ways.items():
+            place = root / way.replace(" ", "-")
+            taken[way].append(measured(place))
+            shutil.rmtree(place)
+    for way, each in taken.items():
+        show(way, each)
 
 
 def copies(root: Path, rows: int, turns: int) -> None:
@@ -126,15 +147,11 @@ def copies(root: Path, rows: int, turns: int) -> None:
     def stream(place: Path) -> None:
         begin(place).write(pa.RecordBatchReader.from_stream(connection.sql("FROM t")))
 
+    def measured(work: Callable[[Path], None], place: Path) -> float:
+        return seconds(partial(work, place))
+
     ways = {"DuckDB alone": copy, "StagedParquet": staged, "as a stream": stream}
-    taken: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(turns):
-        for way, work in ways.items():
-            place = root / way.replace(" ", "-")
-            taken[way].append(seconds(partial(work, place)))
-            shutil.rmtree(place)
-    for way, each in taken.items():
-        show(way, each)
+    in_turns(root, turns, {way: partial(measured, work) for way, work in ways.items()})
 
 
 def main() -> None:
@@ -146,7 +163,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        small_files(root, arguments.files)
+        small_files(root, arguments.files, arguments.turns)
         copies(root, arguments.rows, arguments.turns)
 
 
