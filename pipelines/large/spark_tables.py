@@ -11,8 +11,7 @@ from practicus_assets import SparkConnect
 def _join(flights: DataFrame, weather: DataFrame, planes: DataFrame, airlines: DataFrame) -> DataFrame:
     """Each flight with its weather, plane and airline; a query of Spark.
 
-    Sail holds the left side of each join in memory, whatever their sizes: the small one, as long as it is
-    written first.
+    Sail holds the left side of each join in memory, whatever the sizes: so the small one is written first.
     """
     with_weather = weather.join(flights, ["origin", "time_hour"], "right")
     with_planes = planes.join(with_weather, ["tailnum"], "right")

@@ -162,7 +162,7 @@ def visits(context: dg.AssetExecutionContext) -> pa.Table:
 
 def test_a_run_of_a_range_lists_its_partitions_no_more_often_for_many(tmp_path: Path) -> None:
     few, many = (_lists_of_run(str(tmp_path / str(count)), count) for count in (3, 12))
-    assert few == many
+    assert few == many > 0
 
 
 def _lists_of_run(root: str, count: int) -> int:

@@ -34,7 +34,7 @@ def reading_again() -> "RetryPolicy":
 
     class ReadingAgain(RetryPolicy):
         def can_retry(self, exception: BaseException) -> bool:
-            is_stream = hasattr(exception, "__next__")
+            is_stream = hasattr(exception, "__next__")  # the error of a stream is the stream itself
             return UNREAD in str(exception) and not is_stream
 
     return ReadingAgain(max_retries=_READ_AGAIN, initial_backoff=100)

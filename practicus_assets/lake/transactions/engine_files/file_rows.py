@@ -43,11 +43,11 @@ from practicus_assets.wording import names_of, number_of, readable
 
 
 class _Columns(NamedTuple):
-    """What files have that were written alike, and were found to fit the table.
+    """The columns of files that were written alike; they fit the table.
 
     Attributes:
-        folders: the columns of their folders.
-        inside: those inside of them.
+        folders: the partition columns that their folders name.
+        inside: the columns inside of them.
 
     """
 
@@ -230,7 +230,7 @@ class FileRows:
     def _refuse_other_partitions(self, own: _Measured, rows: pa.RecordBatch) -> None:
         """Raise OutOfScope unless all rows are of one partition, and that is one of the run's.
 
-        The first ones say a partition value that no folder says.
+        Where no folder says a partition value, the first row does.
         """
         for column in self.attempt.options.partition_by:
             if column in rows.schema.names:
