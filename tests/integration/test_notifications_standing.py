@@ -24,7 +24,8 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.test_utils import instance_for_test
 from dagster._utils.error import SerializableErrorInfo
 
-from practicus_assets.notifications import notification_sensor, outbox
+from practicus_assets.notifications import outbox
+from practicus_assets.notifications.ticks import tick
 from tests.integration.alerts import Alerts
 
 
@@ -187,7 +188,7 @@ def test_a_run_whose_retry_never_begins_is_told_of(
     stored.add_run_tags(given_up.run_id, {"dagster/will_retry": "false"})
     assert alerts.tick() == ["job nightly failed"]
     later = time.time() + 601
-    monkeypatch.setattr(notification_sensor.time, "time", lambda: later)
+    monkeypatch.setattr(tick.time, "time", lambda: later)
     assert alerts.tick() == ["job nightly failed"]
     assert "Dagster was to retry the run, and did not." in alerts.shelf.last()
     assert alerts.tick() == []
@@ -216,6 +217,6 @@ def test_the_limit_of_messages_holds_for_failures_that_differ(
     stored.report_run_failed(run(stored, tags={"dagster/max_retries": "0"}))
     assert alerts.tick() == []
     later = time.time() + 601
-    monkeypatch.setattr(notification_sensor.time, "time", lambda: later)
+    monkeypatch.setattr(tick.time, "time", lambda: later)
     assert alerts.tick() == ["job nightly failed"]
     assert outbox._ALIKE == 3

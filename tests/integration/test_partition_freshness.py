@@ -10,7 +10,7 @@ import pytest
 
 from practicus_assets import DeclarationError, build_partition_freshness_checks, table_asset
 from practicus_assets.automation.partition_freshness import Freshness, freshness_of
-from practicus_assets.notifications import notification_sensor
+from practicus_assets.notifications.ticks import tick
 from tests.integration.alerts import Alerts
 from tests.integration.bench import Bench
 
@@ -154,7 +154,7 @@ def test_the_sensor_of_notifications_tells_of_late_partitions_without_a_run(
     [check] = build_partition_freshness_checks(["orders"], deadline=SIX, severity=dg.AssetCheckSeverity.ERROR)
     made(bench.instance, "2026-01-08")
     times = [at("2026-01-10T05:00").timestamp()]
-    monkeypatch.setattr(notification_sensor.time, "time", lambda: times[0])
+    monkeypatch.setattr(tick.time, "time", lambda: times[0])
     alerts = Alerts(bench.instance, orders, checks=[check], base_url="https://dagster.example.com")
     assert alerts.shelf.titles == []
     times[0] = at("2026-01-10T06:30").timestamp()

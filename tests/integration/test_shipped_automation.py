@@ -8,9 +8,8 @@ import dagster as dg
 import pytest
 
 from pipelines import defs
-from practicus_assets.assets.runs import partition_keys
 from practicus_assets.external.changes.observation import observation
-from practicus_assets.instance.run_tags import PARTITION_TAG
+from practicus_assets.instance.run_tags import PARTITION_TAG, partition_keys
 
 DAY = "2013-07-04"
 NEWEST = ("2013-12-29", "2013-12-30", "2013-12-31")

@@ -1,6 +1,7 @@
 """Sail, where it differs from Spark: a test fails here once an upgrade changes what docs/scale.md says."""
 
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.process]
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[Any]:
-    from pyspark.sql.connect.session import SparkSession
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "ps1", "", raising=False)  # else pyspark takes a process of xdist for doctests
+        from pyspark.sql.connect.session import SparkSession
 
     with Server("sail") as server:
         session = SparkSession.builder.remote(server.address).create()

@@ -35,7 +35,7 @@ from practicus_assets.workers.launch import variables
 
 if TYPE_CHECKING:
     from practicus_assets.assets.lakes.layered_table import LayeredTable
-    from practicus_assets.assets.op_outputs import OpOutputs
+    from practicus_assets.assets.lakes.op_outputs import OpOutputs
     from practicus_assets.lake.delta.table import Table
     from practicus_assets.lake.delta.table_folder import TableFolder
 
@@ -180,7 +180,7 @@ class Lake(NamedFields, dg.ConfigurableIOManager):
             DeclarationError: if an environment variable is not set.
 
         """
-        from practicus_assets.assets.op_outputs import OpOutputs  # noqa: PLC0415 as above
+        from practicus_assets.assets.lakes.op_outputs import OpOutputs  # noqa: PLC0415 as above
 
         return OpOutputs(self.root(), self._options())
 

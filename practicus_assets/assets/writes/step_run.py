@@ -44,31 +44,26 @@ class StepRun:
 
         """
         with until_end(self._context), naming_page():
-            yield from self._materialize(call, inputs, places, frames)
+            context, splits = self._context, self._terms.splits
+            with naming(context.asset_key.to_user_string(), nothing_written=True):
+                lake = lake_of(context, self._io_manager_key)
+            write = TableWrite(context, context.asset_key, lake, self._terms)
+            if not write.is_landed:
+                try:
+                    given = {**inputs, **{name: write.staging() for name in places}}
+                    if splits is not None:
+                        from practicus_assets.assets.splits.staging import staged  # noqa: PLC0415 few have splits
 
-    def _materialize(
-        self, call: Call, inputs: Mapping[str, Any], places: Collection[str], frames: Collection[str]
-    ) -> Iterator[Any]:
-        context, splits = self._context, self._terms.splits
-        with naming(context.asset_key.to_user_string(), nothing_written=True):
-            lake = lake_of(context, self._io_manager_key)
-        write = TableWrite(context, context.asset_key, lake, self._terms)
-        if not write.is_landed:
-            try:
-                given = {**inputs, **{name: write.staging() for name in places}}
-                if splits is not None:
-                    from practicus_assets.assets.splits.staging import staged  # noqa: PLC0415 few have splits
-
-                    write.prepare_parts(partial(staged, context, splits, inputs))
-                elif not self._prepare(write, call, given, frames):
-                    yield from write.news()
-                    return
-                write.land()
-            except Exception as error:
-                yield from write.refused(error)
-                cut_own_frames(error)
-                raise
-        yield from write.report()
+                        write.prepare_parts(partial(staged, context, splits, inputs))
+                    elif not self._prepare(write, call, given, frames):
+                        yield from write.news()
+                        return
+                    write.land()
+                except Exception as error:
+                    yield from write.refused(error)
+                    cut_own_frames(error)
+                    raise
+            yield from write.report()
 
     def _prepare(
         self, write: TableWrite, call: Call, inputs: Mapping[str, Any], frames: Collection[str]

@@ -13,6 +13,7 @@ from practicus_assets.assets.author_checks import AuthorChecks, audits
 from practicus_assets.assets.io_manager import DeltaIOManager
 from practicus_assets.assets.lakes.pins import begun_over_base
 from practicus_assets.assets.metadata.committed_by import warn_of_other_asset
+from practicus_assets.assets.metadata.partition_metadata import add_partition_metadata
 from practicus_assets.assets.metadata.protection import refuse_unnamed
 from practicus_assets.assets.output import NOTHING, Output, warn_of_owned, without_owned_tags
 from practicus_assets.assets.report import outcome
@@ -21,7 +22,6 @@ from practicus_assets.assets.report.checks import check_results, partition_evalu
 from practicus_assets.assets.report.data_version import data_version
 from practicus_assets.assets.report.materialization import commit_metadata, partition_metadata
 from practicus_assets.assets.report.names import SPLITS
-from practicus_assets.assets.report.partition_events import add_partition_metadata
 from practicus_assets.assets.report.rejected import refuse_shared, rejected_events, rejected_metadata
 from practicus_assets.assets.report.statistics import Statistics
 from practicus_assets.assets.runs import (

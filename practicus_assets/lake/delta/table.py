@@ -31,8 +31,7 @@ from practicus_assets.lake.partitions.bounds import Bounds
 from practicus_assets.lake.rows.samples import SAMPLE_ROWS
 
 _IN_ORDER = {"datafusion.execution.target_partitions": "1"}  # more would mix the order of rows
-# commits from one checkpoint to the next; delta-rs has 100, and to open a table reads what came since twice
-CHECKPOINT_INTERVAL = "20"
+CHECKPOINT_INTERVAL = "20"  # commits; delta-rs has 100, and to open a table it reads twice what came since
 # the log's expiry is left to maintenance, which knows what releases need
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 

@@ -1,4 +1,4 @@
-"""Partition events: what the materialization of each partition of a run says, beside what all of them say."""
+"""Partition metadata: what the materialization of one partition of a run says beside that of all of them."""
 
 from collections.abc import Mapping
 from typing import Any
