@@ -18,9 +18,16 @@ _tallies: list[Tally] = []
 
 
 @pytest.fixture(scope="session")
-def proxy(seaweedfs: SeaweedFS) -> Iterator[FaultProxy]:
+def running_proxy(seaweedfs: SeaweedFS) -> Iterator[FaultProxy]:
     with FaultProxy(seaweedfs.endpoint) as running:
         yield running
+
+
+@pytest.fixture
+def proxy(running_proxy: FaultProxy) -> FaultProxy:
+    """Return the proxy without the fault that the test before may have left in it."""
+    running_proxy.arm()
+    return running_proxy
 
 
 @pytest.fixture
