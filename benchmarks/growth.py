@@ -21,6 +21,7 @@ from statistics import fmean, median
 import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable, PostCommitHookProperties, Schema, write_deltalake
+from partitions import added, statistics_of
 
 from practicus_assets.lake.delta.table import CHECKPOINT_INTERVAL, Table
 from practicus_assets.lake.partitions.scope import Scope
@@ -59,25 +60,15 @@ def _ours(place: Path, seed: int) -> None:
     Transaction(Table.from_uri(place), Scope.of([_value(0)], ["p"]), options).write(_rows(seed))
 
 
-def _add(number: int) -> dict[str, object]:
-    bounds = {"minValues": dict.fromkeys(NAMES, 0), "maxValues": dict.fromkeys(NAMES, 1 << 40)}
-    return {
-        "path": f"p={_value(number)}/part-00000-6f1ce2e5-0d5e-4b3a-9d53-{number:012}-c000.parquet",
-        "partitionValues": {"p": _value(number)},
-        "size": 10_000_000,
-        "modificationTime": 1_700_000_000_000,
-        "dataChange": True,
-        "stats": json.dumps({"numRecords": 1000, **bounds, "nullCount": dict.fromkeys(NAMES, 0)}),
-    }
-
-
 def _fill(place: Path, commits: int, partitions: int, interval: int | None) -> None:
     """Write a table's log: a first commit with a file of each partition, which is not there, and others."""
     every = {"delta.checkpointInterval": str(interval)} if interval else {}
     configuration = KEEPS_LOG | every
     DeltaTable.create(place, Schema.from_arrow(SCHEMA), partition_by=["p"], configuration=configuration)
     log = place / "_delta_log"
-    first = "\n".join(json.dumps({"add": _add(number)}) for number in range(partitions))
+    statistics = statistics_of(NAMES)
+    adds = (added(_value(number), number, statistics) for number in range(partitions))
+    first = "\n".join(json.dumps({"add": add}) for add in adds)
     (log / f"{1:020}.json").write_text(first, encoding="ascii")
     if interval:
         _ours(place, 0)

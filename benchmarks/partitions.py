@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +34,30 @@ def fill(place: Path, partitions: int, columns: int) -> None:
     schema = pa.schema([("p", pa.string()), *((name, pa.int64()) for name in names)])
     keeps = {"delta.enableExpiredLogCleanup": "false"}
     DeltaTable.create(str(place), Schema.from_arrow(schema), partition_by=["p"], configuration=keeps)
-    bounds = {"minValues": dict.fromkeys(names, 0), "maxValues": dict.fromkeys(names, 1_000_000_000)}
-    statistics = json.dumps({"numRecords": 1000, **bounds, "nullCount": dict.fromkeys(names, 0)})
+    statistics = statistics_of(names)
     for version, first in enumerate(range(0, partitions, _ENTRY_FILES), start=1):
         with (place / "_delta_log" / f"{version:020}.json").open("w", encoding="ascii") as entry:
             for number in range(first, min(first + _ENTRY_FILES, partitions)):
-                value = f"k{number:09}"
-                add = {
-                    "path": f"p={value}/part-{number:05}-6f1ce2e5-0d5e-4b3a-9d53-{number:012}-c000.parquet",
-                    "partitionValues": {"p": value},
-                    "size": 10_000_000,
-                    "modificationTime": 1_700_000_000_000,
-                    "dataChange": True,
-                    "stats": statistics,
-                }
+                add = added(f"k{number:09}", number, statistics)
                 entry.write(json.dumps({"add": add}, separators=(",", ":")) + "\n")
+
+
+def statistics_of(names: Sequence[str]) -> str:
+    """Return the statistics of a file with 1,000 rows of such columns of numbers, as a log has them."""
+    bounds = {"minValues": dict.fromkeys(names, 0), "maxValues": dict.fromkeys(names, 1_000_000_000)}
+    return json.dumps({"numRecords": 1000, **bounds, "nullCount": dict.fromkeys(names, 0)})
+
+
+def added(value: str, number: int, statistics: str) -> dict[str, object]:
+    """Return the action that adds a file, which is not there, to the partition of a value of `p`."""
+    return {
+        "path": f"p={value}/part-{number:05}-6f1ce2e5-0d5e-4b3a-9d53-{number:012}-c000.parquet",
+        "partitionValues": {"p": value},
+        "size": 10_000_000,
+        "modificationTime": 1_700_000_000_000,
+        "dataChange": True,
+        "stats": statistics,
+    }
 
 
 def _table(place: Path) -> Any:

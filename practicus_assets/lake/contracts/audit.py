@@ -323,7 +323,7 @@ def _run_table_rule(check: Check, rescan: Rescan) -> tuple[pa.Table | None, str]
 
 
 def audited(contract: Any, data: Any) -> list[AuditResult]:
-    """Return the result of each rule of a contract, whose module imports this one, on rows in memory."""
+    """Run the rules of a `Contract`, whose module imports this one, on rows, as its `audit` says."""
     try:
         reader = record_batches(data, contract.schema or NO_COLUMNS)
         contract.refuse_undeclared(reader.schema.names)
