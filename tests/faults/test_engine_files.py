@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.fs
@@ -13,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from practicus_assets.lake.partitions.values import folder
+from practicus_assets.lake.transactions.engine_files import engine_files
+from practicus_assets.lake.transactions.engine_files.found_files import FoundFiles, found
 from practicus_assets.lake.transactions.engine_files.staged_parquet import StagedParquet
 from tests.faults.kills import kill_at_each_request, kill_at_each_syscall
 from tests.faults.proxy import Fault, FaultProxy, Kind
@@ -168,7 +172,7 @@ def test_a_file_that_goes_away_at_a_random_moment(folder: MakePlace, tally: Tall
 
 @dataclass(frozen=True)
 class Losing(EngineWork):
-    """Work beside which somebody moves a file away, until the transaction is about to try its commit."""
+    """Work beside which somebody moves a file away, between its list and the attempt to commit."""
 
     after_s: float = 0.0
 
@@ -176,11 +180,16 @@ class Losing(EngineWork):
         transaction = self.begin(place)
         staged = transaction.staging()
         self.written(place, staged)
-        path = next(Path(staged.uri).rglob("0.parquet"))
-        timer = threading.Timer(self.after_s, path.unlink)
-        timer.start()
-        try:
-            audited = transaction.audit(transaction.stage(staged))
-        finally:
-            timer.join()
+        timer = threading.Timer(self.after_s, next(Path(staged.uri).rglob("0.parquet")).unlink)
+
+        def listed(*asked: Any) -> FoundFiles:
+            files = found(*asked)
+            timer.start()
+            return files
+
+        with patch.object(engine_files, "found", listed):  # one that goes before was never there
+            try:
+                audited = transaction.audit(transaction.stage(staged))
+            finally:
+                timer.join()
         return transaction.land(audited).version

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from practicus_assets.destinations.export import Export
 from practicus_assets.errors import ExportConflict, ExportFailed, LossyValues, PracticusAssetsError
 from practicus_assets.redaction import redacted
+from practicus_assets.sources.postgresql.answer import LOST_STATES
 from practicus_assets.wording import in_short
 
 _LONGEST = 300
@@ -61,7 +62,7 @@ def translated(error: Exception, export: Export, address: str) -> PracticusAsset
             "Fix them in the table, or widen the column there.",
         )
     advice = _ADVICE.get(state) or _ADVICE.get(state[:2]) or "Repair it, then run again."
-    if not state:
+    if not state or state.startswith(LOST_STATES):
         return ExportFailed(
             f"{address} cannot be reached, or went away: {message}.",
             "Repair the server or the connection, then run again.",

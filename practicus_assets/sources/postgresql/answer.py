@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from practicus_assets.redaction import SHORTEST_SECRET
 
-_LOST_STATES = ("08", "57P01", "57P02", "57P03")  # SQLSTATEs: connection exceptions, shutdown, crash, startup
+LOST_STATES = ("08", "57P01", "57P02", "57P03")  # SQLSTATEs: connection exceptions, shutdown, crash, startup
 _LOST = re.compile(
     r"server closed the connection|connection to server was lost|no connection to the server"
     r"|PQgetCopyData\(\) failed|SSL (SYSCALL|connection|error)|terminating connection"
@@ -57,7 +57,7 @@ def answer(error: BaseException, secrets: Iterable[str] = ()) -> Answer:
     details = dict(getattr(error, "details", None) or ())
     sqlstate = getattr(error, "sqlstate", None) or ""
     whole = str(error)
-    lost = sqlstate.startswith(_LOST_STATES) or (not sqlstate and bool(_LOST.search(whole)))
+    lost = sqlstate.startswith(LOST_STATES) or (not sqlstate and bool(_LOST.search(whole)))
     primary = details.get(b"PG_DIAG_MESSAGE_PRIMARY") or details.get("PG_DIAG_MESSAGE_PRIMARY")
     text = primary.decode("utf-8", "replace") if isinstance(primary, bytes) else primary or _message(whole)
     if not sqlstate and not lost and _UNREADABLE.search(whole):
