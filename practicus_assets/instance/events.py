@@ -31,7 +31,7 @@ def latest(
     instance: dg.DagsterInstance,
     key: dg.AssetKey,
     partitions: Sequence[str],
-    accept: Callable[[dg.AssetMaterialization], bool] = lambda _: True,
+    accept: Callable[[dg.AssetMaterialization], bool] | None = None,
     until: int | None = None,
 ) -> dict[str, dg.AssetMaterialization]:
     """Return the latest materialization of each of these partitions, by key; of the whole asset as "".
@@ -40,7 +40,7 @@ def latest(
         instance: the Dagster instance.
         key: the asset's key.
         partitions: the partitions' keys; none for an asset without partitions.
-        accept: a function that returns whether a materialization counts.
+        accept: a function that returns whether a materialization counts; by default each one does.
         until: the number of the event after which none counts.
 
     """
@@ -54,36 +54,45 @@ def latest_records(
     instance: dg.DagsterInstance,
     key: dg.AssetKey,
     partitions: Sequence[str],
-    accept: Callable[[dg.AssetMaterialization], bool] = lambda _: True,
+    accept: Callable[[dg.AssetMaterialization], bool] | None = None,
     until: int | None = None,
 ) -> dict[str, dg.EventLogRecord]:
     """Return the record of each materialization that `latest` returns."""
     newest: dict[str, dg.EventLogRecord] = {}
     for start in range(0, max(1, len(partitions)), PARTITIONS):
         wanted = list(partitions[start : start + PARTITIONS])
-        records = dg.AssetRecordsFilter(
-            asset_key=key,
-            asset_partitions=wanted or None,
-            before_storage_id=None if until is None else until + 1,
-        )
-        complete = len(newest) + max(1, len(wanted))
-        for record in _records(instance, records):
+        count = max(1, len(wanted))
+        records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=wanted or None)
+        if wanted and accept is None and until is None:
+            kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+            numbers = instance.get_latest_storage_id_by_partition(key, kind, set(wanted))
+            if not numbers:
+                continue
+            count = len(numbers)
+            records = dg.AssetRecordsFilter(asset_key=key, storage_ids=sorted(numbers.values()))
+        elif until is not None:
+            records = records._replace(before_storage_id=until + 1)
+        complete = len(newest) + count
+        for record in _records(instance, records, count):
             event = record.asset_materialization
-            if event is not None and accept(event):
+            if event is not None and (accept is None or accept(event)):
                 newest.setdefault(event.partition or "", record)
             if len(newest) == complete:
                 break
     return newest
 
 
-def _records(instance: dg.DagsterInstance, records: dg.AssetRecordsFilter) -> Iterator[dg.EventLogRecord]:
-    cursor = None
+def _records(
+    instance: dg.DagsterInstance, records: dg.AssetRecordsFilter, first: int = PAGE
+) -> Iterator[dg.EventLogRecord]:
+    """Yield the records that a filter lets through, newest first; of each page all are read."""
+    cursor, limit = None, min(first, PAGE)
     while True:
-        page = instance.fetch_materializations(records, limit=PAGE, cursor=cursor)
+        page = instance.fetch_materializations(records, limit=limit, cursor=cursor)
         yield from page.records
         if not page.has_more:
             return
-        cursor = page.cursor
+        cursor, limit = page.cursor, min(2 * limit, PAGE)
 
 
 def newest_events(instance: dg.DagsterInstance, key: dg.AssetKey, after: int) -> dict[str, tuple[str, int]]:

@@ -165,6 +165,41 @@ def test_a_run_of_a_range_lists_its_partitions_no_more_often_for_many(tmp_path: 
     assert few == many > 0
 
 
+@table_asset(
+    partitions_def=visits.partitions_def, partition_by="day", backfill_policy=dg.BackfillPolicy.single_run()
+)
+def visitors(visits: pa.Table) -> pa.Table:
+    return visits
+
+
+@pytest.mark.parametrize("asset", [visits, visitors], ids=["written", "read"])
+def test_a_run_reads_as_many_materializations_however_many_there_were_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asset: dg.AssetsDefinition
+) -> None:
+    fetch = dg.DagsterInstance.fetch_materializations
+    read: list[int] = []
+
+    def counted(*asked: Any, **options: Any) -> Any:
+        page = fetch(*asked, **options)
+        read.append(len(page.records))
+        return page
+
+    monkeypatch.setattr(dg.DagsterInstance, "fetch_materializations", counted)
+    resources = {"io_manager": DeltaIOManager(root_uri=str(tmp_path))}
+    tags = dict(zip(RANGE_TAGS, ("2020-01-01", "2020-01-05"), strict=True))
+    of_runs = []
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(5):
+            assert dg.materialize([visits], instance=instance, tags=tags, resources=resources).success
+            read.clear()
+            both = [visits, visitors]
+            options: Any = {"instance": instance, "tags": tags, "resources": resources}
+            assert dg.materialize(both, selection=[asset], **options).success
+            of_runs.append(sum(read))
+    assert of_runs[1:] == [of_runs[1]] * 4
+    assert 0 < of_runs[1] <= 3 * 5
+
+
 def _lists_of_run(root: str, count: int) -> int:
     """Return how often a run of so many days lists them, in Dagster too."""
     first = date(2020, 1, 1)

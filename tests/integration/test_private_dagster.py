@@ -164,6 +164,19 @@ def test_a_page_of_materializations_says_whether_there_is_more(bench: Bench) -> 
     assert page.records[0].storage_id > page.records[1].storage_id > rest.records[0].storage_id
 
 
+def test_the_newest_number_of_a_partition_is_that_of_its_last_materialization(bench: Bench) -> None:
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b", "c"]))
+    def plain() -> None: ...
+
+    for partition in ("a", "b", "a"):
+        bench.run([plain], partition=partition)
+    bench.instance.report_runless_asset_event(dg.AssetObservation("plain", partition="a"))
+    last, of_b, _ = bench.instance.fetch_materializations(plain.key, limit=3).records
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+    numbers = bench.instance.get_latest_storage_id_by_partition(plain.key, kind, {"a", "b", "c"})
+    assert numbers == {"a": last.storage_id, "b": of_b.storage_id}
+
+
 def test_numbers_of_runs_and_of_events_are_of_one_order_in_sqlite_too(tmp_path: Path) -> None:
     @dg.asset
     def plain() -> None: ...

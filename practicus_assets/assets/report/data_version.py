@@ -11,6 +11,8 @@ from practicus_assets.lake.rows.fingerprints.fingerprint import same_rows
 from practicus_assets.lake.transactions.commit import Commit
 from practicus_assets.lake.transactions.options import Mode
 
+_NOTHING = ("", "")
+
 
 def data_version(
     instance: dg.DagsterInstance, key: dg.AssetKey, commit: Commit, mode: Mode
@@ -24,8 +26,14 @@ def data_version(
     appended = dg.DataVersion(f"{commit.fingerprint}@{commit.version}")
     if mode == "append" and commit.changed:
         return appended
-    recorded = _recorded(instance, key, [k for k in commit.fingerprints if k != WHOLE_TABLE])
-    before = {partition: recorded.get(partition, ("", "")) for partition in commit.fingerprints}
+    partitions = [k for k in commit.fingerprints if k != WHOLE_TABLE]
+    recorded = _recorded(instance, key, partitions[:1])
+    first = partitions[0] if partitions else WHOLE_TABLE
+    if mode != "append" and not same_rows(recorded.get(first, _NOTHING)[0], commit.fingerprints[first]):
+        return dg.DataVersion(commit.fingerprint)  # as mostly: what the others have is not asked
+    if partitions[1:]:
+        recorded |= _recorded(instance, key, partitions[1:])
+    before = {partition: recorded.get(partition, _NOTHING) for partition in commit.fingerprints}
     versions = {version for _, version in before.values()}
     [common] = versions if len(versions) == 1 else [None]
     if mode == "append":  # of no rows
