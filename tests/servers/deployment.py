@@ -72,6 +72,7 @@ class Deployment:
             "DAGSTER_PG_PORT": str(self.postgresql.port),
             "DAGSTER_PG_DB": self.database,
             "DAGSTER_PG_USERNAME": self.postgresql.user,
+            "DAGSTER_EVENT_BATCH_SIZE": "500",
             "DAGSTER_LOGS_BUCKET": self.lake["PRACTICUS_LAKE"].removeprefix("s3://").split("/")[0],
             **{key: value for key, value in self.lake.items() if key not in secrets},
         }

@@ -82,7 +82,7 @@ def commit_metadata(
         names.DURATION_S: commit.seconds,
     }
     if preview_rows:
-        metadata[names.PREVIEW] = preview(snapshot, preview_rows)
+        metadata[names.PREVIEW] = preview(snapshot, preview_rows, commit.heads)
     metadata |= statistics.of(snapshot)
     if scope.is_whole_table:
         return metadata | {names.FINGERPRINT: commit.fingerprint}
@@ -111,7 +111,7 @@ def partition_metadata(
 
     """
     numbers = statistics.by_partition(snapshot)
-    previews = partition_previews(table, snapshot, preview_rows) if preview_rows else {}
+    previews = partition_previews(table, snapshot, preview_rows, commit.heads) if preview_rows else {}
     metadata = {}
     for key, files in snapshot.partition_files.items():
         metadata[key] = {

@@ -17,11 +17,24 @@ _READERS = 8  # files that are read at a time; an object store takes long to ans
 _PREVIEWS = 1000  # of one run: each is kept in Dagster's event log
 
 Rows = list[dict[str, Any]]
+Heads = Mapping[str, pa.RecordBatch]
+NO_HEADS: Heads = {}
 
 
-def preview(snapshot: Snapshot, count: int) -> dg.MarkdownMetadataValue:
-    """Return the first rows of a snapshot, below the names and types of its columns."""
-    return _table(first_rows(snapshot, count), snapshot.schema)
+def preview(snapshot: Snapshot, count: int, heads: Heads = NO_HEADS) -> dg.MarkdownMetadataValue:
+    """Return the first rows of a snapshot of a table or of one partition, below its columns and their types.
+
+    Args:
+        snapshot: the snapshot.
+        count: the number of rows.
+        heads: the first rows of files, by path, where they are in memory.
+
+    """
+    files: Sequence[DataFile] = snapshot.table_files
+    if not snapshot.scope.is_whole_table:
+        [files] = snapshot.partition_files.values()
+    rows = _known(snapshot.schema, files, count, heads)
+    return _table(first_rows(snapshot, count) if rows is None else rows, snapshot.schema)
 
 
 def first_rows(snapshot: Snapshot, count: int) -> Rows:
@@ -34,26 +47,40 @@ def first_rows(snapshot: Snapshot, count: int) -> Rows:
     return head
 
 
-def partition_previews(table: Table, snapshot: Snapshot, count: int) -> dict[str, dg.MarkdownMetadataValue]:
+def partition_previews(
+    table: Table, snapshot: Snapshot, count: int, heads: Heads
+) -> dict[str, dg.MarkdownMetadataValue]:
     """Return the first rows of each partition of a snapshot, by key.
 
-    Of each partition only the beginning of a file is read. Files whose rows a deletion vector takes out are
-    not read at all, and of very many partitions only the first ones have a preview.
+    Of each partition only the beginning of a file is read, if it is not in memory. Files of which a deletion
+    vector takes rows out are not read at all, and of very many partitions only the first ones have a preview.
 
     Args:
         table: the table.
         snapshot: the table at a version, scoped to the partitions.
         count: the number of rows of each partition.
+        heads: the first rows of files, by path, where they are in memory.
 
     """
     files = dict(list(snapshot.partition_files.items())[:_PREVIEWS])
 
     def head(of_partition: Sequence[DataFile]) -> Rows:
-        return _head(table, snapshot.schema, of_partition, count)
+        rows = _known(snapshot.schema, of_partition, count, heads)
+        return _head(table, snapshot.schema, of_partition, count) if rows is None else rows
 
     with ThreadPoolExecutor(_READERS) as readers:
-        heads = readers.map(head, files.values())
-        return {key: _table(rows, snapshot.schema) for key, rows in zip(files, heads, strict=True)}
+        shown_rows = readers.map(head, files.values())
+        return {key: _table(rows, snapshot.schema) for key, rows in zip(files, shown_rows, strict=True)}
+
+
+def _known(schema: pa.Schema, files: Sequence[DataFile], count: int, heads: Heads) -> Rows | None:
+    """Return the first rows of files, if so many of the first file, or all there are, are in memory."""
+    if not files or files[0].deleted or files[0].path not in heads:
+        return None
+    first, head = files[0], heads[files[0].path]
+    if head.num_rows < count and (len(files) > 1 or first.rows != head.num_rows):
+        return None
+    return [_row(stored, first.values, schema) for stored in shown(head.slice(0, count))]
 
 
 def _head(table: Table, schema: pa.Schema, files: Sequence[DataFile], count: int) -> Rows:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import pyarrow as pa
+
 from practicus_assets.errors import UnsupportedTable, VersionGone
 from practicus_assets.lake.contracts.audit import AuditResult
 from practicus_assets.lake.delta.log import entries
@@ -67,6 +69,7 @@ class Commit:
         before: the version that it was made on; None if there was none, or this process did not make it.
         matched: what the keys of a merge matched; None in other modes, and where nobody knows.
         durations: where the time went; None if this process did not make it.
+        heads: the first rows of files that it wrote, by path, where they are still in memory.
 
     """
 
@@ -87,6 +90,7 @@ class Commit:
     before: Before | None = field(default=None, repr=False, compare=False)
     matched: Matched | None = None
     durations: Durations | None = field(default=None, compare=False)
+    heads: Mapping[str, pa.RecordBatch] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def partition_rows(self) -> dict[str, int]:

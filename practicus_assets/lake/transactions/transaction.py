@@ -281,9 +281,9 @@ class Transaction:
                     record = audited.record  # noqa: PLW2901 no row of a history is rejected
         version, said, before = landed
         commit = Commit.from_record(said, version, self._scope.keys, audited.audits, recovered=False)
-        filled, matched = audited.staged.filled, audited.matched
-        spent = audited.durations + Durations(commit=watch.seconds - again.seconds)
-        return replace(commit, filled=filled, before=before, matched=matched, durations=spent)
+        staged, spent = audited.staged, audited.durations + Durations(commit=watch.seconds - again.seconds)
+        known: dict[str, Any] = {"filled": staged.filled, "heads": staged.heads, "matched": audited.matched}
+        return replace(commit, before=before, durations=spent, **known)
 
     def _with_rows_of(self, others: Overtaken, audited: Audited) -> Audited:
         """Return a history's rows with those that others gave meanwhile, judged again."""

@@ -38,6 +38,7 @@ class StagedFile:
         values: the values of the table's partition columns.
         statistics: its statistics, as the Delta protocol names them ("Per-file Statistics").
         listed_as: what the store said of a file that an engine wrote, before it was read; empty for others.
+        head: its first rows, as many as people see at most; None where they are large, or not in memory.
 
     """
 
@@ -47,6 +48,7 @@ class StagedFile:
     values: Values
     statistics: Mapping[str, Any]
     listed_as: str = ""
+    head: pa.RecordBatch | None = field(default=None, repr=False, compare=False)
 
     def action(self, partition_by: Sequence[str], *, new_rows: bool = True) -> AddAction:
         """Return the Delta action that makes the file part of the table.
@@ -113,6 +115,11 @@ class Staged:
     def size(self) -> int:
         """The size of all files in bytes."""
         return sum(file.size for file in self.files)
+
+    @property
+    def heads(self) -> dict[str, pa.RecordBatch]:
+        """The first rows of files, by path, where they are known."""
+        return {file.path: file.head for file in self.files if file.head is not None}
 
     @classmethod
     def merged(cls, parts: Sequence["Staged"]) -> "Staged":

@@ -24,6 +24,7 @@ _ROW_GROUP_BYTES = 64 << 20
 _FILE_BYTES = 256 << 20  # a file that reached this is closed and another begun
 _OPEN_FILES = 64
 _BATCH_BYTES = 1024  # what a column of a waiting batch takes besides its values
+_HEAD_BYTES = 64 << 10  # of the first rows of a file, which are kept for previews
 
 
 class Staging:
@@ -112,7 +113,7 @@ class Staging:
         folders = [folder(c, v) for c, v in zip(self.partition_by, values, strict=True)]
         path = "/".join([*folders, f"part-{uuid.uuid4()}.zstd.parquet"])
         self._paths.append(path)
-        return _File(path, self._writer, self._file_schema)
+        return _File(path, self._writer, self._file_schema, self._table.sample_rows)
 
     def _flush(self, values: Values) -> None:
         file = self._open[values]
@@ -128,15 +129,17 @@ class Staging:
         size, rows, statistics = file.close()
         del self._open[values]  # not before: a file that failed to close is still to be abandoned
         self._begun.pop(values, None)
-        self.files.append(StagedFile(file.path, size, rows, values, statistics))
+        self.files.append(StagedFile(file.path, size, rows, values, statistics, head=file.head))
 
 
 class _File:
     """One Parquet file: rows wait in memory for their row group; the first row group opens the file."""
 
-    def __init__(self, path: str, writer: FolderWriter, schema: pa.Schema) -> None:
+    def __init__(self, path: str, writer: FolderWriter, schema: pa.Schema, head_rows: int) -> None:
         self.path = path
         self.buffered = 0
+        self.head: pa.RecordBatch | None = None
+        self._head_rows = head_rows
         self._writer = writer
         self._sink: ParquetSink | None = None
         self._schema = schema
@@ -150,6 +153,8 @@ class _File:
             self._statistics.merge(measured)
         else:
             self._statistics.add(batch)
+        if not self._rows:
+            self.head = _copied(batch, self._head_rows)
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
         self._rows += batch.num_rows
@@ -179,3 +184,11 @@ class _File:
     def abandon(self) -> None:
         if self._sink is not None:
             self._sink.abandon()
+
+
+def _copied(batch: pa.RecordBatch, count: int) -> pa.RecordBatch | None:
+    """Return the first rows without the memory of the others; None if they are large."""
+    first = batch.slice(0, count)
+    if not first.num_rows or first.nbytes > _HEAD_BYTES:
+        return None
+    return first.take(pa.array(range(first.num_rows), pa.int64()))
