@@ -132,10 +132,13 @@ def began(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> dict[str, int
         records = dg.RunStatusChangeRecordsFilter(
             dg.DagsterEventType.RUN_START, after_timestamp=first - _EDGE, before_timestamp=last + _EDGE
         )
+        wanted = {run_id for run_id, start in starts.items() if start is not None and first <= start <= last}
         cursor, has_more = None, True
-        while has_more:
-            page = instance.fetch_run_status_changes(records, limit=PAGE, cursor=cursor)
-            numbers |= {each.run_id: each.storage_id for each in page.records if each.run_id in starts}
+        while has_more and wanted:  # no further: databases have no index of times, and the newest come first
+            page = instance.fetch_run_status_changes(records, limit=min(len(wanted), PAGE), cursor=cursor)
+            found = {each.run_id: each.storage_id for each in page.records if each.run_id in wanted}
+            numbers |= found
+            wanted -= found.keys()
             cursor, has_more = page.cursor, page.has_more
     return numbers
 

@@ -173,18 +173,21 @@ def visitors(visits: pa.Table) -> pa.Table:
 
 
 @pytest.mark.parametrize("asset", [visits, visitors], ids=["written", "read"])
-def test_a_run_reads_as_many_materializations_however_many_there_were_before(
+def test_a_run_reads_as_many_events_however_many_there_were_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asset: dg.AssetsDefinition
 ) -> None:
-    fetch = dg.DagsterInstance.fetch_materializations
     read: list[int] = []
 
-    def counted(*asked: Any, **options: Any) -> Any:
-        page = fetch(*asked, **options)
-        read.append(len(page.records))
-        return page
+    def counted(fetch: Any) -> Any:
+        def fetched(*asked: Any, **options: Any) -> Any:
+            page = fetch(*asked, **options)
+            read.append(len(page.records))
+            return page
 
-    monkeypatch.setattr(dg.DagsterInstance, "fetch_materializations", counted)
+        return fetched
+
+    for name in ("fetch_materializations", "fetch_run_status_changes"):
+        monkeypatch.setattr(dg.DagsterInstance, name, counted(getattr(dg.DagsterInstance, name)))
     resources = {"io_manager": DeltaIOManager(root_uri=str(tmp_path))}
     tags = dict(zip(RANGE_TAGS, ("2020-01-01", "2020-01-05"), strict=True))
     of_runs = []

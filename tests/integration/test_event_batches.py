@@ -48,7 +48,12 @@ def visitors(visits: pd.DataFrame) -> pd.DataFrame:
     return visits
 
 
-@table_asset(partitions_def=DAYS, partition_by="day", backfill_policy=dg.BackfillPolicy.single_run())
+@table_asset(
+    partitions_def=DAYS,
+    partition_by="day",
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    automation_condition=dg.AutomationCondition.execution_failed(),
+)
 def nobody() -> pd.DataFrame:
     raise ValueError("no visits")
 
@@ -78,7 +83,7 @@ def test_a_run_whose_events_come_in_batches_records_each_partition_and_what_its_
 
 
 @pytest.mark.parametrize("setting", ["", "true"], ids=["each", "one"])
-def test_one_planned_event_for_all_partitions_leaves_out_which_of_them_failed(
+def test_one_planned_event_for_all_partitions_hides_from_commands_and_automation_which_of_them_failed(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
 ) -> None:
     monkeypatch.setenv("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", setting)
@@ -86,4 +91,6 @@ def test_one_planned_event_for_all_partitions_leaves_out_which_of_them_failed(
     bench.run([visits], between=ends)
     assert len(bench.rows("visits")) == bench.materializations("visits") == 12
     bench.run([nobody], between=ends, fails=True)
-    assert len(attempts(instance, nobody.key, has_partitions=True)) == (0 if setting else 12)
+    seen = 0 if setting else 12
+    assert len(attempts(instance, nobody.key, has_partitions=True)) == seen
+    assert dg.evaluate_automation_conditions([nobody], instance).total_requested == seen

@@ -69,6 +69,16 @@ def test_large_values_are_not_kept_in_memory(tmp_path: Path) -> None:
     assert preview(snapshot, 5, commit.heads) == preview(snapshot, 5)
 
 
+def test_what_is_kept_of_many_partitions_is_bounded_and_the_others_are_read(tmp_path: Path) -> None:
+    days = [f"d{number:04}" for number in range(400) for _ in range(5)]
+    rows = pa.table({"day": days, "text": [f"{number:04}" * 750 for number in range(len(days))]})
+    commit, snapshot = made(Table.from_uri(tmp_path / "t"), rows, *dict.fromkeys(days))
+    assert 0 < sum(head.nbytes for head in commit.heads.values()) <= 4 << 20
+    assert 0 < len(commit.heads) < 400
+    read = partition_previews(Table.from_uri(tmp_path / "t"), snapshot, 5, {})
+    assert partition_previews(Table.from_uri(tmp_path / "t"), snapshot, 5, commit.heads) == read
+
+
 def test_a_lake_that_shows_no_rows_keeps_none(tmp_path: Path) -> None:
     table = replace(Table.from_uri(tmp_path / "t"), sample_rows=0)
     commit, _ = made(table, pa.table({"n": [1, 2]}))

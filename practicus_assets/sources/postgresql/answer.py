@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from practicus_assets.redaction import SHORTEST_SECRET
 
-LOST_STATES = ("08", "57P01", "57P02", "57P03")  # SQLSTATEs: connection exceptions, shutdown, crash, startup
+# SQLSTATEs: connection exceptions, shutdown, crash, startup, and sessions that were idle for too long
+LOST_STATES = ("08", "57P01", "57P02", "57P03", "57P05", "25P03")
 _LOST = re.compile(
     r"server closed the connection|connection to server was lost|no connection to the server"
     r"|PQgetCopyData\(\) failed|SSL (SYSCALL|connection|error)|terminating connection"

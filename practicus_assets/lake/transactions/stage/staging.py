@@ -25,6 +25,7 @@ _FILE_BYTES = 256 << 20  # a file that reached this is closed and another begun
 _OPEN_FILES = 64
 _BATCH_BYTES = 1024  # what a column of a waiting batch takes besides its values
 _HEAD_BYTES = 64 << 10  # of the first rows of a file, which are kept for previews
+_HEADS_BYTES = 4 << 20  # of those of all files; of a partition the first file has some
 
 
 class Staging:
@@ -54,6 +55,8 @@ class Staging:
         self._begun: dict[Values, None] = {}  # those of them that are on the disk already, oldest first
         self._buffered = 0
         self._paths: list[str] = []
+        self._with_head: set[Values] = set()
+        self._heads_bytes = 0
 
     def add(self, batch: pa.RecordBatch, values: Values, hashes: Hashes | None = None) -> None:
         """Write rows of one partition.
@@ -129,7 +132,16 @@ class Staging:
         size, rows, statistics = file.close()
         del self._open[values]  # not before: a file that failed to close is still to be abandoned
         self._begun.pop(values, None)
-        self.files.append(StagedFile(file.path, size, rows, values, statistics, head=file.head))
+        head = self._within_bounds(file.head, values)
+        self.files.append(StagedFile(file.path, size, rows, values, statistics, head=head))
+
+    def _within_bounds(self, head: pa.RecordBatch | None, values: Values) -> pa.RecordBatch | None:
+        """Return the first rows of a file, if its partition has none yet and they are not too many bytes."""
+        if head is None or values in self._with_head or self._heads_bytes + head.nbytes > _HEADS_BYTES:
+            return None
+        self._with_head.add(values)
+        self._heads_bytes += head.nbytes
+        return head
 
 
 class _File:
@@ -153,8 +165,6 @@ class _File:
             self._statistics.merge(measured)
         else:
             self._statistics.add(batch)
-        if not self._rows:
-            self.head = _copied(batch, self._head_rows)
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
         self._rows += batch.num_rows
@@ -172,6 +182,7 @@ class _File:
         rows = pa.Table.from_batches(self._waiting, self._schema)
         if self._sink is None:
             self._sink = self._writer.begin(self.path, self._schema, repetitive_columns(rows))
+            self.head = _copied(rows.slice(0, self._head_rows))
         if rows.num_rows:
             self._sink.write(rows, _ROW_GROUP_ROWS)
         self._waiting, self._waiting_rows, self.buffered = [], 0, 0
@@ -186,9 +197,9 @@ class _File:
             self._sink.abandon()
 
 
-def _copied(batch: pa.RecordBatch, count: int) -> pa.RecordBatch | None:
-    """Return the first rows without the memory of the others; None if they are large."""
-    first = batch.slice(0, count)
+def _copied(first: pa.Table) -> pa.RecordBatch | None:
+    """Return first rows without the memory of the others; None if there is none, or they are large."""
     if not first.num_rows or first.nbytes > _HEAD_BYTES:
         return None
-    return first.take(pa.array(range(first.num_rows), pa.int64()))
+    [copy] = first.take(pa.array(range(first.num_rows), pa.int64())).combine_chunks().to_batches()
+    return copy
