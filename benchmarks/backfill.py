@@ -12,7 +12,6 @@ import os
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any
 from unittest.mock import patch
@@ -83,13 +82,7 @@ def _run(asset: dg.AssetsDefinition, instance: dg.DagsterInstance, count: int) -
 
 def _instance(server: PostgreSQL | None) -> Any:
     """Return a new instance, with a database of its own, as a context manager."""
-    if server is None:
-        return dg.instance_for_test()
-    name = f"d{uuid.uuid4().hex}"
-    server.create_database(name)
-    address = {"hostname": server.host, "port": server.port, "db_name": name, "scheme": "postgresql+psycopg2"}
-    login = {"username": server.user, "password": server.password}
-    return dg.instance_for_test({"storage": {"postgres": {"postgres_db": {**address, **login}}}})
+    return dg.instance_for_test(server.dagster_storage() if server is not None else None)
 
 
 def main(*counts: str) -> None:

@@ -13,7 +13,7 @@ import dagster as dg
 from practicus_assets.assets.report.account import InputsRead
 from practicus_assets.assets.report.names import VERSION
 from practicus_assets.errors import DeclarationError
-from practicus_assets.instance.events import CLOCK_SKEW, began, materializations
+from practicus_assets.instance.events import CLOCK_SKEW, began_by, materializations
 from practicus_assets.lake.delta.record import SourceRead
 from practicus_assets.lake.transactions.provenance import Provenance
 from practicus_assets.lake.transactions.unchanged.reuse import InputRead
@@ -177,7 +177,7 @@ def refuse_no_partition(
 def made_by(run: dg.RunRecord, instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:
     """Return the table version of the newest materialization that a run reported."""
     run_id = run.dagster_run.run_id
-    start = began(instance, [run_id]).get(run_id)
+    start = began_by(instance, {run_id: run}).get(run_id)
     records = dg.AssetRecordsFilter(asset_key=key, after_storage_id=start)  # others may have made many before
     if start is None:  # as in databases of old releases of Dagster
         since = (run.create_timestamp - CLOCK_SKEW).timestamp()

@@ -1,6 +1,6 @@
 """Events: what an instance has recorded of materializations and of failed attempts."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -121,12 +121,17 @@ def newest_events(instance: dg.DagsterInstance, key: dg.AssetKey, after: int) ->
 
 
 def began(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> dict[str, int]:
-    """Return the number of the event with which each run began; none for a run that never did.
+    """Return the number of the event with which each run began; none for a run that never did."""
+    return began_by(instance, run_records(instance, run_ids))
+
+
+def began_by(instance: dg.DagsterInstance, records_of: Mapping[str, dg.RunRecord]) -> dict[str, int]:
+    """Return what `began` does, of runs whose records are at hand, by their ids.
 
     These numbers are comparable with those of materializations and observations. The ones that an instance
     gives for a single run are not: SQLite has a file per run, and counts in each from 1.
     """
-    starts = {run_id: record.start_time for run_id, record in run_records(instance, run_ids).items()}
+    starts = {run_id: record.start_time for run_id, record in records_of.items()}
     numbers: dict[str, int] = {}
     for first, last in _spans(start for start in starts.values() if start is not None):
         records = dg.RunStatusChangeRecordsFilter(

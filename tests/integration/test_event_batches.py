@@ -1,6 +1,5 @@
 """Runs of many partitions whose events Dagster writes to PostgreSQL in batches, as deployments do."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,17 +18,7 @@ DAYS = dg.StaticPartitionsDefinition([f"d{number}" for number in range(12)])
 @pytest.fixture
 def instance(postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "5")
-    name = f"d{uuid.uuid4().hex}"
-    postgresql.create_database(name)
-    database = {
-        "scheme": "postgresql+psycopg2",
-        "hostname": postgresql.host,
-        "port": postgresql.port,
-        "username": postgresql.user,
-        "password": postgresql.password,
-        "db_name": name,
-    }
-    with dg.instance_for_test({"storage": {"postgres": {"postgres_db": database}}}) as made:
+    with dg.instance_for_test(postgresql.dagster_storage()) as made:
         yield made
 
 

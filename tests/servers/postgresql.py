@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import uuid
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,20 @@ class PostgreSQL(Server):
     def create_database(self, name: str) -> None:
         """Make an empty database."""
         self.execute(f'CREATE DATABASE "{name}"')
+
+    def dagster_storage(self) -> dict[str, Any]:
+        """Make a database, and return how `dagster.yaml` says that an instance is kept in it."""
+        name = f"d{uuid.uuid4().hex}"
+        self.create_database(name)
+        database = {
+            "scheme": "postgresql+psycopg2",  # SQLAlchemy reads "postgresql" as psycopg 3
+            "hostname": self.host,
+            "port": self.port,
+            "username": self.user,
+            "password": self.password,
+            "db_name": name,
+        }
+        return {"storage": {"postgres": {"postgres_db": database}}}
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement, and return its rows, if it has any."""

@@ -282,8 +282,8 @@ class Transaction:
         version, said, before = landed
         commit = Commit.from_record(said, version, self._scope.keys, audited.audits, recovered=False)
         staged, spent = audited.staged, audited.durations + Durations(commit=watch.seconds - again.seconds)
-        known: dict[str, Any] = {"filled": staged.filled, "heads": staged.heads, "matched": audited.matched}
-        return replace(commit, before=before, durations=spent, **known)
+        commit = replace(commit, filled=staged.filled, heads=staged.heads, matched=audited.matched)
+        return replace(commit, before=before, durations=spent)
 
     def _with_rows_of(self, others: Overtaken, audited: Audited) -> Audited:
         """Return a history's rows with those that others gave meanwhile, judged again."""
