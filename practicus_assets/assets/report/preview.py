@@ -64,13 +64,12 @@ def partition_previews(
     """
     files = dict(list(snapshot.partition_files.items())[:_PREVIEWS])
 
-    def head(of_partition: Sequence[DataFile]) -> Rows:
-        rows = _known(snapshot.schema, of_partition, count, heads)
-        return _head(table, snapshot.schema, of_partition, count) if rows is None else rows
-
+    known = {key: _known(snapshot.schema, each, count, heads) for key, each in files.items()}
+    unknown = [key for key, rows in known.items() if rows is None]
     with ThreadPoolExecutor(_READERS) as readers:
-        shown_rows = readers.map(head, files.values())
-        return {key: _table(rows, snapshot.schema) for key, rows in zip(files, shown_rows, strict=True)}
+        read = readers.map(lambda key: _head(table, snapshot.schema, files[key], count), unknown)
+        found = known | dict(zip(unknown, read, strict=True))
+    return {key: _table(rows or [], snapshot.schema) for key, rows in found.items()}
 
 
 def _known(schema: pa.Schema, files: Sequence[DataFile], count: int, heads: Heads) -> Rows | None:

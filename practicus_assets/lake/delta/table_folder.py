@@ -101,7 +101,7 @@ class TableFolder:
                     f"the folder {self.uri} cannot be made: {error.strerror}.",
                     "Set root_uri to a folder that this process may write to.",
                 ) from error
-        return self._store()
+        return self.reader()
 
     def _store(self) -> pyarrow.fs.FileSystem:
         with self.reaching("the store"):

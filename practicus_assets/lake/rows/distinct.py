@@ -7,9 +7,7 @@ import pyarrow.compute as pc
 
 _COUNTED_ROWS = 1 << 18  # that wait to be added up
 _SAMPLED_ROWS = 1 << 13
-_REPETITIVE = (
-    4  # rows per distinct value, from which on a dictionary makes a column smaller, and in less time
-)
+_REPETITIVE = 2  # rows per distinct value, from which on a dictionary makes a column smaller
 
 
 def positional(table: pa.Table) -> pa.Table:
@@ -58,14 +56,13 @@ class Counts:
 def repetitive_columns(rows: pa.Table) -> list[str]:
     """Return the columns whose first values repeat, and all those inside of nested ones, as Parquet's paths.
 
-    A dictionary of values that do not repeat takes twice the time of writing them, and no less space.
+    A dictionary of values that do not repeat takes twice the time of writing them, and more space.
     """
     sample = rows.slice(0, _SAMPLED_ROWS)
     return [
         path
         for field, column in zip(sample.schema, sample.columns, strict=True)
-        if pa.types.is_nested(field.type)
-        or pc.count_distinct(column).as_py() * _REPETITIVE <= max(len(column), _SAMPLED_ROWS)
+        if pa.types.is_nested(field.type) or pc.count_distinct(column).as_py() * _REPETITIVE <= len(column)
         for path in _leaves(field.name, field.type)
     ]
 

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.delta.table_folder import TableFolder
 
+_TRIES = 100  # to begin a file in a folder that other writers may remove
+
 
 class FolderWriter:
     """Begins Parquet files below a table's folder, which is made if need be.
@@ -61,15 +63,20 @@ class ParquetSink:
         self._folder = folder
         self._what = f"staged file {path}"
         with folder.reaching(self._what):
-            self._stream = filesystem.open_output_stream(path)
-            self._writer = pq.ParquetWriter(
-                self._stream,
-                schema,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=list(repetitive),
-                store_schema=False,
-            )
+            self._stream = _begun(filesystem, path, has_folders=folder.local_path is not None)
+            try:
+                self._writer = pq.ParquetWriter(
+                    self._stream,
+                    schema,
+                    compression="zstd",
+                    compression_level=1,
+                    use_dictionary=list(repetitive),
+                    store_schema=False,
+                )
+            except BaseException:  # it writes already, and the disk may be full
+                with suppress(Exception):
+                    self._stream.close()
+                raise
 
     @property
     def size(self) -> int:
@@ -95,3 +102,14 @@ class ParquetSink:
         for part in (self._writer, self._stream):
             with suppress(PracticusAssetsError), self._folder.reaching(self._what):
                 part.close()
+
+
+def _begun(filesystem: pyarrow.fs.FileSystem, path: str, *, has_folders: bool) -> pa.NativeFile:
+    """Begin a file, and make its folder where there are folders; other writers may remove an empty one."""
+    folder = path.rpartition("/")[0] or "."  # the table's own
+    for _ in range(_TRIES if has_folders else 0):
+        with suppress(FileNotFoundError):
+            return filesystem.open_output_stream(path)
+        with suppress(FileNotFoundError, FileExistsError):  # what Arrow finds of folders that come and go
+            filesystem.create_dir(folder)
+    return filesystem.open_output_stream(path)

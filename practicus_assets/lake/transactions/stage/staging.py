@@ -15,7 +15,7 @@ from practicus_assets.lake.rows.fingerprints.hashes import Hashes
 from practicus_assets.lake.transactions.stage.parquet_sink import FolderWriter, ParquetSink
 from practicus_assets.lake.transactions.stage.staged import StagedFile, Values, delete_files
 from practicus_assets.lake.transactions.stage.statistics import Statistics
-from practicus_assets.lake.transactions.stage.writer_thread import WriterThread
+from practicus_assets.lake.transactions.stage.writer_threads import WriterThreads
 
 _BUFFERED_BYTES = 256 << 20  # over all partitions, before the largest buffer is written
 _WAITING_BYTES = 64 << 20  # of batches that the writer thread has not come to
@@ -23,15 +23,20 @@ _ROW_GROUP_ROWS = 1 << 17
 _ROW_GROUP_BYTES = 64 << 20
 _FILE_BYTES = 256 << 20  # a file that reached this is closed and another begun
 _OPEN_FILES = 64
+_CLOSERS, _STORE_CLOSERS = 2, 8  # files that are closed at a time; a store takes some requests for each
 _BATCH_BYTES = 1024  # what a column of a waiting batch takes besides its values
 _HEAD_BYTES = 64 << 10  # of the first rows of a file, which are kept for previews
 _HEADS_BYTES = 4 << 20  # of those of all files; of a partition the first file has some
 
 
+_End = tuple[int, int, dict[str, Any]]  # a closed file's bytes, its rows and its statistics
+
+
 class Staging:
     """Writes batches to files of their partitions, in bounded memory, and fingerprints each partition.
 
-    The files are written by a thread of their own, which `finish` and `discard` end.
+    The files are written by a thread of their own; those that are open in the end, such as the small ones of
+    many partitions, are closed side by side. `finish` and `discard` end all threads.
 
     Args:
         table: where the files go.
@@ -50,7 +55,9 @@ class Staging:
         self._file_schema = pa.schema(stored)
         self._writer = FolderWriter(table)
         self._table = table
-        self._thread = WriterThread(_WAITING_BYTES)
+        self._thread = WriterThreads(_WAITING_BYTES)
+        closers = _CLOSERS if table.local_path is not None else _STORE_CLOSERS
+        self._closers = WriterThreads(_WAITING_BYTES, closers)
         self._open: dict[Values, _File] = {}
         self._begun: dict[Values, None] = {}  # those of them that are on the disk already, oldest first
         self._buffered = 0
@@ -92,13 +99,19 @@ class Staging:
 
     def finish(self) -> list[StagedFile]:
         """Close every file and return them all."""
-        self._thread.do(self._close_all, 0)
         self._thread.finish()
+        ends: dict[Values, _End] = {}
+        for values, file in self._open.items():
+            self._closers.do(partial(_end, file, values, ends), file.buffered)
+        self._closers.finish()
+        for values in list(self._open):  # in the order in which they were begun
+            self._take(values, ends[values])
         return self.files
 
     def discard(self) -> None:
         """Delete every staged file; nothing refers to them."""
         self._thread.stop()
+        self._closers.stop()
         for file in self._open.values():
             file.abandon()
         self._open.clear()
@@ -107,10 +120,6 @@ class Staging:
         delete_files(self._table, self._paths)
         self._paths.clear()
         self.files.clear()
-
-    def _close_all(self) -> None:
-        for values in list(self._open):
-            self._close(values)
 
     def _begin(self, values: Values) -> "_File":
         folders = [folder(c, v) for c, v in zip(self.partition_by, values, strict=True)]
@@ -129,8 +138,11 @@ class Staging:
     def _close(self, values: Values) -> None:
         file = self._open[values]
         self._buffered -= file.buffered
-        size, rows, statistics = file.close()
-        del self._open[values]  # not before: a file that failed to close is still to be abandoned
+        self._take(values, file.close())
+
+    def _take(self, values: Values, end: _End) -> None:
+        """Take a file that was closed; one that failed to is still to be abandoned."""
+        file, (size, rows, statistics) = self._open.pop(values), end
         self._begun.pop(values, None)
         head = self._within_bounds(file.head, values)
         self.files.append(StagedFile(file.path, size, rows, values, statistics, head=head))
@@ -188,13 +200,17 @@ class _File:
         self._waiting, self._waiting_rows, self.buffered = [], 0, 0
         return self._sink
 
-    def close(self) -> tuple[int, int, dict[str, Any]]:
+    def close(self) -> _End:
         size = self.flush().close()
         return size, self._rows, self._statistics.result(self._rows)
 
     def abandon(self) -> None:
         if self._sink is not None:
             self._sink.abandon()
+
+
+def _end(file: _File, values: Values, ends: dict[Values, _End]) -> None:
+    ends[values] = file.close()
 
 
 def _copied(first: pa.Table) -> pa.RecordBatch | None:

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import signal
+import threading
+import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,8 +24,9 @@ from practicus_assets.lake.rows.fingerprints.hashes import hash_rows
 from practicus_assets.lake.transactions import incoming as incoming_module
 from practicus_assets.lake.transactions.options import WriteOptions
 from practicus_assets.lake.transactions.stage import staging as staging_module
+from practicus_assets.lake.transactions.stage.parquet_sink import FolderWriter, ParquetSink
 from practicus_assets.lake.transactions.stage.staging import Staging
-from practicus_assets.lake.transactions.stage.writer_thread import WriterThread
+from practicus_assets.lake.transactions.stage.writer_threads import WriterThreads
 from practicus_assets.lake.transactions.transaction import Transaction
 
 SCHEMA = pa.schema({"p": pa.string(), "n": pa.int64()})
@@ -135,7 +139,7 @@ def statistics(table: Table) -> dict[str, Any]:
 def test_statistics_are_left_out_where_they_would_not_survive(
     table: Table, monkeypatch: pytest.MonkeyPatch, thread: str
 ) -> None:
-    monkeypatch.setattr(WriterThread, "is_behind", thread == "caller")
+    monkeypatch.setattr(WriterThreads, "is_behind", thread == "caller")
     data = {
         "n": [1, None],
         "nan": [1.0, float("nan")],
@@ -243,19 +247,71 @@ def test_discarded_files_are_gone_with_their_folders_and_others_stay(
     staging.discard()
 
 
-def test_a_file_that_cannot_be_closed_keeps_no_other_from_being_discarded(
+def test_a_file_that_cannot_be_closed_is_named_and_keeps_no_other_from_being_discarded(
     table: Table, monkeypatch: pytest.MonkeyPatch, parquet_files: Any
 ) -> None:
-    real, calls = pq.ParquetWriter.close, itertools.count()
+    real, real_sink, calls = pq.ParquetWriter.close, ParquetSink.close, itertools.count()
+    failed: list[str] = []
 
     def full(self: Any) -> None:
-        if next(calls) == 1:
+        call = next(calls)
+        if call == 7:
             raise OSError("no space left")
+        if call > 7:
+            time.sleep(0.1)
         real(self)
 
+    def close(self: Any) -> Any:
+        try:
+            return real_sink(self)
+        except StoreFailed:
+            failed.append(self._what)
+            raise
+
     monkeypatch.setattr(pq.ParquetWriter, "close", full)
-    staging = staged(table)
-    with pytest.raises(StoreFailed, match=r"staged file p=b/.* failed: no space left"):
+    monkeypatch.setattr(ParquetSink, "close", close)
+    staging = Staging(table, SCHEMA, ["p"])
+    for name in map(str, range(40)):
+        [rows] = pa.table({"p": [name], "n": [1]}, SCHEMA).to_batches()
+        staging.add(rows, (name,), hash_rows(rows, SCHEMA.names))
+    with pytest.raises(StoreFailed, match=r" failed: no space left") as raised:
         staging.finish()
+    assert next(calls) < 40, "others are closed after an error"
+    [what] = failed
+    assert what in str(raised.value)
     staging.discard()
     assert parquet_files(table) == set()
+
+
+def test_no_file_is_left_by_an_interrupt_while_files_are_closed(
+    table: Table, monkeypatch: pytest.MonkeyPatch, parquet_files: Any
+) -> None:
+    real = FolderWriter.begin
+
+    def begin(self: Any, *arguments: Any) -> ParquetSink:
+        time.sleep(0.2)
+        return real(self, *arguments)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FolderWriter, "begin", begin)
+    staging, before = staged(table), signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            staging.finish()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    staging.discard()
+    time.sleep(0.5)
+    assert parquet_files(table) == set()
+    assert not [thread.name for thread in threading.enumerate() if "writer" in thread.name]
+
+
+def test_files_come_in_the_order_in_which_their_partitions_did(table: Table) -> None:
+    staging, names = Staging(table, SCHEMA, ["p"]), [str(number * 7 % 50) for number in range(50)]
+    for name in names:
+        rows = pa.table({"p": [name] * (1 + int(name) * 40), "n": range(1 + int(name) * 40)}, SCHEMA)
+        staging.add(rows.to_batches()[0], (name,))
+    assert [file.values for file in staging.finish()] == [(name,) for name in names]

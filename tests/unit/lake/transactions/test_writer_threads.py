@@ -18,7 +18,7 @@ from practicus_assets.lake.contracts.contract import Contract
 from practicus_assets.lake.contracts.rule import RowRule
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.transactions.options import WriteOptions
-from practicus_assets.lake.transactions.stage.writer_thread import WriterThread
+from practicus_assets.lake.transactions.stage.writer_threads import WriterThreads
 from practicus_assets.lake.transactions.transaction import Transaction
 
 BATCH = pa.record_batch({"n": pa.array(range(131_072), pa.int64())})
@@ -41,7 +41,7 @@ class Mistake(Exception):
 
 
 def test_work_is_done_in_order_and_the_first_error_ends_it() -> None:
-    thread, done, mistake = WriterThread(1 << 20), [], Mistake()
+    thread, done, mistake = WriterThreads(1 << 20), [], Mistake()
 
     def fail() -> None:
         raise mistake
@@ -59,7 +59,7 @@ def test_work_is_done_in_order_and_the_first_error_ends_it() -> None:
 
 
 def test_the_caller_waits_while_too_much_waits() -> None:
-    thread, go = WriterThread(100), threading.Event()
+    thread, go = WriterThreads(100), threading.Event()
     held: list[weakref.ref[Any]] = []
 
     def work(array: Any) -> Callable[[], None]:
