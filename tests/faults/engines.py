@@ -61,7 +61,7 @@ class SparkWork(Work):
         transaction = self.begin(place)
         if transaction.landed is not None:
             return transaction.landed.version
-        others = servers_of(os.getpid())
+        others, over = servers_of(os.getpid()), threading.Event()
 
         def pass_by(moment: str) -> None:
             if moment == self.dies:
@@ -72,7 +72,7 @@ class SparkWork(Work):
         def begun() -> StagedParquet:
             staging = transaction.staging()
             if self.dies == MOMENTS[3] or self.at is not None:
-                _once_written(staging, lambda: pass_by(MOMENTS[3]))
+                _once_written(staging, over, lambda: pass_by(MOMENTS[3]))
             return staging
 
         pass_by(MOMENTS[0])
@@ -81,7 +81,10 @@ class SparkWork(Work):
             pass_by(MOMENTS[1])
             rows = run.given(given).repartition(2, "p").select("p", "id", "v")
             pass_by(MOMENTS[2])
-            staged = run.staged(rows, ["p"], {"p": pa.string()}, begun)
+            try:
+                staged = run.staged(rows, ["p"], {"p": pa.string()}, begun)
+            finally:
+                over.set()
             pass_by(MOMENTS[4])
             part = transaction.stage(staged)
         pass_by(MOMENTS[5])
@@ -115,13 +118,15 @@ def _children_of(pid: int) -> list[int]:
     return [int(child) for child in "".join(texts).split()]
 
 
-def _once_written(staging: StagedParquet, then: Callable[[], None]) -> None:
+def _once_written(staging: StagedParquet, over: threading.Event, then: Callable[[], None]) -> None:
     """Do something, in a thread, once there is something in the folder where an engine writes."""
 
     def watch() -> None:
-        with suppress(FileNotFoundError):  # the attempt has ended
-            while not any(Path(staging.uri).iterdir()):
-                time.sleep(0.0005)
-            then()
+        while not over.is_set():
+            with suppress(FileNotFoundError):  # Apache Spark makes the folder anew
+                if any(Path(staging.uri).iterdir()):
+                    then()
+                    return
+            time.sleep(0.0005)
 
     threading.Thread(target=watch, daemon=True).start()
