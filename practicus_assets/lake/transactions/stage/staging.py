@@ -100,11 +100,13 @@ class Staging:
     def finish(self) -> list[StagedFile]:
         """Close every file and return them all."""
         self._thread.finish()
-        ends: dict[Values, _End] = {}
-        for values, file in self._open.items():
+        files, ends = list(self._open.items()), dict[Values, _End]()
+        for values, file in files[:-1]:
             self._closers.do(partial(_end, file, values, ends), file.buffered)
+        for values, file in files[-1:]:  # mostly the only one, for which no thread is begun
+            _end(file, values, ends)
         self._closers.finish()
-        for values in list(self._open):  # in the order in which they were begun
+        for values, _ in files:
             self._take(values, ends[values])
         return self.files
 
