@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 
@@ -27,9 +26,6 @@ _CLOSERS, _STORE_CLOSERS = 2, 8  # files that are closed at a time; a store take
 _BATCH_BYTES = 1024  # what a column of a waiting batch takes besides its values
 _HEAD_BYTES = 64 << 10  # of the first rows of a file, which are kept for previews
 _HEADS_BYTES = 4 << 20  # of those of all files; of a partition the first file has some
-
-
-_End = tuple[int, int, dict[str, Any]]  # a closed file's bytes, its rows and its statistics
 
 
 class Staging:
@@ -100,14 +96,14 @@ class Staging:
     def finish(self) -> list[StagedFile]:
         """Close every file and return them all."""
         self._thread.finish()
-        files, ends = list(self._open.items()), dict[Values, _End]()
-        for values, file in files[:-1]:
-            self._closers.do(partial(_end, file, values, ends), file.buffered)
-        for values, file in files[-1:]:  # mostly the only one, for which no thread is begun
-            _end(file, values, ends)
+        files = list(self._open.values())
+        for file in files[:-1]:
+            self._closers.do(file.close, file.buffered)
+        for file in files[-1:]:  # mostly the only one, for which no thread is begun
+            file.close()
         self._closers.finish()
-        for values, _ in files:
-            self._take(values, ends[values])
+        for values in list(self._open):
+            self._take(values)
         return self.files
 
     def discard(self) -> None:
@@ -140,14 +136,16 @@ class Staging:
     def _close(self, values: Values) -> None:
         file = self._open[values]
         self._buffered -= file.buffered
-        self._take(values, file.close())
+        file.close()
+        self._take(values)
 
-    def _take(self, values: Values, end: _End) -> None:
+    def _take(self, values: Values) -> None:
         """Take a file that was closed; one that failed to is still to be abandoned."""
-        file, (size, rows, statistics) = self._open.pop(values), end
+        file = self._open.pop(values)
         self._begun.pop(values, None)
         head = self._within_bounds(file.head, values)
-        self.files.append(StagedFile(file.path, size, rows, values, statistics, head=head))
+        statistics = file.statistics.result(file.rows)
+        self.files.append(StagedFile(file.path, file.size, file.rows, values, statistics, head=head))
 
     def _within_bounds(self, head: pa.RecordBatch | None, values: Values) -> pa.RecordBatch | None:
         """Return the first rows of a file, if its partition has none yet and they are not too many bytes."""
@@ -163,6 +161,9 @@ class _File:
 
     def __init__(self, path: str, writer: FolderWriter, schema: pa.Schema, head_rows: int) -> None:
         self.path = path
+        self.size = 0  # until it is closed
+        self.rows = 0
+        self.statistics = Statistics(schema)
         self.buffered = 0
         self.head: pa.RecordBatch | None = None
         self._head_rows = head_rows
@@ -171,17 +172,15 @@ class _File:
         self._schema = schema
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
-        self._rows = 0
-        self._statistics = Statistics(schema)
 
     def add(self, batch: pa.RecordBatch, size: int, measured: Statistics | None) -> None:
         if measured is not None:
-            self._statistics.merge(measured)
+            self.statistics.merge(measured)
         else:
-            self._statistics.add(batch)
+            self.statistics.add(batch)
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
-        self._rows += batch.num_rows
+        self.rows += batch.num_rows
         self.buffered += size
 
     @property
@@ -202,17 +201,12 @@ class _File:
         self._waiting, self._waiting_rows, self.buffered = [], 0, 0
         return self._sink
 
-    def close(self) -> _End:
-        size = self.flush().close()
-        return size, self._rows, self._statistics.result(self._rows)
+    def close(self) -> None:
+        self.size = self.flush().close()
 
     def abandon(self) -> None:
         if self._sink is not None:
             self._sink.abandon()
-
-
-def _end(file: _File, values: Values, ends: dict[Values, _End]) -> None:
-    ends[values] = file.close()
 
 
 def _copied(first: pa.Table) -> pa.RecordBatch | None:
