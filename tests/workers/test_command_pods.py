@@ -146,8 +146,14 @@ def test_a_log_that_was_rotated_while_the_connection_was_lost_says_that_output_m
 class Jobs:
     """A cluster with Jobs of earlier attempts."""
 
-    def __init__(self, jobs: dict[str, dict[str, Any]], phase: str = "Failed") -> None:
+    def __init__(
+        self,
+        jobs: dict[str, dict[str, Any]],
+        phase: str = "Failed",
+        left: dict[str, list[str]] | None = None,
+    ) -> None:
         self.jobs, self.phase = jobs, phase
+        self.left = left or {}  # the phases of an earlier Job's pod, one at each look
         self.deleted: list[str] = []
         self.made: list[dict[str, Any]] = []
 
@@ -160,6 +166,8 @@ class Jobs:
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
         name = selector.removeprefix("job-name=")
+        if self.left.get(name):
+            return [{"metadata": {"uid": "0", "name": "left"}, "status": {"phase": self.left[name].pop(0)}}]
         if not self.made or name != self.made[-1]["metadata"]["name"]:
             return []
         ended = {"name": "dagster", "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}
@@ -183,6 +191,17 @@ def test_what_an_earlier_attempt_left_running_ends_before_the_command_begins() -
     assert cluster.deleted == ["report-2", "report-3"]  # the first stays, to look inside
     assert cluster.made[0]["metadata"]["ownerReferences"] == [owner]
     assert b"".join(taken) == b"said\n"
+
+
+def test_a_command_waits_for_an_earlier_pod_whose_job_is_deleted_already() -> None:
+    left = {"report-1": ["Failed"], "report-2": ["Running", "Running"]}
+    cluster = Jobs({}, left=left)
+    job = job_of(Worker(image="report:3"))
+    job["metadata"]["name"] = "report-3"
+    pod = CommandPod(job, cluster, None, 3)  # type: ignore[arg-type] # as far as a command's pod goes
+    assert pod.run(["report"], {}, lambda _: None) == 3
+    assert left == {"report-1": [], "report-2": []}
+    assert cluster.deleted == []
 
 
 def test_what_goes_on_beside_a_command_ends_with_it() -> None:

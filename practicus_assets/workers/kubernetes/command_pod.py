@@ -25,7 +25,7 @@ from practicus_assets.workers.request.manifest import job_name
 
 SILENT = 70  # the exit code of a step that leaves it to its command's pod to say how the attempt ended
 _LOOK_S = 1.0
-_PATIENCE_S = 300.0  # for the pod of an earlier attempt to end
+_PATIENCE_S = 300.0  # for the pod of an earlier attempt to end, beyond its grace period
 _NO_POD_S = 30.0  # after which a Job without a pod is asked for
 
 Answer = TypeVar("Answer")
@@ -125,15 +125,16 @@ class CommandPod:
     def _end_earlier(self) -> None:
         """End what earlier attempts left running: a command is not to run twice at a time."""
         stem = self._name.removesuffix(str(self._attempt))
+        grace_s = self._job["spec"]["template"]["spec"].get("terminationGracePeriodSeconds") or 0
         for number in range(1, self._attempt + 1):
             name = f"{stem}{number}"
             job = answered(self._cluster, partial(self._cluster.job, name))
-            if job is None or (number < self._attempt and is_over(job)):
-                continue
-            answered(self._cluster, partial(self._cluster.delete_job, name))
+            stays = job is not None and number < self._attempt and is_over(job)  # to look inside
+            if job is not None and not stays:
+                answered(self._cluster, partial(self._cluster.delete_job, name))
             since = time.monotonic()
-            while self._is_there(name):
-                if time.monotonic() - since > _PATIENCE_S:
+            while not (stays or self._is_gone(name)) or self._runs(name):
+                if time.monotonic() - since > _PATIENCE_S + grace_s:
                     look = self._cluster.kubectl("get", "pods", "-l", f"job-name={name}")
                     raise WorkerRejected(
                         f"the pod of an earlier attempt at its command, of the Job {name}, does not end.",
@@ -141,11 +142,13 @@ class CommandPod:
                     )
                 time.sleep(_LOOK_S)
 
-    def _is_there(self, name: str) -> bool:
-        if answered(self._cluster, lambda: self._cluster.job(name)) is not None:
-            return True
-        pods = answered(self._cluster, lambda: self._cluster.pods(f"job-name={name}"))
-        return any((pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"} for pod in pods)
+    def _runs(self, job: str) -> bool:
+        """Whether a Job's pod may be at work, also where the Job is gone: its pod has a grace period."""
+        pods = answered(self._cluster, lambda: self._cluster.pods(f"job-name={job}"))
+        return not all(map(pod_status.is_over, pods))
+
+    def _is_gone(self, job: str) -> bool:
+        return answered(self._cluster, lambda: self._cluster.job(job)) is None
 
 
 def with_command(
