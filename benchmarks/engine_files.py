@@ -3,9 +3,10 @@
 python benchmarks/engine_files.py [--files 10000] [--rows 4000000] [--turns 3]
 
 First many small files: listed, read, hashed and named in one commit, against a program that only reads their
-footers, and one that reads their rows as well. Then DuckDB writes a partitioned copy of a table: alone, below
-a StagedParquet that is committed, and as a stream that the transaction writes. It prints seconds of processor
-time, for wall time is that of whatever else the machine does, and the largest memory of the process so far.
+footers, and one that reads their rows as well. Then DuckDB writes a partitioned copy of a table: alone; with
+a query of its own that checks the files, and a commit by hand; below a StagedParquet that is committed; and
+as a stream that the transaction writes. It prints seconds of processor time, and of wall time, which depends
+on what else the machine does, and the largest memory of the process so far.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
@@ -50,57 +51,68 @@ def fill(place: Path, files: int) -> None:
         pq.write_table(rows, folder / f"{number}.parquet")
 
 
+def action(place: Path, path: Path, *, reads: bool) -> AddAction:
+    """Return the log's entry of a file in a partition of `p`, by what its footer says."""
+    low: dict[str, Any] = {}
+    high: dict[str, Any] = {}
+    with pq.ParquetFile(path) as file:
+        rows = file.metadata.num_rows
+        for group in map(file.metadata.row_group, range(file.metadata.num_row_groups)):
+            for column in map(group.column, range(group.num_columns)):
+                name, known = column.path_in_schema, column.statistics
+                low[name] = min(low.get(name, known.min), known.min)
+                high[name] = max(high.get(name, known.max), known.max)
+        if reads:
+            file.read()
+    statistics = json.dumps({"numRecords": rows, "minValues": low, "maxValues": high})
+    values = {"p": path.parent.name.removeprefix("p=")}
+    relative = str(path.relative_to(place))
+    return AddAction(relative, path.stat().st_size, values, 0, data_change=True, stats=statistics)
+
+
 def by_hand(place: Path, *, reads: bool) -> None:
     """Commit files by what their footers say."""
-
-    def action(path: Path) -> AddAction:
-        low: dict[str, Any] = {}
-        high: dict[str, Any] = {}
-        with pq.ParquetFile(path) as file:
-            group = file.metadata.row_group(0)
-            for column in map(group.column, range(group.num_columns)):
-                low[column.path_in_schema] = column.statistics.min
-                high[column.path_in_schema] = column.statistics.max
-            if reads:
-                file.read()
-        statistics = json.dumps({"numRecords": group.num_rows, "minValues": low, "maxValues": high})
-        values = {"p": path.parent.name.removeprefix("p=")}
-        relative = str(path.relative_to(place))
-        return AddAction(relative, path.stat().st_size, values, 0, data_change=True, stats=statistics)
-
     paths = list(place.rglob("*.parquet"))
     with ThreadPoolExecutor(4) as pool:
-        actions = list(pool.map(action, paths))
+        actions = list(pool.map(partial(action, place, reads=reads), paths))
     schema = Schema.from_arrow(pa.schema([*pq.read_schema(paths[0]), pa.field("p", pa.string())]))
     create_table_with_add_actions(str(place), schema, actions, mode="error", partition_by=["p"])
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    """Return the processor time of some work."""
-    began = time.process_time()
+class Took(NamedTuple):
+    """What some work took, in seconds."""
+
+    processor: float
+    wall: float
+
+
+def timed(work: Callable[[], Any]) -> Took:
+    """Return what some work took."""
+    processor, wall = time.process_time(), time.perf_counter()
     work()
-    return time.process_time() - began
+    return Took(time.process_time() - processor, time.perf_counter() - wall)
 
 
-def show(what: str, turns: list[float]) -> None:
-    """Print a median."""
+def show(what: str, turns: list[Took]) -> None:
+    """Print medians."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{what:45} {median(turns):8.2f} s   {peak:5} MB", flush=True)
+    processor, wall = (median(times) for times in zip(*turns, strict=True))
+    print(f"{what:45} {processor:8.2f} s of processor {wall:8.2f} s   {peak:5} MB", flush=True)
 
 
 def small_files(root: Path, files: int, turns: int) -> None:
     """Measure many small files."""
     print(f"{files:,} files of {_ROWS:,} rows, one commit")
 
-    def hand(place: Path, *, reads: bool) -> float:
+    def hand(place: Path, *, reads: bool) -> Took:
         fill(place, files)
-        return seconds(partial(by_hand, place, reads=reads))
+        return timed(partial(by_hand, place, reads=reads))
 
-    def ours(place: Path) -> float:
+    def ours(place: Path) -> Took:
         transaction = begin(place)
         staged = transaction.staging()
         fill(Path(staged.uri), files)
-        return seconds(partial(transaction.write, staged))
+        return timed(partial(transaction.write, staged))
 
     in_turns(
         root,
@@ -113,9 +125,9 @@ def small_files(root: Path, files: int, turns: int) -> None:
     )
 
 
-def in_turns(root: Path, turns: int, ways: dict[str, Callable[[Path], float]]) -> None:
+def in_turns(root: Path, turns: int, ways: dict[str, Callable[[Path], Took]]) -> None:
     """Measure ways that take turns, each at a place of its own that is removed; print their medians."""
-    taken: dict[str, list[float]] = {way: [] for way in ways}
+    taken: dict[str, list[Took]] = {way: [] for way in ways}
     for _ in range(turns):
         for way, measured in ways.items():
             place = root / way.replace(" ", "-")
@@ -138,6 +150,14 @@ def copies(root: Path, rows: int, turns: int) -> None:
     def copy(place: Path | str) -> None:
         connection.execute(f"COPY t TO '{place}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (p))")
 
+    def checked(place: Path) -> None:
+        copy(place)
+        each = "count(*), count(*) FILTER (id IS NULL), sum(hash(id, shop, amount, s, p))"
+        files = f"read_parquet('{place}/*/*.parquet', hive_partitioning = true, filename = true)"
+        found = connection.execute(f"SELECT filename, {each} FROM {files} GROUP BY filename")  # noqa: S608 our own
+        assert sum(one[1] for one in found.fetchall()) == rows, "all are there"
+        by_hand(place, reads=False)
+
     def staged(place: Path) -> None:
         transaction = begin(place)
         below = transaction.staging()
@@ -147,10 +167,15 @@ def copies(root: Path, rows: int, turns: int) -> None:
     def stream(place: Path) -> None:
         begin(place).write(pa.RecordBatchReader.from_stream(connection.sql("FROM t")))
 
-    def measured(work: Callable[[Path], None], place: Path) -> float:
-        return seconds(partial(work, place))
+    def measured(work: Callable[[Path], None], place: Path) -> Took:
+        return timed(partial(work, place))
 
-    ways = {"DuckDB alone": copy, "StagedParquet": staged, "as a stream": stream}
+    ways = {
+        "DuckDB alone": copy,
+        "checked and committed by hand": checked,
+        "StagedParquet": staged,
+        "as a stream": stream,
+    }
     in_turns(root, turns, {way: partial(measured, work) for way, work in ways.items()})
 
 

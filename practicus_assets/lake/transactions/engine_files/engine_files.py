@@ -36,7 +36,7 @@ _MOST_THREADS = 8  # which wait for a store
 _LOCAL_THREADS = min(_MOST_THREADS, os.cpu_count() or 1)
 _PYTHON_THREADS = 2  # more would wait for each other, for what small files take is mostly Python
 _GROUP_FILES = 64  # small files that are read one after the other, and hashed together
-_GROUP_BYTES = 8 << 20
+_GROUP_BYTES = SMALL_BYTES  # of larger ones a thread would have too few turns to share the work
 _READ_BYTES = 512 << 20  # of files that are read at the same time; a single one may be larger
 
 
