@@ -22,8 +22,8 @@ from practicus_assets.errors import (
     WorkerTimedOut,
 )
 from practicus_assets.workers.kubernetes import pod_status
+from practicus_assets.workers.kubernetes.answered import answered
 from practicus_assets.workers.kubernetes.cluster import Cluster
-from practicus_assets.workers.kubernetes.command_pod import answered
 from practicus_assets.workers.kubernetes.pod_failure import NO_POD_S, without_pod
 from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, may_pass, message_of, refusal
 from practicus_assets.workers.kubernetes.split_jobs import SplitJobs, end_splits

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,7 @@ def place(  # noqa: PLR0917 a place needs all of these
 class TaskPlace(Place):
     """A place whose jobs are those of `commands`, and which has their output."""
 
-    def run(self, job: str, *, tags: Any = None, config: Any = None) -> Run:
+    def run(self, job: str, *, tags: Any = None, config: Any = None, parent: str | None = None) -> Run:
         repository = ReconstructableRepository.for_module("commands", "defs", working_directory=str(STEPS))
         os.environ.update(self.environment)
         result = dg.execute_job(
@@ -90,6 +92,7 @@ class TaskPlace(Place):
             instance=self.instance,
             run_config={"execution": {"config": {**self.config, **(config or {})}}},
             tags=dict(tags or {}),
+            reexecution_options=dg.ReexecutionOptions(parent) if parent is not None else None,
         )
         return Run(self.instance, result.run_id)
 
@@ -228,6 +231,45 @@ def test_a_step_that_is_killed_takes_its_command_with_it_before_the_next_begins(
 
 def with_another(pods: list[dict[str, Any]], first: dict[str, Any]) -> list[dict[str, Any]] | None:
     return pods if any(pod["metadata"]["uid"] != first["metadata"]["uid"] for pod in pods) else None
+
+
+def test_a_run_again_of_one_that_died_begins_a_task_after_what_that_left_has_ended(
+    place: TaskPlace, pods_of: Any
+) -> None:
+    with place.start("slow") as process:
+        until(lambda: "begun" in place.output(place.newest("slow")), "the command's output")
+        died = place.newest("slow")
+        [first] = pods_of(died)
+        process.kill()
+    instance = place.instance
+    recorded = instance.get_run_by_id(died.run_id)
+    assert recorded is not None
+    instance.report_run_failed(recorded)  # as Dagster's monitoring of runs does
+    filters = dg.RunsFilter(job_name="job_slow")
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(place.run, "slow", parent=died.run_id)
+        until(lambda: len(instance.get_runs(filters)) == 2, "the second run")
+        again = place.newest("slow")
+        until(lambda: pods_of(again) or ended.done(), "the command of the second run")
+        running = {pod["metadata"]["uid"] for pod in pods_of(died) if pod["status"]["phase"] == "Running"}
+        assert first["metadata"]["uid"] not in running
+        assert ended.result().succeeded, again.messages()
+    assert "which this run re-executes, has not ended" in again.messages("slow")
+
+
+def test_a_quota_of_jobs_that_is_used_up_is_waited_for_and_told(
+    place: TaskPlace, cluster: Cluster, home_namespace: str
+) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-jobs"}}
+    cluster.apply({**quota, "spec": {"hard": {"count/jobs.batch": "0"}}}, namespace=home_namespace)
+    process = place.start("shown")
+    until(lambda: "exceeded quota" in place.newest("shown").messages("shown"), "the quota to be told")
+    time.sleep(15)  # longer than a Job without a pod is let be
+    cluster.kubectl("delete", "resourcequota", "no-jobs", namespace=home_namespace)
+    said, _ = process.communicate()
+    run = place.newest("shown")
+    assert run.succeeded, said
+    assert not run.events("STEP_UP_FOR_RETRY", "shown")
 
 
 def test_a_cancelled_run_deletes_the_pod_of_its_command(place: TaskPlace, pods_of: Any) -> None:

@@ -13,6 +13,7 @@ from tests.faults.tally import Tally
 from tests.faults.work import Outcome
 from tests.faults.writer import Writer
 
+_LETS_GO_S = 5
 SYSCALLS = ("mkdir", "openat", "write", "rename", "linkat", "unlink")  # with which delta-rs writes
 
 Prepare = Callable[[], tuple[Any, Any]]  # returns a fresh place, which has a state, and the work to do there
@@ -48,7 +49,11 @@ def struck(pid: int, syscall: str, number: int, name: str = "KILL") -> Iterator[
         yield
     finally:
         tracer.terminate()
-        tracer.wait()
+        try:
+            tracer.wait(_LETS_GO_S)
+        except subprocess.TimeoutExpired:  # it waits for a thread of a JVM that it has killed
+            tracer.kill()
+            tracer.wait()
 
 
 def kill_at_each_syscall(

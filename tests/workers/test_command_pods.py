@@ -5,14 +5,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import ProtocolError
 
 from practicus_assets import Worker
+from practicus_assets.errors import WorkerRejected
+from practicus_assets.workers.kubernetes import earlier_attempts
 from practicus_assets.workers.kubernetes.command_log import CommandLog
 from practicus_assets.workers.kubernetes.command_pod import CommandPod, command_job_name, with_command
+from practicus_assets.workers.kubernetes.earlier_attempts import EarlierAttempts
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.placement import Placement
+from practicus_assets.workers.placement.region import Region
 from practicus_assets.workers.request.manifest import job_name
 from practicus_assets.workers.steps import planned_run
 
@@ -144,18 +149,19 @@ def test_a_log_that_was_rotated_while_the_connection_was_lost_says_that_output_m
 
 
 class Jobs:
-    """A cluster with Jobs of earlier attempts."""
+    """A cluster with Jobs of earlier attempts, and with pods that have a phase at each look."""
 
     def __init__(
         self,
-        jobs: dict[str, dict[str, Any]],
+        jobs: dict[str, dict[str, Any]] | None = None,
         phase: str = "Failed",
         left: dict[str, list[str]] | None = None,
     ) -> None:
-        self.jobs, self.phase = jobs, phase
-        self.left = left or {}  # the phases of an earlier Job's pod, one at each look
+        self.jobs, self.phase = jobs or {}, phase
+        self.left = left or {}
         self.deleted: list[str] = []
         self.made: list[dict[str, Any]] = []
+        self.namespace, self.region = "steps", Region()
 
     def job(self, name: str) -> dict[str, Any] | None:
         return self.jobs.get(name)
@@ -167,12 +173,11 @@ class Jobs:
     def pods(self, selector: str) -> list[dict[str, Any]]:
         name = selector.removeprefix("job-name=")
         if self.left.get(name):
-            return [{"metadata": {"uid": "0", "name": "left"}, "status": {"phase": self.left[name].pop(0)}}]
+            return [pod_of(name, self.left[name].pop(0))]
         if not self.made or name != self.made[-1]["metadata"]["name"]:
             return []
         ended = {"name": "dagster", "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}
-        status = {"phase": self.phase, "containerStatuses": [ended]}
-        return [{"metadata": {"uid": "1", "name": "pod"}, "spec": {"containers": []}, "status": status}]
+        return [pod_of(name, self.phase, ended)]
 
     def create_job(self, job: dict[str, Any]) -> None:
         self.made.append(json.loads(json.dumps(job)))
@@ -180,32 +185,87 @@ class Jobs:
     def follow_log(self, *_: str) -> Answer:
         return Answer([b"said\n"])
 
+    def kubectl(self, *words: str) -> str:
+        return " ".join(("kubectl", *words))
+
+
+def pod_of(job: str, phase: str, *containers: dict[str, Any]) -> dict[str, Any]:
+    status = {"phase": phase, "containerStatuses": list(containers)}
+    spec = {"containers": [], "nodeName": "node-1"}
+    return {"metadata": {"uid": "1", "name": f"{job}-pod"}, "spec": spec, "status": status}
+
+
+OWNER = {"kind": "Pod", "name": "step", "uid": "7"}
+
+
+def run(cluster: Jobs, attempt: int, take: Any = lambda _: None) -> int:
+    """Run the command of an attempt, whose Job is report-N and that of its step is step-N."""
+    job = job_of(Worker(image="report:3"))
+    job["metadata"]["name"] = f"report-{attempt}"
+    earlier = EarlierAttempts(cluster, f"step-{attempt}", f"report-{attempt}", attempt, 0)  # type: ignore[arg-type] # as far as a command's pod goes
+    return CommandPod(job, cluster, OWNER, earlier).run(["report"], {}, take)  # type: ignore[arg-type] # the same
+
 
 def test_what_an_earlier_attempt_left_running_ends_before_the_command_begins() -> None:
     over = {"status": {"conditions": [{"type": "Failed", "status": "True"}]}}
-    cluster = Jobs({"report-1": over, "report-2": {"status": {}}, "report-3": over})
-    job, owner, taken = job_of(Worker(image="report:3")), {"kind": "Pod", "name": "step", "uid": "7"}, []
-    job["metadata"]["name"] = "report-3"
-    pod = CommandPod(job, cluster, owner, 3)  # type: ignore[arg-type] # as far as a command's pod goes
-    assert pod.run(["report"], {}, taken.append) == 3  # type: ignore[func-returns-value]
+    cluster, taken = Jobs({"report-1": over, "report-2": {"status": {}}, "report-3": over}), []
+    assert run(cluster, 3, taken.append) == 3
     assert cluster.deleted == ["report-2", "report-3"]  # the first stays, to look inside
-    assert cluster.made[0]["metadata"]["ownerReferences"] == [owner]
+    assert cluster.made[0]["metadata"]["ownerReferences"] == [OWNER]
     assert b"".join(taken) == b"said\n"
 
 
 def test_a_command_waits_for_an_earlier_pod_whose_job_is_deleted_already() -> None:
-    left = {"report-1": ["Failed"], "report-2": ["Running", "Running"]}
-    cluster = Jobs({}, left=left)
-    job = job_of(Worker(image="report:3"))
-    job["metadata"]["name"] = "report-3"
-    pod = CommandPod(job, cluster, None, 3)  # type: ignore[arg-type] # as far as a command's pod goes
-    assert pod.run(["report"], {}, lambda _: None) == 3
-    assert left == {"report-1": [], "report-2": []}
-    assert cluster.deleted == []
+    cluster = Jobs(left={"report-1": ["Failed"], "report-2": ["Running", "Running"]})
+    assert run(cluster, 3) == 3
+    assert cluster.left == {"report-1": [], "report-2": []}
+
+
+def test_a_command_waits_for_an_earlier_step_that_might_start_its_own_yet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cluster = Jobs(left={"step-1": ["Running", "Running"]})
+    assert run(cluster, 2) == 3
+    assert cluster.left == {"step-1": []}
+    said = capsys.readouterr().err
+    assert said.count("waits for an earlier one to end") == 1
+    assert "the pod step-1-pod is Running on the node node-1" in said
+
+
+def test_an_earlier_attempt_that_does_not_end_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(earlier_attempts, "_PATIENCE_S", 0.5)
+    cluster = Jobs(left={"step-1": ["Running"] * 9})
+    with pytest.raises(WorkerRejected, match="the pod step-1-pod is Running on the node node-1") as refused:
+        run(cluster, 2)
+    assert "kubectl delete pod step-1-pod --force" in str(refused.value)
+    assert not cluster.made
+
+
+def test_the_job_of_a_command_that_its_step_loses_sight_of_is_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = Jobs()
+
+    def refuse(_: str) -> list[dict[str, Any]]:
+        raise ApiException(status=403, reason="Forbidden")
+
+    monkeypatch.setattr(cluster, "pods", refuse)
+    with pytest.raises(WorkerRejected):
+        run(cluster, 1)
+    assert [job["metadata"]["name"] for job in cluster.made] == cluster.deleted == ["report-1"]
+
+
+def test_a_command_runs_once_whatever_its_job_asks_for() -> None:
+    job = job_of(Worker(image="report:3", pod_spec={"restartPolicy": "OnFailure"}))
+    job["spec"] |= {"backoffLimit": 3, "parallelism": 2, "completions": 2}
+    made = with_command(job, ["report"], {})["spec"]
+    assert [made[field] for field in ("backoffLimit", "parallelism", "completions")] == [0, 1, 1]
+    assert made["template"]["spec"]["restartPolicy"] == "Never"
 
 
 def test_what_goes_on_beside_a_command_ends_with_it() -> None:
-    cluster = Jobs({}, phase="Running")  # the phase of a pod whose sidecar runs
-    pod = CommandPod(job_of(Worker(image="report:3")), cluster, None, 1)  # type: ignore[arg-type] # the same
-    assert pod.run(["report"], {}, lambda _: None) == 3
+    cluster = Jobs(phase="Running")  # the phase of a pod whose sidecar runs
+    assert run(cluster, 1) == 3
     assert cluster.deleted == ["report-1"]

@@ -289,3 +289,19 @@ def test_a_pod_whose_step_has_ended_and_whose_sidecar_has_not_is_held() -> None:
     assert pod_status.is_held(pod({"phase": "Running", **terminated(0, "Completed")}))
     assert not pod_status.is_held(pod({"phase": "Succeeded", **terminated(0, "Completed")}))
     assert not pod_status.is_held(pod(RUNNING))
+
+
+def test_a_sidecar_that_ends_before_the_step_is_no_end_and_says_nothing_about_it() -> None:
+    state = {"terminated": {"exitCode": 143, "reason": "Error"}}
+    sidecar = {"initContainerStatuses": [{"name": "proxy", "state": state}]}
+    running = {"containerStatuses": [{"name": "dagster", "state": {"running": {}}}]}
+    starting = {
+        "containerStatuses": [{"name": "dagster", "state": {"waiting": {"reason": "PodInitializing"}}}]
+    }
+    for status in (running, starting):
+        found = pod({"phase": "Running", **sidecar, **status})
+        found["spec"]["initContainers"] = [{"name": "proxy", "restartPolicy": "Always"}]
+        assert pod_status.end(found) is None
+    end = pod_status.end(pod({"phase": "Succeeded", **sidecar, **terminated(0, "Completed")}))
+    assert end is not None
+    assert end.exit_code == 0

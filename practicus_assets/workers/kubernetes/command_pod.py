@@ -9,26 +9,25 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
 from practicus_assets.errors import WorkerCrashed, WorkerRejected
 from practicus_assets.workers.kubernetes import pod_status
+from practicus_assets.workers.kubernetes.answered import answered
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.command_log import CommandLog
-from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, may_pass, refusal
+from practicus_assets.workers.kubernetes.earlier_attempts import EarlierAttempts
+from practicus_assets.workers.kubernetes.refusal import UNREACHABLE
 from practicus_assets.workers.launch import variables
 from practicus_assets.workers.placement.region import Region, own_namespace
-from practicus_assets.workers.request.manifest import job_name
+from practicus_assets.workers.request.manifest import RUN_LABEL, job_name
 
 SILENT = 70  # the exit code of a step that leaves it to its command's pod to say how the attempt ended
 _LOOK_S = 1.0
-_PATIENCE_S = 300.0  # for the pod of an earlier attempt to end, beyond its grace period
 _NO_POD_S = 30.0  # after which a Job without a pod is asked for
-
-Answer = TypeVar("Answer")
 
 
 def command_job_name(step: str, run_id: str, attempt: int) -> str:
@@ -43,26 +42,41 @@ class CommandPod:
         job: its Job, as the executor made it; the command's words and variables are not in it yet.
         cluster: where this process runs.
         owner: the pod of this process.
-        attempt: the number of the attempt, from 1.
+        earlier: the attempts before this one.
 
     """
 
     def __init__(
-        self, job: Mapping[str, Any], cluster: Cluster, owner: Mapping[str, str] | None, attempt: int
+        self, job: Mapping[str, Any], cluster: Cluster, owner: Mapping[str, str], earlier: EarlierAttempts
     ) -> None:
         self._job = dict(job)
         self._name: str = job["metadata"]["name"]
         self._cluster = cluster
         self._owner = owner
-        self._attempt = attempt
+        self._earlier = earlier
 
     @classmethod
     def of_this_step(cls) -> "CommandPod":
-        """Return the pod of the command of the step that this process runs."""
+        """Return the pod of the command of the step that this process runs.
+
+        Raises:
+            WorkerRejected: if this process does not find its own pod.
+
+        """
         job = json.loads(os.environ[variables.COMMAND_JOB])
         cluster = Cluster(Region(), own_namespace() or "default")
         owner = answered(cluster, cluster.run_pod)
-        return cls(job, cluster, owner, int(os.environ[variables.ATTEMPT]))
+        if owner is None:
+            raise WorkerRejected(
+                "its step does not find its own pod, which is to own that of its command.",
+                "Leave hostNetwork and hostname out of the pod_spec of the executor's default.",
+            )
+        attempt = int(os.environ[variables.ATTEMPT])
+        labels = job["metadata"]["labels"]
+        step = job_name(os.environ[variables.STEP], labels[RUN_LABEL], attempt)
+        grace_s = job["spec"]["template"]["spec"].get("terminationGracePeriodSeconds") or 0
+        earlier = EarlierAttempts(cluster, step, job["metadata"]["name"], attempt, grace_s)
+        return cls(job, cluster, owner, earlier)
 
     def run(
         self, command: Sequence[str], environment: Mapping[str, str], pass_on: Callable[[bytes], object]
@@ -80,13 +94,17 @@ class CommandPod:
             WorkerRejected: if the API server refuses the Job, or the pod of an earlier attempt does not end.
 
         """
-        self._end_earlier()
+        self._earlier.end()
         job = with_command(self._job, command, environment)
-        if self._owner is not None:
-            job["metadata"]["ownerReferences"] = [dict(self._owner)]
-        answered(self._cluster, lambda: self._cluster.create_job(job))
+        job["metadata"]["ownerReferences"] = [dict(self._owner)]
         log = CommandLog(self._cluster, pass_on)
-        pod = self._ended(log)
+        try:
+            answered(self._cluster, lambda: self._cluster.create_job(job))
+            pod = self._ended(log)
+        except BaseException:  # a step that fails leaves its pod, and so would not take its command with it
+            with suppress(ApiException, *UNREACHABLE):
+                self._cluster.delete_job(self._name)
+            raise
         log.finish()
         if pod is not None and pod_status.is_held(pod):  # by a sidecar, which does not end by itself
             answered(self._cluster, lambda: self._cluster.delete_job(self._name))
@@ -120,35 +138,7 @@ class CommandPod:
     def _has_none(self) -> bool:
         """Whether the Job is gone, or has failed before it had a pod."""
         job = answered(self._cluster, lambda: self._cluster.job(self._name))
-        return job is None or is_over(job)
-
-    def _end_earlier(self) -> None:
-        """End what earlier attempts left running: a command is not to run twice at a time."""
-        stem = self._name.removesuffix(str(self._attempt))
-        grace_s = self._job["spec"]["template"]["spec"].get("terminationGracePeriodSeconds") or 0
-        for number in range(1, self._attempt + 1):
-            name = f"{stem}{number}"
-            job = answered(self._cluster, partial(self._cluster.job, name))
-            stays = job is not None and number < self._attempt and is_over(job)  # to look inside
-            if job is not None and not stays:
-                answered(self._cluster, partial(self._cluster.delete_job, name))
-            since = time.monotonic()
-            while not (stays or self._is_gone(name)) or self._runs(name):
-                if time.monotonic() - since > _PATIENCE_S + grace_s:
-                    look = self._cluster.kubectl("get", "pods", "-l", f"job-name={name}")
-                    raise WorkerRejected(
-                        f"the pod of an earlier attempt at its command, of the Job {name}, does not end.",
-                        f"See what keeps it: {look}",
-                    )
-                time.sleep(_LOOK_S)
-
-    def _runs(self, job: str) -> bool:
-        """Whether a Job's pod may be at work, also where the Job is gone: its pod has a grace period."""
-        pods = answered(self._cluster, lambda: self._cluster.pods(f"job-name={job}"))
-        return not all(map(pod_status.is_over, pods))
-
-    def _is_gone(self, job: str) -> bool:
-        return answered(self._cluster, lambda: self._cluster.job(job)) is None
+        return job is None or pod_status.is_job_over(job)
 
 
 def with_command(
@@ -163,7 +153,10 @@ def with_command(
 
     """
     made: dict[str, Any] = json.loads(json.dumps(job))
-    container = made["spec"]["template"]["spec"]["containers"][0]
+    made["spec"] |= {"backoffLimit": 0, "completions": 1, "parallelism": 1}  # else it would run twice
+    pod = made["spec"]["template"]["spec"]
+    pod["restartPolicy"] = "Never"
+    container = pod["containers"][0]
     container["args" if container.get("command") else "command"] = [literal(word) for word in command]
     own = [{"name": name, "value": literal(value)} for name, value in environment.items()]
     kept = [each for each in container.get("env", ()) if each["name"] not in environment]
@@ -174,32 +167,3 @@ def with_command(
 def literal(text: str) -> str:
     """Return a text as a manifest has it where Kubernetes would replace `$(NAME)`."""
     return text.replace("$", "$$")
-
-
-def is_over(job: Mapping[str, Any]) -> bool:
-    """Whether a Job has ended."""
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    return any(each["type"] in {"Complete", "Failed"} and each["status"] == "True" for each in conditions)
-
-
-def answered(cluster: Cluster, call: Callable[[], Answer]) -> Answer:
-    """Return what the API server answers to a pod that cannot go on without it, once it does.
-
-    Raises:
-        WorkerRejected: if it refuses.
-
-    """
-    told = ""
-    while True:
-        try:
-            return call()
-        except ApiException as error:
-            if not may_pass(error):
-                raise refusal(cluster.region, cluster.namespace, error) from error
-            problem = str(error.reason)
-        except UNREACHABLE as error:
-            problem = str(error)
-        if problem != told:
-            sys.stderr.write(f"The API server does not answer: {problem}\n")
-            told = problem
-        time.sleep(_LOOK_S)

@@ -11,12 +11,11 @@ from dagster_k8s.job import UserDefinedDagsterK8sConfig, get_user_defined_k8s_co
 
 from practicus_assets.errors import DeclarationError
 from practicus_assets.workers.placement.placement import Placement
-from practicus_assets.workers.request.manifest import k8s_config
+from practicus_assets.workers.request.manifest import RUN_LABEL, k8s_config
 from practicus_assets.workers.request.tags import K8S_CONFIG_TAG
 
 COMMAND: Sequence[str] = ("python", "-m", "practicus_assets.workers.launch.entrypoint", "api", "execute_step")
 _RESOURCES = ("cpu", "cpu_limit", "memory", "memory_limit", "ephemeral_storage", "gpu")
-RUN_LABEL = "dagster/run-id"
 
 
 def step_job(

@@ -1,4 +1,4 @@
-"""What a pod's status says: why it waits, and why it ended.
+"""What a pod's status says: why it waits, and why it ended; and a Job's, whether it has.
 
 The fields are those of the Kubernetes API (`PodStatus`); pods are manifests, as the API server gives them.
 """
@@ -102,7 +102,7 @@ def end(pod: Mapping[str, Any], blocked_s: float = 0) -> End | None:
 
     """
     status, spec = pod.get("status") or {}, pod.get("spec") or {}
-    container = _ended_container(status)
+    container = _ended_container(pod)
     terminated = (container.get("state") or {}).get("terminated") or {}
     error = _out_of_storage(pod) or _error(pod, container, terminated) or _rejection(status, blocked_s)
     if error is None:
@@ -238,6 +238,17 @@ def is_held(pod: Mapping[str, Any]) -> bool:
     return status.get("phase") == "Running" and "terminated" in (_container(status).get("state") or {})
 
 
+def is_at_work(pod: Mapping[str, Any]) -> bool:
+    """Whether the step of a pod may still do something, as far as the API server knows."""
+    return not (is_over(pod) or is_held(pod))
+
+
+def is_job_over(job: Mapping[str, Any]) -> bool:
+    """Whether a Job has ended."""
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(each["type"] in {"Complete", "Failed"} and each["status"] == "True" for each in conditions)
+
+
 def obstacle(pod: Mapping[str, Any]) -> str:
     """Return what a pod waits for that may still come; empty if it is on its way."""
     status = pod.get("status") or {}
@@ -270,12 +281,17 @@ def _container(status: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def _ended_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
+def _ended_container(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the step's container, or the init container that failed before it."""
-    container: Mapping[str, Any]
-    for container in status.get("initContainerStatuses") or ():
-        if ((container.get("state") or {}).get("terminated") or {}).get("exitCode"):
-            return container
+    status, spec = pod.get("status") or {}, pod.get("spec") or {}
+    if not has_started(pod):
+        # Kubernetes starts an init container anew that is a sidecar (Container.restartPolicy)
+        sidecars = [c["name"] for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+        container: Mapping[str, Any]
+        for container in status.get("initContainerStatuses") or ():
+            failed = ((container.get("state") or {}).get("terminated") or {}).get("exitCode")
+            if failed and container["name"] not in sidecars:
+                return container
     return _container(status)
 
 

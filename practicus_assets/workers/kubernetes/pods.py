@@ -17,8 +17,9 @@ from practicus_assets.instance.events import has_ended
 from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.command_pod import SILENT, command_job_name
+from practicus_assets.workers.kubernetes.earlier_run import EarlierRun
 from practicus_assets.workers.kubernetes.engine_pod import engine_environment
-from practicus_assets.workers.kubernetes.job import RUN_LABEL, step_job
+from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.kubernetes.pod_failure import NO_POD_S, failure_of, without_pod
 from practicus_assets.workers.kubernetes.refusal import (
     UNREACHABLE,
@@ -35,7 +36,7 @@ from practicus_assets.workers.launch.handler import Failure, WorkerHandler
 from practicus_assets.workers.placement.configuration import Configuration
 from practicus_assets.workers.placement.placement import Placement
 from practicus_assets.workers.placement.region import Region, own_namespace
-from practicus_assets.workers.request.manifest import job_name
+from practicus_assets.workers.request.manifest import RUN_LABEL, job_name
 
 _PAGE_S = 0.9  # how long one look at a region's pods serves all steps
 _LEAVE_S = 10.0  # that a run's end waits for pods with sidecars
@@ -74,6 +75,7 @@ class PodHandler(WorkerHandler):
         self._step_pods: dict[str, _StepPod] = {}
         self._pages: dict[str, tuple[float, dict[str, list[dict[str, Any]]]]] = {}
         self._unreachable: set[str] = set()
+        self._earlier_run: EarlierRun | None = None
         self._owners: dict[bool, dict[str, str] | None] = {}
 
     @property
@@ -132,7 +134,7 @@ class PodHandler(WorkerHandler):
             },
         )
         step_pod.unmade = job
-        self._make(step_pod)
+        self._make(attempt, step_pod)
 
     def _splits(self, attempt: Attempt, step_pod: _StepPod) -> SplitJobs:
         """Return what the step makes the Jobs of its splits of."""
@@ -153,23 +155,37 @@ class PodHandler(WorkerHandler):
             step_pod.command, step_pod.placement, attempt.run, environment={}, launcher=self._launcher
         )
 
-    def _make(self, step_pod: _StepPod) -> None:
-        """Create a step's Job, or leave it to the next look where the API server does not answer."""
+    def _make(self, attempt: Attempt, step_pod: _StepPod) -> None:
+        """Create a step's Job, or leave it to the next look where that cannot be yet."""
         try:
+            if self._waits_for_earlier_run(attempt, step_pod):
+                return
             step_pod.cluster.create_job(step_pod.unmade)
         except ApiException as error:
             if not may_pass(error):
                 raise refusal(step_pod.cluster.region, step_pod.cluster.namespace, error) from error
+            self._tell_waiting(attempt, step_pod, message_of(error))
         except UNREACHABLE:
             return
         else:
             step_pod.unmade, step_pod.since = None, time.monotonic()
 
+    def _waits_for_earlier_run(self, attempt: Attempt, step_pod: _StepPod) -> bool:
+        """Whether a task has to wait for a run before; a table need not, for the fence is in its log."""
+        self._earlier_run = self._earlier_run or EarlierRun(attempt.run, attempt.instance)
+        waited_s = time.monotonic() - step_pod.since if attempt.is_task else 0
+        obstacle = self._earlier_run.obstacle(step_pod.cluster, waited_s)
+        if obstacle and attempt.is_task:
+            self._tell_waiting(attempt, step_pod, obstacle)
+        return bool(obstacle) and attempt.is_task
+
     def _look(self, attempt: Attempt) -> Failure | None:
         step_pod = self._step_pod(attempt)
         try:
             if step_pod.unmade is not None:
-                self._make(step_pod)
+                self._make(attempt, step_pod)
+            if step_pod.unmade is not None:
+                return None
             page = self._page(attempt, step_pod.cluster)
             failure = self._judged(attempt, step_pod, page.get(step_pod.job, []), page)
         except WorkerRejected as error:

@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 
 from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster
-from practicus_assets.workers.kubernetes.command_pod import is_over, literal
+from practicus_assets.workers.kubernetes.command_pod import literal
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.kubernetes.refusal import UNREACHABLE
 from practicus_assets.workers.kubernetes.starting_account import StartingAccount
@@ -192,7 +192,7 @@ def end_splits(cluster: Cluster, step: str, run_id: str) -> None:
             if job and not pod_status.is_over(pod):
                 cluster.delete_job(job)
     with suppress(ApiException, *UNREACHABLE):
-        for unended in (each for each in cluster.jobs(labelled) if not is_over(each)):
+        for unended in (each for each in cluster.jobs(labelled) if not pod_status.is_job_over(each)):
             cluster.delete_job(unended["metadata"]["name"])
 
 

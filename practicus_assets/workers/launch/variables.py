@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+STEP = "DAGSTER_RUN_STEP_KEY"  # as Dagster sets it in every step
 ATTEMPT = "PRACTICUS_ATTEMPT"  # the number of the attempt, 1 for the first
 IN_POD = "PRACTICUS_IN_POD"  # of a local process: whether that of its run is in a pod, "yes" or "no"
 FOLDER = "PRACTICUS_FOLDER"  # of a local process: the folder in which its run loaded the definitions
@@ -35,5 +36,5 @@ def of_step(job: str, step: str, attempt: int, roots: Mapping[str, str]) -> dict
         roots: the roots of the region, see `Region`.
 
     """
-    environment = {"DAGSTER_RUN_JOB_NAME": job, "DAGSTER_RUN_STEP_KEY": step, ATTEMPT: str(attempt)}
+    environment = {"DAGSTER_RUN_JOB_NAME": job, STEP: step, ATTEMPT: str(attempt)}
     return {**environment, ROOTS: json.dumps(dict(roots))} if roots else environment

@@ -8,6 +8,7 @@ from typing import Any
 from practicus_assets.workers.request.worker import Worker
 
 CONTAINER = "dagster"
+RUN_LABEL = "dagster/run-id"  # as Dagster labels the pods of a run
 GPU_RESOURCE = "nvidia.com/gpu"
 _SCRATCH = "scratch"
 _TMP = "/tmp"  # noqa: S108 an empty volume of the pod's own

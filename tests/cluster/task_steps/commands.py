@@ -71,6 +71,7 @@ grows = command("grows", 'if [ "$PRACTICUS_ATTEMPT" = 1 ]; then exec tail /dev/z
 lost = command(
     "lost", 'echo "attempt $PRACTICUS_ATTEMPT"; if [ "$PRACTICUS_ATTEMPT" = 1 ]; then sleep 600; fi'
 )
+slow = command("slow", "echo 'begun'; sleep 20")
 imageless = command("imageless", "true", _with(image=f"{TOOLS}-that-is-not-there", pod_spec=NEVER_PULLED))
 programless = task_asset(["nothing-of-this-name"], name="programless", bare_image=True, worker=TINY)
 
@@ -79,7 +80,7 @@ broken = task_asset("broken.sh", worker=Worker(**{**SMALL.given(), "keep_failed_
 shown = task_asset([sys.executable, "-c", "print('of a step')"], name="shown", worker=SMALL)
 
 tasks = (
-    *(speaks, fails, passes, skips, unclosed, late, endless, grows, lost, imageless, programless),
+    *(speaks, fails, passes, skips, unclosed, late, endless, grows, lost, slow, imageless, programless),
     *(hungry, broken, shown),
 )
 defs = dg.Definitions(

@@ -1,0 +1,38 @@
+"""Calls of the API server by a pod that cannot go on without their answers."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from kubernetes.client.exceptions import ApiException
+
+from practicus_assets.workers.kubernetes.cluster import Cluster
+from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, may_pass, refusal
+
+_PAUSE_S = 1.0
+
+Answer = TypeVar("Answer")
+
+
+def answered(cluster: Cluster, call: Callable[[], Answer]) -> Answer:
+    """Return what the API server answers, once it does.
+
+    Raises:
+        WorkerRejected: if it refuses.
+
+    """
+    told = ""
+    while True:
+        try:
+            return call()
+        except ApiException as error:
+            if not may_pass(error):
+                raise refusal(cluster.region, cluster.namespace, error) from error
+            problem = str(error.reason)
+        except UNREACHABLE as error:
+            problem = str(error)
+        if problem != told:
+            sys.stderr.write(f"The API server does not answer: {problem}\n")
+            told = problem
+        time.sleep(_PAUSE_S)

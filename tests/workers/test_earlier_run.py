@@ -1,0 +1,69 @@
+"""What a run does about pods of the run that it re-executes, without a cluster."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from practicus_assets.errors import WorkerRejected
+from practicus_assets.workers.kubernetes.earlier_run import EarlierRun
+from practicus_assets.workers.placement.region import Region
+
+
+class Pods:
+    """A region whose pods have a phase at each look."""
+
+    region = Region()
+
+    def __init__(self, *looks: dict[str, str]) -> None:
+        self.looks = list(looks)
+        self.selectors: list[str] = []
+        self.deleted: list[str] = []
+
+    def pods(self, selector: str) -> list[dict[str, Any]]:
+        self.selectors.append(selector)
+        return [
+            {"metadata": {"name": f"{job}-pod", "labels": {"job-name": job}}, "status": {"phase": phase}}
+            for job, phase in self.looks.pop(0).items()
+        ]
+
+    def delete_job(self, name: str) -> None:
+        self.deleted.append(name)
+
+    def kubectl(self, *words: str) -> str:
+        return " ".join(("kubectl", *words))
+
+
+def runs(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> tuple[dg.DagsterRun, dg.DagsterRun]:
+    """Return a run of a status, and one that re-executes it."""
+    first = instance.add_run(dg.DagsterRun("nightly", status=status))
+    return first, dg.DagsterRun("nightly", parent_run_id=first.run_id, root_run_id=first.run_id)
+
+
+def test_what_a_dead_run_left_at_work_is_asked_to_end_once_and_named_until_it_has() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        first, again = runs(instance, dg.DagsterRunStatus.FAILURE)
+        earlier = EarlierRun(again, instance)
+    cluster = Pods({"a": "Running", "b": "Failed"}, {"a": "Running"}, {"a": "Failed"})
+    for _ in range(2):
+        said = earlier.obstacle(cluster, 0)  # type: ignore[arg-type] # as far as it is asked
+        assert said == f"a-pod of the run {first.run_id}, which this run re-executes, has not ended."
+    assert cluster.deleted == ["a"]
+    for _ in range(2):  # the second one asks no more
+        assert not earlier.obstacle(cluster, 0)  # type: ignore[arg-type] # the same
+    assert len(cluster.selectors) == 3
+    assert f"dagster/run-id={first.run_id}" in cluster.selectors[0]
+
+
+def test_a_pod_of_a_dead_run_that_does_not_end_is_refused_with_what_to_do() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        earlier = EarlierRun(runs(instance, dg.DagsterRunStatus.CANCELED)[1], instance)
+    with pytest.raises(WorkerRejected, match="kubectl delete pod a-pod --force"):
+        earlier.obstacle(Pods({"a": "Running"}), 301)  # type: ignore[arg-type] # the same
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
+def test_nothing_of_a_run_that_goes_on_is_touched(status: dg.DagsterRunStatus) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        earlier = EarlierRun(runs(instance, status)[1], instance)
+    assert not earlier.obstacle(Pods(), 0)  # type: ignore[arg-type] # the same
