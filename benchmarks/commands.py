@@ -37,10 +37,18 @@ class Commands:
     full: bool = False
     against: str = field(default="ratio", init=False)
 
-    def measured(self, folder: Path) -> dict[str, list[dict[str, float]]]:
-        """Return what each turn took, by way; of a way that fails, nothing."""
+    def measured(self, folder: Path, until: float) -> dict[str, list[dict[str, float]]]:
+        """Return what each turn took, by way; of a way that fails, nothing.
+
+        Args:
+            folder: where they work.
+            until: when no further turn but the first begins, by `time.monotonic`.
+
+        """
         turns: dict[str, list[dict[str, float]]] = {way: [] for way in self.ways}
-        for _ in range(self.turns):
+        for turn in range(self.turns):
+            if turn and time.monotonic() > until:
+                break
             for way, arguments in self.ways.items():
                 try:
                     turns[way].append(_taken(arguments, folder / "command", prints=self.prints))
