@@ -1,6 +1,6 @@
 """Measures our ways to write and read a table against delta-rs alone, by hand, and what others publish.
 
-python benchmarks/bench.py [--full] [--only WORK …] [--ways WAY …] [--minutes 12.5] [--publish]
+python benchmarks/bench.py [--full] [--only WORK …] [--ways WAY …] [--minutes 11] [--publish]
 
 Each way runs in a process of its own, the peers in environments of their own below `.bench`. Turns are
 interleaved: every way has its first turn before any has its second, so that what else the machine does meets
@@ -182,7 +182,7 @@ def main() -> None:
     arguments.add_argument("--full", action="store_true", help="the long ones, too")
     arguments.add_argument("--only", nargs="+", choices=[*WORKS, *COMMANDS], help="only these works")
     arguments.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="only these")
-    arguments.add_argument("--minutes", type=float, default=12.5, help="what begins later is left out")
+    arguments.add_argument("--minutes", type=float, default=11.0, help="what begins later is left out")
     arguments.add_argument("--publish", action="store_true", help="into docs/performance.md and its plot")
     chosen = arguments.parse_args()
     FOLDER.mkdir(exist_ok=True)
