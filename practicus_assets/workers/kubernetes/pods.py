@@ -165,8 +165,8 @@ class PodHandler(WorkerHandler):
             if not may_pass(error):
                 raise refusal(step_pod.cluster.region, step_pod.cluster.namespace, error) from error
             self._tell_waiting(attempt, step_pod, message_of(error))
-        except UNREACHABLE:
-            return
+        except UNREACHABLE as error:
+            self._tell_unreachable(attempt, step_pod.cluster, str(error))
         else:
             step_pod.unmade, step_pod.since = None, time.monotonic()
 
