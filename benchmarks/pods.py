@@ -70,14 +70,6 @@ def executed(module: str, instance: dg.DagsterInstance, config: dict[str, Any]) 
 
 def instance_of(cluster: Cluster, server: PostgreSQL, namespace: str, image: str) -> dict[str, Any]:
     """Return the configuration of an instance whose events are in the server."""
-    database = {
-        "scheme": "postgresql+psycopg2",
-        "hostname": cluster.node_address,
-        "port": server.port,
-        "username": server.user,
-        "password": {"env": "INSTANCE_PASSWORD"},
-        "db_name": "postgres",
-    }
     launcher = {
         "service_account_name": "default",
         "job_image": image,
@@ -89,7 +81,7 @@ def instance_of(cluster: Cluster, server: PostgreSQL, namespace: str, image: str
     }
     return {
         "telemetry": {"enabled": False},
-        "storage": {"postgres": {"postgres_db": database}},
+        **server.dagster_storage(cluster.node_address, {"env": "INSTANCE_PASSWORD"}),
         "run_launcher": {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": launcher},
     }
 
@@ -155,9 +147,8 @@ def main() -> None:
             for turn in range(runs + 1):
                 for module, config in executors(home, namespace, image).items():
                     found = executed(module, instance, config)
-                    measured.setdefault(module, []).extend(
-                        found if turn else []
-                    )  # the first one warms the node
+                    if turn:  # the first one warms the node
+                        measured.setdefault(module, []).extend(found)
         print(f"{'':55} Dagster   ours")
         columns = [[median(phase) for phase in zip(*found, strict=True)] for found in measured.values()]
         for phase, *seconds in zip(_PHASES, *columns, strict=True):

@@ -22,7 +22,7 @@ from practicus_assets.errors import (
     WorkerTimedOut,
 )
 from practicus_assets.workers.kubernetes import pod_status
-from practicus_assets.workers.kubernetes.answered import answered
+from practicus_assets.workers.kubernetes.answered import answered, own_pod
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.pod_failure import NO_POD_S, without_pod
 from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, may_pass, message_of, refusal
@@ -116,13 +116,10 @@ class SplitPods:
             WorkerFailed: of the class of what happened to a pod, if that is not tried again.
 
         """
-        jobs, owner = self._jobs, answered(self._cluster, self._cluster.run_pod)
-        if owner is None:
-            raise WorkerRejected(
-                "its step does not find its own pod, which is to own those of its splits.",
-                "Leave hostNetwork and hostname out of its pod, or the worker out of its splits.",
-            )
-        self._owner = owner
+        jobs = self._jobs
+        self._owner = own_pod(
+            self._cluster, "those of its splits", "its pod, or the worker out of its splits"
+        )
         end_splits(self._cluster, jobs.step, jobs.run_id)  # what an earlier attempt left running
         waiting = deque(_Pod(split) for split in splits)
         self._moved = time.monotonic()

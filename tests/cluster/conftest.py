@@ -68,18 +68,9 @@ def home_namespace(cluster: Cluster) -> Iterator[str]:
         yield name
 
 
-def storage(cluster: Cluster, postgresql: PostgreSQL, name: str) -> dict[str, Any]:
+def storage(cluster: Cluster, postgresql: PostgreSQL) -> dict[str, Any]:
     """Return the storage of an instance in a new database, whose password is in INSTANCE_PASSWORD."""
-    postgresql.create_database(name)
-    database = {
-        "scheme": "postgresql+psycopg2",
-        "hostname": cluster.node_address,
-        "port": postgresql.port,
-        "username": postgresql.user,
-        "password": {"env": "INSTANCE_PASSWORD"},
-        "db_name": name,
-    }
-    return {"postgres": {"postgres_db": database}}
+    return postgresql.dagster_storage(cluster.node_address, {"env": "INSTANCE_PASSWORD"})
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +92,6 @@ def home(
         "class": "LocalComputeLogManager",
         "config": {"base_dir": str(folder / "logs")},
     }
-    instance = {**INSTANCE, "storage": storage(cluster, postgresql, name), "compute_logs": logs}
+    instance = {**INSTANCE, **storage(cluster, postgresql), "compute_logs": logs}
     (folder / "dagster.yaml").write_text(yaml.safe_dump(instance))
     return folder

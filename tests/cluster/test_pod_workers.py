@@ -65,7 +65,7 @@ def place(  # noqa: PLR0917 a place needs all of these
 ) -> Place:
     """Steps go to pods, from this process: it is outside of the cluster."""
     home = tmp_path_factory.mktemp("home")
-    instance = {**INSTANCE, "storage": storage(cluster, postgresql, "workers")}
+    instance = {**INSTANCE, **storage(cluster, postgresql)}
     (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
     secrets = {"INSTANCE_PASSWORD": postgresql.password, **s3_in_pods}
     equip(cluster, home_namespace, secrets)

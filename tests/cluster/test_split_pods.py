@@ -37,7 +37,7 @@ def place(  # noqa: PLR0917 a place needs all of these
 ) -> "SplitPlace":
     """Steps go to pods, from this process, and may start those of their splits by the rights of deploy/."""
     home = tmp_path_factory.mktemp("splits")
-    instance = {**INSTANCE, "storage": storage(cluster, postgresql, "splits")}
+    instance = {**INSTANCE, **storage(cluster, postgresql)}
     (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
     secrets = {"INSTANCE_PASSWORD": postgresql.password, **s3_in_pods}
     code = {"splitting.py": (STEPS / "splitting.py").read_text()}

@@ -89,16 +89,22 @@ class PostgreSQL(Server):
         """Make an empty database."""
         self.execute(f'CREATE DATABASE "{name}"')
 
-    def dagster_storage(self) -> dict[str, Any]:
-        """Make a database, and return how `dagster.yaml` says that an instance is kept in it."""
+    def dagster_storage(self, host: str = "", password: Any = None) -> dict[str, Any]:
+        """Make a database, and return how `dagster.yaml` says that an instance is kept in it.
+
+        Args:
+            host: where the server is found, if not where it listens.
+            password: what stands in place of it, e.g. `{"env": "INSTANCE_PASSWORD"}`.
+
+        """
         name = f"d{uuid.uuid4().hex}"
         self.create_database(name)
         database = {
             "scheme": "postgresql+psycopg2",  # SQLAlchemy reads "postgresql" as psycopg 3
-            "hostname": self.host,
+            "hostname": host or self.host,
             "port": self.port,
             "username": self.user,
-            "password": self.password,
+            "password": password or self.password,
             "db_name": name,
         }
         return {"storage": {"postgres": {"postgres_db": database}}}

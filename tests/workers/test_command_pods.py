@@ -10,7 +10,7 @@ from urllib3.exceptions import ProtocolError
 
 from practicus_assets import Worker
 from practicus_assets.errors import WorkerRejected
-from practicus_assets.workers.kubernetes import earlier_attempts
+from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.command_log import CommandLog
 from practicus_assets.workers.kubernetes.command_pod import CommandPod, command_job_name, with_command
 from practicus_assets.workers.kubernetes.earlier_attempts import EarlierAttempts
@@ -235,7 +235,7 @@ def test_a_command_waits_for_an_earlier_step_that_might_start_its_own_yet(
 def test_an_earlier_attempt_that_does_not_end_is_named_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(earlier_attempts, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(pod_status, "PATIENCE_S", 0.5)
     cluster = Jobs(left={"step-1": ["Running"] * 9})
     with pytest.raises(WorkerRejected, match="the pod step-1-pod is Running on the node node-1") as refused:
         run(cluster, 2)

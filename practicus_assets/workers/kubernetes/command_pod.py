@@ -14,9 +14,9 @@ from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
-from practicus_assets.errors import WorkerCrashed, WorkerRejected
+from practicus_assets.errors import WorkerCrashed
 from practicus_assets.workers.kubernetes import pod_status
-from practicus_assets.workers.kubernetes.answered import answered
+from practicus_assets.workers.kubernetes.answered import answered, own_pod
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.command_log import CommandLog
 from practicus_assets.workers.kubernetes.earlier_attempts import EarlierAttempts
@@ -65,12 +65,7 @@ class CommandPod:
         """
         job = json.loads(os.environ[variables.COMMAND_JOB])
         cluster = Cluster(Region(), own_namespace() or "default")
-        owner = answered(cluster, cluster.run_pod)
-        if owner is None:
-            raise WorkerRejected(
-                "its step does not find its own pod, which is to own that of its command.",
-                "Leave hostNetwork and hostname out of the pod_spec of the executor's default.",
-            )
+        owner = own_pod(cluster, "that of its command", "the pod_spec of the executor's default")
         attempt = int(os.environ[variables.ATTEMPT])
         labels = job["metadata"]["labels"]
         step = job_name(os.environ[variables.STEP], labels[RUN_LABEL], attempt)

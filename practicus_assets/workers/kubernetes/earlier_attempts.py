@@ -11,7 +11,6 @@ from practicus_assets.workers.kubernetes.answered import answered
 from practicus_assets.workers.kubernetes.cluster import Cluster
 
 _LOOK_S = 1.0
-_PATIENCE_S = 300.0  # beyond the grace period of a pod
 
 
 class EarlierAttempts:
@@ -33,7 +32,7 @@ class EarlierAttempts:
             for name in (step, command)
         )
         self._command = command
-        self._patience_s = _PATIENCE_S + grace_s
+        self._patience_s = pod_status.PATIENCE_S + grace_s
         self._until = 0.0
 
     def end(self) -> None:
@@ -48,7 +47,7 @@ class EarlierAttempts:
             self._wait(step)
         for command in self._commands:
             job = self._job(command)
-            if job is None or not pod_status.is_job_over(job):  # else it stays, to look inside
+            if job is not None and not pod_status.is_job_over(job):  # else it stays, to look inside
                 self._delete(command)
             self._wait(command)
         if self._job(self._command) is not None:  # of another pod of this attempt
@@ -78,14 +77,25 @@ class EarlierAttempts:
 
     def _pause(self, left: Sequence[dict[str, Any]], job: str) -> None:
         if time.monotonic() > self._until:
-            names = " ".join(pod["metadata"]["name"] for pod in left)
-            force = self._cluster.kubectl("delete", "pod", names, "--force")
-            look = self._cluster.kubectl("get", "pods", "-l", f"job-name={job}")
             raise WorkerRejected(
                 f"an earlier attempt of the Job {job} does not end: {_shown(left) or 'it is not deleted'}.",
-                f"See what keeps it: {look}" + (f". If its node is off for good: {force}" if left else ""),
+                how_to_end(self._cluster, ("get", "pods", "-l", f"job-name={job}"), left),
             )
         time.sleep(_LOOK_S)
+
+
+def how_to_end(cluster: Cluster, look: Sequence[str], pods: Sequence[dict[str, Any]]) -> str:
+    """Return what a person can do about pods that do not end.
+
+    Args:
+        cluster: where they are.
+        look: the words for kubectl that show what keeps them.
+        pods: the pods, as manifests; none if it is a Job that stays.
+
+    """
+    names = [pod["metadata"]["name"] for pod in pods]
+    force = f". If its node is off for good: {cluster.kubectl('delete', 'pod', *names, '--force')}"
+    return f"See what keeps it: {cluster.kubectl(*look)}" + (force if names else "")
 
 
 def _shown(pods: Sequence[dict[str, Any]]) -> str:

@@ -7,9 +7,8 @@ import dagster as dg
 from practicus_assets.errors import WorkerRejected
 from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster
+from practicus_assets.workers.kubernetes.earlier_attempts import how_to_end
 from practicus_assets.workers.request.manifest import RUN_LABEL
-
-_PATIENCE_S = 300.0  # beyond the grace period of a pod
 
 
 class EarlierRun:
@@ -50,12 +49,8 @@ class EarlierRun:
             self._asked.add(job)
         names = [pod["metadata"]["name"] for pod in left]
         problem = f"{', '.join(names)} of the run {self._run_id}, which this run re-executes, has not ended."
-        if waited_s > _PATIENCE_S + max(map(_grace_s, left)):
-            raise WorkerRejected(
-                problem,
-                f"See what keeps it: {cluster.kubectl('describe', 'pod', *names)}. If its node is off for "
-                f"good: {cluster.kubectl('delete', 'pod', *names, '--force')}",
-            )
+        if waited_s > pod_status.PATIENCE_S + max(map(_grace_s, left)):
+            raise WorkerRejected(problem, how_to_end(cluster, ("describe", "pod", *names), left))
         return problem
 
 

@@ -38,7 +38,7 @@ _LASTING = re.compile(
 )
 _AT_ONCE = {"InvalidImageName", "ErrImageNeverPull"}
 _NOT_STARTED = {"StartError", "ContainerCannotRun"}  # of a container that has "ended" all the same
-PATIENCE_S = 300.0  # for causes that may pass
+PATIENCE_S = 300.0  # for causes that may pass, and beyond their grace period for pods that are to end
 # reasons for which a pod was ended from outside (PodStatus.reason; the kubelet's admission; DisruptionTarget)
 _LOST = {
     "Evicted",
