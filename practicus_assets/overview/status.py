@@ -189,7 +189,7 @@ def _size(state: TableState, at: TableVersion | None) -> tuple[int | None, int]:
         return 0, 0
     if state.entry.layered.base is not None:
         return state.size(state.keys)
-    return at.row_count, sum(file.size for file in at.files())
+    return at.row_count, at.size
 
 
 def _grown(commit: HistoryEntry | None) -> int | None:

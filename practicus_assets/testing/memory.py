@@ -16,7 +16,7 @@ from deltalake import CommitProperties, Schema, write_deltalake
 from deltalake.transaction import AddAction, RemoveAction
 
 from practicus_assets.errors import TableNotFound
-from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.data_file import DataFile, row_count
 from practicus_assets.lake.delta.files import read_file
 from practicus_assets.lake.delta.table import Table, TableVersion
 from practicus_assets.lake.partitions.bounds import Bounds
@@ -126,6 +126,16 @@ class MemoryVersion(TableVersion):
     def files(self, bounds: Bounds | None = None) -> Sequence[DataFile]:
         """Return the files of a scope, all by default."""
         return [f for f in self._files if bounds is None or bounds.part_of(f.values) is not None]
+
+    @property
+    def row_count(self) -> int | None:
+        """How many rows the table has."""
+        return row_count(self._files)
+
+    @property
+    def size(self) -> int:
+        """How many bytes its files have."""
+        return sum(file.size for file in self._files)
 
     def followed(
         self, actions: Iterable[AddAction | RemoveAction], selected: Iterable[DataFile], schema: pa.Schema

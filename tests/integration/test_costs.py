@@ -1,5 +1,6 @@
 """What a run of one table costs in requests and hashed rows: guards that hold on any machine."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from cProfile import Profile
 from datetime import date, timedelta
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import dagster as dg
@@ -20,6 +22,7 @@ from practicus_assets import Contract, DeltaIOManager, table_asset
 from practicus_assets.assets.report.materialization import partition_metadata
 from practicus_assets.errors import DeclarationError
 from practicus_assets.instance.run_tags import RANGE_TAGS
+from practicus_assets.lake.delta.data_file import DataFile
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.scope import Scope
@@ -172,6 +175,18 @@ def visitors(visits: pa.Table) -> pa.Table:
     return visits
 
 
+@pytest.mark.parametrize(
+    ("asset", "looks"),
+    [(visits, (DataFile.__init__,)), (visitors, (DataFile.__init__, json.loads))],
+    ids=["written", "read"],
+)
+def test_a_run_of_one_partition_looks_at_no_more_files_in_a_table_of_many(
+    tmp_path: Path, asset: dg.AssetsDefinition, looks: tuple[FunctionType, ...]
+) -> None:
+    few, many = (_looks_of_run(tmp_path / str(count), count, asset, looks) for count in (3, 300))
+    assert few == many > 0
+
+
 @pytest.mark.parametrize("asset", [visits, visitors], ids=["written", "read"])
 def test_a_run_reads_as_many_events_however_many_there_were_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asset: dg.AssetsDefinition
@@ -213,6 +228,21 @@ def _lists_of_run(root: str, count: int) -> int:
         assert dg.materialize([visits], instance=instance, tags=tags, resources=resources).success
     listing = dg.TimeWindowPartitionsDefinition.get_partition_keys_in_range.__code__
     return sum(entry.callcount for entry in counted.getstats() if entry.code is listing)
+
+
+def _looks_of_run(root: Path, count: int, asset: dg.AssetsDefinition, looks: tuple[FunctionType, ...]) -> int:
+    """Return how often a run of a day calls some functions, where the table has so many days."""
+    first = date(2020, 1, 1)
+    days = [first + timedelta(number) for number in range(count)]
+    write_deltalake(root / "visits", pa.table({"day": days, "x": range(1, count + 1)}), partition_by="day")
+    resources, counted = {"io_manager": DeltaIOManager(root_uri=str(root))}, Profile()
+    assets = [asset, *([visits.to_source_asset()] if asset is not visits else [])]
+    with dg.DagsterInstance.ephemeral() as instance, counted:
+        assert dg.materialize(
+            assets, instance=instance, partition_key=str(first), resources=resources, selection=[asset]
+        ).success
+    codes = {look.__code__ for look in looks}
+    return sum(entry.callcount for entry in counted.getstats() if entry.code in codes)
 
 
 def _calls_of_report(table: Table, count: int) -> int:

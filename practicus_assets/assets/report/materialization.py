@@ -58,7 +58,7 @@ def commit_metadata(
         metadata[names.COLUMN_LINEAGE] = lineage
     if snapshot.table_row_count is not None:
         metadata[names.ROW_COUNT] = snapshot.table_row_count
-    metadata[names.SIZE_BYTES] = sum(file.size for file in snapshot.table_files)
+    metadata[names.SIZE_BYTES] = snapshot.table_size
     metadata |= {names.VERSION: commit.version, names.OUTCOME: _outcome(commit)}
     if not commit.changed:
         metadata |= {names.CONTRACT_DIGEST: (contract or Contract()).digest, **_reused(commit)}

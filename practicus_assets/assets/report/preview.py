@@ -30,8 +30,10 @@ def preview(snapshot: Snapshot, count: int, heads: Heads = NO_HEADS) -> dg.Markd
         heads: the first rows of files, by path, where they are in memory.
 
     """
-    files: Sequence[DataFile] = snapshot.table_files
-    if not snapshot.scope.is_whole_table:
+    files: Sequence[DataFile]
+    if snapshot.scope.is_whole_table:  # of a table of many files, those of one partition alone
+        files = snapshot.table_files
+    else:
         [files] = snapshot.partition_files.values()
     rows = _known(snapshot.schema, files, count, heads)
     return _table(first_rows(snapshot, count) if rows is None else rows, snapshot.schema)

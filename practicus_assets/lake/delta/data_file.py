@@ -108,6 +108,19 @@ class FileList:
         distinct = self._actions.select(names).group_by(names).aggregate([])
         return set(zip(*(distinct[name].to_pylist() for name in names), strict=True))
 
+    @property
+    def row_count(self) -> int | None:
+        """How many rows the files have; None if the log does not say it of one of them."""
+        if self._has_vectors or "num_records" not in self._actions.column_names:
+            return row_count(self._all)
+        rows = self._actions["num_records"]
+        return None if rows.null_count else pc.sum(rows).as_py() or 0
+
+    @property
+    def size(self) -> int:
+        """How many bytes the files have."""
+        return pc.sum(self._actions["size_bytes"]).as_py() or 0
+
     def load(self) -> None:
         """Take the list from the handle now, which may go on to another version."""
         self._actions  # noqa: B018 kept by that
@@ -166,6 +179,12 @@ def by_part(files: Callable[[Bounds], Iterable[DataFile]], bounds: Bounds) -> di
         if part is not None:
             found.setdefault(part, []).append(file)
     return found
+
+
+def row_count(files: Iterable[DataFile]) -> int | None:
+    """Return how many rows some files have; None if the log does not say it of one of them."""
+    counts = [file.rows for file in files]
+    return None if None in counts else sum(count for count in counts if count is not None)
 
 
 def stored_path(path: str) -> str:

@@ -26,6 +26,7 @@ from practicus_assets.wording import readable
 
 # the property by which a table's log is expired by maintenance alone, which knows what releases need
 KEEPS_LOG = {"delta.enableExpiredLogCleanup": "false"}
+_SECOND_MS = 999  # how long after the store's time a commit may have landed, where it keeps whole seconds
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def landed_ms(table: Table, entry: LogEntry) -> float:
     if stored_ns is None:
         return written_ms
     stored_ms = float(stored_ns) / 1e6
-    return stored_ms if stored_ns % 10**9 else min(max(stored_ms, written_ms), stored_ms + 999)
+    return stored_ms if stored_ns % 10**9 else min(max(stored_ms, written_ms), stored_ms + _SECOND_MS)
 
 
 def opened_at(table: Table, moment: datetime) -> TableVersion:
@@ -156,15 +157,25 @@ def opened_at(table: Table, moment: datetime) -> TableVersion:
         raise DeclarationError(f"version={readable(moment)} has no time zone.", "Give it one, such as UTC.")
     newest = table.open()
     limit_ms = moment.timestamp() * 1000
-    oldest_seen = newest.version + 1
-    for entry in entries(table, newest.version):
-        if landed_ms(table, entry) <= limit_ms:
-            return newest if entry.version == newest.version else table.open(entry.version)
-        oldest_seen = entry.version
-    if oldest_seen == 0:
-        raise TableNotFound(
-            f"the Delta table at {table.uri} was first committed after {moment.isoformat()}.",
-            "Run again, to read what is there now.",
-        )
-    # the log before was cleaned up, so it is older
-    return table.open(oldest_seen - 1)
+    for version in range(newest.version, -1, -1):
+        if _landed_by(table, version, limit_ms) is not False:  # what was cleaned up is older
+            return newest if version == newest.version else table.open(version)
+    raise TableNotFound(
+        f"the Delta table at {table.uri} was first committed after {moment.isoformat()}.",
+        "Run again, to read what is there now.",
+    )
+
+
+def _landed_by(table: Table, version: int, limit_ms: float) -> bool | None:
+    """Return whether a commit had landed by then; None if its entry is not there.
+
+    A commit of many files has a long entry, which is read only where the store's clock does not tell.
+    """
+    stored_ns = LogFolder(table).modified_ns(version)
+    if stored_ns is not None:
+        earliest_ms = stored_ns / 1e6
+        latest_ms = earliest_ms if stored_ns % 10**9 else earliest_ms + _SECOND_MS
+        if latest_ms <= limit_ms or earliest_ms > limit_ms:
+            return latest_ms <= limit_ms
+    entry = next(entries(table, version, version), None)
+    return None if entry is None else landed_ms(table, entry) <= limit_ms

@@ -20,7 +20,7 @@ from practicus_assets.errors import (
     naming,
 )
 from practicus_assets.lake.delta.conditions import queries, refuse_no_condition, refused_predicate
-from practicus_assets.lake.delta.data_file import DataFile, by_part
+from practicus_assets.lake.delta.data_file import DataFile, by_part, row_count
 from practicus_assets.lake.delta.log import opened_at
 from practicus_assets.lake.delta.notebooks.answer import Answer, Select, alias_of
 from practicus_assets.lake.delta.notebooks.html import snapshot_html
@@ -187,6 +187,11 @@ class Snapshot(RowSource):
         return self._at.row_count
 
     @property
+    def table_size(self) -> int:
+        """How many bytes the data files of the whole table have."""
+        return self._at.size
+
+    @property
     def table_files(self) -> Sequence[DataFile]:
         """The data files of the whole table."""
         return self._at.files()
@@ -204,7 +209,7 @@ class Snapshot(RowSource):
         """How many rows each partition of the scope has, by key; None if the log does not say it."""
         if not self._is_partitioned_so:
             return dict.fromkeys(self.scope.keys)
-        return {key: _row_count(files) for key, files in self.partition_files.items()}
+        return {key: row_count(files) for key, files in self.partition_files.items()}
 
     @named_parameters
     def scan(
@@ -342,11 +347,6 @@ class Snapshot(RowSource):
         except PracticusAssetsError:  # a repr is asked for where errors are shown
             rows = None
         return f"Snapshot({', '.join(parts)}, rows={'unknown' if rows is None else rows})"
-
-
-def _row_count(files: Iterable[DataFile]) -> int | None:
-    counts = [file.rows for file in files]
-    return None if None in counts else sum(count for count in counts if count is not None)
 
 
 def opened(table: Table, version: int | datetime | None) -> TableVersion:

@@ -223,8 +223,14 @@ class TableVersion:
     @property
     def row_count(self) -> int | None:
         """How many rows the table has, by its log; None if the log does not say it of some file."""
-        counts = [file.rows for file in self.files()]
-        return None if None in counts else sum(filter(None, counts))
+        with self._reaching_log():
+            return self._list.row_count
+
+    @property
+    def size(self) -> int:
+        """How many bytes the table's data files have."""
+        with self._reaching_log():
+            return self._list.size
 
     def transaction_version(self, app_id: str) -> int | None:
         """Return the version that an application recorded with its last commit; None if there is none."""
@@ -262,17 +268,13 @@ class TableVersion:
 
     def moved_to(self, version: int) -> "TableVersion":
         """Return this version or a later one as `open` does; only new entries are read."""
-        if version == self.version:
-            return self
-        moved = self._updated()
-        is_it = moved is not None and (moved.version, moved.id) == (version, self.id)
-        return moved if moved is not None and is_it else self.table.open(version)
+        moved = self._updated() if version != self.version else self
+        if moved is not None and (moved.version, moved.id) == (version, self.id):
+            return moved
+        return self.table.open(version)
 
     def caught_up(self) -> "TableVersion | None":
-        """Return the newest version, of which new entries are read, and this version's once more.
-
-        None unless that shows that no other table was put in the place of this one.
-        """
+        """Return the newest version, by its new entries; None if it may be another table's of that place."""
         with suppress(PracticusAssetsError), self._reaching_log():
             (files := self._list).load()
             newest, actions = self._updated(), LogFolder(self.table).actions(self.version)
@@ -355,6 +357,3 @@ class TableVersion:
 
     def _reaching_log(self) -> AbstractContextManager[None]:
         return self.table.reaching("the table's log")
-
-    def __repr__(self) -> str:
-        return f"TableVersion({self.table.uri!r}, version={self.version})"
