@@ -87,7 +87,9 @@ def _seven(way: str, executor: str) -> tuple[str, ...]:
     return (*_PLAIN, "benchmarks/seven.py", way, executor, "{}")
 
 
+# as the demo has it: one planned event stands for all partitions
 _YEAR = (
+    *("env", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS=true"),
     *(*_PLAIN, "-m", "dagster", "asset", "materialize", "-m", "pipelines"),
     *("--select", "*", "--partition-range", "2013-01-01...2013-12-31"),
 )
@@ -119,10 +121,7 @@ COMMANDS = {
     ),
     "year": Commands(
         "365 days of the shipped pipeline in one run",
-        {
-            "as it comes": _YEAR,
-            "one planned event": ("env", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS=true", *_YEAR),
-        },
+        {"one planned event": _YEAR},
         wanted="≤ 15 s",
         turns=1,
     ),
