@@ -72,8 +72,8 @@ docs-build: .venv/dev.ready  ## write the site of docs/ into .site/html; a link 
 bench: .venv/dev.ready  ## measure against delta-rs alone, by hand, and other IO managers, in about 15 minutes
 	@$(BIN)/python -W ignore benchmarks/bench.py
 
-bench-docs: .venv/dev.ready  ## the same, into docs/performance.md and its plot
-	@$(BIN)/python -W ignore benchmarks/bench.py --publish
+bench-docs: .venv/dev.ready  ## the full one, into docs/performance.md and its plot
+	@$(BIN)/python -W ignore benchmarks/bench.py --full --publish
 
 bench-full: .venv/dev.ready  ## measure all of it, the long ones too
 	@$(BIN)/python -W ignore benchmarks/bench.py --full

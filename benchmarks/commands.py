@@ -118,6 +118,7 @@ COMMANDS = {
         },
         beside="import dagster",
         wanted="≤ 1.1 x import dagster",
+        turns=3,
     ),
     "year": Commands(
         "365 days of the shipped pipeline in one run",
