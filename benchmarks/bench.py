@@ -124,7 +124,8 @@ class Runners:
         turns: Turns = {}
         ways = [way for way in self._ways if self._full or WORKS[name].peers or way not in PEERS]
         for way in ways:
-            self._running.setdefault(way, Runner(way, environment(way)))
+            if way not in self._running:
+                self._running[way] = Runner(way, environment(way))
         able = [way for way in ways if self._ask(way, name, None) is not None]
         until = min(until, time.monotonic() + _LONGEST)
         for turn in range(not WORKS[name].warm, WORKS[name].turns + 1):
