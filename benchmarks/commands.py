@@ -122,7 +122,7 @@ COMMANDS = {
     ),
     "year": Commands(
         "365 days of the shipped pipeline in one run",
-        {"one planned event": _YEAR},
+        {"with one planned event": _YEAR},
         wanted="≤ 15 s",
         turns=1,
     ),

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from cProfile import Profile
 from datetime import date, timedelta
 from pathlib import Path
@@ -222,12 +222,9 @@ def _lists_of_run(root: str, count: int) -> int:
     """Return how often a run of so many days lists them, in Dagster too."""
     first = date(2020, 1, 1)
     tags = dict(zip(RANGE_TAGS, (str(first), str(first + timedelta(count - 1))), strict=True))
-    resources = {"io_manager": DeltaIOManager(root_uri=root)}
-    counted = Profile()
-    with dg.DagsterInstance.ephemeral() as instance, counted:
-        assert dg.materialize([visits], instance=instance, tags=tags, resources=resources).success
-    listing = dg.TimeWindowPartitionsDefinition.get_partition_keys_in_range.__code__
-    return sum(entry.callcount for entry in counted.getstats() if entry.code is listing)
+    return _calls_in_run(
+        root, [dg.TimeWindowPartitionsDefinition.get_partition_keys_in_range], [visits], tags=tags
+    )
 
 
 def _looks_of_run(root: Path, count: int, asset: dg.AssetsDefinition, looks: tuple[FunctionType, ...]) -> int:
@@ -235,13 +232,16 @@ def _looks_of_run(root: Path, count: int, asset: dg.AssetsDefinition, looks: tup
     first = date(2020, 1, 1)
     days = [first + timedelta(number) for number in range(count)]
     write_deltalake(root / "visits", pa.table({"day": days, "x": range(1, count + 1)}), partition_by="day")
-    resources, counted = {"io_manager": DeltaIOManager(root_uri=str(root))}, Profile()
     assets = [asset, *([visits.to_source_asset()] if asset is not visits else [])]
+    return _calls_in_run(str(root), looks, assets, partition_key=str(first), selection=[asset])
+
+
+def _calls_in_run(root: str, functions: Sequence[Any], assets: Sequence[Any], **run: Any) -> int:
+    """Return how often a run calls some functions, in Dagster too."""
+    resources, counted = {"io_manager": DeltaIOManager(root_uri=root)}, Profile()
     with dg.DagsterInstance.ephemeral() as instance, counted:
-        assert dg.materialize(
-            assets, instance=instance, partition_key=str(first), resources=resources, selection=[asset]
-        ).success
-    codes = {look.__code__ for look in looks}
+        assert dg.materialize(assets, instance=instance, resources=resources, **run).success
+    codes = {function.__code__ for function in functions}
     return sum(entry.callcount for entry in counted.getstats() if entry.code in codes)
 
 

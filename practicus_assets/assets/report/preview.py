@@ -31,9 +31,9 @@ def preview(snapshot: Snapshot, count: int, heads: Heads = NO_HEADS) -> dg.Markd
 
     """
     files: Sequence[DataFile]
-    if snapshot.scope.is_whole_table:  # of a table of many files, those of one partition alone
+    if snapshot.scope.is_whole_table:
         files = snapshot.table_files
-    else:
+    else:  # the files of other partitions may be many
         [files] = snapshot.partition_files.values()
     rows = _known(snapshot.schema, files, count, heads)
     return _table(first_rows(snapshot, count) if rows is None else rows, snapshot.schema)

@@ -111,7 +111,7 @@ class FileList:
     @property
     def row_count(self) -> int | None:
         """How many rows the files have; None if the log does not say it of one of them."""
-        if self._has_vectors or "num_records" not in self._actions.column_names:
+        if self._has_vectors:
             return row_count(self._all)
         rows = self._actions["num_records"]
         return None if rows.null_count else pc.sum(rows).as_py() or 0

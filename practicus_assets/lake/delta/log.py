@@ -26,7 +26,6 @@ from practicus_assets.wording import readable
 
 # the property by which a table's log is expired by maintenance alone, which knows what releases need
 KEEPS_LOG = {"delta.enableExpiredLogCleanup": "false"}
-_SECOND_MS = 999  # how long after the store's time a commit may have landed, where it keeps whole seconds
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def deleted_rows(action: Mapping[str, Any]) -> int:
     return int((action.get("deletionVector") or {}).get("cardinality", 0))
 
 
-def row_count(action: Mapping[str, Any]) -> int | None:
+def rows_held(action: Mapping[str, Any]) -> int | None:
     """Return how many rows the file of an `add` action holds, deleted ones too, where its writer says it."""
     statistics = action.get("stats")
     count = json.loads(statistics).get("numRecords") if statistics else None
@@ -137,12 +136,21 @@ def landed_ms(table: Table, entry: LogEntry) -> float:
     The writer's own time is older: it was taken before the commit landed. It only tells the order within a
     second, where the store keeps whole seconds.
     """
-    stored_ns = LogFolder(table).modified_ns(entry.version)
+    return _landed_ms(entry, LogFolder(table).modified_ns(entry.version))
+
+
+def _landed_ms(entry: LogEntry, stored_ns: int | None) -> float:
     written_ms = float(entry.info.get("timestamp") or 0)
     if stored_ns is None:
         return written_ms
-    stored_ms = float(stored_ns) / 1e6
-    return stored_ms if stored_ns % 10**9 else min(max(stored_ms, written_ms), stored_ms + _SECOND_MS)
+    earliest_ms, latest_ms = _window_ms(stored_ns)
+    return min(max(earliest_ms, written_ms), latest_ms)
+
+
+def _window_ms(stored_ns: int) -> tuple[float, float]:
+    """Return from when to when an entry with a time of the store may have landed."""
+    stored_ms = stored_ns / 1e6
+    return stored_ms, stored_ms if stored_ns % 10**9 else stored_ms + 999  # some keep whole seconds
 
 
 def opened_at(table: Table, moment: datetime) -> TableVersion:
@@ -173,9 +181,8 @@ def _landed_by(table: Table, version: int, limit_ms: float) -> bool | None:
     """
     stored_ns = LogFolder(table).modified_ns(version)
     if stored_ns is not None:
-        earliest_ms = stored_ns / 1e6
-        latest_ms = earliest_ms if stored_ns % 10**9 else earliest_ms + _SECOND_MS
+        earliest_ms, latest_ms = _window_ms(stored_ns)
         if latest_ms <= limit_ms or earliest_ms > limit_ms:
             return latest_ms <= limit_ms
     entry = next(entries(table, version, version), None)
-    return None if entry is None else landed_ms(table, entry) <= limit_ms
+    return None if entry is None else _landed_ms(entry, stored_ns) <= limit_ms

@@ -268,10 +268,11 @@ class TableVersion:
 
     def moved_to(self, version: int) -> "TableVersion":
         """Return this version or a later one as `open` does; only new entries are read."""
-        moved = self._updated() if version != self.version else self
-        if moved is not None and (moved.version, moved.id) == (version, self.id):
-            return moved
-        return self.table.open(version)
+        if version == self.version:
+            return self
+        moved = self._updated()
+        is_it = moved is not None and (moved.version, moved.id) == (version, self.id)
+        return moved if moved is not None and is_it else self.table.open(version)
 
     def caught_up(self) -> "TableVersion | None":
         """Return the newest version, by its new entries; None if it may be another table's of that place."""

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from practicus_assets.errors import SchemaMismatch
 from practicus_assets.lake.delta.conditions import queries
-from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.data_file import DataFile, row_count
 from practicus_assets.lake.delta.notebooks.answer import Select, alias_of
 from practicus_assets.lake.delta.snapshot import Snapshot
 from practicus_assets.lake.delta.table import TableVersion
@@ -68,8 +68,14 @@ class LayeredSnapshot(Snapshot):
     def table_row_count(self) -> int | None:
         """How many rows the whole table has, by the two logs; None if they do not say it."""
         own, kept = self._at.row_count, self._kept_files
-        counts = [own, *(file.rows for file in kept)] if kept is not None else [None]
-        return None if None in counts else sum(count or 0 for count in counts)
+        below = row_count(kept) if kept is not None else None
+        return None if own is None or below is None else own + below
+
+    @property
+    def table_size(self) -> int:
+        """How many bytes the data files of the whole table have in both folders."""
+        kept = self._kept_files
+        return self._at.size + (self._base.size if kept is None else sum(file.size for file in kept))
 
     @property
     def _is_partitioned_so(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from practicus_assets.errors import TableNotFound, VersionGone
 from practicus_assets.lake.delta.data_file import DataFile, stored_path
-from practicus_assets.lake.delta.log import LogEntry, deleted_rows, entries, landed_ms, row_count
+from practicus_assets.lake.delta.log import LogEntry, deleted_rows, entries, landed_ms, rows_held
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.recorded import RecordedCondition
 
@@ -118,7 +118,7 @@ def _rows_by_path(table: Table, log: Sequence[LogEntry]) -> dict[str, int]:
         rows |= {file.path: file.rows + file.deleted for file in before if file.rows is not None}
     for entry in log:
         for action in entry.added:
-            count = row_count(action)
+            count = rows_held(action)
             if count is not None:
                 rows[stored_path(action["path"])] = count
     return rows

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from practicus_assets.errors import PracticusAssetsError
-from practicus_assets.lake.delta.data_file import DataFile
+from practicus_assets.lake.delta.data_file import DataFile, row_count
 from practicus_assets.lake.delta.log import LogEntry, entries
 from practicus_assets.lake.delta.origins import newest_changes, recorded_fingerprint
 from practicus_assets.lake.delta.snapshot import Snapshot
@@ -51,8 +51,7 @@ class EqualRows:
             assert number is not None, "the files are those of the scope"
             parts[number].append(file)
         for part, wanted in zip(parts, self._wanted, strict=True):
-            counts = [file.rows for file in part]
-            if None in counts or sum(count or 0 for count in counts) != rows_of(wanted):
+            if row_count(part) != rows_of(wanted):
                 return False
         filled = [number for number, wanted in enumerate(self._wanted) if rows_of(wanted)]
         limit = 1 + sum(file.size for file in files) // _BYTES_PER_ENTRY

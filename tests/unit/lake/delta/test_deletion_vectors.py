@@ -87,6 +87,7 @@ def test_rows_are_counted_as_they_are_read(deleted: Table) -> None:
     snapshot = Snapshot(deleted.open(), partitions("a b", "c"))
     assert (snapshot.row_count, snapshot.partition_rows) == (3, {"a b": 2, "c": 1})
     assert snapshot.scan().read_all().num_rows == 3
+    assert Snapshot(deleted.open()).row_count == 3
     assert Snapshot(deleted.open(0)).row_count == 5
 
 

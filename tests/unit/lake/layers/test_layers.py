@@ -102,6 +102,8 @@ def test_a_partition_is_read_where_the_own_root_has_it_and_else_in_the_base(laye
         3,
         {"a": 1, "c": 1, "d": 0},
     )
+    files = layers.snapshot("a", "b", "c").partition_files.values()
+    assert layers.snapshot().table_size == sum(file.size for part in files for file in part)
     assert set(layers.snapshot("a", "d").by_partition(with_rows=True)) == {"a"}
     assert layers.snapshot().without_rows().scan().read_all().num_rows == 0
 
