@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from practicus_assets.errors import PracticusAssetsError
 from practicus_assets.lake.delta.table_folder import TableFolder
 
-_TRIES = 100  # to begin a file in a folder that other writers may remove
+_TRIES = 5_000  # to begin a file in a folder that other writers may remove all the time
 
 
 class FolderWriter:
