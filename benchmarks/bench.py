@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from commands import COMMANDS, Commands
+from commands import COMMANDS, Commands, compiling
 from data import KEPT
 from published import medians, publish, table_of
 from ways import PEERS, WAYS
@@ -30,7 +30,6 @@ from works import WORKS, Work
 
 HERE = Path(__file__).parent
 FOLDER = HERE.parent / ".bench"
-_UNWANTED = {"PYTHONDONTWRITEBYTECODE"}  # what is imported is compiled once
 _PACKAGES = ("deltalake", "dagster", "pyarrow", "pandas")
 
 # what is left out on a slow machine is the last of it
@@ -61,7 +60,7 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
-            env={name: value for name, value in os.environ.items() if name not in _UNWANTED},
+            env={**compiling(), "PYTHONWARNINGS": "ignore"},
         )
 
     def ask(self, work: str, turn: int | None) -> dict[str, float] | None:

@@ -57,6 +57,11 @@ class Commands:
         return {way: taken for way, taken in turns.items() if taken}
 
 
+def compiling() -> dict[str, str]:
+    """Return the environment variables, without the one that keeps what is compiled from being stored."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def _taken(arguments: tuple[str, ...], folder: Path, *, prints: bool) -> dict[str, float]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -68,7 +73,7 @@ def _taken(arguments: tuple[str, ...], folder: Path, *, prints: bool) -> dict[st
         stdout=None if prints else subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={
-            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            **compiling(),
             "PRACTICUS_LAKE": str(folder / "lake"),
             "DAGSTER_HOME": str(folder),
         },

@@ -170,6 +170,15 @@ def test_where_the_log_leaves_out_the_rows_of_one_file_their_number_is_unknown(t
     assert snapshot.table_size == sum(file.size for file in snapshot.table_files) > 0
 
 
+def test_a_table_without_statistics_has_no_row_count_and_one_without_files_has_none(tmp_path: Path) -> None:
+    table = Table.at(str(tmp_path), ["t"])
+    write_deltalake(table.uri, pa.table({"n": [1]}), configuration={"delta.dataSkippingNumIndexedCols": "0"})
+    assert Snapshot.of(table).row_count in (None, 1)
+    write_deltalake(table.uri, pa.table({"n": pa.array([], pa.int64())}), mode="overwrite")
+    assert Snapshot.of(table).row_count == 0
+    assert Snapshot.of(table).scan().read_all().num_rows == 0
+
+
 def test_a_table_without_files_has_no_rows_and_no_size(tmp_path: Path) -> None:
     table = Table.at(str(tmp_path), ["t"])
     write_deltalake(table.uri, pa.table({"n": [1]}))
