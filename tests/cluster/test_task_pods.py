@@ -221,16 +221,35 @@ def test_a_step_that_is_killed_takes_its_command_with_it_before_the_next_begins(
     until(lambda: "attempt 1" in place.output(run), "the command's output")
     [first] = pods_of(run)
     [step] = pods_of(run, "step_worker")
-    cluster.kubectl("delete", "pod", step["metadata"]["name"], "--wait=false", namespace=home_namespace)
-    pods = until(lambda: with_another(pods_of(run), first), "the pod of the second attempt")
-    running = {pod["metadata"]["uid"] for pod in pods if pod["status"]["phase"] == "Running"}
-    assert first["metadata"]["uid"] not in running
+    process.send_signal(signal.SIGSTOP)  # else it may end the Job before that has another pod
+    for kind, name in (("pod", step["metadata"]["name"]), ("job", first["metadata"]["labels"]["job-name"])):
+        cluster.kubectl("delete", kind, name, "--wait=false", namespace=home_namespace)
+    job = step["metadata"]["labels"]["job-name"]
+    until(
+        lambda: with_another(pods_of(run), first) or has_failed(cluster, job, home_namespace),
+        "the command of the step's other pod, which its Job makes where that is Kubernetes' way",
+    )
+    known = pods_of(run)
+    assert len(at_work(known)) <= 1
+    process.send_signal(signal.SIGCONT)
+    pods = until(lambda: with_another(pods_of(run), *known), "the pod of the second attempt")
+    assert len(at_work(pods)) <= 1
     said, _ = process.communicate()
     assert run.succeeded, said
 
 
-def with_another(pods: list[dict[str, Any]], first: dict[str, Any]) -> list[dict[str, Any]] | None:
-    return pods if any(pod["metadata"]["uid"] != first["metadata"]["uid"] for pod in pods) else None
+def at_work(pods: list[dict[str, Any]]) -> list[str]:
+    return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] in {"Pending", "Running"}]
+
+
+def has_failed(cluster: Cluster, job: str, namespace: str) -> bool:
+    conditions = "jsonpath={.status.conditions[*].type}"
+    return "Failed" in cluster.kubectl("get", "job", job, "-o", conditions, namespace=namespace)
+
+
+def with_another(pods: list[dict[str, Any]], *known: dict[str, Any]) -> list[dict[str, Any]] | None:
+    uids = {pod["metadata"]["uid"] for pod in known}
+    return pods if any(pod["metadata"]["uid"] not in uids for pod in pods) else None
 
 
 def test_a_run_again_of_one_that_died_begins_a_task_after_what_that_left_has_ended(

@@ -221,6 +221,12 @@ def test_a_command_waits_for_an_earlier_pod_whose_job_is_deleted_already() -> No
     assert cluster.left == {"report-1": [], "report-2": []}
 
 
+def test_a_command_waits_for_that_of_another_pod_of_its_attempt_whose_job_is_deleted_already() -> None:
+    cluster = Jobs(left={"report-1": ["Running", "Failed"]})  # one that stays would be taken for its own
+    assert run(cluster, 1) == 3
+    assert cluster.left == {"report-1": []}
+
+
 def test_a_command_waits_for_an_earlier_step_that_might_start_its_own_yet(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -249,6 +255,8 @@ def test_the_job_of_a_command_that_its_step_loses_sight_of_is_deleted(
     cluster = Jobs()
 
     def refuse(_: str) -> list[dict[str, Any]]:
+        if not cluster.made:
+            return []
         raise ApiException(status=403, reason="Forbidden")
 
     monkeypatch.setattr(cluster, "pods", refuse)

@@ -52,7 +52,7 @@ class EarlierAttempts:
             self._wait(command)
         if self._job(self._command) is not None:  # of another pod of this attempt
             self._delete(self._command)
-            self._wait(self._command, is_to_be_gone=True)
+        self._wait(self._command, is_to_be_gone=True)  # also where that pod has deleted the Job itself
 
     def _job(self, name: str) -> dict[str, Any] | None:
         return answered(self._cluster, lambda: self._cluster.job(name))
