@@ -1,6 +1,7 @@
 """Events: what an instance has recorded of materializations and of failed attempts."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any
 
@@ -195,6 +196,17 @@ def retries(
 
 def has_ended(instance: dg.DagsterInstance, run_id: str, step_key: str, attempt: int) -> bool:
     """Return whether an attempt at a step of a run, 1 for the first, has reported how it ended."""
-    entries = instance.all_logs(run_id, of_type=STEP_ENDS)
-    ends = [entry for entry in entries if entry.dagster_event and entry.dagster_event.step_key == step_key]
-    return len(ends) >= attempt
+    return _count(instance, run_id, step_key, STEP_ENDS) >= attempt
+
+
+def was_launched(instance: dg.DagsterInstance, run_id: str, step_key: str, attempt: int) -> bool:
+    """Return whether a worker was started, or was about to be, for an attempt at a step of a run."""
+    return _count(instance, run_id, step_key, {dg.DagsterEventType.STEP_WORKER_STARTING}) >= attempt
+
+
+def _count(
+    instance: dg.DagsterInstance, run_id: str, step_key: str, kinds: AbstractSet[dg.DagsterEventType]
+) -> int:
+    """Return how many events of some kinds a run has of a step."""
+    events = (entry.dagster_event for entry in instance.all_logs(run_id, of_type=set(kinds)))
+    return sum(event is not None and event.step_key == step_key for event in events)

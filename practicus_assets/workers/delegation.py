@@ -102,7 +102,7 @@ class WorkerExecutor(StepDelegatingExecutor):
                     holds.began(event.step_key)
                 yield event
         except BaseException:  # Dagster's loop ends workers for an Exception, but not for an interrupt
-            if not plan_context.instance.run_will_resume(plan_context.run_id):
+            if _is_last(plan_context.instance, plan_context.run_id):
                 self._handler.end_all()
             raise
         finally:
@@ -151,12 +151,16 @@ class WorkerExecutor(StepDelegatingExecutor):
 
     def _pop_events(self, instance: Any, run_id: str, seen_storage_ids: Any) -> Any:
         """Return new events, minus late end-of-step events from abandoned attempts."""
-        events = super()._pop_events(instance, run_id, seen_storage_ids)
-        return [
-            each
-            for each in events
-            if each.event_type not in STEP_ENDS or not self._handler.is_over(each.step_key)
-        ]
+        events, over = [], set()
+        for each in super()._pop_events(instance, run_id, seen_storage_ids):
+            if each.event_type is dg.DagsterEventType.STEP_WORKER_STARTING:
+                over.discard(each.step_key)
+            elif each.event_type in STEP_ENDS:
+                if each.step_key in over or self._handler.is_over(each.step_key):
+                    continue
+                over.add(each.step_key)
+            events.append(each)
+        return events
 
     def _mistakes(self, plan_context: Any, execution_plan: Any) -> Iterator[str]:
         """Yield what is wrong with the run's overrides, and with the tags of its steps."""
@@ -179,6 +183,15 @@ class WorkerExecutor(StepDelegatingExecutor):
         if isinstance(failure.error, WorkerOutOfMemory):
             return failure.may_grow
         return isinstance(failure.error, WorkerLost) and lost < self._handler.configuration.lost_retries
+
+
+def _is_last(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether no other process goes on with a run whose process ends."""
+    if not instance.run_will_resume(run_id):
+        return True
+    run = instance.get_run_by_id(run_id)  # Dagster counts only how often it was resumed
+    cancelled = {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
+    return run is None or run.status in cancelled
 
 
 def _isolated(configuration: Configuration, init_context: dg.InitExecutorContext) -> bool:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,8 @@ def run_pods(cluster: Cluster, home_namespace: str) -> Any:
 
 
 class TestPods(Behaviours):
+    resumed_attempt = 2
+
     @pytest.fixture(autouse=True)
     def _namespace(self, cluster: Cluster, home_namespace: str) -> None:
         self.cluster, self.namespace = cluster, home_namespace
@@ -192,6 +195,28 @@ def test_a_step_whose_pod_is_deleted_while_it_writes_is_tried_again_and_the_tabl
     assert set(rows["attempt"].unique().to_pylist()) == {2}
     assert sorted(rows["batch"].unique().to_pylist()) == list(range(100))
     assert place.table("interrupted").version() == 0
+
+
+def test_cancelling_a_run_that_dagster_would_resume_ends_its_pods(
+    place: Place, tmp_path: Path, run_pods: Any
+) -> None:
+    resuming = {
+        "run_launcher": {"module": "steps", "class": "ResumingLauncher"},
+        "run_monitoring": {"enabled": True, "max_resume_run_attempts": 3},
+    }
+    settings = yaml.safe_load((place.home / "dagster.yaml").read_text())
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump({**settings, **resuming}))
+    process = replace(place, home=tmp_path).start("endless")
+    run = until(
+        lambda: (newest := place.newest("endless")).events("STEP_START") and newest, "the step to start"
+    )
+    recorded = place.instance.get_run_by_id(run.run_id)
+    assert recorded is not None
+    place.instance.report_run_canceling(recorded)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert "because run will be resumed" in run.messages()
+    until(lambda: all(each["status"]["phase"] == "Failed" for each in run_pods(run)), "the pod to end")
 
 
 def test_a_wrong_image_fails_at_once_with_the_reason_and_leaves_no_pod(place: Place, run_pods: Any) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
-from dagster._core.definitions.reconstruct import ReconstructableRepository
 from deltalake import DeltaTable
 
 from tests.cluster.conftest import named
@@ -78,17 +77,15 @@ def place(  # noqa: PLR0917 a place needs all of these
         },
     }
     here = {"PYTHONPATH": str(STEPS), "TOOLS_IMAGE": tools_image, "LAKE": str(home / "lake")}
-    return TaskPlace(home, str(home / "lake"), {}, config, {**secrets, **here})
+    return TaskPlace(home, str(home / "lake"), {}, config, {**secrets, **here}, "commands", STEPS)
 
 
 class TaskPlace(Place):
     """A place whose jobs are those of `commands`, and which has their output."""
 
     def run(self, job: str, *, tags: Any = None, config: Any = None, parent: str | None = None) -> Run:
-        repository = ReconstructableRepository.for_module("commands", "defs", working_directory=str(STEPS))
-        os.environ.update(self.environment)
         result = dg.execute_job(
-            repository.get_reconstructable_job(f"job_{job}"),
+            self._job(job),
             instance=self.instance,
             run_config={"execution": {"config": {**self.config, **(config or {})}}},
             tags=dict(tags or {}),
@@ -222,11 +219,10 @@ def test_a_step_that_is_killed_takes_its_command_with_it_before_the_next_begins(
     [first] = pods_of(run)
     [step] = pods_of(run, "step_worker")
     process.send_signal(signal.SIGSTOP)  # else it may end the Job before that has another pod
-    for kind, name in (("pod", step["metadata"]["name"]), ("job", first["metadata"]["labels"]["job-name"])):
+    for kind, name in (("pod", step["metadata"]["name"]), ("job", job_of(first))):
         cluster.kubectl("delete", kind, name, "--wait=false", namespace=home_namespace)
-    job = step["metadata"]["labels"]["job-name"]
     until(
-        lambda: with_another(pods_of(run), first) or has_failed(cluster, job, home_namespace),
+        lambda: with_another(pods_of(run), first) or has_failed(cluster, job_of(step), home_namespace),
         "the command of the step's other pod, which its Job makes where that is Kubernetes' way",
     )
     known = pods_of(run)
@@ -238,8 +234,30 @@ def test_a_step_that_is_killed_takes_its_command_with_it_before_the_next_begins(
     assert run.succeeded, said
 
 
-def at_work(pods: list[dict[str, Any]]) -> list[str]:
-    return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] in {"Pending", "Running"}]
+def test_a_task_whose_pod_is_deleted_begins_again_when_that_has_ended(
+    place: TaskPlace, cluster: Cluster, home_namespace: str, pods_of: Any
+) -> None:
+    process = place.start("stubborn")
+    [first] = until(lambda: at_work(pods_of(place.newest("stubborn"), "step_worker"), "Running"), "the pod")
+    run = place.newest("stubborn")
+    cluster.kubectl("delete", "pod", first["metadata"]["name"], "--wait=false", namespace=home_namespace)
+    pods = until(lambda: with_another_job(pods_of(run, "step_worker"), first), "the second attempt")
+    assert job_of(first) not in {job_of(pod) for pod in at_work(pods)}
+    said, _ = process.communicate()
+    assert run.succeeded, said
+    assert "of an earlier attempt has not ended" in run.messages("stubborn")
+
+
+def at_work(pods: list[dict[str, Any]], *phases: str) -> list[dict[str, Any]]:
+    return [pod for pod in pods if pod["status"]["phase"] in (phases or ("Pending", "Running"))]
+
+
+def job_of(pod: dict[str, Any]) -> str:
+    return str(pod["metadata"]["labels"]["job-name"])
+
+
+def with_another_job(pods: list[dict[str, Any]], first: dict[str, Any]) -> list[dict[str, Any]] | None:
+    return pods if any(job_of(pod) != job_of(first) for pod in pods) else None
 
 
 def has_failed(cluster: Cluster, job: str, namespace: str) -> bool:

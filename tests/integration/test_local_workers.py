@@ -1,12 +1,14 @@
 """Workers on this machine: all behaviours, and the rule by which steps share the run's process."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.workers.behaviours import Behaviours
-from tests.workers.place import HERE, Place
+from tests.workers.place import HERE, Place, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
 
@@ -21,6 +23,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 class TestLocal(Behaviours):
+    resumed_attempt = 3
+
     def workers(self, place: Place) -> Any:
         """Return the processes that were started for this place by processes of their own."""
         return [
@@ -42,6 +46,21 @@ def test_a_function_beyond_its_time_limit_is_ended_and_says_so(place: Place) -> 
     assert not run.succeeded
     error = run.error("STEP_FAILURE", "late")
     assert error.startswith("WorkerTimedOut: late: it ran longer than its time_limit_seconds, which is")
+
+
+def test_an_attempt_that_is_lost_with_its_runs_process_is_not_launched_again_but_followed(
+    place: Place,
+) -> None:
+    with place.start("lost_with_run") as process:
+        until(lambda: place.newest("lost_with_run").events("STEP_START"), "the first attempt")
+        process.send_signal(signal.SIGSTOP)  # else it would begin another attempt itself
+        for path in TestLocal().workers(place):
+            os.kill(int(path.parent.name), signal.SIGKILL)
+    run = place.resume("lost_with_run")
+    assert run.succeeded, run.output
+    assert "its process is gone with the run's earlier process" in run.messages("lost_with_run")
+    assert place.rows("lost_with_run") == [{"attempt": 2}]
+    assert len(run.events("STEP_WORKER_STARTING")) == 2
 
 
 # whole processes, as users start them: the run's own process matters here

@@ -116,6 +116,16 @@ class Behaviours:
         assert not place.newest("endless").succeeded, output
         until(lambda: not self.workers(place), "workers to end")
 
+    def test_a_run_whose_process_died_is_resumed_and_launches_each_attempt_once(self, place: Place) -> None:
+        with place.start("resumed") as process:
+            until(lambda: place.newest("resumed").events("STEP_RESTARTED"), "the second attempt")
+            process.kill()
+        run = place.resume("resumed")
+        assert run.succeeded, run.output
+        [row] = place.rows("resumed")
+        assert row["attempt"] == len(run.events("STEP_WORKER_STARTING")) == self.resumed_attempt
+        assert len(run.events("STEP_UP_FOR_RETRY")) == self.resumed_attempt - 1
+
     def test_a_mistake_in_an_override_fails_the_step_and_names_the_field(self, place: Place) -> None:
         run = place.run("told", tags={"practicus/worker": '{"memry": "1Gi"}'})
         assert not run.succeeded
@@ -129,3 +139,4 @@ class Behaviours:
         assert "image, service_account" in run.error("STEP_FAILURE", "told")
 
     workers: Callable[[Place], Any]  # returns those that live; each place knows its own
+    resumed_attempt: int  # that brings `resumed` to its end: the second, if it outlives the run's process

@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._grpc.types import ResumeRunArgs
 from deltalake import DeltaTable
 
 from tests.servers.server import HANGS_S
@@ -75,9 +76,12 @@ class Place:
         file.write_text(json.dumps({"execution": {"config": executor}}))
         command = [sys.executable, "-W", "ignore", "-m", "dagster", "job", "execute", "-m", "steps"]
         command += ["-a", "defs", "-j", f"job_{job}", "-c", str(file), "--tags", json.dumps(dict(tags or {}))]
-        environment = {**os.environ, "DAGSTER_HOME": str(self.home), "LAKE": self.lake, **self.environment}
         return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            env=self._whole_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def run(
@@ -89,12 +93,8 @@ class Place:
         imported everything when the second run begins. Steps must not run in this process.
         """
         executor = {**self.config, **(config or {})}
-        repository = ReconstructableRepository.for_module(
-            self.module, "defs", working_directory=str(self.folder)
-        )
-        os.environ.update(self.environment)
         result = dg.execute_job(
-            repository.get_reconstructable_job(f"job_{job}"),
+            self._job(job),
             instance=self.instance,
             run_config={"execution": {"config": executor}},
             tags=dict(tags or {}),
@@ -112,6 +112,34 @@ class Place:
         run = self.newest(job)
         run.output = output
         return run
+
+    def resume(self, job: str) -> Run:
+        """Go on with a run whose process died, as Dagster's monitoring of runs does."""
+        run = self.newest(job)
+        recorded = run.instance.get_run_by_id(run.run_id)
+        assert recorded is not None
+        assert recorded.job_code_origin is not None
+        args = ResumeRunArgs(recorded.job_code_origin, run.run_id, run.instance.get_ref())
+        process = subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", *args.get_command_args()],
+            env=self._whole_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        run.output = process.stdout
+        return run
+
+    def _whole_environment(self) -> dict[str, str]:
+        return {**os.environ, "DAGSTER_HOME": str(self.home), "LAKE": self.lake, **self.environment}
+
+    def _job(self, job: str) -> Any:
+        repository = ReconstructableRepository.for_module(
+            self.module, "defs", working_directory=str(self.folder)
+        )
+        os.environ.update(self.environment)
+        return repository.get_reconstructable_job(f"job_{job}")
 
     @property
     def instance(self) -> dg.DagsterInstance:

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
+from dagster._core.launcher import DefaultRunLauncher
 
 from practicus_assets import DeltaIOManager, Worker, table_asset, worker_executor, worker_tags
 
@@ -32,6 +33,21 @@ def told() -> pd.DataFrame:
 def stumbles() -> pd.DataFrame:
     if ATTEMPT == 1:
         raise ValueError("the author's own")
+    return pd.DataFrame({"attempt": [ATTEMPT]})
+
+
+@table_asset(worker=SMALL, retry_policy=dg.RetryPolicy(max_retries=2))
+def resumed() -> pd.DataFrame:
+    """Fail at once, then take long enough for the run's process to die meanwhile."""
+    if ATTEMPT == 1:
+        raise ValueError("the author's own")
+    time.sleep(15 if ATTEMPT == 2 else 0)
+    return pd.DataFrame({"attempt": [ATTEMPT]})
+
+
+@table_asset(worker=SMALL, retry_policy=dg.RetryPolicy(max_retries=1))
+def lost_with_run() -> pd.DataFrame:
+    time.sleep(600 if ATTEMPT == 1 else 0)
     return pd.DataFrame({"attempt": [ATTEMPT]})
 
 
@@ -228,10 +244,16 @@ def in_west(in_east: pd.DataFrame) -> pd.DataFrame:
     return in_east.assign(also=os.environ["PLACE"])
 
 
+class ResumingLauncher(DefaultRunLauncher):
+    """Dagster's own, as one that also resumes runs, so that an instance may be told to."""
+
+    supports_resume_run = True
+
+
 ASSETS = [
     *(told, stumbles, raises, dies_once, dies, left, right, quiet, endless, plain, sized, bare_one, bare_two),
     *(hungry, greedy, interrupted, imageless, huge, late, cut_off, plain_cut_off, in_east, in_west),
-    *(accompanied, without_account, spilling, homeless, tagged, mistagged),
+    *(accompanied, without_account, spilling, homeless, tagged, mistagged, resumed, lost_with_run),
 ]
 NAMES = [asset.key.to_user_string() for asset in ASSETS]
 

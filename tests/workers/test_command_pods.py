@@ -265,14 +265,6 @@ def test_the_job_of_a_command_that_its_step_loses_sight_of_is_deleted(
     assert [job["metadata"]["name"] for job in cluster.made] == cluster.deleted == ["report-1"]
 
 
-def test_a_command_runs_once_whatever_its_job_asks_for() -> None:
-    job = job_of(Worker(image="report:3", pod_spec={"restartPolicy": "OnFailure"}))
-    job["spec"] |= {"backoffLimit": 3, "parallelism": 2, "completions": 2}
-    made = with_command(job, ["report"], {})["spec"]
-    assert [made[field] for field in ("backoffLimit", "parallelism", "completions")] == [0, 1, 1]
-    assert made["template"]["spec"]["restartPolicy"] == "Never"
-
-
 def test_what_goes_on_beside_a_command_ends_with_it() -> None:
     cluster = Jobs(phase="Running")  # the phase of a pod whose sidecar runs
     assert run(cluster, 1) == 3

@@ -1,5 +1,6 @@
 """From worker to manifest: the files in golden/ were read by eye; each is what the API server gets."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,25 @@ def test_a_worker_becomes_this_manifest(name: str) -> None:
 
 
 def test_the_pods_own_dagster_k8s_config_is_kept_below_the_worker() -> None:
-    import json
-
     tag = {"container_config": {"resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}}
     job = made(Worker(memory="2Gi"), tags={"dagster-k8s/config": json.dumps(tag)})
     [container] = job["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["requests"] == {"cpu": "1", "memory": "2Gi"}
+
+
+@pytest.mark.parametrize("bare_image", [False, True], ids=["a step", "a command"])
+def test_a_job_has_one_pod_which_runs_once_whatever_its_configuration_asks_for(*, bare_image: bool) -> None:
+    config = {
+        "job_spec_config": {"backoff_limit": 3, "parallelism": 2, "completions": 2},
+        "pod_spec_config": {"restart_policy": "OnFailure"},
+    }
+    pod_tags = own_pod_tags({"dagster-k8s/config": json.dumps(config)}, "report")
+    configuration = Configuration.of({"kubernetes": {"command_account": "commands"}})
+    worker = Worker(image="report:3", pod_spec={"restartPolicy": "OnFailure"})
+    placement = configuration.place("report", worker, pod_tags=pod_tags, bare_image=bare_image)
+    made = step_job("report-1", placement, RUN, environment={}, launcher=None)["spec"]
+    assert [made[field] for field in ("backoffLimit", "parallelism", "completions")] == [0, 1, 1]
+    assert made["template"]["spec"]["restartPolicy"] == "Never"
 
 
 @pytest.mark.parametrize(

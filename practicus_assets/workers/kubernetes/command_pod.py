@@ -148,10 +148,7 @@ def with_command(
 
     """
     made: dict[str, Any] = json.loads(json.dumps(job))
-    made["spec"] |= {"backoffLimit": 0, "completions": 1, "parallelism": 1}  # else it would run twice
-    pod = made["spec"]["template"]["spec"]
-    pod["restartPolicy"] = "Never"
-    container = pod["containers"][0]
+    container = made["spec"]["template"]["spec"]["containers"][0]
     container["args" if container.get("command") else "command"] = [literal(word) for word in command]
     own = [{"name": name, "value": literal(value)} for name, value in environment.items()]
     kept = [each for each in container.get("env", ()) if each["name"] not in environment]

@@ -60,8 +60,10 @@ def step_job(
     manifest: dict[str, Any] = kubernetes.client.ApiClient().sanitize_for_serialization(job)
     if owner is not None:
         manifest["metadata"]["ownerReferences"] = [dict(owner)]
+    manifest["spec"] |= {"backoffLimit": 0, "completions": 1, "parallelism": 1}  # else it might run twice
     template = manifest["spec"]["template"]
     pod = template["spec"]
+    pod["restartPolicy"] = "Never"
     pod["volumes"] = _last_by(pod.get("volumes", ()), "name")
     for container in pod["containers"]:
         for key, unique in (("env", "name"), ("volumeMounts", "mountPath")):

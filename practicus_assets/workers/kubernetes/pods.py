@@ -17,17 +17,11 @@ from practicus_assets.instance.events import has_ended
 from practicus_assets.workers.kubernetes import pod_status
 from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.command_pod import SILENT, command_job_name
-from practicus_assets.workers.kubernetes.earlier_run import EarlierRun
+from practicus_assets.workers.kubernetes.earlier_work import EarlierWork
 from practicus_assets.workers.kubernetes.engine_pod import engine_environment
 from practicus_assets.workers.kubernetes.job import step_job
 from practicus_assets.workers.kubernetes.pod_failure import NO_POD_S, failure_of, without_pod
-from practicus_assets.workers.kubernetes.refusal import (
-    UNREACHABLE,
-    may_pass,
-    message_of,
-    refusal,
-    refusals,
-)
+from practicus_assets.workers.kubernetes.refusal import UNREACHABLE, may_pass, message_of, refusal, refusals
 from practicus_assets.workers.kubernetes.split_jobs import SPLITS_LABEL, SplitJobs, end_splits
 from practicus_assets.workers.kubernetes.starting_account import StartingAccount
 from practicus_assets.workers.launch import usage, variables
@@ -75,7 +69,7 @@ class PodHandler(WorkerHandler):
         self._step_pods: dict[str, _StepPod] = {}
         self._pages: dict[str, tuple[float, dict[str, list[dict[str, Any]]]]] = {}
         self._unreachable: set[str] = set()
-        self._earlier_run: EarlierRun | None = None
+        self._earlier: EarlierWork | None = None
         self._owners: dict[bool, dict[str, str] | None] = {}
 
     @property
@@ -158,7 +152,7 @@ class PodHandler(WorkerHandler):
     def _make(self, attempt: Attempt, step_pod: _StepPod) -> None:
         """Create a step's Job, or leave it to the next look where that cannot be yet."""
         try:
-            if self._waits_for_earlier_run(attempt, step_pod):
+            if self._waits_for_earlier(attempt, step_pod):
                 return
             step_pod.cluster.create_job(step_pod.unmade)
         except ApiException as error:
@@ -170,11 +164,12 @@ class PodHandler(WorkerHandler):
         else:
             step_pod.unmade, step_pod.since = None, time.monotonic()
 
-    def _waits_for_earlier_run(self, attempt: Attempt, step_pod: _StepPod) -> bool:
-        """Whether a task has to wait for a run before; a table need not, for the fence is in its log."""
-        self._earlier_run = self._earlier_run or EarlierRun(attempt.run, attempt.instance)
-        waited_s = time.monotonic() - step_pod.since if attempt.is_task else 0
-        obstacle = self._earlier_run.obstacle(step_pod.cluster, waited_s)
+    def _waits_for_earlier(self, attempt: Attempt, step_pod: _StepPod) -> bool:
+        """Whether a task has to wait for work before it; a table need not, for the fence is in its log."""
+        self._earlier = self._earlier or EarlierWork(attempt.run, attempt.instance)
+        before, waited_s = attempt.number if attempt.is_task else 1, time.monotonic() - step_pod.since
+        attempts = [job_name(attempt.step, attempt.run.run_id, each) for each in range(1, before)]
+        obstacle = self._earlier.obstacle(step_pod.cluster, attempts, waited_s if attempt.is_task else 0)
         if obstacle and attempt.is_task:
             self._tell_waiting(attempt, step_pod, obstacle)
         return bool(obstacle) and attempt.is_task

@@ -10,6 +10,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandler, StepHandlerContext
 
 from practicus_assets.errors import DeclarationError, PracticusAssetsError, WorkerFailed, WorkerRejected
+from practicus_assets.instance.events import was_launched
 from practicus_assets.workers.launch.attempt import Attempt
 from practicus_assets.workers.launch.held import Holds
 from practicus_assets.workers.placement.configuration import Configuration
@@ -61,6 +62,8 @@ class WorkerHandler(StepHandler):
     def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[Any]:
         """Start a worker; one that cannot be started is a step that failed."""
         attempt = Attempt.of(step_handler_context)
+        if attempt.step in self._failures:  # as a run is resumed, which finds it lost: the next one follows
+            return
         self._running[attempt.step] = attempt
         self._over.discard(attempt.step)
         attempt = replace(attempt, held=self.holds.told(attempt.step, attempt.number))
@@ -79,6 +82,12 @@ class WorkerHandler(StepHandler):
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
         """Tell whether a worker can still bring its step to an end; if not, `failure` says why."""
         attempt = Attempt.of(step_handler_context)
+        if attempt.step not in self._running:  # as a run is resumed
+            run_id = attempt.run.run_id
+            if not was_launched(attempt.instance, run_id, attempt.step, attempt.number):
+                return CheckStepHealthResult.unhealthy("the run's earlier process did not launch it")
+            self._running[attempt.step] = attempt
+            self._over.discard(attempt.step)
         if attempt.step not in self._failures:
             try:
                 failure = self._look(attempt)

@@ -77,11 +77,19 @@ programless = task_asset(["nothing-of-this-name"], name="programless", bare_imag
 
 hungry = task_asset("hungry.py", worker=SMALL)
 broken = task_asset("broken.sh", worker=Worker(**{**SMALL.given(), "keep_failed_seconds": 900}))
+stubborn = task_asset(  # its first pod does not hear that it is to end
+    [sys.executable, "-c", "print('done')"],
+    name="stubborn",
+    worker=Worker(
+        **{**SMALL.given(), "startup_script": 'if [ "$PRACTICUS_ATTEMPT" = 1 ]; then sleep 600; fi'},
+        pod_spec={"terminationGracePeriodSeconds": 20},
+    ),
+)
 shown = task_asset([sys.executable, "-c", "print('of a step')"], name="shown", worker=SMALL)
 
 tasks = (
     *(speaks, fails, passes, skips, unclosed, late, endless, grows, lost, slow, imageless, programless),
-    *(hungry, broken, shown),
+    *(hungry, broken, stubborn, shown),
 )
 defs = dg.Definitions(
     tasks,
