@@ -1,7 +1,6 @@
 """Events: what an instance has recorded of materializations and of failed attempts."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ STEP_ENDS = {
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.STEP_UP_FOR_RETRY,
 }
+_LAUNCH = dg.DagsterEventType.STEP_WORKER_STARTING
 CLOCK_SKEW = timedelta(hours=1)  # between Dagster's database, its workers and the object store, generously
 PAGE = 500
 PARTITIONS = 500  # of one query; databases limit the number of parameters
@@ -196,17 +196,30 @@ def retries(
 
 def has_ended(instance: dg.DagsterInstance, run_id: str, step_key: str, attempt: int) -> bool:
     """Return whether an attempt at a step of a run, 1 for the first, has reported how it ended."""
-    return _count(instance, run_id, step_key, STEP_ENDS) >= attempt
+    ends = [event for event in _of_attempts(instance, run_id, step_key) if event.event_type in STEP_ENDS]
+    return len(ends) >= attempt
 
 
 def was_launched(instance: dg.DagsterInstance, run_id: str, step_key: str, attempt: int) -> bool:
     """Return whether a worker was started, or was about to be, for an attempt at a step of a run."""
-    return _count(instance, run_id, step_key, {dg.DagsterEventType.STEP_WORKER_STARTING}) >= attempt
+    launches = [each for each in _of_attempts(instance, run_id, step_key) if each.event_type is _LAUNCH]
+    return len(launches) >= attempt
 
 
-def _count(
-    instance: dg.DagsterInstance, run_id: str, step_key: str, kinds: AbstractSet[dg.DagsterEventType]
-) -> int:
-    """Return how many events of some kinds a run has of a step."""
-    events = (entry.dagster_event for entry in instance.all_logs(run_id, of_type=set(kinds)))
-    return sum(event is not None and event.step_key == step_key for event in events)
+def without_late_ends(events: Iterable[dg.DagsterEvent]) -> Iterator[dg.DagsterEvent]:
+    """Yield a run's events, but of ends of a step without a launch between them only the first."""
+    ended = set()
+    for event in events:
+        if event.event_type is _LAUNCH:
+            ended.discard(event.step_key)
+        elif event.event_type in STEP_ENDS:
+            if event.step_key in ended:
+                continue
+            ended.add(event.step_key)
+        yield event
+
+
+def _of_attempts(instance: dg.DagsterInstance, run_id: str, step_key: str) -> Iterator[dg.DagsterEvent]:
+    entries = instance.all_logs(run_id, of_type={_LAUNCH, *STEP_ENDS})
+    events = (entry.dagster_event for entry in entries)
+    return without_late_ends(event for event in events if event is not None and event.step_key == step_key)

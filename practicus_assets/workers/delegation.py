@@ -1,7 +1,7 @@
 """Delegation: the executors of `worker_executor`, which run the steps of a run where they belong."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import dagster as dg
@@ -13,7 +13,7 @@ from dagster._core.executor.step_delegating import StepDelegatingExecutor
 from dagster_shared.error import SerializableErrorInfo
 
 from practicus_assets.errors import DeclarationError, WorkerLost, WorkerOutOfMemory, WorkerRejected, page_line
-from practicus_assets.instance.events import STEP_ENDS, retries
+from practicus_assets.instance.events import STEP_ENDS, retries, without_late_ends
 from practicus_assets.workers.launch.attempt import LOST, OUT_OF_MEMORY
 from practicus_assets.workers.launch.backend import backend_of, k8s_launcher, refuse_local_instance
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
@@ -86,6 +86,7 @@ class WorkerExecutor(StepDelegatingExecutor):
         super().__init__(handler, **options)
         self._handler = handler
         self._why = why
+        self._resumes = False
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         """Run a plan, tell the handler of each step's end, and leave no worker behind."""
@@ -93,6 +94,7 @@ class WorkerExecutor(StepDelegatingExecutor):
         dg.DagsterEvent.engine_event(plan_context, message, EngineEventData())
         for mistake in self._mistakes(plan_context, execution_plan):
             dg.DagsterEvent.engine_event(plan_context, mistake, EngineEventData())
+        self._resumes = plan_context.resume_from_failure
         holds = self._handler.holds = Holds.of(plan_context.job.get_definition(), execution_plan)
         try:
             for event in super().execute(plan_context, execution_plan):
@@ -151,16 +153,16 @@ class WorkerExecutor(StepDelegatingExecutor):
 
     def _pop_events(self, instance: Any, run_id: str, seen_storage_ids: Any) -> Any:
         """Return new events, minus late end-of-step events from abandoned attempts."""
-        events, over = [], set()
-        for each in super()._pop_events(instance, run_id, seen_storage_ids):
-            if each.event_type is dg.DagsterEventType.STEP_WORKER_STARTING:
-                over.discard(each.step_key)
-            elif each.event_type in STEP_ENDS:
-                if each.step_key in over or self._handler.is_over(each.step_key):
-                    continue
-                over.add(each.step_key)
-            events.append(each)
-        return events
+        events = list(super()._pop_events(instance, run_id, seen_storage_ids))
+        if self._resumes:  # Dagster takes the first page for all that was before
+            while more := super()._pop_events(instance, run_id, seen_storage_ids):
+                events += more
+            events, self._resumes = _launched_at_once(events), False
+        return [
+            each
+            for each in without_late_ends(events)
+            if each.event_type not in STEP_ENDS or not self._handler.is_over(each.step_key)
+        ]
 
     def _mistakes(self, plan_context: Any, execution_plan: Any) -> Iterator[str]:
         """Yield what is wrong with the run's overrides, and with the tags of its steps."""
@@ -190,8 +192,20 @@ def _is_last(instance: dg.DagsterInstance, run_id: str) -> bool:
     if not instance.run_will_resume(run_id):
         return True
     run = instance.get_run_by_id(run_id)  # Dagster counts only how often it was resumed
-    cancelled = {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
-    return run is None or run.status in cancelled
+    return run is None or run.status is dg.DagsterRunStatus.CANCELING or run.is_finished
+
+
+def _launched_at_once(events: Sequence[dg.DagsterEvent]) -> list[dg.DagsterEvent]:
+    """Return events in which attempts that were launched waited for nothing: Dagster would wait anew."""
+    given, launched = [], set()
+    for event in reversed(events):
+        if event.event_type is dg.DagsterEventType.STEP_WORKER_STARTING:
+            launched.add(event.step_key)
+        elif event.is_step_up_for_retry and event.step_key in launched:
+            at_once = StepRetryData(event.step_retry_data.error, None)
+            event = event._replace(event_specific_data=at_once)  # noqa: PLW2901 the same one otherwise
+        given.append(event)
+    return given[::-1]
 
 
 def _isolated(configuration: Configuration, init_context: dg.InitExecutorContext) -> bool:

@@ -206,9 +206,9 @@ def test_cancelling_a_run_that_dagster_would_resume_ends_its_pods(
     }
     settings = yaml.safe_load((place.home / "dagster.yaml").read_text())
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump({**settings, **resuming}))
-    process = replace(place, home=tmp_path).start("endless")
+    process = replace(place, home=tmp_path).start("cancelled")
     run = until(
-        lambda: (newest := place.newest("endless")).events("STEP_START") and newest, "the step to start"
+        lambda: (newest := place.newest("cancelled")).events("STEP_START") and newest, "the step to start"
     )
     recorded = place.instance.get_run_by_id(run.run_id)
     assert recorded is not None

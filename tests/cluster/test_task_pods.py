@@ -162,6 +162,7 @@ def test_a_commands_exit_code_decides_what_becomes_of_its_step(place: TaskPlace,
     assert tried.succeeded, tried.messages()
     assert len(tried.events("STEP_UP_FOR_RETRY", "passes")) == 1
     assert "attempt 2" in place.output(tried)
+    assert [pod["status"]["phase"] for pod in pods_of(tried)] == ["Failed", "Succeeded"]
     skipped = place.run("skips")
     assert skipped.succeeded
     assert not skipped.events("ASSET_MATERIALIZATION")

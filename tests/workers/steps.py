@@ -36,7 +36,7 @@ def stumbles() -> pd.DataFrame:
     return pd.DataFrame({"attempt": [ATTEMPT]})
 
 
-@table_asset(worker=SMALL, retry_policy=dg.RetryPolicy(max_retries=2))
+@table_asset(worker=SMALL, retry_policy=dg.RetryPolicy(max_retries=2, delay=1))
 def resumed() -> pd.DataFrame:
     """Fail at once, then take long enough for the run's process to die meanwhile."""
     if ATTEMPT == 1:
@@ -264,6 +264,7 @@ defs = dg.Definitions(
         *(dg.define_asset_job(f"job_{name}", selection=[name]) for name in NAMES),
         dg.define_asset_job("job_side_by_side", selection=["left", "right"]),
         dg.define_asset_job("job_beside_a_mistake", selection=["left", "mistagged"]),
+        dg.define_asset_job("job_cancelled", selection=["endless"]),
         dg.define_asset_job("job_bare", selection=["bare_one", "bare_two"]),
         dg.define_asset_job("job_regions", selection=["in_east", "in_west"]),
     ],

@@ -71,15 +71,19 @@ def test_a_run_that_only_waited_for_one_before_it_does_not_hide_that_one() -> No
     assert said == f"a-pod of the run {first.run_id}, which this run re-executes, has not ended."
 
 
-def test_what_an_earlier_attempt_left_at_work_is_asked_to_end_and_named_until_it_has() -> None:
+def test_what_an_earlier_attempt_left_at_work_is_named_until_it_has_ended_and_asked_to_after_a_while() -> (
+    None
+):
     with dg.DagsterInstance.ephemeral() as instance:
         earlier = EarlierWork(dg.DagsterRun("nightly"), instance)
-    cluster = Pods({"step-1": "Failed", "step-2": "Running"}, {"step-2": "Failed"})
-    said = earlier.obstacle(cluster, ["step-1", "step-2"], 0)  # type: ignore[arg-type] # the same
-    assert said == "step-2-pod of an earlier attempt has not ended."
-    assert cluster.deleted == ["step-2"]
+    looks = ({"step-1": "Failed", "step-2": "Running"}, {"step-2": "Running"}, {"step-2": "Failed"})
+    cluster = Pods(*looks)
+    for waited_s, deleted in ((1, []), (31, ["step-2"])):  # it may be about to end, and stays to look inside
+        said = earlier.obstacle(cluster, ["step-1", "step-2"], waited_s)  # type: ignore[arg-type] # the same
+        assert said == "step-2-pod of an earlier attempt has not ended."
+        assert cluster.deleted == deleted
     assert not earlier.obstacle(cluster, ["step-1", "step-2"], 0)  # type: ignore[arg-type] # the same
-    assert cluster.selectors == ["job-name in (step-1,step-2)"] * 2
+    assert cluster.selectors == ["job-name in (step-1,step-2)"] * 3
 
 
 def test_a_pod_of_a_dead_run_that_does_not_end_is_refused_with_what_to_do() -> None:

@@ -11,6 +11,7 @@ from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.earlier_attempts import how_to_end
 from practicus_assets.workers.request.manifest import RUN_LABEL
 
+_ENDS_ALONE_S = 30.0  # for a pod whose step has reported its end, and which stays to look inside
 _RUNS = 100  # of one selector, the newest ones
 
 
@@ -42,7 +43,9 @@ class EarlierWork:
         """
         left = _at_work(cluster, f"job-name in ({','.join(attempts)})") if attempts else []
         if left:
-            return self._asked_to_end(cluster, left, "an earlier attempt", waited_s)
+            return self._obstacle(
+                cluster, left, "an earlier attempt", waited_s, is_to_end=waited_s > _ENDS_ALONE_S
+            )
         if not self._runs or cluster.region.name in self._over:
             return ""
         runs = f"{RUN_LABEL} in ({','.join(self._runs)})"
@@ -51,12 +54,20 @@ class EarlierWork:
             self._over.add(cluster.region.name)
             return ""
         found = " and ".join(sorted({pod["metadata"]["labels"][RUN_LABEL] for pod in left}))
-        return self._asked_to_end(cluster, left, f"the run {found}, which this run re-executes,", waited_s)
+        whose = f"the run {found}, which this run re-executes,"
+        return self._obstacle(cluster, left, whose, waited_s, is_to_end=True)
 
-    def _asked_to_end(
-        self, cluster: Cluster, left: Sequence[dict[str, Any]], whose: str, waited_s: float
+    def _obstacle(
+        self,
+        cluster: Cluster,
+        left: Sequence[dict[str, Any]],
+        whose: str,
+        waited_s: float,
+        *,
+        is_to_end: bool,
     ) -> str:
-        for job in {pod["metadata"]["labels"]["job-name"] for pod in left} - self._asked:
+        jobs = {pod["metadata"]["labels"]["job-name"] for pod in left} if is_to_end else set()
+        for job in jobs - self._asked:
             cluster.delete_job(job)
             self._asked.add(job)
         names = [pod["metadata"]["name"] for pod in left]

@@ -110,6 +110,7 @@ class WorkerHandler(StepHandler):
     def ended(self, step: str, *, succeeded: bool) -> None:
         """Take note that an attempt at a step has reported its end."""
         self._running.pop(step, None)
+        self._failures.pop(step, None)
         self._over.add(step)
         self.holds.ended(step, succeeded=succeeded)
 
