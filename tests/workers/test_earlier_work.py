@@ -78,7 +78,7 @@ def test_what_an_earlier_attempt_left_at_work_is_named_until_it_has_ended_and_as
         earlier = EarlierWork(dg.DagsterRun("nightly"), instance)
     looks = ({"step-1": "Failed", "step-2": "Running"}, {"step-2": "Running"}, {"step-2": "Failed"})
     cluster = Pods(*looks)
-    for waited_s, deleted in ((1, []), (31, ["step-2"])):  # it may be about to end, and stays to look inside
+    for waited_s, deleted in ((1, []), (121, ["step-2"])):  # it may be about to end, and stays to look inside
         said = earlier.obstacle(cluster, ["step-1", "step-2"], waited_s)  # type: ignore[arg-type] # the same
         assert said == "step-2-pod of an earlier attempt has not ended."
         assert cluster.deleted == deleted

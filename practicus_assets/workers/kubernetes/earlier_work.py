@@ -11,7 +11,7 @@ from practicus_assets.workers.kubernetes.cluster import Cluster
 from practicus_assets.workers.kubernetes.earlier_attempts import how_to_end
 from practicus_assets.workers.request.manifest import RUN_LABEL
 
-_ENDS_ALONE_S = 30.0  # for a pod whose step has reported its end, and which stays to look inside
+_ENDS_ALONE_S = 120.0  # for a pod whose step has reported its end, and which stays to look inside
 _RUNS = 100  # of one selector, the newest ones
 
 
