@@ -11,7 +11,7 @@ STEP_ENDS = {
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.STEP_UP_FOR_RETRY,
 }
-_LAUNCH = dg.DagsterEventType.STEP_WORKER_STARTING
+STEP_LAUNCH = dg.DagsterEventType.STEP_WORKER_STARTING
 CLOCK_SKEW = timedelta(hours=1)  # between Dagster's database, its workers and the object store, generously
 PAGE = 500
 PARTITIONS = 500  # of one query; databases limit the number of parameters
@@ -202,7 +202,7 @@ def has_ended(instance: dg.DagsterInstance, run_id: str, step_key: str, attempt:
 
 def was_launched(instance: dg.DagsterInstance, run_id: str, step_key: str, attempt: int) -> bool:
     """Return whether a worker was started, or was about to be, for an attempt at a step of a run."""
-    launches = [each for each in _of_attempts(instance, run_id, step_key) if each.event_type is _LAUNCH]
+    launches = [each for each in _of_attempts(instance, run_id, step_key) if each.event_type is STEP_LAUNCH]
     return len(launches) >= attempt
 
 
@@ -210,7 +210,7 @@ def without_late_ends(events: Iterable[dg.DagsterEvent]) -> Iterator[dg.DagsterE
     """Yield a run's events, but of ends of a step without a launch between them only the first."""
     ended = set()
     for event in events:
-        if event.event_type is _LAUNCH:
+        if event.event_type is STEP_LAUNCH:
             ended.discard(event.step_key)
         elif event.event_type in STEP_ENDS:
             if event.step_key in ended:
@@ -220,6 +220,6 @@ def without_late_ends(events: Iterable[dg.DagsterEvent]) -> Iterator[dg.DagsterE
 
 
 def _of_attempts(instance: dg.DagsterInstance, run_id: str, step_key: str) -> Iterator[dg.DagsterEvent]:
-    entries = instance.all_logs(run_id, of_type={_LAUNCH, *STEP_ENDS})
+    entries = instance.all_logs(run_id, of_type={STEP_LAUNCH, *STEP_ENDS})
     events = (entry.dagster_event for entry in entries)
     return without_late_ends(event for event in events if event is not None and event.step_key == step_key)

@@ -13,7 +13,7 @@ from dagster._core.executor.step_delegating import StepDelegatingExecutor
 from dagster_shared.error import SerializableErrorInfo
 
 from practicus_assets.errors import DeclarationError, WorkerLost, WorkerOutOfMemory, WorkerRejected, page_line
-from practicus_assets.instance.events import STEP_ENDS, retries, without_late_ends
+from practicus_assets.instance.events import STEP_ENDS, STEP_LAUNCH, retries, without_late_ends
 from practicus_assets.workers.launch.attempt import LOST, OUT_OF_MEMORY
 from practicus_assets.workers.launch.backend import backend_of, k8s_launcher, refuse_local_instance
 from practicus_assets.workers.launch.handler import Failure, WorkerHandler
@@ -199,7 +199,7 @@ def _launched_at_once(events: Sequence[dg.DagsterEvent]) -> list[dg.DagsterEvent
     """Return events in which attempts that were launched waited for nothing: Dagster would wait anew."""
     given, launched = [], set()
     for event in reversed(events):
-        if event.event_type is dg.DagsterEventType.STEP_WORKER_STARTING:
+        if event.event_type is STEP_LAUNCH:
             launched.add(event.step_key)
         elif event.is_step_up_for_retry and event.step_key in launched:
             at_once = StepRetryData(event.step_retry_data.error, None)

@@ -1,6 +1,5 @@
 """Tasks in pods of a real cluster: the examples, tasks that fail, and commands of images without Python."""
 
-import json
 import os
 import signal
 import subprocess
@@ -81,29 +80,7 @@ def place(  # noqa: PLR0917 a place needs all of these
 
 
 class TaskPlace(Place):
-    """A place whose jobs are those of `commands`, and which has their output."""
-
-    def run(self, job: str, *, tags: Any = None, config: Any = None, parent: str | None = None) -> Run:
-        result = dg.execute_job(
-            self._job(job),
-            instance=self.instance,
-            run_config={"execution": {"config": {**self.config, **(config or {})}}},
-            tags=dict(tags or {}),
-            reexecution_options=dg.ReexecutionOptions(parent) if parent is not None else None,
-        )
-        return Run(self.instance, result.run_id)
-
-    def start(self, job: str, *, tags: Any = None, config: Any = None) -> "subprocess.Popen[str]":
-        file = self.home / f"{job}.json"
-        file.write_text(json.dumps({"execution": {"config": {**self.config, **(config or {})}}}))
-        command = [sys.executable, "-W", "ignore", "-m", "dagster", "job", "execute", "-m", "commands"]
-        return subprocess.Popen(
-            [*command, "-a", "defs", "-j", f"job_{job}", "-c", str(file)],
-            env={**os.environ, "DAGSTER_HOME": str(self.home), **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    """A place that has the output of its steps."""
 
     def output(self, run: Run, suffix: str = "out") -> str:
         """Return what Dagster shows as the output of the run's steps."""

@@ -74,7 +74,7 @@ class Place:
         executor = {**self.config, **(config or {})}
         file = self.home / f"{job}.json"
         file.write_text(json.dumps({"execution": {"config": executor}}))
-        command = [sys.executable, "-W", "ignore", "-m", "dagster", "job", "execute", "-m", "steps"]
+        command = [sys.executable, "-W", "ignore", "-m", "dagster", "job", "execute", "-m", self.module]
         command += ["-a", "defs", "-j", f"job_{job}", "-c", str(file), "--tags", json.dumps(dict(tags or {}))]
         return subprocess.Popen(
             command,
@@ -85,7 +85,12 @@ class Place:
         )
 
     def run(
-        self, job: str, *, tags: Mapping[str, str] | None = None, config: Mapping[str, Any] | None = None
+        self,
+        job: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+        parent: str | None = None,
     ) -> Run:
         """Run a job to its end, without a process of its own for the run.
 
@@ -98,6 +103,7 @@ class Place:
             instance=self.instance,
             run_config={"execution": {"config": executor}},
             tags=dict(tags or {}),
+            reexecution_options=dg.ReexecutionOptions(parent) if parent is not None else None,
         )
         return Run(self.instance, result.run_id)
 

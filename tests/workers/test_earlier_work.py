@@ -71,9 +71,7 @@ def test_a_run_that_only_waited_for_one_before_it_does_not_hide_that_one() -> No
     assert said == f"a-pod of the run {first.run_id}, which this run re-executes, has not ended."
 
 
-def test_what_an_earlier_attempt_left_at_work_is_named_until_it_has_ended_and_asked_to_after_a_while() -> (
-    None
-):
+def test_what_an_earlier_attempt_left_is_named_until_it_ends_and_asked_to_end_after_a_while() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         earlier = EarlierWork(dg.DagsterRun("nightly"), instance)
     looks = ({"step-1": "Failed", "step-2": "Running"}, {"step-2": "Running"}, {"step-2": "Failed"})

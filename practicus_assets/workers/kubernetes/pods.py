@@ -167,12 +167,13 @@ class PodHandler(WorkerHandler):
     def _waits_for_earlier(self, attempt: Attempt, step_pod: _StepPod) -> bool:
         """Whether a task has to wait for work before it; a table need not, for the fence is in its log."""
         self._earlier = self._earlier or EarlierWork(attempt.run, attempt.instance)
-        before, waited_s = attempt.number if attempt.is_task else 1, time.monotonic() - step_pod.since
-        attempts = [job_name(attempt.step, attempt.run.run_id, each) for each in range(1, before)]
-        obstacle = self._earlier.obstacle(step_pod.cluster, attempts, waited_s if attempt.is_task else 0)
-        if obstacle and attempt.is_task:
+        is_task, waited_s = attempt.is_task, time.monotonic() - step_pod.since
+        numbers = range(1, attempt.number) if is_task else ()
+        attempts = [job_name(attempt.step, attempt.run.run_id, each) for each in numbers]
+        obstacle = self._earlier.obstacle(step_pod.cluster, attempts, waited_s if is_task else 0)
+        if obstacle and is_task:
             self._tell_waiting(attempt, step_pod, obstacle)
-        return bool(obstacle) and attempt.is_task
+        return bool(obstacle) and is_task
 
     def _look(self, attempt: Attempt) -> Failure | None:
         step_pod = self._step_pod(attempt)
