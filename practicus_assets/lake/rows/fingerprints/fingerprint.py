@@ -44,10 +44,13 @@ class Fingerprint:
     def add(self, hashes: Hashes) -> None:
         """Add rows by their hashes, which are those of the fingerprint's algorithm."""
         self.rows += len(hashes)
+        room = np.empty((2, min(len(hashes), BLOCK_ROWS)), dtype=np.uint64)
         for start in range(0, len(hashes), BLOCK_ROWS):
             block = hashes[start : start + BLOCK_ROWS]
+            words, further = room[:, : len(block)]
+            mixed(np.bitwise_xor(block, _SECOND_SUM, out=words), further)
             self._first = (self._first + int(block.sum(dtype=np.uint64))) % _LIMIT
-            self._second = (self._second + int(mixed(block ^ _SECOND_SUM).sum(dtype=np.uint64))) % _LIMIT
+            self._second = (self._second + int(words.sum(dtype=np.uint64))) % _LIMIT
 
     def add_rows(self, batch: pa.RecordBatch, columns: Sequence[str]) -> None:
         """Add rows by these columns."""

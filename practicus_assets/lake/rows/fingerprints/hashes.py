@@ -25,7 +25,8 @@ Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 _WORD = np.dtype("<u8")
 _WORD_BYTES = 8
 _LIMIT = 1 << 64
-BLOCK_ROWS = 1 << 14  # what fits into a processor's cache while it is hashed
+BLOCK_ROWS = 1 << 16  # fit into a processor's cache; of fewer, threads would wait for each other
+_TEXT_BLOCK_ROWS = 1 << 14  # of texts, which take several times their room
 _HALF = np.uint64(32)
 _MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
 _PLACE = np.uint64(0x9E3779B97F4A7C15)
@@ -55,8 +56,10 @@ def hash_rows(batch: pa.RecordBatch, columns: Sequence[str], further: Hashes | N
     hashes = np.empty(batch.num_rows, dtype=np.uint64)
     encoded = {name: _Encoded(name, batch.column(name)) for name in columns if _is_worth(batch.column(name))}
     plain = [name for name in columns if name not in encoded]
-    for start in range(0, batch.num_rows, BLOCK_ROWS):
-        rows = batch.slice(start, BLOCK_ROWS)
+    is_fixed = all(pa.types.is_primitive(batch.schema.field(name).type) for name in plain)
+    block = BLOCK_ROWS if is_fixed else _TEXT_BLOCK_ROWS
+    for start in range(0, batch.num_rows, block):
+        rows = batch.slice(start, block)
         end = start + rows.num_rows
         total = _hash_fields(rows.num_rows, [(name, rows.column(name)) for name in plain])
         for column in encoded.values():
@@ -95,9 +98,15 @@ def _is_worth(array: pa.Array) -> bool:
     return pa.types.is_dictionary(array.type) and len(array.dictionary) < len(array)
 
 
-def mixed(words: Hashes) -> Hashes:
-    """Spread each bit over all others, in place; no two words become the same one."""
-    shifted = words >> _HALF
+def mixed(words: Hashes, room: Hashes | None = None) -> Hashes:
+    """Spread each bit over all others, in place; no two words become the same one.
+
+    Args:
+        words: the words.
+        room: as many that are written over, for a caller who has some; by default new ones.
+
+    """
+    shifted = np.right_shift(words, _HALF, out=room)
     for _ in range(2):
         words ^= shifted
         words *= _MULTIPLIER

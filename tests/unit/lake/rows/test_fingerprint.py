@@ -80,6 +80,16 @@ def test_order_of_rows_columns_and_batches_does_not_matter() -> None:
     assert fingerprint(one) == fingerprint(shuffled.slice(0, 33), shuffled.slice(33))
 
 
+@pytest.mark.parametrize("columns", [["n", "f"], ["n", "f", "s"]], ids=["numbers", "texts"])
+def test_a_fingerprint_does_not_depend_on_how_many_rows_are_hashed_at_once(columns: list[str]) -> None:
+    count = 150_001
+    numbers = pa.array([None if n % 9 == 0 else n for n in range(count)])
+    texts = [f"text {n % 1_013}" for n in range(count)]
+    rows = pa.record_batch({"n": numbers, "f": [n / 7 for n in range(count)], "s": texts}).select(columns)
+    pieces = [rows.slice(start, 1_009) for start in range(0, count, 1_009)]
+    assert fingerprint(rows) == fingerprint(*pieces)
+
+
 def _layouts(array: pa.Array) -> Sequence[pa.Array]:
     type_ = array.type
     padded = pa.concat_arrays([array.slice(0, 1), array, array.slice(0, 1)])
