@@ -94,8 +94,9 @@ def _portable(error: Exception, split: Split, secrets: Secrets | None) -> bytes:
     failed = error if isinstance(error, SplitFailed) else SplitFailed(error)
     cause, of_function = failed.error, failed.of_function
     hidden = secrets.redacted if secrets is not None else str
-    told = RuntimeError(hidden(f"{type(cause).__name__}: {cause}"))
+    told = RuntimeError(type(cause).__name__)
     try:
+        told = RuntimeError(hidden(f"{told}: {cause}"))
         content = pickle.dumps(cause)
         copy = pickle.loads(content)  # noqa: S301 our own
         shown = f"{cause} {cause.args!r} {vars(cause)!r}"

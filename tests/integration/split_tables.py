@@ -75,6 +75,16 @@ def dies(orders: pd.DataFrame) -> pd.DataFrame:
     return orders
 
 
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise KeyError("missing")
+
+
+@table_asset(splits=2)
+def silent(orders: pd.DataFrame) -> pd.DataFrame:
+    raise SilentError
+
+
 class OwnError(Exception):
     def __init__(self, first: str, second: str) -> None:  # which pickle cannot make again
         super().__init__(f"{first} and {second}")
@@ -89,7 +99,7 @@ def raises(orders: pd.DataFrame, split: Split) -> pd.DataFrame:
 
 
 defs = dg.Definitions(
-    assets=[orders, told, held, dies_once, dies, raises],
+    assets=[orders, told, held, dies_once, dies, raises, silent],
     resources={
         "io_manager": DeltaIOManager(root_uri=LAKE),
         "held": Held(name=dg.EnvVar("SHOP")),
@@ -97,6 +107,6 @@ defs = dg.Definitions(
     },
     jobs=[
         dg.define_asset_job(f"job_{name}", name, executor_def=dg.in_process_executor)
-        for name in ("orders", "told", "held", "dies_once", "dies", "raises")
+        for name in ("orders", "told", "held", "dies_once", "dies", "raises", "silent")
     ],
 )

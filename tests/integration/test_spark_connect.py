@@ -87,6 +87,20 @@ def test_a_session_lasts_while_a_function_computes_between_its_queries(
     assert Snapshot.open(tmp_path / "slow").row_count == 3
 
 
+@pytest.mark.filterwarnings("ignore:Cannot infer the eval type:UserWarning")
+def test_a_function_may_print_more_than_a_pipe_holds(tmp_path: Path) -> None:
+    @table_asset(engine=SparkConnect())
+    def printed(given: DataFrame) -> DataFrame:
+        def shown(number: int) -> int:
+            print("x" * 200_000)
+            return number
+
+        return given.select(F.udf(shown, "long")("id").alias("id"))
+
+    run(tmp_path, printed)
+    assert Snapshot.open(tmp_path / "printed").row_count == 4
+
+
 @pytest.mark.parametrize("partition_by", [(), ("shop",), ("day", "id")])
 def test_rows_have_the_same_fingerprint_as_from_one_process(
     tmp_path: Path, engine: SparkConnect, partition_by: tuple[str, ...]

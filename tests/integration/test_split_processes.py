@@ -106,6 +106,13 @@ def test_the_first_error_ends_the_other_splits_and_is_shown_with_its_lines(place
     assert place.files("raises") == []
 
 
+def test_an_error_that_cannot_be_shown_is_named_and_ends_the_step_at_once(place: Splitting) -> None:
+    result = place.run("silent")
+    assert not result.success
+    assert "RuntimeError: SilentError" in place.error(result)
+    assert "it runs again" not in place.messages(result)
+
+
 def test_a_value_that_no_other_process_can_have_is_named(place: Splitting) -> None:
     result = place.run("held")
     assert not result.success

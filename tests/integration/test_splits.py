@@ -259,6 +259,11 @@ def test_a_column_of_two_types_is_refused_for_equal_values_would_not_meet(bench:
     assert "{'names': 'string', 'orders': 'int64'}, so that equal values would not meet" in errors(result)
 
 
+def test_a_column_of_floating_point_numbers_is_refused_for_its_two_zeros_would_not_meet(bench: Bench) -> None:
+    result = bench.run([orders, table(twice, Splits(2, by="amount"))], fails=True)
+    assert "divide the inputs by 'amount', a column of floating-point numbers: 0.0 and -0.0" in errors(result)
+
+
 def test_a_snapshot_of_a_split_is_its_rows_and_refuses_what_would_be_those_of_others(bench: Bench) -> None:
     def read(orders: Snapshot) -> pa.Table:
         for refused in (

@@ -44,6 +44,7 @@ class MariaDB(Server):
         owner = _owner()
         self._folder = Path(tempfile.mkdtemp(prefix="mariadb."))  # pytest's folders are closed to others
         self._data = self._folder / "data"
+        self._temporary.mkdir()
         users = self._folder / "users.sql"
         users.write_text(
             f"CREATE USER '{_USER}'@'%' IDENTIFIED BY '{self.password}';\n"
@@ -59,9 +60,15 @@ class MariaDB(Server):
                 os.chown(path, owner, -1)
         initialize: list[str | Path] = [_program("mariadb-install-db"), "--no-defaults"]
         initialize += [f"--datadir={self._data}", "--skip-test-db", "--skip-name-resolve"]
+        initialize.append(f"--tmpdir={self._temporary}")
         subprocess.run(initialize, user=owner, cwd=self._folder, check=True, capture_output=True)
         self.port = free_port(self.address)
         self._launch(f"--init-file={users}")
+
+    @property
+    def _temporary(self) -> Path:
+        """Where its temporary tables lie: a server that starts deletes all that lie where its own do."""
+        return self._folder / "temporary"
 
     def restart(self) -> None:
         """Start the server again, on the same port and with the same data, after `kill`."""
@@ -117,6 +124,7 @@ class MariaDB(Server):
             f"--port={self.port}",
             f"--socket={self._folder / 'socket'}",
         ]
+        run.append(f"--tmpdir={self._temporary}")
         run += ["--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M"]
         if self._certificate is not None:
             run += [f"--ssl-cert={self._folder / 'certificate'}", f"--ssl-key={self._folder / 'key'}"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from practicus_assets.assets.metadata.input_settings import InputSettings
 from practicus_assets.engines.shares import SnapshotShare
@@ -117,6 +118,12 @@ def divided_inputs(splits: Splits, of: str | None, values: Mapping[str, Any]) ->
             f"the column {splits.by!r}, by which the splits divide the inputs, has different types: {shown}, "
             "so that equal values would not meet.",
             f"Give {enumerated(list(types))} the same type of this column.",
+        )
+    if any(pa.types.is_floating(type_) for type_ in types.values()):
+        raise SchemaMismatch(
+            f"the splits divide the inputs by {splits.by!r}, a column of floating-point numbers: "
+            "0.0 and -0.0 are equal, and would not meet.",
+            "Divide by a column of another type.",
         )
     return set(types)
 

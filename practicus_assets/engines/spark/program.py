@@ -90,8 +90,12 @@ def end_with_parent() -> None:
 
 
 def _say_port(port: int) -> None:
+    """Write the port; what functions print later goes nowhere, for nobody reads it, and it may be rows."""
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,8 @@ class Landing:
                 self._raise_if_overtaken()
                 if equal is None and current is not None:
                     equal = not self._staged.is_stream and self._is_equal(current)
+                if record.changed:  # once it is not, the files are gone
+                    refuse_changed(self._table, self._staged)
                 if equal:
                     self._discard()
                     record = replace(record, changed=False)
@@ -119,8 +121,6 @@ class Landing:
                     # a run beside it whose rejected rows are superseded; of a dev lake, one that says on
                     # which version of the base the rows are right; and of rows that later runs may use again,
                     # one that says from what they are right
-                if record.changed:
-                    refuse_changed(self._table, self._staged.files)
                 prove(self._table, current)
                 tried, in_doubt = window.newest + 1, True
                 try:

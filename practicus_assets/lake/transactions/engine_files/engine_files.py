@@ -71,7 +71,8 @@ def staged_files(attempt: Attempt, data: StagedParquet, part: str | None) -> Sta
     if attempt.table.local_path is not None:
         remove_empty_folders(attempt.table, path)
     name = part if part is not None else str(uuid.uuid4())
-    return replace(staged, parts=(name,), seconds=time.monotonic() - started)
+    listed = {path: {file.path: file.state for file in files.files}}
+    return replace(staged, parts=(name,), listed=listed, seconds=time.monotonic() - started)
 
 
 def _read(attempt: Attempt, files: FoundFiles) -> Staged:

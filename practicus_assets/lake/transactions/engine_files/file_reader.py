@@ -62,10 +62,10 @@ class FileReader:
 
 def batch_rows(metadata: pq.FileMetaData) -> int:
     """Return how many rows of a file are read at once, so that they are not too large in memory."""
-    first = [metadata.row_group(i) for i in range(min(metadata.num_row_groups, 4))]
-    size, rows = sum(group.total_byte_size for group in first), sum(group.num_rows for group in first)
-    fitting = int(max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(size, 1))))
-    groups = first[0].num_rows if first else 0
+    every = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    sizes = [(group.num_rows, group.total_byte_size) for group in every if group.num_rows]
+    fitting = max(1, min([BATCH_ROWS, *(BATCH_BYTES * rows // max(size, 1) for rows, size in sizes)]))
+    groups = sizes[0][0] if sizes else 0
     return groups if fitting // 2 < groups <= fitting else fitting  # a batch of two groups is read in pieces
 
 

@@ -1,5 +1,6 @@
 """Rows of files that an engine wrote: read once, audited, fingerprinted and measured."""
 
+import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
@@ -40,6 +41,8 @@ from practicus_assets.lake.transactions.merge import Merge
 from practicus_assets.lake.transactions.stage.staged import Staged, StagedFile, Values
 from practicus_assets.lake.transactions.stage.statistics import Statistics, add_each
 from practicus_assets.wording import names_of, number_of, readable
+
+_BELOW_MICROSECONDS = re.compile(r"\.\d{6}\d*?[1-9]")  # which Python drops
 
 
 class _Columns(NamedTuple):
@@ -128,7 +131,6 @@ class FileRows:
                     own.rows,
                     self._ordered(own.values),
                     own.statistics.result(own.rows),
-                    own.file.state,
                 )
                 for own in measured
             ),
@@ -187,12 +189,14 @@ class FileRows:
         positions = pa.array(np.repeat(np.arange(len(pieces)), lengths))
         arrays = {column: self._values(column, pieces).take(positions) for column in folders}
         arrays |= {name: rows.column(name) for name in rows.schema.names}
-        batch = exact_batch(pa.record_batch(arrays), self.schema)
-        with self.lock if any(check.kind == "row" for check in checks) else nullcontext():
-            audit.observe(batch)
-        if merge is not None:
-            for _ in merge.observed([batch]):
-                pass
+        encoded, step = pa.record_batch(arrays), _decoded_rows(rows)
+        for start in range(0, encoded.num_rows, step):
+            batch = exact_batch(encoded.slice(start, step), self.schema)
+            with self.lock if any(check.kind == "row" for check in checks) else nullcontext():
+                audit.observe(batch)
+            if merge is not None:
+                for _ in merge.observed([batch]):
+                    pass
 
     def _values(self, column: str, pieces: Sequence[_Piece]) -> pa.Array:
         """Return each piece's value of a folder's column."""
@@ -275,6 +279,8 @@ class FileRows:
             if not can_partition(type_):
                 raise ValueError("no table is partitioned by such columns")  # noqa: TRY301 one message for all
             value = parsed(text, type_)
+            if pa.types.is_timestamp(type_) and _BELOW_MICROSECONDS.search(text):
+                raise ValueError("it has parts of a microsecond")  # noqa: TRY301
             if pa.types.is_date(type_) and serialized(value) != text:  # polars would read another
                 raise ValueError(f"it is to be written {serialized(value)}")  # noqa: TRY301
         except (ValueError, OverflowError, pa.ArrowInvalid) as error:
@@ -290,6 +296,13 @@ def _as_read(wanted: pa.Field, raw: pa.Schema) -> pa.Field:
     type_ = raw.field(wanted.name).type if wanted.name in raw.names else None
     is_held_once = type_ is not None and pa.types.is_dictionary(type_) and type_.value_type == wanted.type
     return wanted.with_type(type_) if is_held_once else wanted
+
+
+def _decoded_rows(rows: pa.RecordBatch) -> int:
+    """Return of how many rows the texts that are held once are not too large when each row has its own."""
+    encoded = [column.dictionary for column in rows.columns if pa.types.is_dictionary(column.type)]
+    longest: int = sum(pc.max(pc.binary_length(texts)).as_py() or 0 for texts in encoded)
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // max(longest, 1)))
 
 
 def _together(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:

@@ -1,7 +1,7 @@
 """Found files: what lies where an engine wrote, which of it is data, and whether it is still the same."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,13 @@ from practicus_assets.lake.delta.files import is_hidden, without_markers
 from practicus_assets.lake.delta.root import LOG
 from practicus_assets.lake.delta.table import Table
 from practicus_assets.lake.partitions.values import is_null
-from practicus_assets.lake.transactions.stage.staged import StagedFile, delete_files
+from practicus_assets.lake.transactions.stage.staged import Staged, delete_files
 from practicus_assets.wording import number_of, readable
 
 _ENDINGS = (".parquet", ".parq")
 _UNENDED = "Let the engine end, and nothing else write there, before the function returns."
 _SUCCESS = "_SUCCESS"  # what Hadoop's committers leave once all files are there
+_TEMPORARY = "_temporary"  # where they keep them until then
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def found(table: Table, path: str, partition_by: Sequence[str]) -> FoundFiles:
         partition_by: the table's partition columns.
 
     Raises:
-        DataRefused: if it wrote a table of its own, or files that are no Parquet.
+        DataRefused: if it wrote a table of its own, or files that are no Parquet, or its job has not ended.
         SchemaMismatch: for a folder of a column by which the table is not partitioned.
         OutOfScope: for a folder of rows whose partition column is null.
         StoreFailed: if the files cannot be listed.
@@ -92,7 +93,12 @@ def found(table: Table, path: str, partition_by: Sequence[str]) -> FoundFiles:
                 f"the engine left {name}, which is no Parquet file by its name.",
                 'Write Parquet alone, into files that end with ".parquet".',
             )
-    return FoundFiles(tuple(files), tuple(others), any(p.endswith(f"/{_SUCCESS}") for p in others))
+    is_complete = any(own.endswith(f"/{_SUCCESS}") for own in others)
+    unended = [own for own in others if _TEMPORARY in own.split("/") and own.endswith(_ENDINGS)]
+    if unended and not is_complete:
+        name = unended[0].removeprefix(f"{path}/")
+        raise DataRefused(f"the engine left {name} and no {_SUCCESS}: its job has not ended.", _UNENDED)
+    return FoundFiles(tuple(files), tuple(others), is_complete)
 
 
 def delete_found(table: Table, path: str) -> None:
@@ -113,34 +119,35 @@ def remove_empty_folders(table: Table, path: str) -> None:
             folder.rmdir()
 
 
-def refuse_changed(table: Table, files: Iterable[StagedFile]) -> None:
+def refuse_changed(table: Table, staged: Staged) -> None:
     """Raise DataRefused if a file of an engine is no more what it was when it was listed, or others came.
 
-    What is compared is its size and the time at which it was modified, as the store says them.
+    What is compared is its size and the time at which it was modified, as the store says them. Files without
+    rows are deleted once they were read, as far as the store lets it.
 
     Args:
         table: the table.
-        files: staged files; only those that an engine wrote are looked at.
+        staged: the staged rows; only the places where an engine wrote are looked at.
 
     Raises:
         DataRefused: naming the file.
         StoreFailed: if the files cannot be listed.
 
     """
-    listed = {file.path: file.listed_as for file in files if file.listed_as}
-    places = {"/".join(path.split("/")[:2]) for path in listed}
-    infos = [info for place in sorted(places) for info in table.files_in(place, recursive=True)]
-    now = {path: _state(info) for path, info in without_markers(infos).items()}
-    for path, state in listed.items():
-        if now.get(path) != state:
-            raise DataRefused(
-                f"the staged file {path} had {state} when it was read, and "
-                + (f"has {now[path]} now." if path in now else "is not there any more."),
-                _UNENDED,
-            )
-    for path in sorted(now.keys() - listed.keys()):
-        if path.endswith(_ENDINGS) and not is_hidden(path):
-            raise DataRefused(f"the file {path} came after the others were read.", _UNENDED)
+    named = {file.path for file in staged.files}
+    for place, listed in sorted(staged.listed.items()):
+        infos = without_markers(table.files_in(place, recursive=True))
+        now = {path: _state(info) for path, info in infos.items()}
+        for path, state in listed.items():
+            if now.get(path, state) != state or (path in named and path not in now):
+                raise DataRefused(
+                    f"the staged file {path} had {state} when it was read, and "
+                    + (f"has {now[path]} now." if path in now else "is not there any more."),
+                    _UNENDED,
+                )
+        for path in sorted(now.keys() - listed.keys()):
+            if path.endswith(_ENDINGS) and not is_hidden(path.removeprefix(f"{place}/")):
+                raise DataRefused(f"the file {path} came after the others were read.", _UNENDED)
 
 
 def _state(info: pyarrow.fs.FileInfo) -> str:

@@ -37,7 +37,6 @@ class StagedFile:
         rows: how many rows it has.
         values: the values of the table's partition columns.
         statistics: its statistics, as the Delta protocol names them ("Per-file Statistics").
-        listed_as: what the store said of a file that an engine wrote, before it was read; empty for others.
         head: its first rows, as many as people see at most; None where they are large, or not in memory.
 
     """
@@ -47,7 +46,6 @@ class StagedFile:
     rows: int
     values: Values
     statistics: Mapping[str, Any]
-    listed_as: str = ""
     head: pa.RecordBatch | None = field(default=None, repr=False, compare=False)
 
     def action(self, partition_by: Sequence[str], *, new_rows: bool = True) -> AddAction:
@@ -79,6 +77,8 @@ class Staged:
         merge_keys: the merge keys of each row, for a merge.
         given: the rows themselves, for a history; they are in no file.
         filled: the partition columns that the output lacks, and that were filled in.
+        listed: what the store said of the files that engines wrote, before they were read: for each place
+            below the table's folder, by their paths. Those without rows are among them.
         is_stream: whether the rows came as a stream, and not as one table in memory.
         is_shared: whether it was pickled, so that another process may commit it too.
         seconds: how long staging took; of several parts, the longest.
@@ -96,6 +96,7 @@ class Staged:
     merge_keys: tuple[pa.Table, ...] = field(default=(), repr=False)
     given: tuple[pa.Table, ...] = field(default=(), repr=False)
     filled: tuple[str, ...] = ()
+    listed: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     is_stream: bool = False
     is_shared: bool = False
     seconds: float = 0.0
@@ -161,6 +162,7 @@ class Staged:
             merge_keys=tuple(keys for part in parts for keys in part.merge_keys),
             given=tuple(table for part in parts for table in part.given),
             filled=tuple(dict.fromkeys(column for part in parts for column in part.filled)),
+            listed={place: files for part in parts for place, files in part.listed.items()},
             is_stream=any(part.is_stream for part in parts),
             is_shared=any(part.is_shared for part in parts),
             seconds=max(part.seconds for part in parts),

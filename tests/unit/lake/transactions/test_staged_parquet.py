@@ -256,6 +256,21 @@ def test_values_of_folders_have_the_type_of_their_column(table: Table) -> None:
 # --- What is refused ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("digits", ["123456789", "1234560001"])
+def test_times_of_folders_that_are_finer_than_microseconds_are_refused(table: Table, digits: str) -> None:
+    contract = Contract({"at": Column("timestamp[us]")})
+    transaction = Transaction(table, None, WriteOptions(partition_by=["at"]), contract=contract)
+    staged = transaction.staging()
+    put(staged, f"at=2026-01-02 00:00:00.{digits}/x.parquet", numbers(1))
+    with pytest.raises(OutOfScope, match=r"is no value of the column 'at' .*parts of a microsecond"):
+        transaction.write(staged)
+    transaction = Transaction(table, None, WriteOptions(partition_by=["at"]), contract=contract)
+    staged = transaction.staging()
+    put(staged, "at=2026-01-02 00:00:00.123456000/x.parquet", numbers(1))
+    transaction.write(staged)
+    assert read(table)[0]["at"] == datetime(2026, 1, 2, 0, 0, 0, 123456)  # noqa: DTZ001 as the table has it
+
+
 def refused(table: Table, kind: type[DataRefused], *keys: str, **files: pa.Table) -> str:
     """Let files be refused, by their names with `/` for `__`; return the error's text."""
     before = (read(table), parquet_files(table))
@@ -567,6 +582,17 @@ def test_texts_that_a_file_holds_once_are_as_those_in_memory(table: Table, rows_
     assert json.loads(add["stats"]) == json.loads(other["stats"])
 
 
+@pytest.mark.parametrize("mode", ["replace", "merge"])
+def test_long_texts_that_a_file_holds_once_are_checked_a_few_rows_at_a_time(table: Table, mode: Mode) -> None:
+    """All of them, each row with its own, are more than one array of Arrow's holds."""
+    count, text = 131_072, "x" * 17_000
+    transaction = begin(table, "a", mode=mode, contract=Contract(unique=[["n"]]))
+    staged = transaction.staging()
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), [text])
+    put(staged, "p=a/x.parquet", pa.table({"n": range(count), "s": texts}))
+    assert transaction.write(staged).rows == count
+
+
 def test_a_file_that_goes_away_before_it_is_read_is_refused(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -632,6 +658,60 @@ def test_a_file_that_comes_after_the_others_were_read_is_refused(table: Table) -
     put(staged, "p=a/y.parquet", numbers(2))
     with pytest.raises(DataRefused, match=r"the file .*p=a/y\.parquet came after the others") as error:
         transaction.land(audited)
+    assert error.value.nothing_written
+
+
+@pytest.mark.parametrize("first", ["_SUCCESS", "p=a/none.parquet", "p=a/x.parquet"])
+def test_a_file_that_comes_late_is_refused_though_the_others_change_nothing(table: Table, first: str) -> None:
+    write(table, "a", 1)
+    transaction = begin(table, "a")
+    staged = transaction.staging()
+    if first == "_SUCCESS":
+        (Path(staged.uri) / first).touch()
+    else:
+        put(staged, first, numbers(*([1] if first == "p=a/x.parquet" else [])))
+    audited = transaction.audit(transaction.stage(staged))
+    put(staged, "p=a/late.parquet", numbers(2))
+    with pytest.raises(DataRefused, match=r"the file .*p=a/late\.parquet came after the others") as error:
+        transaction.land(audited)
+    assert error.value.nothing_written
+    assert read(table) == [{"p": "a", "n": 1}]
+
+
+def test_a_file_without_rows_that_cannot_be_deleted_is_passed_over(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a store's key may write and not delete."""
+    monkeypatch.setattr(engine_files, "delete_files", lambda *_: None)
+    transaction = begin(table, "a")
+    staged = transaction.staging()
+    put(staged, "p=a/x.parquet", numbers(1))
+    none = put(staged, "p=a/none.parquet", numbers())
+    transaction.write(staged)
+    assert none.exists()
+    assert read(table) == [{"p": "a", "n": 1}]
+
+
+def test_a_file_without_rows_that_gets_some_after_it_was_read_is_refused(table: Table) -> None:
+    transaction = begin(table, "a")
+    staged = transaction.staging()
+    put(staged, "p=a/x.parquet", numbers(1))
+    put(staged, "p=a/none.parquet", numbers())
+    audited = transaction.audit(transaction.stage(staged))
+    put(staged, "p=a/none.parquet", numbers(2))
+    with pytest.raises(
+        DataRefused, match=r"the staged file .*none\.parquet had .* when it was read, and has"
+    ):
+        transaction.land(audited)
+
+
+def test_files_of_a_job_that_has_not_ended_are_refused(table: Table) -> None:
+    transaction = begin(table, "a")
+    staged = transaction.staging()
+    put(staged, "p=a/x.parquet", numbers(1))
+    put(staged, "_temporary/0/task_1/p=a/y.parquet", numbers(2))
+    with pytest.raises(DataRefused, match=r"y\.parquet and no _SUCCESS: its job has not ended") as error:
+        transaction.write(staged)
     assert error.value.nothing_written
 
 
