@@ -87,6 +87,22 @@ def test_a_session_lasts_while_a_function_computes_between_its_queries(
     assert Snapshot.open(tmp_path / "slow").row_count == 3
 
 
+@pytest.mark.long
+def test_a_step_on_apache_spark_leaves_no_folder_of_its_server(tmp_path: Path) -> None:
+    """Whose JVM is killed, and removes nothing by itself."""
+
+    def left() -> set[Path]:
+        return {path for name in ("blockmgr-*", "artifacts-*") for path in Path("/tmp").glob(name)}  # noqa: S108 Java's
+
+    @table_asset(engine=SparkConnect("spark"))
+    def counted(given: DataFrame) -> DataFrame:
+        return given.groupBy("shop").agg(F.count("id").alias("count"))
+
+    before = left()
+    run(tmp_path, counted)
+    assert left() <= before
+
+
 @pytest.mark.filterwarnings("ignore:Cannot infer the eval type:UserWarning")
 def test_a_function_may_print_more_than_a_pipe_holds(tmp_path: Path) -> None:
     @table_asset(engine=SparkConnect())

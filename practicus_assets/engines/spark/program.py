@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 _LOOK_S = 1.0  # between two looks at whether the parent is still there
 _STARTED = re.compile(r"Spark Connect server started at: .*:(\d+)\s*$")
@@ -53,11 +54,14 @@ def _sail() -> Callable[[], None]:
 
 def _spark(cores: int, memory_mb: int) -> Callable[[], None]:
     """Start a JVM, which ends with this process; its messages are passed on, but for those that are usual."""
+    here = Path.cwd()  # the server's own folder, for a JVM that is killed removes nothing
     java = subprocess.Popen(  # noqa: S603 Spark's own program
         [
             f"{os.environ['SPARK_HOME']}/bin/spark-submit",
             *("--master", f"local[{cores}]", "--driver-memory", f"{memory_mb}m"),
             *("--class", _CONNECT_SERVER, "--conf", "spark.ui.enabled=false"),
+            *("--conf", f"spark.local.dir={here}"),
+            *("--driver-java-options", f'"-Djava.io.tmpdir={here}"'),
             *("--conf", "spark.connect.grpc.binding.address=127.0.0.1"),
             *("--conf", "spark.connect.grpc.binding.port=0", "spark-internal"),
         ],
