@@ -59,8 +59,8 @@ class MariaDB(Server):
             for path in (self._folder, *self._folder.iterdir()):
                 os.chown(path, owner, -1)
         initialize: list[str | Path] = [_program("mariadb-install-db"), "--no-defaults"]
-        initialize += [f"--datadir={self._data}", "--skip-test-db", "--skip-name-resolve"]
-        initialize.append(f"--tmpdir={self._temporary}")
+        initialize += [f"--datadir={self._data}", f"--tmpdir={self._temporary}"]
+        initialize += ["--skip-test-db", "--skip-name-resolve"]
         subprocess.run(initialize, user=owner, cwd=self._folder, check=True, capture_output=True)
         self.port = free_port(self.address)
         self._launch(f"--init-file={users}")
@@ -120,11 +120,11 @@ class MariaDB(Server):
     def _launch(self, *options: str) -> None:
         run: list[str | Path] = [_program("mariadbd"), "--no-defaults", f"--datadir={self._data}"]
         run += [
+            f"--tmpdir={self._temporary}",
             f"--bind-address={self.address}",
             f"--port={self.port}",
             f"--socket={self._folder / 'socket'}",
         ]
-        run.append(f"--tmpdir={self._temporary}")
         run += ["--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M"]
         if self._certificate is not None:
             run += [f"--ssl-cert={self._folder / 'certificate'}", f"--ssl-key={self._folder / 'key'}"]

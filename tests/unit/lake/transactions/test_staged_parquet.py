@@ -256,21 +256,6 @@ def test_values_of_folders_have_the_type_of_their_column(table: Table) -> None:
 # --- What is refused ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("digits", ["123456789", "1234560001"])
-def test_times_of_folders_that_are_finer_than_microseconds_are_refused(table: Table, digits: str) -> None:
-    contract = Contract({"at": Column("timestamp[us]")})
-    transaction = Transaction(table, None, WriteOptions(partition_by=["at"]), contract=contract)
-    staged = transaction.staging()
-    put(staged, f"at=2026-01-02 00:00:00.{digits}/x.parquet", numbers(1))
-    with pytest.raises(OutOfScope, match=r"is no value of the column 'at' .*parts of a microsecond"):
-        transaction.write(staged)
-    transaction = Transaction(table, None, WriteOptions(partition_by=["at"]), contract=contract)
-    staged = transaction.staging()
-    put(staged, "at=2026-01-02 00:00:00.123456000/x.parquet", numbers(1))
-    transaction.write(staged)
-    assert read(table)[0]["at"] == datetime(2026, 1, 2, 0, 0, 0, 123456)  # noqa: DTZ001 as the table has it
-
-
 def refused(table: Table, kind: type[DataRefused], *keys: str, **files: pa.Table) -> str:
     """Let files be refused, by their names with `/` for `__`; return the error's text."""
     before = (read(table), parquet_files(table))
@@ -319,6 +304,21 @@ def test_nanoseconds_are_refused_for_readers_round_them(table: Table) -> None:
     put(staged, "x.parquet", pa.table({"at": pa.array([1], pa.timestamp("ns"))}))
     with pytest.raises(SchemaMismatch, match=r"as timestamp\[ns\], and the table as timestamp\[us\]"):
         transaction.write(staged)
+
+
+@pytest.mark.parametrize("digits", ["123456789", "1234560001"])
+def test_times_of_folders_that_are_finer_than_microseconds_are_refused(table: Table, digits: str) -> None:
+    contract = Contract({"at": Column("timestamp[us]")})
+    transaction = Transaction(table, None, WriteOptions(partition_by=["at"]), contract=contract)
+    staged = transaction.staging()
+    put(staged, f"at=2026-01-02 00:00:00.{digits}/x.parquet", numbers(1))
+    with pytest.raises(OutOfScope, match=r"is no value of the column 'at' .*parts of a microsecond"):
+        transaction.write(staged)
+    transaction = Transaction(table, None, WriteOptions(partition_by=["at"]), contract=contract)
+    staged = transaction.staging()
+    put(staged, "at=2026-01-02 00:00:00.123456000/x.parquet", numbers(1))
+    transaction.write(staged)
+    assert read(table)[0]["at"] == datetime(2026, 1, 2, 0, 0, 0, 123456)  # noqa: DTZ001 as the table has it
 
 
 def test_rows_of_other_partitions_are_refused(table: Table) -> None:
@@ -706,13 +706,9 @@ def test_a_file_without_rows_that_gets_some_after_it_was_read_is_refused(table: 
 
 
 def test_files_of_a_job_that_has_not_ended_are_refused(table: Table) -> None:
-    transaction = begin(table, "a")
-    staged = transaction.staging()
-    put(staged, "p=a/x.parquet", numbers(1))
-    put(staged, "_temporary/0/task_1/p=a/y.parquet", numbers(2))
-    with pytest.raises(DataRefused, match=r"y\.parquet and no _SUCCESS: its job has not ended") as error:
-        transaction.write(staged)
-    assert error.value.nothing_written
+    write(table, "a", 1)
+    files = {"p_is_a__x": numbers(1), "_temporary__0__p_is_a__y": numbers(2)}
+    assert "y.parquet and no _SUCCESS: its job has not ended" in refused(table, DataRefused, "a", **files)
 
 
 def test_a_place_of_another_attempt_is_refused(table: Table) -> None:
